@@ -1,0 +1,13 @@
+"""LeNet on scikit-learn's 1,797 digits, embedded: no download, half a minute on two cores.
+
+The same config runs without `--config`.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config import default_config
+
+
+def get_config() -> ConfigDict:
+    """The default config."""
+    return default_config()

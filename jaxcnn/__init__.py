@@ -1,0 +1,1 @@
+"""jaxcnn: train, compare and reproduce convolutional networks on JAX and Flax."""

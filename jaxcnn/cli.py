@@ -1,0 +1,48 @@
+"""What every command shares: flags are parsed, and a user's mistake is one line and exit code 2."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+from jaxcnn import runtime
+from jaxcnn.errors import UserError
+
+
+def _one_line(error: BaseException) -> str:
+    """The message of an exception on one line, without the repr quotes of a KeyError."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _fail(error: BaseException) -> None:
+    print(f"error: {_one_line(error)}", file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", UserError.exit_code))
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
+    try:
+        return flags.FLAGS(argv)
+    except Exception as error:  # a config file is the user's Python: it may raise anything
+        return _fail(error)
+
+
+def run(command: Callable[[list[str]], int | None]) -> None:
+    """Runs `command(positional arguments)` as a program.
+
+    Exit codes: what the command returns (0 for None), 2 for a user's mistake, 130 for Ctrl-C.
+    """
+    runtime.prepare()
+
+    def guarded(argv: list[str]) -> int | None:
+        logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes
+        try:
+            return command(argv[1:])
+        except UserError as error:
+            return _fail(error)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    app.run(guarded, flags_parser=_parse_flags)

@@ -1,0 +1,1 @@
+"""Datasets as arrays, their order, and augmentation on the device."""

@@ -1,0 +1,111 @@
+"""The cache: a dataset's splits as .npy files and what is known of them as JSON, in one folder.
+
+It is written beside its place and renamed, so that it is complete or not there. Neither tfds nor
+an image library is needed here.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_INFO = "dataset.json"
+_ROWS = 4096  # images that are in memory at a time
+
+Record = tuple[np.ndarray, Mapping[str, Any]]  # an image (h, w, c); its label in each label set
+
+
+def images_path(directory: Path, split: str) -> Path:
+    """The file of a split's images, uint8 (n, h, w, c)."""
+    return directory / f"{split}_images.npy"
+
+
+def labels_path(directory: Path, split: str, label_set: str) -> Path:
+    """The file of a split's labels, int32 (n,) or float32 (n, num_classes)."""
+    return directory / ("_".join(filter(None, (split, label_set, "labels"))) + ".npy")
+
+
+def read_info(directory: Path) -> dict[str, Any] | None:
+    """What `dataset.json` says; None where there is no complete cache."""
+    try:
+        return json.loads((directory / _INFO).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def write_cache(
+    directory: Path,
+    *,
+    name: str,
+    fingerprint: str,
+    class_names: Mapping[str, Sequence[str]],
+    splits: Mapping[str, tuple[int, Iterable[Record]]],
+) -> None:
+    """Writes the cache, with as many records of each split as its count says.
+
+    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from.
+    Only one process at a time may write. Raises OSError where the disk is too small.
+    """
+    partial = directory.with_name(f".{directory.name}")
+    for leftover in (partial, directory):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    for split, (count, records) in splits.items():
+        _write_split(partial, split, count, records)
+    info = {
+        "name": name,
+        "fingerprint": fingerprint,
+        "class_names": {key: list(names) for key, names in class_names.items()},
+        "splits": list(splits),
+        **_statistics(np.load(images_path(partial, "train"), mmap_mode="r")),
+    }
+    (partial / _INFO).write_text(json.dumps(info, indent=1))
+    partial.rename(directory)
+
+
+def _write_split(directory: Path, split: str, count: int, records: Iterable[Record]) -> None:
+    images, labels = None, {}
+    for index, (image, record_labels) in enumerate(records):
+        if images is None:
+            images = _create(images_path(directory, split), (count, *image.shape))
+        images[index] = image
+        for label_set, label in record_labels.items():
+            labels.setdefault(label_set, []).append(label)
+    for label_set, values in labels.items():
+        array = np.asarray(values)
+        dtype = np.float32 if array.dtype.kind == "f" else np.int32
+        np.save(labels_path(directory, split, label_set), array.astype(dtype))
+
+
+def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    size, free = math.prod(shape), shutil.disk_usage(path.parent).free
+    if size > free:  # a memory-mapped file on a full disk kills the process
+        raise OSError(f"it takes {size >> 20:,} MiB and the disk has {free >> 20:,} MiB left")
+    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+
+def _statistics(images: np.ndarray) -> dict[str, Any]:
+    """Exact means and standard deviations, from a histogram of each channel."""
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), _ROWS):
+        rows = images[start : start + _ROWS]
+        for channel, histogram in enumerate(counts):
+            histogram += np.bincount(rows[..., channel].ravel(), minlength=256)
+    channels = [_moments(histogram) for histogram in counts]
+    scalar = _moments(counts.sum(axis=0))
+    return {
+        "pixel_mean": [mean for mean, _ in channels],
+        "pixel_std": [std for _, std in channels],
+        "scalar_mean": scalar[0],
+        "scalar_std": scalar[1],
+    }
+
+
+def _moments(histogram: np.ndarray) -> tuple[float, float]:
+    values, weights = np.arange(256), histogram / histogram.sum()
+    mean = float(values @ weights)
+    return mean, float(np.sqrt((values - mean) ** 2 @ weights))

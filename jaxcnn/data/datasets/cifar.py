@@ -1,0 +1,228 @@
+"""CIFAR-10 and CIFAR-100, from the python or the binary variant of their publisher.
+
+References:
+  Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+  https://www.cs.toronto.edu/~kriz/cifar.html
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.checksums import UrlInfo
+
+from jaxcnn.data.datasets.archives import pick, read_members, refusing, require
+from jaxcnn.data.datasets.base import Examples, ImageBuilder, check_class_counts, feature_name
+from jaxcnn.data.datasets.pickles import read_pickle
+
+_PIXELS = 3 * 32 * 32
+_CIFAR10_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+_URL = "https://www.cs.toronto.edu/~kriz/"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Variant:
+    """The files of one published variant; label sets are in the order of its columns."""
+
+    archive: str
+    folder: str  # that the archive unpacks to
+    splits: dict[str, tuple[str, ...]]
+    names: dict[str, tuple[str, str]]  # by label set: the file and the key in it
+
+    @property
+    def is_pickled(self) -> bool:
+        return "python" in self.archive
+
+
+class _Cifar(ImageBuilder, skip_registration=True):
+    homepage = _URL + "cifar.html"
+    image_shape = (32, 32, 3)
+    variants: ClassVar[tuple[_Variant, _Variant]]
+    label_keys: ClassVar[dict[str, str]]  # in the pickles, by label set
+    class_counts: ClassVar[dict[str, tuple[int, ...]]]  # of the first label set, by split
+
+    @classmethod
+    def is_source(cls, file_name: str) -> bool:
+        """See `ImageBuilder`."""
+        return any(file_name in (variant.archive, variant.folder) for variant in cls.variants)
+
+    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
+        """The splits, from either variant, packed or not."""
+        variants = {name: v for v in self.variants for name in (v.archive, v.folder)}
+        name, path = pick(files, *variants)
+        variant = variants[name]
+        self.reporter.say(f"reading {path}")
+        members = read_members(
+            path,
+            [n for names in variant.splits.values() for n in names]
+            + [name for name, _ in variant.names.values()],
+        )
+        with refusing(path):
+            names = self._read_names(variant, members)
+            splits = {}
+            for split, batches in variant.splits.items():
+                splits[split] = self._read_split(variant, [members[name] for name in batches])
+                self._check(split, splits[split].labels, names)
+        for label_set, found in names.items():
+            if found != self.class_names[label_set]:  # CIFAR-100's names are only known now
+                self.info.features[feature_name(label_set)].names = found
+        return splits
+
+    def _read_names(self, variant: _Variant, members: dict[str, bytes]) -> dict[str, tuple]:
+        names = {}
+        for label_set, (member, key) in variant.names.items():
+            lines = read_pickle(members[member])[key] if key else members[member].splitlines()
+            require(isinstance(lines, list), f"{member} has no list {key}")
+            names[label_set] = tuple(_text(line) for line in lines if line)
+            self._check_names(label_set, names[label_set])
+        return names
+
+    def _check_names(self, label_set: str, names: tuple[str, ...]) -> None:
+        expected = self.class_names[label_set]
+        require(names == expected, f"its classes are not those of {self.description}")
+
+    def _read_split(self, variant: _Variant, batches: list[bytes]) -> Examples:
+        read = self._read_pickled if variant.is_pickled else self._read_binary
+        parts = [read(variant, data) for data in batches]
+        pixels = np.concatenate([pixels for pixels, _ in parts])
+        labels = {key: np.concatenate([part[key] for _, part in parts]) for key in parts[0][1]}
+        return Examples(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)
+
+    def _read_pickled(self, _: _Variant, data: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        batch = read_pickle(data)
+        pixels = batch.get("data")
+        right = isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.shape[1] == _PIXELS
+        require(right, f"a batch has no uint8 data of {_PIXELS} columns")
+        labels = {}
+        for label_set, key in self.label_keys.items():
+            values = batch.get(key)
+            right = isinstance(values, list) and all(type(value) is int for value in values)
+            require(right, f"a batch has no list of whole numbers {key}")
+            require(len(values) == len(pixels), f"{len(values)} {key} for {len(pixels)} images")
+            labels[label_set] = np.array(values, np.int64)
+        return pixels, labels
+
+    def _read_binary(
+        self, variant: _Variant, data: bytes
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        length = len(variant.names) + _PIXELS
+        require(len(data) % length == 0, f"{len(data)} bytes are no records of {length} bytes")
+        records = np.frombuffer(data, np.uint8).reshape(-1, length)
+        labels = {key: records[:, i].astype(np.int64) for i, key in enumerate(variant.names)}
+        return records[:, len(labels) :], labels
+
+    def _check(self, split: str, labels: dict[str, np.ndarray], names: dict[str, tuple]) -> None:
+        first = next(iter(self.class_names))
+        check_class_counts(labels[first], self.class_counts[split], split, names[first])
+
+
+def _text(name: object) -> str:
+    text = name.decode("ascii") if isinstance(name, bytes) else name
+    right = isinstance(text, str) and text.isprintable() and len(text) <= 64
+    require(right, "a class name is not a line of text")
+    return text
+
+
+class Cifar10(_Cifar):
+    """CIFAR-10: 32×32 colour images of 10 classes, 50,000 and 10,000."""
+
+    name = "jaxcnn_cifar10"
+    description = "CIFAR-10"
+    class_names = {"": _CIFAR10_CLASSES}
+    class_counts = {"train": (5000,) * 10, "test": (1000,) * 10}
+    label_keys = {"": "labels"}
+    variants = (
+        _Variant(
+            "cifar-10-python.tar.gz",
+            "cifar-10-batches-py",
+            {
+                "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
+                "test": ("test_batch",),
+            },
+            {"": ("batches.meta", "label_names")},
+        ),
+        _Variant(
+            "cifar-10-binary.tar.gz",
+            "cifar-10-batches-bin",
+            {
+                "train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+                "test": ("test_batch.bin",),
+            },
+            {"": ("batches.meta.txt", "")},
+        ),
+    )
+    to_get = f"cifar-10-python.tar.gz or cifar-10-binary.tar.gz from {_Cifar.homepage}"
+    url_infos = {
+        f"{_URL}cifar-10-binary.tar.gz": UrlInfo(
+            size=170052171,
+            checksum="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            filename="cifar-10-binary.tar.gz",
+        )
+    }
+
+
+class Cifar100(_Cifar):
+    """CIFAR-100: as CIFAR-10, but 100 fine classes of 500 and 100, five to each coarse class."""
+
+    name = "jaxcnn_cifar100"
+    description = "CIFAR-100"
+    # What they are called stands in the archive.
+    class_names = {
+        "fine": tuple(str(i) for i in range(100)),
+        "coarse": tuple(str(i) for i in range(20)),
+    }
+    class_counts = {"train": (500,) * 100, "test": (100,) * 100}
+    label_keys = {"fine": "fine_labels", "coarse": "coarse_labels"}
+    variants = (
+        _Variant(
+            "cifar-100-python.tar.gz",
+            "cifar-100-python",
+            {"train": ("train",), "test": ("test",)},
+            {"coarse": ("meta", "coarse_label_names"), "fine": ("meta", "fine_label_names")},
+        ),
+        _Variant(
+            "cifar-100-binary.tar.gz",
+            "cifar-100-binary",
+            {"train": ("train.bin",), "test": ("test.bin",)},
+            {"coarse": ("coarse_label_names.txt", ""), "fine": ("fine_label_names.txt", "")},
+        ),
+    )
+    to_get = f"cifar-100-python.tar.gz or cifar-100-binary.tar.gz from {_Cifar.homepage}"
+    url_infos = {
+        f"{_URL}cifar-100-binary.tar.gz": UrlInfo(
+            size=168513733,
+            checksum="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            filename="cifar-100-binary.tar.gz",
+        )
+    }
+
+    def label_feature(self, label_set: str) -> tfds.features.ClassLabel:
+        """Classes whose names come later."""
+        return tfds.features.ClassLabel(num_classes=len(self.class_names[label_set]))
+
+    def _check_names(self, label_set: str, names: tuple[str, ...]) -> None:
+        expected = len(self.class_names[label_set])
+        right = len(names) == len(set(names)) == expected
+        require(right, f"it does not name {expected} {label_set} classes")
+
+    def _check(self, split: str, labels: dict[str, np.ndarray], names: dict[str, tuple]) -> None:
+        super()._check(split, labels, names)
+        require(int(labels["coarse"].max()) < 20, f"{split} has a coarse label above 19")
+        require(int(labels["coarse"].min()) >= 0, f"{split} has a negative coarse label")
+        pairs = np.unique(np.stack([labels["fine"], labels["coarse"]]), axis=1)
+        for fine in np.flatnonzero(np.bincount(pairs[0]) > 1):
+            raise ValueError(f"{split} has images of {names['fine'][fine]} in two coarse classes")

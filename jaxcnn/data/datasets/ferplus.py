@@ -1,0 +1,114 @@
+"""FERPlus: the pictures of FER2013, with the votes of ten people on each instead of one label.
+
+References:
+  Barsoum, Zhang, Canton Ferrer, Zhang, Training Deep Networks for Facial Expression Recognition
+  with Crowd-Sourced Label Distribution, 2016. https://github.com/microsoft/FERPlus
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jaxcnn.data.datasets.archives import MAX_BYTES, pick, refusing, require
+from jaxcnn.data.datasets.base import Examples, ImageBuilder
+
+_PIXELS, _VOTES = "fer2013.csv", "fer2013new.csv"
+_EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+_COLUMNS = ["Usage", "Image name", *_EMOTIONS, "unknown", "NF"]
+_SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+
+
+class FerPlus(ImageBuilder):
+    """FERPlus: 48×48 grey faces with distributions over eight emotions."""
+
+    name = "jaxcnn_ferplus"
+    description = "FERPlus"
+    homepage = "https://github.com/microsoft/FERPlus"
+    image_shape = (48, 48, 1)
+    class_names = {"": _EMOTIONS}
+    # Rows in the files, and of these the ones that have votes for an emotion.
+    row_count: ClassVar[int] = 35_887
+    kept_counts: ClassVar[dict[str, int]] = {"train": 28_559, "validation": 3_579, "test": 3_573}
+    to_get = (
+        f"{_PIXELS} from Kaggle (https://www.kaggle.com/c/challenges-in-representation-learning"
+        f"-facial-expression-recognition-challenge/data, with an account) and {_VOTES} from "
+        f"{homepage}"
+    )
+
+    @classmethod
+    def is_source(cls, file_name: str) -> bool:
+        """See `ImageBuilder`."""
+        return file_name in (_PIXELS, _VOTES)
+
+    def label_feature(self, label_set: str) -> tfds.features.FeatureConnector:
+        """A distribution over the emotions."""
+        return tfds.features.Tensor(shape=(len(_EMOTIONS),), dtype=np.float32)
+
+    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
+        """The splits, from the two csv files."""
+        pixels_path, votes_path = pick(files, _PIXELS)[1], pick(files, _VOTES)[1]
+        with refusing(votes_path):
+            usage, votes = self._read_votes(votes_path)
+        with refusing(pixels_path):
+            images = self._read_pixels(pixels_path, usage)
+        splits = {}
+        kept = votes.sum(axis=1) > 0
+        for name, split in _SPLITS.items():
+            rows = np.flatnonzero((usage == name) & kept)
+            labels = votes[rows] / votes[rows].sum(axis=1, keepdims=True)
+            splits[split] = Examples(images[rows], {"": labels.astype(np.float32)})
+            with refusing(votes_path):
+                right = self.kept_counts[split]
+                require(
+                    len(rows) == right, f"{len(rows):,} rows of {name} have votes, not {right:,}"
+                )
+        return splits
+
+    def _read_votes(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Usage (n,) and the votes for the eight emotions, int (n, 8)."""
+        rows = list(_rows(path, _COLUMNS))
+        require(len(rows) == self.row_count, f"{len(rows):,} rows, not {self.row_count:,}")
+        usage = np.array([row[0] for row in rows])
+        unknown = set(usage) - _SPLITS.keys()
+        require(not unknown, f"a row with Usage {str(min(unknown, default=''))!r}")
+        votes = np.array([[int(vote) for vote in row[2:]] for row in rows])
+        right = votes.min() >= 0 and votes.sum(axis=1).max() <= 10
+        require(right, "a row with other than 0 to 10 votes")
+        return usage, votes[:, : len(_EMOTIONS)]
+
+    def _read_pixels(self, path: Path, usage: np.ndarray) -> np.ndarray:
+        """The images, uint8 (n, 48, 48, 1)."""
+        images = np.empty((len(usage), 48 * 48), np.uint8)
+        rows = _rows(path, ["emotion", "pixels", "Usage"])
+        count = 0
+        for count, row in enumerate(self.reporter.track(rows, len(usage), "reading"), start=1):
+            require(count <= len(usage), f"more than {len(usage):,} rows")
+            same = row[2] == usage[count - 1]
+            require(same, f"row {count} is not of the same Usage as in {_VOTES}")
+            images[count - 1] = _parse_pixels(row[1], count)
+        require(count == len(usage), f"{count:,} rows, not {len(usage):,}")
+        return images.reshape(-1, 48, 48, 1)
+
+
+def _parse_pixels(text: str, row: int) -> np.ndarray:
+    values = np.array(text.split(), np.int64)
+    require(len(values) == 48 * 48, f"row {row} has {len(values)} pixels, not {48 * 48}")
+    right = values.min() >= 0 and values.max() <= 255
+    require(right, f"row {row} has pixels outside 0 to 255")
+    return values.astype(np.uint8)
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[list[str]]:
+    """The rows of a csv below its header, each with as many fields."""
+    require(path.stat().st_size <= MAX_BYTES, f"it is larger than {MAX_BYTES >> 20} MiB")
+    with open(path, newline="", encoding="utf-8") as stream:
+        rows = csv.reader(stream)
+        require(next(rows, None) == columns, f"its columns are not {','.join(columns)}")
+        for number, row in enumerate(rows, start=1):
+            right = len(row) == len(columns)
+            require(right, f"row {number} has {len(row)} fields, not {len(columns)}")
+            yield row

@@ -1,0 +1,159 @@
+"""A folder of the user's images: a sub-folder per class, with or without splits above them.
+
+Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/*), or PATH/CLASS/*, of
+which a fifth of each class, drawn with a fixed seed, becomes the test split.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from jaxcnn.data.datasets import Place
+from jaxcnn.data.datasets.base import Examples, ImageBuilder
+from jaxcnn.data.datasets.digits import stratified_test
+from jaxcnn.errors import UserError
+
+_SEED = 0
+_TEST_FRACTION = 0.2
+_SPLITS = ("train", "validation", "test")
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_NO_IMAGES = ("Thumbs.db", "desktop.ini")  # that Windows leaves behind
+
+Pictures = list[tuple[Path, int]]  # with their class numbers
+
+
+class ImageFolder(ImageBuilder):
+    """A folder of images of any format and mode that Pillow reads, as RGB, or grey if all are."""
+
+    name = "jaxcnn_folder"
+    description = "A folder of images"
+    files: Mapping[str, Path] = {}  # they are where they are
+
+    @classmethod
+    def at(cls, place: Place, data_dir: Path) -> Self:
+        """The builder of the folder that the place names, as it is now."""
+        return cls(place.folder, place.image_size, config=place.config, data_dir=data_dir)
+
+    def __init__(self, folder: Path, image_size: int, *, config: str, data_dir: Path) -> None:
+        names, self._splits = _find_pictures(folder)
+        self.class_names = {"": names}
+        paths = [path for pictures in self._splits.values() for path, _ in pictures]
+        self._mode = "L" if all(_is_grey(path) for path in paths) else "RGB"
+        self._first = paths[0]
+        width, height = (image_size, image_size) if image_size else read_picture(paths[0], "L").size
+        self.image_shape = (height, width, len(self._mode))
+        super().__init__(
+            data_dir=data_dir, config=tfds.core.BuilderConfig(name=config, version=self.VERSION)
+        )
+
+    @classmethod
+    def is_source(cls, file_name: str) -> bool:
+        """See `ImageBuilder`."""
+        return False
+
+    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
+        """The splits, from the folder, picture by picture."""
+        return {
+            split: Examples(
+                self._images(pictures), {"": np.array([label for _, label in pictures], np.int64)}
+            )
+            for split, pictures in self._splits.items()
+        }
+
+    def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
+        height, width, channels = self.image_shape
+        for path, _ in pictures:
+            picture = read_picture(path, self._mode)
+            if picture.size != (width, height):
+                picture = self._resize(path, picture)
+            yield np.asarray(picture).reshape(height, width, channels)
+
+    def _resize(self, path: Path, picture: Image.Image) -> Image.Image:
+        if not self.builder_config_name.endswith("-own"):
+            height, width, _ = self.image_shape
+            return picture.resize((width, height), Image.BILINEAR)
+        size, first = (f"{w}x{h}" for w, h in (picture.size, self.image_shape[1::-1]))
+        raise UserError(
+            f"{path} is {size} but {self._first} is {first}: give --image_size, in a config "
+            "dataset.image_size, to resize them to"
+        )
+
+
+def read_picture(path: Path, mode: str) -> Image.Image:
+    """The picture, upright, in mode "L" or "RGB".
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    with _opened(path) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the upper
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        return picture.convert(mode)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except Exception as error:  # Pillow's plug-ins raise all sorts on a damaged file
+        reason = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
+        raise UserError(f"{path} is not an image that can be read{reason}") from error
+
+
+def _is_grey(path: Path) -> bool:
+    with _opened(path) as picture:
+        return picture.mode.split(";")[0] in _GREY_MODES
+
+
+def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
+    """The names of the classes, and the pictures of each split."""
+    splits = [split for split in _SPLITS if (folder / split).is_dir()]
+    names = _sub_folders(folder / "train" if splits else folder)
+    if len(names) < 2:
+        layout = "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+        raise UserError(f"{folder} has fewer than two classes: lay the images out as {layout}")
+    if not splits:
+        found = _split(_list_pictures(folder, names))
+    elif {"train", "test"} <= set(splits):
+        found = {split: _list_pictures(folder / split, names) for split in splits}
+    else:
+        raise UserError(f"{folder} has {' and '.join(splits)}, but needs both train and test")
+    for split, pictures in found.items():
+        if not pictures:
+            raise UserError(f"{folder} has too few images: none is left for {split}")
+    return names, found
+
+
+def _sub_folders(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        return ()
+    children = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return tuple(sorted(path.name for path in children if path.is_dir()))
+
+
+def _list_pictures(folder: Path, names: tuple[str, ...]) -> Pictures:
+    for name in set(_sub_folders(folder)) - set(names):
+        raise UserError(f"{folder / name}: train has no such class")
+    pictures = []
+    for label, name in enumerate(names):
+        for path in sorted((folder / name).glob("*")):
+            if not path.name.startswith(".") and path.name not in _NO_IMAGES:
+                pictures.append((path, label))
+    return pictures
+
+
+def _split(pictures: Pictures) -> dict[str, Pictures]:
+    labels = np.array([label for _, label in pictures], np.int64)
+    is_test = stratified_test(labels, _TEST_FRACTION, _SEED)
+    parts = {"train": ~is_test, "test": is_test}
+    return {
+        split: [pictures[index] for index in np.flatnonzero(chosen)]
+        for split, chosen in parts.items()
+    }

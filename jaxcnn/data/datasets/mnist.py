@@ -1,0 +1,100 @@
+"""MNIST, from the four IDX files of its publisher, packed (.gz) or not.
+
+References:
+  LeCun, Cortes, Burges, The MNIST Database of Handwritten Digits. http://yann.lecun.com/exdb/mnist/
+"""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from tensorflow_datasets.core.download.checksums import UrlInfo
+
+from jaxcnn.data.datasets.archives import pick, read_file, refusing, require
+from jaxcnn.data.datasets.base import Examples, ImageBuilder, check_class_counts
+
+_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+_IMAGES, _LABELS = 2051, 2049  # the files' first four bytes
+_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+class Mnist(ImageBuilder):
+    """MNIST: 28×28 grey digits, 60,000 and 10,000."""
+
+    name = "jaxcnn_mnist"
+    description = "MNIST"
+    homepage = "http://yann.lecun.com/exdb/mnist/"
+    image_shape = (28, 28, 1)
+    class_names = {"": tuple("0123456789")}
+    # Other datasets come in files of the same names; they differ in these.
+    class_counts: ClassVar[dict[str, tuple[int, ...]]] = {
+        "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    }
+    to_get = f"{', '.join(f'{name}.gz' for pair in _FILES.values() for name in pair)} from {_URL}"
+    url_infos = {
+        f"{_URL}{name}": UrlInfo(size=size, checksum=checksum, filename=name)
+        for name, size, checksum in (
+            (
+                "train-images-idx3-ubyte.gz",
+                9912422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            (
+                "train-labels-idx1-ubyte.gz",
+                28881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            (
+                "t10k-images-idx3-ubyte.gz",
+                1648877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            (
+                "t10k-labels-idx1-ubyte.gz",
+                4542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+        )
+    }
+
+    @classmethod
+    def is_source(cls, file_name: str) -> bool:
+        """See `ImageBuilder`."""
+        return file_name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
+
+    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
+        """The splits, from the four files."""
+        splits = {}
+        for split, names in _FILES.items():
+            images_path, labels_path = (pick(files, f"{name}.gz", name)[1] for name in names)
+            self.reporter.say(f"reading {images_path} and {labels_path}")
+            with refusing(images_path):
+                images = read_idx(read_file(images_path), _IMAGES)
+                require(images.shape[1:] == (28, 28), f"images of {images.shape[1:]}, not (28, 28)")
+            with refusing(labels_path):
+                labels = read_idx(read_file(labels_path), _LABELS).astype(np.int64)
+                require(len(labels) == len(images), f"{len(labels)} labels, {len(images)} images")
+                check_class_counts(labels, self.class_counts[split], split, self.class_names[""])
+            splits[split] = Examples(images[..., None], {"": labels})
+        return splits
+
+
+def read_idx(data: bytes, magic: int) -> np.ndarray:
+    """The uint8 array of an IDX file: big-endian magic and sizes, then bytes.
+
+    The magic's last byte is the number of dimensions. Raises ValueError where the file is not
+    what its header says.
+    """
+    rank = magic & 0xFF
+    require(len(data) >= 4 + 4 * rank, "it ends within its header")
+    found, *shape = struct.unpack(f">{1 + rank}I", data[: 4 + 4 * rank])
+    require(found == magic, f"its magic number is {found}, not {magic}")
+    expected, length = int(np.prod([int(n) for n in shape], dtype=object)), len(data) - 4 - 4 * rank
+    require(length == expected, f"its header says {expected} bytes, and there are {length}")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)

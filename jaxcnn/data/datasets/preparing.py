@@ -1,0 +1,131 @@
+"""Prepares a dataset: tfds' files and the arrays beside them, both or neither.
+
+All is written to a temporary directory beside the dataset's own and renamed at the end; what was
+prepared before stays until then.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import logging
+
+from jaxcnn.data.datasets import Place, find_place
+from jaxcnn.data.datasets.cache import write_cache
+from jaxcnn.data.datasets.lock import replace, writing
+from jaxcnn.data.datasets.progress import Reporter, reporter
+from jaxcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxcnn.data.datasets.base import ImageBuilder
+
+
+def prepare(
+    name: str,
+    *,
+    archives: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike | None = None,
+    image_size: int = 0,
+) -> Path:
+    """Prepares dataset `name` and returns its directory.
+
+    Args:
+      name: one of `dataset_names()`, or `folder:PATH`.
+      archives: a folder with the publisher's files. Given, the dataset is prepared from them even
+        if it is prepared already; else they are looked for in `data_dir`/downloads/manual, and
+        then downloaded.
+      data_dir: where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      image_size: of folders, the height and width to resize to; 0 if they are equal already.
+
+    Raises:
+      UserError: unknown dataset, no network, files missing, damaged or not what they should be,
+        or a directory that cannot be written.
+    """
+    place = find_place(name, data_dir, image_size)
+    with _quiet(), reporter(name) as report, writing(place, report) as empty:
+        if archives or not place.is_prepared():
+            _build(place, archives, empty, report)
+            report.say(f"prepared in {place.directory}")
+        else:
+            report.say(f"already prepared in {place.directory}")
+    return place.directory
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps tfds' log lines from the user."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report: Reporter) -> None:
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    fingerprint = place.fingerprint()
+    if not archives and place.has_records():
+        _write_arrays(place, _builder(place, place.data_dir, report), fingerprint, place.arrays)
+        return
+    builder = _builder(place, empty, report)
+    builder.files = _find_files(place, builder, archives)
+    builder.instructions = _instructions(place, builder)
+    builder.download_and_prepare(
+        download_dir=place.data_dir / "downloads",
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+        file_format="array_record",
+    )
+    written = Path(builder.data_dir)
+    _write_arrays(place, builder, fingerprint, written / "arrays")
+    replace(place, written)
+
+
+def _builder(place: Place, data_dir: Path, report: Reporter) -> "ImageBuilder":
+    builder = place.builder_class().at(place, data_dir)
+    builder.reporter = report
+    return builder
+
+
+def _find_files(
+    place: Place, builder: "ImageBuilder", archives: str | os.PathLike | None
+) -> Mapping[str, Path] | None:
+    """The publisher's files by name; None where they must be downloaded."""
+    if builder.files is not None:
+        if archives:
+            raise UserError(f"{place.name} is not made from archives: leave --archives out")
+        return builder.files
+    folder = Path(archives).expanduser() if archives else _manual(place)
+    if archives and not folder.is_dir():
+        raise UserError(f"--archives={archives}: there is no such folder")
+    files = {path.name: path for path in folder.glob("*") if builder.is_source(path.name)}
+    if archives and not files:
+        raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get}")
+    return files or None
+
+
+def _manual(place: Place) -> Path:
+    return place.data_dir / "downloads" / "manual"
+
+
+def _instructions(place: Place, builder: "ImageBuilder") -> str:
+    return (
+        f"get {builder.to_get}, and put what you got into {_manual(place)}, or into another folder "
+        f"and run python -m jaxcnn.prepare {place.name} --archives=FOLDER"
+    )
+
+
+def _write_arrays(place: Place, builder: "ImageBuilder", fingerprint: str, directory: Path) -> None:
+    """Reads the records back through tfds and writes them as arrays."""
+    counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+    write_cache(
+        directory,
+        name=place.name,
+        fingerprint=fingerprint,
+        class_names=builder.prepared_class_names(),
+        splits={split: (count, builder.records(split)) for split, count in counts.items()},
+    )

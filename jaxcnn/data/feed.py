@@ -1,0 +1,105 @@
+"""The order in which examples are seen, and the arrays on the devices that it points into.
+
+The batch at a step is a pure function of (seed, epoch, step): there is no iterator to save, so
+resuming is exact.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxcnn.data.arrays import Dataset, Split
+
+# What is held out of the training split must not depend on the run's seed: runs of several
+# seeds are compared on the same validation examples.
+_HOLDOUT_SEED = 2026
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Some examples of a split: which array they lie in, and where.
+
+    Attributes:
+      split: the name of the split.
+      indices: int32 (num_examples,), positions in the split's arrays.
+    """
+
+    split: str
+    indices: np.ndarray
+
+
+def _whole(dataset: Dataset, split: str) -> View:
+    return View(split, np.arange(len(dataset.splits[split].labels), dtype=np.int32))
+
+
+def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, View]:
+    """The examples for "train", "validation" and "test".
+
+    Args:
+      dataset: the dataset.
+      validation: "holdout" (cut from the training split), "validation" (the publisher's own
+        split) or "test" (the test split serves as validation split).
+      fraction: the held-out share of the training split.
+    """
+    train, test = _whole(dataset, "train"), _whole(dataset, "test")
+    if validation == "test":
+        return {"train": train, "validation": test, "test": test}
+    if validation == "validation":
+        return {"train": train, "validation": _whole(dataset, "validation"), "test": test}
+    shuffled = np.random.default_rng(_HOLDOUT_SEED).permutation(train.indices)
+    num_held_out = max(1, round(fraction * len(shuffled)))
+    held_out, kept = np.sort(shuffled[:num_held_out]), np.sort(shuffled[num_held_out:])
+    return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
+
+
+def steps_per_epoch(num_examples: int, global_batch_size: int) -> int:
+    """Batches in an epoch; the last one may be short."""
+    return -(-num_examples // global_batch_size)
+
+
+def in_batches(
+    indices: np.ndarray, global_batch_size: int, *, num_devices: int, num_parts: int = 1
+) -> np.ndarray:
+    """Cuts indices into batches, and batches into the devices' parts.
+
+    The last batch is filled up with examples of its own, marked as ones that don't count by
+    their bitwise complement (which is negative): `mask = entry >= 0`. So is every batch where
+    the devices and the parts they compute their share in don't divide it.
+
+    Args:
+      indices: int32 (num_examples,).
+      global_batch_size: examples in a batch.
+      num_devices: devices that share a batch.
+      num_parts: parts in which a device computes its share.
+
+    Returns:
+      int32 (num_devices, steps, batch of a device).
+    """
+    steps = steps_per_epoch(len(indices), global_batch_size)
+    multiple = num_devices * num_parts
+    width = -(-global_batch_size // multiple) * multiple
+    order = np.empty((steps, width), np.int32)
+    for step in range(steps):
+        batch = indices[step * global_batch_size : (step + 1) * global_batch_size]
+        order[step] = np.resize(batch, width)
+        order[step, len(batch) :] = ~order[step, len(batch) :]
+    return np.ascontiguousarray(order.reshape(steps, num_devices, -1).transpose(1, 0, 2))
+
+
+def shuffled(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
+    """The indices in the order of an epoch (0-based): a pure function of (seed, epoch)."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(indices)
+
+
+def put_split(split: Split, mesh: Mesh) -> dict[str, jax.Array]:
+    """A split's arrays on every device: `images` uint8 (n, h, w, c) and `labels`."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    arrays = {"images": np.asarray(split.images), "labels": np.asarray(split.labels)}
+    return jax.device_put(arrays, everywhere)
+
+
+def put_order(order: np.ndarray, mesh: Mesh) -> jax.Array:
+    """An order, each device's part on its device."""
+    return jax.device_put(order, NamedSharding(mesh, PartitionSpec("batch")))

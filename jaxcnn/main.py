@@ -1,0 +1,34 @@
+"""Trains one config, or resumes it: `python -m jaxcnn.main --config=configs/googlenet.py`."""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+QUICKSTART = Path(__file__).with_name("quickstart.py")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", str(QUICKSTART), "The config file, with a variant after a colon.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
+
+
+def _default_workdir() -> Path:
+    path, _, variant = flags.FLAGS["config"].config_filename.partition(":")
+    return Path("runs") / "-".join(part for part in (Path(path).stem, variant) if part)
+
+
+def main(arguments: list[str]) -> None:
+    """Trains, or resumes what is in the workdir."""
+    if arguments:
+        raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
+    from jaxcnn.training.job import train
+
+    train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,23 @@
+"""The networks: each family in a file of its own, made from the layers of `layers` and `blocks`."""
+
+from jaxcnn.models import (  # noqa: F401  (importing a family registers its networks)
+    googlenet,
+    lenet,
+    mlp,
+    mnist,
+    resnet,
+    simpler_cnn,
+)
+from jaxcnn.models.blocks import Network
+from jaxcnn.models.inspection import Summary, summary
+from jaxcnn.models.registry import build, network_entry, network_names, network_options
+
+__all__ = [
+    "Network",
+    "Summary",
+    "build",
+    "network_entry",
+    "network_names",
+    "network_options",
+    "summary",
+]

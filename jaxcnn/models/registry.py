@@ -1,0 +1,143 @@
+"""The networks by name: registered by decorator, listed by wildcard, built with checked options."""
+
+import dataclasses
+import difflib
+import fnmatch
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jaxcnn.errors import UserError
+from jaxcnn.models.base import ImageSizeError, Shape
+from jaxcnn.models.blocks import Network
+
+LARGEST_SIDE_TRIED = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A registered network: its layers, its options, and the data it was published for."""
+
+    layers: Callable[..., list]
+    options: dict[str, Any]
+    image_shape: Shape
+    num_classes: int
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def network(
+    name: str, *, image_shape: Shape = (32, 32, 3), num_classes: int = 10, **options: Any
+) -> Callable:
+    """Register a function `(num_classes, **options) -> list of layers` as a network.
+
+    `image_shape` and `num_classes` say what the network was published for; `options` take the
+    place of the function's own defaults, so one function can be registered under several names.
+    """
+
+    def register(function: Callable[..., list]) -> Callable[..., list]:
+        if name in _ENTRIES:
+            raise ValueError(f"two networks are named {name}")
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        defaults = {parameter.name: parameter.default for parameter in parameters}
+        _ENTRIES[name] = Entry(function, defaults | options, image_shape, num_classes)
+        return function
+
+    return register
+
+
+def network_names(pattern: str = "*") -> list[str]:
+    """The registered names that match a wildcard pattern such as "mnist_*", sorted."""
+    return sorted(fnmatch.filter(_ENTRIES, pattern))
+
+
+def network_options(name: str) -> dict[str, Any]:
+    """The options of a network with their defaults."""
+    return dict(network_entry(name).options)
+
+
+def network_entry(name: str) -> Entry:
+    """What is registered under a name.
+
+    Raises:
+      UserError: no network has this name.
+    """
+    if name not in _ENTRIES:
+        raise UserError(f"unknown network {name!r}{_hint(name, network_names())}")
+    return _ENTRIES[name]
+
+
+def build(
+    name: str,
+    *,
+    num_classes: int,
+    image_shape: Shape,
+    seed: int = 0,
+    abstract: bool = False,
+    **options: Any,
+) -> Network:
+    """A network with its initial parameters, in training mode.
+
+    Args:
+      name: a registered name, see `network_names`.
+      num_classes: the number of logits.
+      image_shape: (height, width, channels).
+      seed: of the initial parameters.
+      abstract: leave the parameters as `jax.ShapeDtypeStruct`, for counting and `jax.eval_shape`.
+      **options: the network's own, see `network_options`.
+
+    Raises:
+      UserError: unknown name or option, an option of the wrong type, or images of a size that the
+        network does not take.
+    """
+    entry = network_entry(name)
+    options = entry.options | _checked(name, entry.options, options)
+
+    def make(shape: Shape, abstract: bool) -> Network:
+        layers = entry.layers(num_classes, **options)
+        settings = {"num_classes": num_classes, "image_shape": shape, "seed": seed}
+        return Network(layers, name=name, abstract=abstract, **settings)
+
+    try:
+        return make(tuple(image_shape), abstract)
+    except ImageSizeError as error:
+        height, width, channels = image_shape
+        smallest = _smallest(lambda side: make((side, side, channels), abstract=True))
+        advice = f"; the smallest it takes is {smallest}x{smallest}" if smallest else ""
+        message = f"network {name} does not take {height}x{width} images: {error}{advice}"
+        raise UserError(message) from error
+
+
+def _smallest(make: Callable[[int], Network]) -> int:
+    """The smallest side of a square image that can be built for, 0 if there is none."""
+    for side in range(1, LARGEST_SIDE_TRIED + 1):
+        try:
+            make(side)
+        except ImageSizeError:
+            continue
+        return side
+    return 0
+
+
+def _checked(name: str, defaults: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, of the types of their defaults (a list is taken for a tuple)."""
+    checked = {}
+    for key, value in options.items():
+        if key not in defaults:
+            raise UserError(f"network {name} has no option {key!r}{_hint(key, defaults)}")
+        kind = type(defaults[key])
+        allowed = {tuple: (tuple, list), float: (float, int)}.get(kind, kind)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+            raise UserError(
+                f"network {name}: option {key} must be a {kind.__name__}"
+                f" such as {defaults[key]!r}, not {value!r}"
+            )
+        checked[key] = kind(value)
+    return checked
+
+
+def _hint(word: str, allowed: Any) -> str:
+    close = difflib.get_close_matches(word, allowed, n=1)
+    listing = ", ".join(allowed) or "none"
+    return (f"; did you mean {close[0]!r}?" if close else "") + f" (there are: {listing})"

@@ -1,0 +1,63 @@
+"""ResNet50 as in the classic-networks publication (004_a15b95ab2bdb4599.txt).
+
+The stem is that of ImageNet (7x7 with stride 2, then a pool), so CIFAR images come down to 2x2; the
+stride of a block sits on its first 1x1 convolution.
+
+References: He et al. 2015, https://arxiv.org/abs/1512.03385
+"""
+
+from jaxcnn.models.blocks import Residual
+from jaxcnn.models.layers import (
+    Activation,
+    AveragePool,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    ZeroPad,
+)
+from jaxcnn.models.registry import network
+from jaxcnn.models.regularizers import BatchNorm
+
+
+def bottleneck(name: str, filters: tuple[int, int, int], stride: int, project: bool) -> Residual:
+    """1x1, 3x3, 1x1 convolutions, each with BatchNorm; the shortcut is projected where told."""
+    first, second, third = filters
+    main = [
+        Conv(first, 1, stride=stride),
+        BatchNorm(),
+        Activation("relu"),
+        Conv(second, 3, padding="same"),
+        BatchNorm(),
+        Activation("relu"),
+        Conv(third, 1),
+        BatchNorm(),
+    ]
+    shortcut = [Conv(third, 1, stride=stride), BatchNorm()] if project else []
+    return Residual(main, shortcut, name=name)
+
+
+def stage(number: int, filters: tuple[int, int, int], blocks: int, stride: int = 2) -> list:
+    """Blocks a, b, c, …: the first one has the stride and the projection."""
+    names = [f"stage{number}{letter}" for letter in "abcdef"[:blocks]]
+    first = bottleneck(names[0], filters, stride, project=True)
+    return [first, *(bottleneck(name, filters, 1, project=False) for name in names[1:])]
+
+
+@network("resnet50")
+def resnet50(num_classes: int) -> list:
+    """23,608,202 parameters for CIFAR-10 (23,555,082 trainable)."""
+    return [
+        ZeroPad(3),
+        Conv(64, 7, stride=2, padding="same"),
+        BatchNorm(),
+        Activation("relu"),
+        MaxPool(3, stride=2),
+        stage(2, (64, 64, 256), blocks=3, stride=1),
+        stage(3, (128, 128, 512), blocks=4),
+        stage(4, (256, 256, 1024), blocks=6),
+        stage(5, (512, 512, 2048), blocks=3),
+        AveragePool(2),
+        Flatten(),
+        Dense(num_classes, name="logits"),
+    ]

@@ -1,0 +1,38 @@
+"""The "Simpler CNN" of the homework publication (002_85aa68ec7028faa3.txt).
+
+BatchNorm comes after the ELU; the convolutions' kernels, and they alone, have L2 1e-4.
+"""
+
+import functools
+
+from jaxcnn.models import layers
+from jaxcnn.models.layers import Dense, Flatten, MaxPool
+from jaxcnn.models.registry import network
+from jaxcnn.models.regularizers import BatchNorm, Dropout
+
+Conv = functools.partial(layers.Conv, padding="same", activation="elu", l2=1e-4)
+
+
+def stage(filters: int, dropout: float) -> list:
+    """Two convolutions, a pool, dropout."""
+    return [
+        Conv(filters, 3),
+        BatchNorm(),
+        Conv(filters, 3),
+        BatchNorm(),
+        MaxPool(2),
+        Dropout(dropout),
+    ]
+
+
+@network("simpler_cnn")
+@network("simpler_cnn_ferplus", image_shape=(48, 48, 1), num_classes=8)
+def simpler_cnn(num_classes: int) -> list:
+    """309,290 parameters for CIFAR-10 (308,394 trainable); 325,096 for FERPlus (324,200)."""
+    return [
+        stage(32, dropout=0.2),
+        stage(64, dropout=0.3),
+        stage(128, dropout=0.4),
+        Flatten(),
+        Dense(num_classes, name="logits"),
+    ]

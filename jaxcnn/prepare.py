@@ -1,0 +1,30 @@
+"""Prepares a dataset: `python -m jaxcnn.prepare DATASET [--archives=DIR] [--data_dir=DIR]`."""
+
+from absl import flags
+
+from jaxcnn import cli
+from jaxcnn.data.arrays import dataset_names, load_dataset
+from jaxcnn.errors import UserError
+
+_ARCHIVES = flags.DEFINE_string("archives", "", "Folder with the publisher's files.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets."
+)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 0, "Height and width to resize to; 0 for the dataset's own.", 0, 1024
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Prepares the dataset that is named."""
+    if len(arguments) != 1:
+        raise UserError(f"name one dataset to prepare: {', '.join(dataset_names())}")
+    from jaxcnn.data.datasets.preparing import prepare
+
+    where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
+    prepare(arguments[0], archives=_ARCHIVES.value, **where)
+    load_dataset(arguments[0], **where)  # which writes the resized images
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,165 @@
+"""The curves of a run, as pictures in its `plots` folder."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.writers import Row, read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which colour-blind readers tell apart, each with a line of its own.
+_LOOKS = {
+    "train": {"color": "#0072B2", "linestyle": "-", "label": "training"},
+    "train_evaluated": {"color": "#56B4E9", "linestyle": ":", "label": "training, re-scored"},
+    "validation": {"color": "#D55E00", "linestyle": "--", "label": "validation"},
+}
+_GREY = "#555555"
+_FEW_EPOCHS = 20  # up to here every epoch has a marker
+
+_STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "svg.hashsalt": "jaxcnn",  # the same run gives the same file
+    "svg.fonttype": "none",
+}
+
+
+def plot_curves(workdir: str | Path) -> list[Path]:
+    """Draws `plots/NAME.png` and `.svg` from a run's metrics.
+
+    NAME is accuracy, loss, learning_rate, difference_accuracy, difference_loss; the differences
+    are training minus validation. Values that are missing or not finite are left out, and so is
+    a picture without any value.
+
+    Returns:
+      The PNG files.
+
+    Raises:
+      UserError: there are no metrics, or the pictures cannot be written.
+    """
+    rows = read_metrics(workdir)
+    folder = Path(workdir) / "plots"
+    drawn = (_draw(draw, rows, folder / name) for name, draw in _PICTURES.items())
+    return [path for path in drawn if path is not None]
+
+
+def _draw(draw: Callable[["Axes", list[Row]], bool], rows: list[Row], stem: Path) -> Path | None:
+    """One picture in both formats, at the width of a column; None where it would be empty."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.5, 3.0), dpi=200, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        if not draw(axes, rows):
+            return None
+        _set_epochs(axes, rows)
+        try:
+            stem.parent.mkdir(exist_ok=True)
+            figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+            figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        except OSError as error:
+            raise UserError(f"{stem.parent} cannot be written: {error.strerror}") from error
+    return stem.with_suffix(".png")
+
+
+def _set_epochs(axes: "Axes", rows: list[Row]) -> None:
+    """The same epochs in every picture, also where a curve breaks off."""
+    epochs = [row["epoch"] for row in rows]
+    margin = max(0.5, 0.03 * (max(epochs) - min(epochs)))
+    axes.set_xlim(min(epochs) - margin, max(epochs) + margin)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.set_xlabel("epoch")
+
+
+def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
+    """A column of a split by epoch: finite values alone, the last one of an epoch."""
+    found = {row["epoch"]: row.get(name) for row in rows if row["split"] == split}
+    return {e: v for e, v in found.items() if v is not None and math.isfinite(v)}
+
+
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """The epoch of the highest validation accuracy; among equals that of the least loss."""
+    accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
+    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf)), default=None)
+
+
+def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
+    marker = "o" if len(values) <= _FEW_EPOCHS else ""
+    axes.plot(list(values), list(values.values()), marker=marker, **look)
+
+
+def _mark_best(axes: "Axes", rows: list[Row], values: dict[int, float], text: str) -> None:
+    """A ring around the best epoch, and its value in the legend."""
+    best = best_epoch(rows)
+    if best in values:
+        axes.plot(
+            [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
+            color=_GREY, linestyle="none", label=f"best, epoch {best}: {text.format(values[best])}",
+        )  # fmt: skip
+
+
+def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", list[Row]], bool]:
+    def draw(axes: "Axes", rows: list[Row]) -> bool:
+        curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
+        if not any(curves.values()):
+            return False
+        for split, values in curves.items():
+            if values:
+                _plot(axes, values, **_LOOKS[split])
+        _mark_best(axes, rows, curves["validation"], text)
+        axes.set_ylabel(unit)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        return True
+
+    return draw
+
+
+def _difference(name: str, unit: str, scale: float) -> Callable[["Axes", list[Row]], bool]:
+    def draw(axes: "Axes", rows: list[Row]) -> bool:
+        train, validation = (series(rows, split, name) for split in ("train", "validation"))
+        gaps = {e: train[e] - validation[e] for e in train if e in validation}
+        axes.axhline(0, color=_GREY, linewidth=0.8)
+        _plot(axes, _scaled(gaps, scale), color="#009E73")
+        axes.set_ylabel(unit)
+        axes.set_title("training minus validation", fontsize=9)
+        return bool(gaps)
+
+    return draw
+
+
+def _learning_rate(axes: "Axes", rows: list[Row]) -> bool:
+    values = series(rows, "train", "learning_rate")
+    _plot(axes, values, color=_LOOKS["train"]["color"])
+    if values and 0 < 20 * min(values.values()) < max(values.values()):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.08 * max(values.values(), default=1) or 1)
+    axes.set_ylabel("learning rate")
+    return bool(values)
+
+
+def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
+    return {epoch: scale * value for epoch, value in values.items()}
+
+
+_PICTURES = {
+    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %"),
+    "loss": _scores("loss", "loss", 1, "{:.4f}"),
+    "learning_rate": _learning_rate,
+    "difference_accuracy": _difference("accuracy", "accuracy (percentage points)", 100),
+    "difference_loss": _difference("loss", "loss", 1),
+}

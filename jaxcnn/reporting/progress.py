@@ -1,0 +1,120 @@
+"""The progress of an epoch: a live bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+from jaxcnn.reporting.words import clock, integer, loss, percent
+
+PLAIN_SECONDS = 10.0  # between two plain lines
+
+
+class TimeLeft:
+    """Estimates the time an epoch and a run still take.
+
+    The epoch's from the speed of its steps, the first ones left out, which may compile; the
+    run's from whole epochs, evaluation included, as soon as one that compiled nothing is over.
+    """
+
+    def __init__(self, now=time.monotonic):
+        self._now = now
+        self._starts: deque[float] = deque(maxlen=6)
+        self._num_started = 0
+        self._epochs_after = self._steps = 0
+        self._first: tuple[float, int] | None = None
+
+    def start_epoch(self, steps: int, epochs_after: int) -> None:
+        """An epoch of so many steps begins; so many epochs follow it."""
+        self._steps, self._epochs_after, self._first = steps, epochs_after, None
+        self._num_started += 1
+        if self._num_started > 1:  # the first epoch compiles, or is the rest of one
+            self._starts.append(self._now())
+
+    @property
+    def notice(self) -> str:
+        """What keeps the first step of all waiting."""
+        return "compiling" if self._num_started == 1 else ""
+
+    def left(self, step: int) -> tuple[float | None, float | None]:
+        """Seconds for the epoch and for the run, None as long as there is no telling."""
+        if self._first is None:
+            self._first = (self._now(), step)
+        since, first_step = self._first
+        if step <= first_step:
+            return None, None
+        per_step = (self._now() - since) / (step - first_step)
+        epoch = per_step * (self._steps - step)
+        per_epoch = per_step * self._steps
+        if len(self._starts) > 1:
+            per_epoch = (self._starts[-1] - self._starts[0]) / (len(self._starts) - 1)
+        return epoch, epoch + per_epoch * self._epochs_after
+
+
+class _Progress:
+    """What both kinds share: the numbers as text."""
+
+    def __init__(self, console: RichConsole, name: str, steps: int, times: TimeLeft):
+        self._console, self._name, self._steps, self._times = console, name, steps, times
+
+    def _scores(self, scores: tuple[float, float, float]) -> str:
+        return f"loss {loss(scores[0])}  acc {percent(scores[1])}  {integer(scores[2])} img/s"
+
+    def _left(self, step: int) -> str:
+        epoch, run = self._times.left(step)
+        return "" if epoch is None else f"{clock(epoch)}, run {clock(run)} left"
+
+
+class PlainLines(_Progress):
+    """A line every ten seconds, if there is news; a short epoch has none."""
+
+    def __enter__(self) -> Self:
+        self._last = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
+        """`step` steps of the epoch are done; loss and accuracy over them."""
+        left = self._left(step)
+        if time.monotonic() - self._last < PLAIN_SECONDS:
+            return
+        self._last = time.monotonic()
+        scores = self._scores((loss, accuracy, images_per_second))
+        line = f"{self._name}  step {step}/{self._steps}  {scores}  {left}"
+        self._console.print(line.rstrip(), markup=False)
+        self._console.file.flush()
+
+
+class LiveBar(_Progress):
+    """A bar in the last line of the terminal, gone when the epoch is over."""
+
+    def __enter__(self) -> Self:
+        self._bar = Progress(
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4, max_width=24)),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
+            console=self._console, transient=True, expand=True, refresh_per_second=4,
+        )  # fmt: skip
+        self._task = self._bar.add_task(self._name, total=self._steps, text=self._times.notice)
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
+        """`step` steps of the epoch are done; loss and accuracy over them."""
+        scores = self._scores((loss, accuracy, images_per_second))
+        text = "  ".join(filter(None, (scores, self._left(step))))
+        self._bar.update(self._task, completed=step, text=text)

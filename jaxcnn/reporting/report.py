@@ -1,0 +1,143 @@
+"""The report of a run: one Markdown page in its workdir, from the files the run wrote there."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.reporting.curves import series
+from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
+from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
+
+_LAST_EPOCHS = 10  # rows of the table at the end
+_PICTURES = {
+    "accuracy": "Accuracy by epoch",
+    "loss": "Loss by epoch",
+    "difference_accuracy": "Accuracy by epoch, training minus validation",
+    "difference_loss": "Loss by epoch, training minus validation",
+    "learning_rate": "Learning rate by epoch",
+}
+_VALIDATION = {
+    "test": "The **test set served as validation**, as in the publication: these test figures "
+    "were in sight while the recipe was chosen, and are no estimate on unseen data.",
+    "validation": "The publisher's validation split served as validation; the test set was scored "
+    "once, at the end.",
+    "holdout": "A part of the training set, held out by the seed, served as validation; the test "
+    "set was scored once, at the end.",
+}
+
+
+def write_report(workdir: str | Path) -> Path:
+    """Writes `report.md` from config.json, environment.json, metrics.jsonl and result.json.
+
+    Raises:
+      UserError: one of the four is missing or damaged, or the report cannot be written.
+    """
+    workdir = Path(workdir)
+    names = ("config", "environment", "result")
+    config, environment, result = (read_json(workdir / f"{name}.json") for name in names)
+    rows = read_metrics(workdir)
+    sections = [
+        f"# {config['model']['name']} on {config['dataset']['name']}",
+        _result(config, result),
+        _curves(workdir),
+        _last_epochs(rows, result),
+        _recipe(config),
+        _commands(environment, workdir),
+        _versions(environment),
+    ]
+    path = workdir / "report.md"
+    write_text(path, "\n\n".join(filter(None, sections)) + "\n")
+    return path
+
+
+def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    tested = result.get("tested_with")
+    weights = f", weights of the {tested} epoch" if tested else ""
+    lines = {
+        f"test accuracy{weights}": percent(result["test_accuracy"]),
+        "test loss": loss(result["test_loss"]),
+        "best epoch on validation": f"{result['best_epoch']} of {result['num_epochs']}",
+        "validation accuracy, best": percent(result.get("best_validation_accuracy")),
+        "validation accuracy, last": percent(result.get("last_validation_accuracy")),
+        "parameters": integer(result["parameters"]),
+        "time": clock(result["seconds"]),
+        "training speed": f"{integer(result['images_per_second'])} images/s",
+        "seed": str(result["seed"]),
+    }
+    table = _table(["result", ""], [row for row in lines.items() if row[1] != "-"])
+    return f"{table}\n\n{_VALIDATION[config['validation']]}"
+
+
+def _curves(workdir: Path) -> str:
+    there = [name for name in _PICTURES if (workdir / "plots" / f"{name}.png").exists()]
+    pictures = [f"![{_PICTURES[name]}](plots/{name}.png)" for name in there]
+    return "\n\n".join(["## Curves", *pictures]) if there else ""
+
+
+def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
+    """The table of the last epochs, and the best one where it is not among them."""
+    columns = {
+        "training loss": ("train", "loss", loss),
+        "training accuracy": ("train", "accuracy", percent),
+        "validation loss": ("validation", "loss", loss),
+        "validation accuracy": ("validation", "accuracy", percent),
+        "learning rate": ("train", "learning_rate", rate),
+        "seconds": ("train", "seconds", decimal),
+    }
+    by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
+    epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})
+    best = result["best_epoch"]
+    shown = sorted({*epochs[-_LAST_EPOCHS:], *({best} & set(epochs))})
+    table = [
+        [f"**{e}** (best)" if e == best else str(e)]
+        + [word(by_name[name].get(e)) for name, (_, _, word) in columns.items()]
+        for e in shown
+    ]
+    return "## Last epochs\n\n" + _table(["epoch", *columns], table)
+
+
+def _recipe(config: Mapping[str, Any]) -> str:
+    """The config as a table of dotted names: the whole of it, as the run resolved it."""
+    rows = [(f"`{name}`", f"`{value}`") for name, value in _leaves(config)]
+    return "## Recipe\n\n" + _table(["field", "value"], rows)
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, str(value) if value != "" else '""'
+
+
+def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
+    """The command as it was typed; a module that was run is named as one."""
+    script, *arguments = environment["command"]
+    is_module = Path(script).parent.name == "jaxcnn"
+    program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
+    command = shlex.join(["python", *program, *arguments])
+    return (
+        f"## Again\n\n```\n{command}\n```\n\n"
+        "The same command resumes the run in its folder if it was interrupted; with another "
+        "`--workdir` it reproduces the run from the beginning."
+    )
+
+
+def _versions(environment: Mapping[str, Any]) -> str:
+    devices = environment["devices"]
+    counted = (f"{devices.count(device)} × {device}" for device in dict.fromkeys(devices))
+    rows = [
+        ("python", environment["python"]),
+        *environment["versions"].items(),
+        ("machine", environment["machine"]),
+        ("devices", ", ".join(counted)),
+    ]
+    return "## Environment\n\n" + _table(["", "version"], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first column to the left, the others to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    cells = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -1,0 +1,41 @@
+"""Numbers as words, the same in the console and in reports. None and NaN are a dash."""
+
+import math
+
+
+def percent(fraction: float | None) -> str:
+    """`12.34%`."""
+    return "-" if _is_missing(fraction) else f"{100 * fraction:.2f}%"
+
+
+def loss(value: float | None) -> str:
+    """`1.2345`."""
+    return "-" if _is_missing(value) else f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
+
+
+def rate(value: float | None) -> str:
+    """`0.00123`: three digits."""
+    return "-" if _is_missing(value) else f"{value:.3g}"
+
+
+def decimal(value: float | None) -> str:
+    """`12.3`."""
+    return "-" if _is_missing(value) else f"{value:,.1f}"
+
+
+def integer(value: float | None) -> str:
+    """`12,345`."""
+    return "-" if _is_missing(value) else f"{value:,.0f}"
+
+
+def clock(seconds: float | None) -> str:
+    """`0:07`, `12:34`, `1:02:03`: hours, minutes, seconds."""
+    if _is_missing(seconds):
+        return "-"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)

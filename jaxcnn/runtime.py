@@ -1,0 +1,50 @@
+"""The process, set up before JAX starts: heap, host devices, compile cache, quiet libraries."""
+
+import ctypes
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_HOST_DEVICES = "--xla_force_host_platform_device_count"
+# glibc's <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+
+
+def prepare() -> None:
+    """Sets up the process. It must run before the first JAX computation."""
+    _keep_heap()
+    _host_device_per_core()
+    _quiet_libraries()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxcnn" / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _keep_heap() -> None:
+    """Keeps freed memory in the process: XLA's CPU temporaries are otherwise mapped every step."""
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc; musl has none
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)
+        mallopt(_M_ARENA_MAX, 1)
+
+
+def _host_device_per_core() -> None:
+    """One CPU device a core: data parallelism uses the cores better than XLA's own threads."""
+    xla_flags = os.environ.get("XLA_FLAGS", "")
+    if _HOST_DEVICES not in xla_flags:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        os.environ["XLA_FLAGS"] = f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, 8)}".strip()
+
+
+def _quiet_libraries() -> None:
+    """Keeps the libraries' warnings from the user: they are ours to mend, not theirs."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not sys.warnoptions:  # `python -W …` still shows them
+        warnings.simplefilter("ignore")
+    for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)

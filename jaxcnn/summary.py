@@ -1,0 +1,141 @@
+"""Networks as tables: `python -m jaxcnn.summary --config=FILE | --network=NAME | --list [PATTERN]`.
+
+Parameters are made up for none of this, and no dataset is needed.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+from rich.console import Console
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The config file whose network is shown.", lock_config=True
+)
+_NETWORK = flags.DEFINE_string("network", "", "The network to show, instead of a config's.")
+_LIST = flags.DEFINE_bool("list", False, "List the networks that match PATTERN, such as 'mnist_*'.")
+_NUM_CLASSES = flags.DEFINE_integer("num_classes", 0, "Of --network; 0: as published.", 0)
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Of --network; 0: as published.", 0, 1024)
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+
+# classes and image shape, so that no dataset is needed to look at a network
+_DATASETS = {
+    "cifar10": (10, (32, 32, 3)),
+    "cifar100": (100, (32, 32, 3)),
+    "digits": (10, (8, 8, 1)),
+    "ferplus": (8, (48, 48, 1)),
+    "mnist": (10, (28, 28, 1)),
+}
+_COARSE_CLASSES = 20  # of cifar100
+
+
+def main(arguments: list[str]) -> None:
+    """Shows the network, or the networks, that the flags name."""
+    if sum(map(bool, (_CONFIG.value, _NETWORK.value, _LIST.value))) != 1:
+        raise UserError("give one of --config=FILE, --network=NAME and --list [PATTERN]")
+    if len(arguments) > (1 if _LIST.value else 0):
+        raise UserError(f"{arguments[-1]}: not understood; flags begin with --")
+    if _LIST.value:
+        show_list(*arguments)
+    elif _NETWORK.value:
+        show(_NETWORK.value, _NUM_CLASSES.value, _IMAGE_SIZE.value)
+    else:
+        show_config(_CONFIG.value)
+
+
+def show_list(pattern: str = "*") -> None:
+    """Prints a line for each network whose name matches the pattern.
+
+    Raises:
+      UserError: no name does.
+    """
+    from jaxcnn import models
+    from jaxcnn.reporting.tables import render_networks
+
+    names = models.network_names(pattern)
+    if not names:
+        known = ", ".join(models.network_names())
+        raise UserError(f"no network's name matches {pattern!r} (there are: {known})")
+    summaries = [_summary(name) for name in names]
+    listing = [
+        {key: value for key, value in dataclasses.asdict(summary).items() if key != "rows"}
+        | {"options": models.network_options(summary.name)}
+        for summary in summaries
+    ]
+    _print(listing, render_networks(summaries))
+
+
+def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
+    """Prints a network's summary; 0 classes or pixels stand for what it was published with."""
+    summary = _summary(name, num_classes, image_size)
+    _print_summary(summary)
+
+
+def show_config(config: ConfigDict) -> None:
+    """Prints the summary of a config's network, as it is for the config's dataset."""
+    from jaxcnn import models
+    from jaxcnn.config import check_config
+
+    check_config(config)
+    num_classes, image_shape = _dataset_sizes(config.dataset)
+    options = {key: value for key, value in config.model.items() if key != "name"}
+    network = models.build(
+        config.model.name,
+        num_classes=num_classes,
+        image_shape=image_shape,
+        abstract=True,
+        **options,
+    )
+    _print_summary(models.summary(network))
+
+
+def _dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
+    if dataset.name in _DATASETS:
+        num_classes, (height, width, channels) = _DATASETS[dataset.name]
+        if dataset.label_set == "coarse":
+            num_classes = _COARSE_CLASSES
+        size = dataset.image_size
+        return num_classes, (size or height, size or width, channels)
+    from jaxcnn.data.arrays import load_dataset
+
+    loaded = load_dataset(
+        dataset.name, data_dir=dataset.data_dir or None, image_size=dataset.image_size
+    )
+    return loaded.num_classes, loaded.image_shape
+
+
+def _summary(name: str, num_classes: int = 0, image_size: int = 0) -> Any:
+    from jaxcnn import models
+
+    entry = models.network_entry(name)
+    height, width, channels = entry.image_shape
+    network = models.build(
+        name,
+        num_classes=num_classes or entry.num_classes,
+        image_shape=(image_size or height, image_size or width, channels),
+        abstract=True,
+    )
+    return models.summary(network)
+
+
+def _print_summary(summary: Any) -> None:
+    from jaxcnn.reporting.tables import render_summary
+
+    _print(dataclasses.asdict(summary), render_summary(summary))
+
+
+def _print(data: Any, table: Any) -> None:
+    if _JSON.value:
+        print(json.dumps(data, indent=2))
+    else:
+        console = Console()
+        Console(width=console.width if console.is_terminal else 120).print(table)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,28 @@
+"""Exact evaluation: every example of a view counts once."""
+
+import jax
+
+from jaxcnn.training.parallel import wait_on_cpu
+from jaxcnn.training.setup import Run
+from jaxcnn.training.state import TrainState
+
+
+def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
+    """`{"loss": …, "accuracy": …}` of the view "train", "validation" or "test".
+
+    The loss includes the L2 terms, as in training; the accuracy is a fraction.
+    """
+    order = run.eval_order(view)
+    data = run.data[run.views[view].split]
+    sums = run.zero_eval_sums()
+    for _ in range(order.shape[1]):
+        previous = sums
+        sums = run.eval_step(sums, state.evaluated_params, state.batch_stats, data, order)
+        wait_on_cpu(previous)
+    return to_means(jax.device_get(sums))
+
+
+def to_means(sums: dict) -> dict[str, float]:
+    """The means that sums over examples stand for."""
+    count = max(float(sums["count"]), 1.0)
+    return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

@@ -1,0 +1,45 @@
+"""The main job: check, prepare, train, and leave a folder that tells the whole story."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config import check_config
+from jaxcnn.models import summary
+from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.curves import plot_curves
+from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.tables import render_summary
+from jaxcnn.reporting.writers import write_json
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.setup import load_data, make_run
+from jaxcnn.training.workdir import environment, open_workdir
+
+
+def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
+    """Trains a config in a folder, or resumes the run that is there, and reports.
+
+    Returns:
+      What `result.json` holds.
+
+    Raises:
+      UserError: the config, the dataset or the folder is not fit; nothing was changed.
+      Diverged: the loss was not finite.
+      Stopped: a signal asked for it; the run is saved.
+    """
+    console = console or Console()
+    check_config(config)
+    run = make_run(config, load_data(config))
+    changes = open_workdir(workdir, config)
+    write_json(workdir / "environment.json", environment(list(run.mesh.devices.flat)))
+    console.start(config, render_summary(summary(run.model)), str(workdir))
+    loop = Loop(run, workdir, console)
+    if loop.step:
+        console.resume(loop.epoch + 1, loop.step, changes)
+    result = loop.train()
+    write_json(workdir / "result.json", result)
+    plot_curves(workdir)
+    write_report(workdir)
+    console.result(result, workdir)
+    return result

@@ -1,0 +1,78 @@
+"""Optimizers, from Optax: the numbers that a study varies are arrays in the state."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+# name → function from the config to (factory of the transformation, its hyperparameters' names)
+OPTIMIZERS: dict[str, Callable[[Any], tuple[Callable, tuple[str, ...]]]] = {}
+
+
+def _optimizer(name: str):
+    def register(make):
+        OPTIMIZERS[name] = make
+        return make
+
+    return register
+
+
+def is_kernel(params: dict) -> dict:
+    """Marks the leaves that regularisation applies to: matrices and filters, not biases, scales."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def make_optimizer(config: Any) -> optax.GradientTransformation:
+    """The optimizer that `config` (the `optimizer` part of a run's config) names.
+
+    Its state holds `hyperparams` (float32 arrays: `learning_rate`, `weight_decay`, `momentum`
+    or `b1`, `b2`), which the step sets and a population of runs varies.
+    """
+    make, names = OPTIMIZERS[config.name](config)
+    values = {name: config[name] for name in ("learning_rate", "weight_decay", *names)}
+    return optax.inject_hyperparams(make)(**values)
+
+
+def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weight_decay):
+    """Clipping, `scale`, decoupled weight decay, the learning rate."""
+    parts = [scale, optax.scale_by_learning_rate(learning_rate)]
+    if config.weight_decay:
+        parts.insert(1, optax.add_decayed_weights(weight_decay, mask=is_kernel))
+    if config.gradient_clip:
+        parts.insert(0, optax.clip_by_global_norm(config.gradient_clip))
+    return optax.chain(*parts)
+
+
+@_optimizer("sgd")
+def _sgd(config):
+    def make(learning_rate, weight_decay):
+        return _chain(config, optax.identity(), learning_rate, weight_decay)
+
+    return make, ()
+
+
+@_optimizer("momentum")
+def _momentum(config, *, nesterov: bool = False):
+    """v ← momentum·v + g; w ← w − learning_rate·v."""
+
+    def make(learning_rate, weight_decay, momentum):
+        return _chain(config, optax.trace(momentum, nesterov), learning_rate, weight_decay)
+
+    return make, ("momentum",)
+
+
+OPTIMIZERS["nesterov"] = functools.partial(_momentum, nesterov=True)
+
+
+@_optimizer("adam")
+def _adam(config):
+    def make(learning_rate, weight_decay, b1, b2):
+        scale = optax.scale_by_adam(b1, b2, config.eps)
+        return _chain(config, scale, learning_rate, weight_decay)
+
+    return make, ("b1", "b2")
+
+
+OPTIMIZERS["adamw"] = _adam  # the check of the config keeps weight decay from plain adam

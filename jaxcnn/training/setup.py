@@ -1,0 +1,215 @@
+"""From a config to what the loop needs: data on the devices, network, compiled steps, state."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxcnn import models
+from jaxcnn.data import feed
+from jaxcnn.data.arrays import Dataset, load_dataset
+from jaxcnn.data.augment import make_augment
+from jaxcnn.errors import UserError
+from jaxcnn.training import parallel
+from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.schedules import make_schedule
+from jaxcnn.training.state import TrainState, create_state, split_model, zero_sums
+from jaxcnn.training.step import Recipe, make_eval_step, make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run, ready to train.
+
+    Attributes:
+      config: the checked config.
+      dataset: the dataset, on the host.
+      views: the examples for "train", "validation", "test".
+      mesh: the devices.
+      model: the network, for its summary.
+      data: the resident arrays by split.
+      train_step, eval_step: compiled for all devices, see `step.py`.
+      state: before the first step, on the devices.
+      steps_per_epoch: training steps.
+    """
+
+    config: ConfigDict
+    dataset: Dataset
+    views: dict[str, feed.View]
+    mesh: Mesh
+    model: nnx.Module
+    data: dict[str, dict[str, jax.Array]]
+    train_step: Callable
+    eval_step: Callable
+    state: TrainState
+    steps_per_epoch: int
+
+    @property
+    def num_parameters(self) -> int:
+        """All of the network's, BatchNorm's running statistics included."""
+        leaves = jax.tree.leaves((self.state.params, self.state.batch_stats))
+        return sum(leaf.size for leaf in leaves)
+
+    def train_order(self, epoch: int) -> jax.Array:
+        """The order of an epoch (0-based), on the devices."""
+        view = self.views["train"]
+        indices = feed.shuffled(view.indices, seed=self.config.seed, epoch=epoch)
+        parts = self.config.optimizer.accumulation_steps
+        return self._order(indices, self.config.global_batch_size, parts)
+
+    def eval_order(self, name: str) -> jax.Array:
+        """The examples of a view one after another, on the devices."""
+        return self._order(self.views[name].indices, _eval_batch_size(self.config), 1)
+
+    def _order(self, indices: np.ndarray, batch_size: int, num_parts: int) -> jax.Array:
+        num_devices = self.mesh.devices.size
+        order = feed.in_batches(
+            indices, batch_size, num_devices=num_devices, num_parts=num_parts
+        )
+        return feed.put_order(order, self.mesh)
+
+    def zero_eval_sums(self) -> dict[str, jax.Array]:
+        """The sums before the first evaluation step, on the devices."""
+        sums = zero_sums() | {"row": np.zeros((), np.int32)}
+        del sums["bad_step"]
+        return parallel.on_every_device(sums, self.mesh)
+
+
+def load_data(config: ConfigDict) -> Dataset:
+    """The dataset of a config, prepared if it was not.
+
+    Raises:
+      UserError: it cannot be had, or lacks the split that the config asks for.
+    """
+    dataset = load_dataset(
+        config.dataset.name,
+        data_dir=config.dataset.data_dir or None,
+        label_set=config.dataset.label_set,
+        image_size=config.dataset.image_size,
+    )
+    if config.validation == "validation" and "validation" not in dataset.splits:
+        raise UserError(
+            f'config.validation = "validation": {config.dataset.name} has no such split; '
+            'allowed is "holdout" or "test"'
+        )
+    return dataset
+
+
+def _eval_batch_size(config: ConfigDict) -> int:
+    return max(config.global_batch_size, 256)
+
+
+def make_run(config: ConfigDict, dataset: Dataset) -> Run:
+    """Puts the data on the devices, builds the network and its state, prepares the steps.
+
+    Raises:
+      UserError: the dataset, the network and the devices don't fit each other.
+    """
+    views = feed.make_views(dataset, config.validation, config.validation_fraction)
+    mesh = parallel.make_mesh(config.num_devices)
+    steps = feed.steps_per_epoch(len(views["train"].indices), config.global_batch_size)
+    model = make_model(config, dataset.num_classes, dataset.image_shape)
+    recipe, params, batch_stats = make_recipe(config, dataset, model, steps)
+    state = create_state(
+        params,
+        batch_stats,
+        recipe.optimizer,
+        hyperparams=make_hyperparams(config),
+        ema=config.optimizer.ema_decay > 0,
+    )
+    compiled_for = {"mesh": mesh, "backend": config.parallel}
+    return Run(
+        config=config,
+        dataset=dataset,
+        views=views,
+        mesh=mesh,
+        model=model,
+        data={s: feed.put_split(dataset.splits[s], mesh) for s in _splits(views)},
+        train_step=parallel.parallelize(
+            make_train_step(recipe), num_replicated=3, donate=True, **compiled_for
+        ),
+        eval_step=parallel.parallelize(
+            make_eval_step(recipe), num_replicated=4, donate=False, **compiled_for
+        ),
+        state=parallel.on_every_device(state, mesh),
+        steps_per_epoch=steps,
+    )
+
+
+def _splits(views: dict[str, feed.View]) -> list[str]:
+    return sorted({view.split for view in views.values()})
+
+
+def make_model(
+    config: ConfigDict, num_classes: int, image_shape: tuple[int, int, int]
+) -> nnx.Module:
+    """The network of a config, initialised from its seed."""
+    options = {name: value for name, value in config.model.items() if name != "name"}
+    return models.build(
+        config.model.name,
+        num_classes=num_classes,
+        image_shape=image_shape,
+        seed=config.seed,
+        **options,
+    )
+
+
+def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
+    """The config's numbers that are arrays in the state."""
+    return {
+        "learning_rate": np.float32(config.optimizer.learning_rate),
+        "label_smoothing": np.float32(config.loss.label_smoothing),
+        "seed": np.int32(config.seed),
+    }
+
+
+def make_recipe(
+    config: ConfigDict, dataset: Dataset, model: nnx.Module, steps: int
+) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
+    """The recipe of the steps, and the network's parameters and batch statistics."""
+    train_graph, eval_graph, params, batch_stats = split_model(model)
+    shift, scale = pixel_scaling(dataset, config.dataset.scaling)
+    recipe = Recipe(
+        train_graph=train_graph,
+        eval_graph=eval_graph,
+        optimizer=make_optimizer(config.optimizer),
+        schedule=make_schedule(
+            config.schedule,
+            learning_rate=config.optimizer.learning_rate,
+            steps_per_epoch=steps,
+            num_epochs=config.num_epochs,
+        ),
+        augment=make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean),
+        pixel_shift=shift,
+        pixel_scale=scale,
+        num_classes=dataset.num_classes,
+        heads=config.loss.heads,
+        l2=config.loss.l2,
+        ema_decay=config.optimizer.ema_decay,
+        accumulation_steps=config.optimizer.accumulation_steps,
+        global_batch_norm=config.batch_norm == "global",
+        dtype=jnp.dtype(config.precision),
+    )
+    return recipe, params, batch_stats
+
+
+def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarray]:
+    """(shift, scale), float32, so that the network's input is (pixels − shift) · scale.
+
+    "none": 0…255; "unit": 0…1; "centered": −1…1; "zscore": by one mean and deviation of the
+    training images; "zscore_per_channel": by each channel's.
+    """
+    mean, std = {
+        "none": (0.0, 1.0),
+        "unit": (0.0, 255.0),
+        "centered": (127.5, 127.5),
+        "zscore": (dataset.scalar_mean, dataset.scalar_std + 1e-7),
+        "zscore_per_channel": (dataset.pixel_mean, dataset.pixel_std + 1e-7),
+    }[scaling]
+    return np.float32(mean), np.float32(1.0 / np.asarray(std))

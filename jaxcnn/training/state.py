@@ -1,0 +1,79 @@
+"""The state of a run: one pytree of arrays, all that a checkpoint needs."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx, struct
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that changes from step to step.
+
+    Random keys are derived from (seed, step) and never stored.
+
+    Attributes:
+      step: int32 (), steps done so far.
+      params: nested dict of float32 arrays.
+      batch_stats: nested dict of float32 arrays, BatchNorm's running statistics.
+      opt_state: the optimizer's.
+      ema: moving average of params, or {} where there is none.
+      hyperparams: the numbers a study varies beside the optimizer's own: float32 ()
+        `learning_rate` and `label_smoothing`, int32 () `seed` of dropout and augmentation.
+      sums: what the epoch has added up so far, see `zero_sums`.
+    """
+
+    step: jax.Array
+    params: dict[str, Any]
+    batch_stats: dict[str, Any]
+    opt_state: optax.OptState
+    ema: dict[str, Any]
+    hyperparams: dict[str, jax.Array]
+    sums: dict[str, jax.Array]
+
+    @property
+    def evaluated_params(self) -> dict[str, Any]:
+        """The parameters that are evaluated: the moving average where there is one."""
+        return self.ema or self.params
+
+
+def zero_sums() -> dict[str, np.ndarray]:
+    """Sums over examples: `loss`, `correct`, `count`; and the first `bad_step`, −1 for none,
+    whose loss was not finite."""
+    sums = {name: np.zeros((), np.float32) for name in ("loss", "correct", "count")}
+    return sums | {"bad_step": np.full((), -1, np.int32)}
+
+
+def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:
+    """A network as two static graphs, for training and for evaluation, and its arrays.
+
+    Returns:
+      train graph, eval graph, params, batch_stats; the last two are nested dicts of arrays.
+    """
+    model.eval()
+    eval_graph = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
+    model.train()
+    train_graph, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return train_graph, eval_graph, nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats)
+
+
+def create_state(
+    params: dict,
+    batch_stats: dict,
+    optimizer: optax.GradientTransformation,
+    *,
+    hyperparams: dict[str, Any],
+    ema: bool,
+) -> TrainState:
+    """The state before the first step; the fields are `TrainState`'s."""
+    return TrainState(
+        step=np.zeros((), np.int32),
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=jax.jit(optimizer.init)(params),
+        ema=jax.tree.map(jnp.copy, params) if ema else {},
+        hyperparams=hyperparams,
+        sums=zero_sums(),
+    )

@@ -1,0 +1,250 @@
+"""The step: one pure function per device, for training and for evaluation."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
+from jaxcnn.training.optimizers import is_kernel
+from jaxcnn.training.parallel import AXIS
+from jaxcnn.training.state import TrainState, zero_sums
+
+Batch = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What the step is made of; nothing here changes during a run.
+
+    Attributes:
+      train_graph, eval_graph: the network, without its arrays.
+      optimizer: from `make_optimizer`.
+      schedule: step → factor of the learning rate.
+      augment: from `make_augment`, or None.
+      pixel_shift, pixel_scale: float32 (channels,) or (); images are (pixels − shift) · scale.
+      num_classes: classes.
+      heads: how several heads combine.
+      l2, ema_decay: as in the config; l2 applies to all kernels.
+      accumulation_steps: parts in which a batch is computed.
+      global_batch_norm: BatchNorm over the global batch, else over each device's part.
+      dtype: of the computation.
+    """
+
+    train_graph: nnx.GraphDef
+    eval_graph: nnx.GraphDef
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    augment: Callable | None
+    pixel_shift: np.ndarray
+    pixel_scale: np.ndarray
+    num_classes: int
+    heads: str = "prob_mix"
+    l2: float = 0.0
+    ema_decay: float = 0.0
+    accumulation_steps: int = 1
+    global_batch_norm: bool = True
+    dtype: Any = jnp.float32
+
+    def scale(self, images: jax.Array) -> jax.Array:
+        """Pixels 0…255 → what the network takes, in float32 or better."""
+        images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
+        return (images - self.pixel_shift) * self.pixel_scale
+
+    def penalty(self, model: nnx.Module, params: dict) -> jax.Array:
+        """The L2 terms of the loss: the network's own and the config's."""
+        penalty = model.penalty()
+        if self.l2:
+            kernels = jax.tree.map(lambda p, k: jnp.sum(p * p) if k else 0.0, params, is_kernel(params))
+            penalty += self.l2 * sum(jax.tree.leaves(kernels))
+        return penalty
+
+
+def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
+    """The batch of a device: row `row` of its order (steps, batch), out of the resident data.
+
+    Returns:
+      `images` uint8 (batch, height, width, channels), `labels`, `mask` bool (batch,): examples
+      that count, `indices` int32 (batch,): in the data, `positions`: in the global batch.
+    """
+    entries = jax.lax.dynamic_index_in_dim(order, row, keepdims=False)
+    mask = entries >= 0
+    indices = jnp.where(mask, entries, ~entries)
+    batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
+    size = entries.shape[0]
+    positions = jax.lax.axis_index(AXIS) * size + jnp.arange(size)
+    return batch | {"mask": mask, "indices": indices, "positions": positions}
+
+
+def _sums(losses: jax.Array, scores: jax.Array, targets: jax.Array, mask: jax.Array) -> dict:
+    return {
+        "loss": jnp.sum(losses * mask),
+        "correct": jnp.sum(is_correct(scores, targets) & mask).astype(jnp.float32),
+        "count": jnp.sum(mask).astype(jnp.float32),
+    }
+
+
+def make_train_step(recipe: Recipe) -> Callable:
+    """The per-device training step, to be run by `parallelize`.
+
+    Returns:
+      `step(state, data, epoch, order) -> (state, sums)`: `data` holds the resident arrays,
+      `epoch` its int32 number and first step, `order` (steps, batch) the device's part of it.
+      `sums` are the epoch's so far, equal to `state.sums`.
+    """
+    gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
+
+    def step(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
+        batch = take_batch(data, order, state.step - epoch["first_step"])
+        batch = _prepare(recipe, batch, state, epoch["number"])
+        gradients, batch_stats, sums = gradients_of(state.params, state.batch_stats, batch)
+        state = _update(recipe, state, gradients, batch_stats)
+        is_first = state.step == epoch["first_step"] + 1
+        state = state.replace(sums=_add_step(state.sums, sums, is_first, state.step))
+        return state, state.sums
+
+    return step
+
+
+def _prepare(recipe: Recipe, batch: Batch, state: TrainState, epoch: jax.Array) -> Batch:
+    """Augments, scales, and gives each example keys of its own: they follow its position in the
+    global batch, so that the number of devices doesn't change a number."""
+    hyperparams = state.hyperparams
+    step_key = jax.random.fold_in(jax.random.key(hyperparams["seed"]), state.step)
+    augment_key, dropout_key = jax.random.split(step_key)
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    images, labels = batch["images"], batch["labels"]
+    targets = make_targets(labels, recipe.num_classes, hyperparams["label_smoothing"])
+    if recipe.augment is not None:
+        images, targets = recipe.augment(
+            images.astype(jnp.float32),
+            targets,
+            keys=fold(augment_key, batch["positions"]),
+            batch_key=augment_key,
+            example_indices=batch["indices"],
+            epoch=epoch,
+            axis_name=AXIS,
+        )
+    return {
+        "images": recipe.scale(images),
+        "targets": targets,
+        "mask": batch["mask"],
+        "keys": fold(dropout_key, batch["positions"]),
+    }
+
+
+def _gradients(recipe: Recipe) -> Callable:
+    """`(params, batch_stats, batch) -> (gradients, batch_stats, sums)`, over all devices."""
+    axis_name = AXIS if recipe.global_batch_norm else None
+
+    def loss_function(params, batch_stats, batch, num_examples):
+        model = nnx.merge(recipe.train_graph, nnx.State(params), nnx.State(batch_stats))
+        mask = batch["mask"]
+        outputs = model(
+            batch["images"],
+            keys=batch["keys"],
+            mask=mask,
+            axis_name=axis_name,
+            dtype=recipe.dtype,
+        )
+        losses, scores = cross_entropy(outputs, batch["targets"], recipe.heads)
+        penalty = recipe.penalty(model, params)
+        # the devices' and parts' losses add up to the global batch's mean plus one penalty
+        num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
+        loss = jnp.sum(losses * mask) / num_examples + penalty / num_shares
+        sums = _sums(losses + penalty, scores, batch["targets"], mask)
+        return loss, (nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)), sums)
+
+    def gradients(params, batch_stats, batch, num_examples=None):
+        if num_examples is None:
+            num_examples = _num_examples(batch)
+        gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
+            params, batch_stats, batch, num_examples
+        )
+        gradients, sums = jax.lax.psum((gradients, sums), AXIS)
+        if not recipe.global_batch_norm:
+            batch_stats = jax.lax.pmean(batch_stats, AXIS)
+        return gradients, batch_stats, sums
+
+    return gradients
+
+
+def _num_examples(batch: Batch) -> jax.Array:
+    """Examples that count in the global batch."""
+    return jax.lax.psum(jnp.sum(batch["mask"]), AXIS)
+
+
+def _accumulate(recipe: Recipe) -> Callable:
+    """As `_gradients`, computed in parts; BatchNorm sees a part at a time."""
+    num_parts = recipe.accumulation_steps
+    one_part = _gradients(recipe)
+
+    def split(array):  # interleaved, so that a short batch's padding is spread over the parts
+        return jnp.moveaxis(array.reshape(-1, num_parts, *array.shape[1:]), 1, 0)
+
+    def gradients(params, batch_stats, batch):
+        num_examples = _num_examples(batch)
+        zero_sums = {name: jnp.zeros(()) for name in ("loss", "correct", "count")}
+        zero = (jax.tree.map(jnp.zeros_like, params), batch_stats, zero_sums)
+
+        def add(carry, part):
+            gradients, batch_stats, sums = one_part(params, carry[1], part, num_examples)
+            added = jax.tree.map(jnp.add, (carry[0], carry[2]), (gradients, sums))
+            return (added[0], batch_stats, added[1]), None
+
+        return jax.lax.scan(add, zero, jax.tree.map(split, batch))[0]
+
+    return gradients
+
+
+def _update(recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict) -> TrainState:
+    opt_state = state.opt_state
+    rate = state.hyperparams["learning_rate"] * recipe.schedule(state.step)
+    hyperparams = opt_state.hyperparams | {"learning_rate": rate}
+    opt_state = opt_state._replace(hyperparams=hyperparams)
+    updates, opt_state = recipe.optimizer.update(gradients, opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = state.ema
+    if recipe.ema_decay:
+        ema = optax.incremental_update(params, ema, 1.0 - recipe.ema_decay)
+    return state.replace(
+        step=state.step + 1,
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+        ema=ema,
+    )
+
+
+def _add_step(epoch_sums: dict, sums: dict, is_first: jax.Array, step: jax.Array) -> dict:
+    """The epoch's sums with a step's added; the epoch's first step starts them afresh."""
+    start = jax.tree.map(lambda zero, so_far: jnp.where(is_first, zero, so_far), zero_sums(), epoch_sums)
+    added = {name: start[name] + value for name, value in sums.items()}
+    is_bad = (start["bad_step"] < 0) & ~jnp.isfinite(sums["loss"])
+    return added | {"bad_step": jnp.where(is_bad, step, start["bad_step"])}
+
+
+def make_eval_step(recipe: Recipe) -> Callable:
+    """The per-device evaluation step, to be run by `parallelize`.
+
+    Returns:
+      `step(sums, params, batch_stats, data, order) -> sums`: `sums` holds `row`, int32, the next
+      row of the order, and is added to.
+    """
+
+    def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:
+        batch = take_batch(data, order, sums["row"])
+        model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
+        outputs = model(recipe.scale(batch["images"]), mask=batch["mask"], dtype=recipe.dtype)
+        targets = make_targets(batch["labels"], recipe.num_classes)
+        losses, scores = cross_entropy(outputs, targets, recipe.heads)
+        losses += recipe.penalty(model, params)
+        added = jax.lax.psum(_sums(losses, scores, targets, batch["mask"]), AXIS)
+        return {"row": sums["row"] + 1} | {name: sums[name] + added[name] for name in added}
+
+    return step

@@ -1,0 +1,77 @@
+"""The folder of a run: what is in it belongs to one run, and says which."""
+
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config import flatten
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.writers import read_json, write_json
+
+# A run may be resumed with more epochs or another rate, but with these it is another run.
+_IDENTITY = ("model.", "dataset.", "validation", "seed", "global_batch_size")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
+
+
+def to_dict(config: ConfigDict) -> dict[str, Any]:
+    """A config as nested dicts with lists for tuples, as JSON holds it."""
+    plain = {}
+    for name, value in config.items():
+        nested = to_dict(value) if isinstance(value, ConfigDict) else value
+        plain[name] = list(nested) if isinstance(nested, tuple) else nested
+    return plain
+
+
+def open_workdir(workdir: Path, config: ConfigDict) -> list[str]:
+    """Makes the folder, or takes up the run that is in it, and writes the config there.
+
+    Returns:
+      A line for each field that differs from what the run had before.
+
+    Raises:
+      UserError: the folder cannot be written, holds something else, or holds another run.
+    """
+    path = workdir / "config.json"
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(workdir.iterdir())
+    except OSError as error:
+        raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
+    if not path.exists() and not is_empty:
+        raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+    changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+    write_json(path, to_dict(config))
+    return changes
+
+
+def _changes(workdir: Path, before: dict, now: dict) -> list[str]:
+    before, now = flatten(before), flatten(now)
+    changed = [name for name in now if before.get(name) != now[name]]
+    for name in changed:
+        if name.startswith(_IDENTITY):
+            raise UserError(
+                f"{workdir}: holds another run: its {name} is {before.get(name)!r}, this one's is "
+                f"{now[name]!r}; name another --workdir"
+            )
+    return [f"{name}: {before.get(name)!r} before, now {now[name]!r}" for name in changed]
+
+
+def environment(devices: list[Any]) -> dict[str, Any]:
+    """Versions, machine and devices, for `environment.json`."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": platform.platform(),
+        "devices": [f"{device.platform} {device.device_kind}" for device in devices],
+        "command": sys.argv,
+    }

@@ -1,0 +1,70 @@
+"""A folder of the user's images as a dataset."""
+
+import archives
+import numpy as np
+import pytest
+from archives import contents
+from PIL import Image
+
+from jaxcnn.data.arrays import load_dataset
+from jaxcnn.errors import UserError
+
+
+def test_folder_without_splits(tmp_path):
+    pictures = archives.write_pictures(tmp_path / "pets", {"cat": 10, "dog": 5})
+    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")
+    assert dataset.class_names == ("cat", "dog") and dataset.image_shape == (12, 12, 3)
+    assert np.bincount(dataset.splits["train"].labels).tolist() == [8, 4]
+    assert np.bincount(dataset.splits["test"].labels).tolist() == [2, 1]
+
+
+def test_folder_with_splits_of_any_mode_and_size(tmp_path):
+    pictures = tmp_path / "pets"
+    archives.write_pictures(pictures / "train", {"cat": 4, "dog": 4}, grey=True)
+    archives.write_pictures(pictures / "test", {"cat": 2}, grey=True)
+    deep = np.full((12, 12), 40_000, np.uint16)
+    Image.fromarray(deep).save(pictures / "train" / "dog" / "3.png")
+    name, data_dir = f"folder:{pictures}", tmp_path / "data"
+    dataset = load_dataset(name, data_dir=data_dir)
+    assert dataset.image_shape == (12, 12, 1)
+    assert dataset.splits["train"].images[7].tolist() == [[[40_000 >> 8]] * 12] * 12
+    for index, mode in enumerate(("P", "RGBA", "CMYK", "1", "LA")):
+        path = pictures / "train" / "cat" / f"mode{index}.tif"
+        Image.new("RGB", (20 + index, 30), "red").convert(mode).save(path)
+    with pytest.raises(UserError, match="mode0.tif is 20x30 but .* is 12x12: give --image_size"):
+        load_dataset(name, data_dir=data_dir)
+    dataset = load_dataset(name, data_dir=data_dir, image_size=10)
+    assert dataset.image_shape == (10, 10, 3)
+    assert dataset.splits["train"].images[4, 5, 5, 0] > 200
+
+
+def test_changed_folder_is_prepared_again(tmp_path):
+    pictures = archives.write_pictures(tmp_path / "pets", {"cat": 5, "dog": 5})
+    name, data_dir = f"folder:{pictures}", tmp_path / "data"
+    load_dataset(name, data_dir=data_dir)
+    before = contents(data_dir)
+    load_dataset(name, data_dir=data_dir)
+    assert contents(data_dir) == before
+    archives.write_pictures(pictures, {"eel": 5})
+    assert load_dataset(name, data_dir=data_dir).class_names == ("cat", "dog", "eel")
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    def refusal(path):
+        with pytest.raises(UserError) as caught:
+            load_dataset(f"folder:{path}", data_dir=tmp_path / "data")
+        return str(caught.value)
+
+    assert "there is no folder" in refusal(tmp_path / "nothing")
+    pictures = archives.write_pictures(tmp_path / "one", {"cat": 5})
+    assert "fewer than two classes" in refusal(pictures)
+    archives.write_pictures(pictures, {"dog": 5})
+    bad = pictures / "dog" / "2.png"
+    bad.write_bytes(bad.read_bytes()[:200])
+    assert f"{bad} is not an image that can be read" in refusal(pictures)
+    bad.write_text("no image")
+    assert f"{bad} is not an image that can be read" in refusal(pictures)
+    splits = archives.write_pictures(tmp_path / "splits" / "train", {"cat": 2, "dog": 2}).parent
+    assert "needs both train and test" in refusal(splits)
+    archives.write_pictures(splits / "test", {"emu": 2})
+    assert "train has no such class" in refusal(splits)

@@ -1,0 +1,103 @@
+"""Convolutions, dense layers and pools against XLA's own operations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxcnn.models import layers
+from jaxcnn.models.base import Context, ImageSizeError, Scope
+
+
+def built(layer, shape, seed=0):
+    layer.name = layer.name or layer.kind
+    layer.build(shape, Scope(seed).child(layer.name))
+    return layer
+
+
+def images(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+@pytest.mark.parametrize("size, stride, padding", [(1, 1, "valid"), (1, 2, "same"), (3, 2, "same")])
+def test_conv(size, stride, padding):
+    x = images(2, 7, 6, 3)
+    layer = built(layers.Conv(4, size, stride=stride, padding=padding), (7, 6, 3))
+    layer.bias.set_value(jnp.arange(4.0))
+    expected = lax.conv_general_dilated(
+        x,
+        layer.kernel[...],
+        (stride, stride),
+        padding.upper(),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    out = layer(x, Context())
+    assert out.shape[1:] == layer.output_shape
+    np.testing.assert_allclose(out, expected + jnp.arange(4.0), atol=1e-5)
+
+
+def test_dense_applies_its_activation():
+    x = images(3, 5)
+    layer = built(layers.Dense(4, activation="elu"), (5,))
+    expected = jax.nn.elu(x @ layer.kernel[...])
+    np.testing.assert_allclose(layer(x, Context()), expected, atol=1e-6)
+
+
+def test_leaky_relu_has_keras_slope():
+    layer = built(layers.Activation("leaky_relu"), (1,))
+    np.testing.assert_allclose(layer(jnp.array([[-1.0], [2.0]]), Context()), [[-0.01], [2.0]])
+
+
+WINDOWS = [(2, 2, "valid"), (2, 1, "valid"), (3, 2, "valid"), (3, 1, "same"), (3, 1, "valid")]
+
+
+@pytest.mark.parametrize("size, stride, padding", [*WINDOWS, (2, 2, "same")])
+def test_max_pool_and_its_gradient(size, stride, padding):
+    x = images(2, 9, 8, 3)
+    layer = built(layers.MaxPool(size, stride=stride, padding=padding), (9, 8, 3))
+    sizes, strides = (1, size, size, 1), (1, stride, stride, 1)
+
+    def expected(x):
+        return lax.reduce_window(x, -jnp.inf, lax.max, sizes, strides, padding.upper())
+
+    assert expected(x).shape[1:] == layer.output_shape
+    np.testing.assert_array_equal(layer(x, Context()), expected(x))
+    grad, expected_grad = (
+        jax.grad(lambda x, f=f: (f(x) ** 3).sum())(x)
+        for f in (lambda x: layer(x, Context()), expected)
+    )
+    np.testing.assert_allclose(grad, expected_grad, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size, stride", [(2, 2), (5, 3), (7, 1)])
+def test_average_pool(size, stride):
+    x = images(2, 9, 8, 3)
+    layer = built(layers.AveragePool(size, stride=stride), (9, 8, 3))
+    total = lax.reduce_window(x, 0.0, lax.add, (1, size, size, 1), (1, stride, stride, 1), "VALID")
+    assert total.shape[1:] == layer.output_shape
+    np.testing.assert_allclose(layer(x, Context()), total / size**2, atol=1e-6)
+
+
+def test_average_pool_sums_in_float32():
+    x = jnp.full((1, 20, 20, 1), 1.0078125, jnp.bfloat16)  # 400 of them: bfloat16 sums stall at 256
+    layer = built(layers.AveragePool(19, stride=1), (20, 20, 1))
+    np.testing.assert_allclose(layer(x, Context()).astype(np.float32), 1.0078125)
+
+
+def test_zero_pad_then_flatten():
+    pad, flat = built(layers.ZeroPad(2), (1, 1, 1)), built(layers.Flatten(), (5, 5, 1))
+    out = flat(pad(jnp.ones((1, 1, 1, 1)), Context()), Context())
+    assert out.shape == (1, *flat.output_shape) == (1, 25)
+    assert out.sum() == out[0, 12] == 1
+
+
+def test_nothing_left_of_the_image():
+    with pytest.raises(ImageSizeError, match="nothing is left of the image after conv"):
+        built(layers.Conv(4, 5), (4, 9, 3))
+
+
+def test_a_layer_stands_in_one_place():
+    layer = built(layers.Dense(4), (4,))
+    with pytest.raises(ValueError, match="second time"):
+        layer.build((4,), Scope().child("again"))

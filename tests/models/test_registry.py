@@ -1,0 +1,66 @@
+"""Building by name: options, errors in one line, seeds, and the time it takes."""
+
+import time
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxcnn import models
+from jaxcnn.errors import UserError
+
+CIFAR = {"num_classes": 10, "image_shape": (32, 32, 3)}
+
+
+def test_names_by_wildcard():
+    assert models.network_names("mlp_*") == ["mlp_base", "mlp_model1", "mlp_model2"]
+    assert models.network_names("nothing*") == []
+
+
+def test_options_and_variants():
+    assert models.network_options("mlp") == {"hidden": (512, 512, 256)}
+    assert models.network_options("mlp_model2") == {"hidden": (256, 256, 256)}
+    model = models.build("mlp", **CIFAR, hidden=[16])  # a list is as good as a tuple
+    assert model.dense1.kernel[...].shape == (3072, 16)
+    assert model.logits.kernel[...].shape == (16, 10)
+
+
+@pytest.mark.parametrize(
+    "name, options, words",
+    [
+        ("lenett", {}, ["unknown network 'lenett'", "did you mean 'lenet'?"]),
+        ("mlp", {"hiden": (5,)}, ["no option 'hiden'", "did you mean 'hidden'?"]),
+        ("lenet", {"width": 2}, ["no option 'width'", "there are: none"]),
+        ("mlp", {"hidden": 5}, ["option hidden must be a tuple", "not 5"]),
+        ("lenet", {"image_shape": (12, 40, 3)}, ["lenet", "12x40", "after conv2", "16x16"]),
+        ("googlenet", {"image_shape": (8, 8, 3)}, ["googlenet", "after max_pool2", "25x25"]),
+        ("mnist_vanilla", {}, ["mnist_vanilla", "32x32", "(90,)", "28x28"]),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(name, options, words):
+    with pytest.raises(UserError) as caught:
+        models.build(name, **(CIFAR | options))
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_smallest_size_is_taken():
+    models.build("lenet", num_classes=10, image_shape=(16, 16, 1))
+
+
+def test_seed_decides_the_parameters():
+    def kernel(seed):
+        return np.asarray(models.build("lenet", **CIFAR, seed=seed).conv1.kernel[...])
+
+    assert np.array_equal(kernel(1), kernel(1))
+    assert not np.array_equal(kernel(1), kernel(2))
+
+
+@pytest.mark.parametrize("name, seconds", [("resnet50", 2.0), ("googlenet", 2.0), ("lenet", 0.2)])
+def test_building_compiles_nothing_and_is_quick(name, seconds):
+    models.build("mlp", **CIFAR, hidden=(1,))  # starts the backend
+    start = time.perf_counter()
+    state = nnx.state(models.build(name, **CIFAR))
+    jax.block_until_ready(state)
+    assert time.perf_counter() - start < seconds

@@ -1,0 +1,145 @@
+"""Pictures and the report of a run, from its files alone."""
+
+import math
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.curves import best_epoch, plot_curves
+from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.writers import MetricsWriter, read_metrics, write_json
+
+PICTURES = ["accuracy", "loss", "learning_rate", "difference_accuracy", "difference_loss"]
+
+
+def write_run(workdir, num_epochs=12, broken=(), validation="holdout"):
+    """The files of a run whose losses are NaN in the epochs `broken`; epoch 1 is the best."""
+    writer = MetricsWriter(workdir, resume_step=None)
+    for epoch in range(1, num_epochs + 1):
+        common = {"step": 10 * epoch, "epoch": epoch}
+        value = math.nan if epoch in broken else 1 / epoch
+        train = {"loss": value, "accuracy": 0.5, "learning_rate": 0.1**epoch, "seconds": 1.25}
+        writer.write(common | {"split": "train", "images_per_second": 100.0} | train)
+        scores = {"loss": 2 * value, "accuracy": 0.5 / epoch}
+        writer.write(common | {"split": "validation"} | scores)
+    writer.close()
+    config = {
+        "seed": 0, "num_epochs": num_epochs, "validation": validation, "model": {"name": "lenet"},
+        "dataset": {"name": "cifar10", "label_set": ""}, "optimizer": {"learning_rate": 0.001},
+    }  # fmt: skip
+    write_json(workdir / "config.json", config)
+    environment = {
+        "python": "3.11.2", "versions": {"jax": "0.10.2"}, "machine": "Linux",
+        "devices": ["cpu cpu", "cpu cpu"],
+        "command": ["/some/jaxcnn/jaxcnn/main.py", "--config=configs/le net.py"],
+    }  # fmt: skip
+    write_json(workdir / "environment.json", environment)
+    result = {
+        "test_accuracy": 0.5974, "test_loss": 1.25, "tested_with": "last", "best_epoch": 1,
+        "num_epochs": num_epochs, "seconds": 61.0, "images_per_second": 100.0,
+        "parameters": 61706, "seed": 0,
+    }  # fmt: skip
+    write_json(workdir / "result.json", result)
+
+
+def colors_in(path):
+    """How many pixels have a colour: neither white nor a shade of grey."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return int((np.ptp(pixels, axis=-1) > 60).sum())
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "broken"), [(12, ()), (1, ()), (4, (2, 3))], ids=["twelve", "one", "nan"]
+)
+def test_every_picture_is_drawn_and_not_blank(tmp_path, num_epochs, broken):
+    write_run(tmp_path, num_epochs, broken)
+    paths = plot_curves(tmp_path)
+    assert [path.stem for path in paths] == PICTURES
+    for path in paths:
+        assert colors_in(path) > 30
+        assert ET.parse(path.with_suffix(".svg")).getroot().tag.endswith("svg")
+
+
+def test_a_curve_without_values_is_left_out(tmp_path):
+    write_run(tmp_path, 2, broken=(1, 2))
+    names = [path.stem for path in plot_curves(tmp_path)]
+    assert names == ["accuracy", "learning_rate", "difference_accuracy"]
+    write_report(tmp_path)
+    assert "plots/loss.png" not in (tmp_path / "report.md").read_text()
+
+
+def test_a_run_that_has_no_rows_yet_has_no_pictures(tmp_path):
+    MetricsWriter(tmp_path, resume_step=None).close()
+    assert plot_curves(tmp_path) == []
+
+
+def test_the_same_run_gives_the_same_pictures(tmp_path):
+    write_run(tmp_path, 3)
+    texts = [
+        [p.with_suffix(e).read_bytes() for p in plot_curves(tmp_path) for e in (".png", ".svg")]
+        for _ in range(2)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_among_equal_accuracies_the_lower_loss_is_best():
+    rows = [
+        {"epoch": epoch, "split": "validation", "loss": loss, "accuracy": accuracy}
+        for epoch, loss, accuracy in [(1, 0.5, 0.9), (2, 0.4, 0.9), (3, 0.1, 0.8), (4, None, None)]
+    ]
+    assert best_epoch(rows) == 2
+    assert best_epoch([]) is None
+
+
+def test_the_report_tells_the_run(tmp_path):
+    write_run(tmp_path)
+    plot_curves(tmp_path)
+    text = write_report(tmp_path).read_text()
+    assert text.startswith("# lenet on cifar10\n")
+    assert "| test accuracy, weights of the last epoch | 59.74% |" in text
+    assert "| parameters | 61,706 |" in text and "| time | 1:01 |" in text
+    assert all(f"](plots/{name}.png)" in text for name in PICTURES)
+    assert "| **1** (best) | 1.0000 | 50.00% | 2.0000 | 50.00% | 0.1 | 1.2 |" in text
+    assert "\n| 2 | " not in text and "\n| 3 | " in text  # the last ten
+    assert "python -m jaxcnn.main '--config=configs/le net.py'" in text
+    assert "| jax | 0.10.2 |" in text and "| devices | 2 × cpu cpu |" in text
+    assert "| `optimizer.learning_rate` | `0.001` |" in text
+
+
+def test_the_report_says_which_data_chose(tmp_path):
+    said = {}
+    for validation in ("holdout", "validation", "test"):
+        write_run(tmp_path, 1, validation=validation)
+        text = write_report(tmp_path).read_text()
+        said[validation] = "**test set served as validation**, as in the publication" in text
+    assert said == {"holdout": False, "validation": False, "test": True}
+
+
+def test_what_is_missing_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="config.json: No such file"):
+        write_report(tmp_path)
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        plot_curves(tmp_path)
+    write_run(tmp_path, 1)
+    (tmp_path / "plots").write_text("in the way")
+    with pytest.raises(UserError, match="plots cannot be written"):
+        plot_curves(tmp_path)
+    assert len(read_metrics(tmp_path)) == 2
+
+
+def test_reporting_needs_no_jax_and_prints_nothing(tmp_path):
+    write_run(tmp_path, 2)
+    code = (
+        "import sys; from jaxcnn.reporting import console, curves, report, writers\n"
+        "lazy = {'matplotlib', 'tensorboardX'} & set(sys.modules)\n"
+        "curves.plot_curves(sys.argv[1]); report.write_report(sys.argv[1])\n"
+        "assert not lazy and not {'jax', 'matplotlib.pyplot'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,78 @@
+"""Schedules against the formulas they are named for."""
+
+import math
+
+import numpy as np
+import pytest
+
+from jaxcnn.config import default_config
+from jaxcnn.training.schedules import SCHEDULES, make_schedule
+
+STEPS_PER_EPOCH, NUM_EPOCHS = 10, 20
+
+
+def rates(learning_rate=0.1, **fields):
+    config = default_config().schedule
+    config.update(fields)
+    schedule = make_schedule(
+        config,
+        learning_rate=learning_rate,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        num_epochs=NUM_EPOCHS,
+    )
+    steps = range(STEPS_PER_EPOCH * NUM_EPOCHS)
+    return learning_rate * np.array([float(schedule(np.int32(step))) for step in steps])
+
+
+def test_inverse_time_is_tf_keras_formula():
+    continuous = rates(name="inverse_time", decay_rate=0.5, decay_steps=7)
+    staircase = rates(name="inverse_time", decay_rate=0.5, decay_steps=7, staircase=True)
+    steps = np.arange(STEPS_PER_EPOCH * NUM_EPOCHS)
+    np.testing.assert_allclose(continuous, 0.1 / (1 + 0.5 * steps / 7), rtol=1e-6)
+    np.testing.assert_allclose(staircase, 0.1 / (1 + 0.5 * (steps // 7)), rtol=1e-6)
+
+
+def test_inverse_time_in_epochs():
+    in_epochs = rates(name="inverse_time", decay_rate=0.5, decay_epochs=2.0, staircase=True)
+    epochs = np.arange(STEPS_PER_EPOCH * NUM_EPOCHS) // STEPS_PER_EPOCH
+    np.testing.assert_allclose(in_epochs, 0.1 / (1 + 0.5 * (epochs // 2)), rtol=1e-6)
+
+
+def test_rounded_inverse_time_prints_the_published_rates():
+    found = rates(learning_rate=0.003, name="inverse_time_rounded", decay_rate=0.319)
+    published = [0.003, 0.0022744503, 0.0018315018, 0.0015329586, 0.0013181019]
+    first_of_epoch = found[::STEPS_PER_EPOCH]
+    np.testing.assert_allclose(first_of_epoch[:5], published, rtol=1e-6)
+    np.testing.assert_allclose(first_of_epoch[19], 0.000424869, rtol=1e-6)
+    assert len(set(found)) == NUM_EPOCHS  # constant within an epoch
+
+
+def test_step_changes_at_the_epoch():
+    found = rates(name="step", boundaries=(3, 5), factor=0.1)
+    np.testing.assert_allclose(found[29:31], [0.1, 0.01], rtol=1e-5)
+    np.testing.assert_allclose(found[49:51], [0.01, 0.001], rtol=1e-5)
+
+
+def test_cosine_and_linear_end_at_the_final_fraction():
+    for name, middle in (("cosine", 0.055), ("linear", 0.055)):
+        found = rates(name=name, final_fraction=0.1)
+        assert math.isclose(found[0], 0.1, rel_tol=1e-5)
+        assert math.isclose(found[100], middle, rel_tol=1e-4)
+        assert 0.01 < found[-1] < 0.0115
+
+
+def test_one_cycle_peaks_at_the_configured_rate():
+    found = rates(name="one_cycle")
+    assert math.isclose(found.max(), 0.1, rel_tol=1e-4)
+    assert found[0] < 0.01 and found[-1] < 0.01
+    assert 50 <= found.argmax() <= 70
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_warmup_rises_to_the_schedule(name):
+    fields = {"name": name, "boundaries": (15,)}
+    warm, plain = rates(warmup_epochs=2.0, **fields), rates(**fields)
+    assert warm[0] <= 0.1 / 20 + 1e-9
+    assert np.all(np.diff(warm[:10]) > 0)
+    if name not in ("cosine", "linear"):  # those two start their decay after the warm-up
+        np.testing.assert_allclose(warm[20:], plain[20:], rtol=1e-6)
