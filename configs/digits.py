@@ -5,9 +5,9 @@ The same config runs without `--config`.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import default_config
+from jaxcnn import quickstart
 
 
 def get_config() -> ConfigDict:
-    """The default config."""
-    return default_config()
+    """The quickstart."""
+    return quickstart.get_config()

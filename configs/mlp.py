@@ -15,7 +15,8 @@ _BASE, _MODEL1, _MODEL2 = (512, 512, 256), (512, 512, 512), (256, 256, 256)
 
 
 def get_config(variant: str = "model2") -> ConfigDict:
-    """`base_lr0p001`, `base_lr0p005`, `base_lr0p1`, `base_m0p2`, `base_m0p5`, `model1`, `model2`."""
+    """`base_lr0p001`, `base_lr0p005`, `base_lr0p1`, `base_m0p2`, `base_m0p5`, `model1` or
+    `model2`."""
     hidden, learning_rate, momentum, num_epochs = choose(
         variant,
         {

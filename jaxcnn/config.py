@@ -1,8 +1,12 @@
-"""The fields of a run, their defaults (the quickstart), and the one check of a config."""
+"""The fields of a run, their defaults, and the one check of a config."""
 
 import dataclasses
+import functools
+import inspect
 import math
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -11,7 +15,7 @@ from jaxcnn.errors import UserError
 
 
 def default_config() -> ConfigDict:
-    """Every field a run has, with the values of the quickstart: LeNet on scikit-learn's digits."""
+    """Every field a run has: LeNet on scikit-learn's digits, plain Adam."""
     return ConfigDict(
         {
             "seed": 0,
@@ -100,6 +104,20 @@ def choose(variant: str, variants: dict[str, Any]) -> Any:
     if variant not in variants:
         raise UserError(f"no variant {variant!r}; allowed is one of {', '.join(variants)}")
     return variants[variant]
+
+
+def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
+    """Every config of a folder by name, `lenet:cifar100` say; a file's variants are those that
+    the docstring of its `get_config` has in backquotes."""
+    variants = {}
+    for path in sorted(folder.glob("*.py")):
+        get_config = runpy.run_path(str(path))["get_config"]
+        named = inspect.getdoc(get_config).split("`")[1::2]
+        if not named:
+            variants[path.stem] = get_config
+        for variant in named:
+            variants[f"{path.stem}:{variant}"] = functools.partial(get_config, variant)
+    return variants
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 def prepare() -> None:
     """Sets up the process. It must run before the first JAX computation."""
-    _keep_heap()
+    keep_heap()
     _host_device_per_core()
     _quiet_libraries()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxcnn" / "xla"
@@ -22,7 +22,7 @@ def prepare() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
-def _keep_heap() -> None:
+def keep_heap() -> None:
     """Keeps freed memory in the process: XLA's CPU temporaries are otherwise mapped every step."""
     if not sys.platform.startswith("linux"):
         return

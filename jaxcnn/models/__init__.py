@@ -1,12 +1,17 @@
 """The networks: each family in a file of its own, made from the layers of `layers` and `blocks`."""
 
 from jaxcnn.models import (  # noqa: F401  (importing a family registers its networks)
+    alexnet,
     googlenet,
     lenet,
+    lenet5,
     mlp,
     mnist,
+    ownnet,
     resnet,
     simpler_cnn,
+    usp_cnn,
+    vgg,
 )
 from jaxcnn.models.blocks import Network
 from jaxcnn.models.inspection import Summary, summary

@@ -1,5 +1,6 @@
 """Checkpoints, through Orbax: the newest and the best are kept, a damaged one is passed over."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
+
+from jaxcnn.errors import UserError
 
 
 class Checkpoints:
@@ -26,8 +29,9 @@ class Checkpoints:
                 keep_checkpoints_without_metrics=False,
             ),
         ]
+        self._folder = (Path(workdir) / "checkpoints").absolute()
         self._manager = ocp.CheckpointManager(
-            (Path(workdir) / "checkpoints").absolute(),
+            self._folder,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policy.AnyPreservationPolicy(preserved),
                 best_fn=_rank,
@@ -59,15 +63,37 @@ class Checkpoints:
 
         Args:
           like: a state of the same structure, on the devices where it shall be.
-          warn: is told of each damaged checkpoint.
+          warn: is told of each damaged checkpoint, which is set aside.
+
+        Raises:
+          UserError: there are checkpoints, and none of them can be read into such a state.
         """
+        damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self.restore(step, like)
-            except Exception as error:  # whatever damage does to a file, the next one may be sound
-                reason = " ".join(str(error).split())[:100]
-                warn(f"checkpoint {step} cannot be read ({reason}); trying the one before")
+                restored = self.restore(step, like)
+            except Exception as error:  # damage can raise anything; the one before may be sound
+                damaged[step] = " ".join(str(error).split())[:100]
+                continue
+            for bad_step, reason in damaged.items():
+                moved = self._set_aside(bad_step)
+                warn(f"checkpoint {bad_step} cannot be read and was moved to {moved} ({reason})")
+            return restored
+        if damaged:
+            step, reason = next(iter(damaged.items()))
+            raise UserError(
+                f"{self._folder}: no checkpoint fits or can be read (step {step}: {reason}); "
+                "name another --workdir"
+            )
         return None
+
+    def _set_aside(self, step: int) -> Path:
+        """Moves a checkpoint out of the way of the one that will be written in its place."""
+        moved = self._folder.with_name("damaged_checkpoints") / f"{step}-{time.time_ns()}"
+        moved.parent.mkdir(exist_ok=True)
+        (self._folder / str(step)).rename(moved)
+        self._manager.reload()
+        return moved
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """The (state, progress) of the checkpoint at a step, placed as `like`."""

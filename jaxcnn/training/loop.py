@@ -41,14 +41,15 @@ class Progress:
     def add_validation(self, epoch: int, step: int, scores: dict, min_delta: float) -> bool:
         """Takes note of an epoch's validation; returns whether it is the best so far.
 
-        More accuracy is better, then less loss. Patience counts epochs without a lower loss.
+        More accuracy is better, then less loss; of equals the later one, which is the one that is
+        kept. Patience counts epochs without a lower loss.
         """
         loss, accuracy = scores["loss"], scores["accuracy"]
         self.last_loss, self.last_accuracy = loss, accuracy
         self.epochs_without_gain += 1
         if loss < self.lowest_loss - min_delta:
             self.lowest_loss, self.epochs_without_gain = loss, 0
-        is_best = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        is_best = (accuracy, -loss) >= (self.best_accuracy, -self.best_loss)
         if is_best:
             self.best_epoch, self.best_step = epoch, step
             self.best_accuracy, self.best_loss = accuracy, loss

@@ -69,9 +69,7 @@ class Run:
 
     def _order(self, indices: np.ndarray, batch_size: int, num_parts: int) -> jax.Array:
         num_devices = self.mesh.devices.size
-        order = feed.in_batches(
-            indices, batch_size, num_devices=num_devices, num_parts=num_parts
-        )
+        order = feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
         return feed.put_order(order, self.mesh)
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:

@@ -60,7 +60,9 @@ class Recipe:
         """The L2 terms of the loss: the network's own and the config's."""
         penalty = model.penalty()
         if self.l2:
-            kernels = jax.tree.map(lambda p, k: jnp.sum(p * p) if k else 0.0, params, is_kernel(params))
+            kernels = jax.tree.map(
+                lambda p, k: jnp.sum(p * p) if k else 0.0, params, is_kernel(params)
+            )
             penalty += self.l2 * sum(jax.tree.leaves(kernels))
         return penalty
 
@@ -223,7 +225,9 @@ def _update(recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dic
 
 def _add_step(epoch_sums: dict, sums: dict, is_first: jax.Array, step: jax.Array) -> dict:
     """The epoch's sums with a step's added; the epoch's first step starts them afresh."""
-    start = jax.tree.map(lambda zero, so_far: jnp.where(is_first, zero, so_far), zero_sums(), epoch_sums)
+    start = jax.tree.map(
+        lambda zero, so_far: jnp.where(is_first, zero, so_far), zero_sums(), epoch_sums
+    )
     added = {name: start[name] + value for name, value in sums.items()}
     is_bad = (start["bad_step"] < 0) & ~jnp.isfinite(sums["loss"])
     return added | {"bad_step": jnp.where(is_bad, step, start["bad_step"])}

@@ -13,7 +13,10 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json, write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
-_IDENTITY = ("model.", "dataset.", "validation", "seed", "global_batch_size")
+_IDENTITY = (
+    "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
+    "validation", "seed", "global_batch_size", "optimizer.name",
+)  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 

@@ -8,11 +8,18 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 
 from jaxcnn import models
+from jaxcnn.errors import UserError
 
 # total, trainable, for the published number of classes and image size
 COUNTS = {
+    "alexnet": (21_591_306, 21_590_602),
+    "alexnet_bn": (24_806_194, 24_787_038),
     "googlenet": (23_188_534, 23_187_702),
     "lenet": (62_006, 62_006),
+    "lenet5_base": (729_322, 729_322),
+    "lenet5_model1": (1_333_450, 1_333_450),
+    "lenet5_model2": (2_569_354, 2_569_354),
+    "lenet5_model3": (2_703_242, 2_703_242),
     "mlp": (1_969_930, 1_969_930),
     "mlp_base": (1_969_930, 1_969_930),
     "mlp_model1": (2_103_818, 2_103_818),
@@ -24,11 +31,33 @@ COUNTS = {
     "mnist_small_bn": (10_844, 10_684),
     "mnist_stem64_16k": (15_958, 15_650),
     "mnist_vanilla": (49_220, 49_220),
+    "ownnet_v1": (1_505_844, 1_501_164),
+    "ownnet_v2": (2_625_126, 2_621_930),
+    "ownnet_v3": (1_230_886, 1_228_962),
     "resnet50": (23_608_202, 23_555_082),
     "simpler_cnn": (309_290, 308_394),
     "simpler_cnn_ferplus": (325_096, 324_200),
+    "usp_cnn": (780_550, 780_550),
+    "usp_cnn_double_pool": (396_550, 396_550),
+    "usp_cnn_mixed_padding": (396_550, 396_550),
+    "vgg16_bn": (33_687_882, 33_663_050),
 }
-COUNTS_100_CLASSES = {"googlenet": 23_324_884, "lenet": 69_656, "resnet50": 23_792_612}
+COUNTS_100_CLASSES = {
+    "alexnet": (21_960_036, 21_959_332),
+    "googlenet": (23_324_884, 23_324_052),
+    "lenet": (69_656, 69_656),
+    "resnet50": (23_792_612, 23_739_492),
+    "vgg16_bn": (34_056_612, 34_031_780),
+}
+COUNTS_WITH_OPTIONS = [
+    ("lenet5_base", {"pool": "average"}, 729_322),
+    ("ownnet_v1", {"final_bn": False}, 1_505_804),
+    ("ownnet_v1", {"extra_dense": (256,)}, 1_635_636),
+    ("ownnet_v2", {"final_bn": False}, 2_625_086),
+    ("ownnet_v3", {"final_bn": False}, 1_230_846),
+    ("usp_cnn", {"double_pool": True}, 396_550),
+    ("usp_cnn", {"padding": "mixed"}, 396_550),
+]
 
 
 def published(name, **options):
@@ -51,7 +80,39 @@ def test_parameter_counts(name):
 @pytest.mark.parametrize("name", COUNTS_100_CLASSES)
 def test_parameter_counts_for_100_classes(name):
     summary = models.summary(published(name, num_classes=100, abstract=True))
-    assert summary.parameters == COUNTS_100_CLASSES[name]
+    assert (summary.parameters, summary.trainable_parameters) == COUNTS_100_CLASSES[name]
+
+
+@pytest.mark.parametrize("name, options, parameters", COUNTS_WITH_OPTIONS)
+def test_parameter_counts_with_options(name, options, parameters):
+    assert models.summary(published(name, abstract=True, **options)).parameters == parameters
+
+
+def test_pools_by_option():
+    rows = models.summary(published("lenet5_base", pool="average", abstract=True)).rows
+    assert [row.kind for row in rows if "Pool" in row.kind] == ["AveragePool", "AveragePool"]
+
+
+def test_initializer_of_the_selu_layers():
+    glorot, lecun = published("usp_cnn"), published("usp_cnn", initializer="lecun_normal")
+    layers = zip(glorot.children, lecun.children, strict=True)
+    kernels = {a.name: (a.kernel[...], b.kernel[...]) for a, b in layers if hasattr(a, "kernel")}
+    changed = {name for name, (before, after) in kernels.items() if (before != after).any()}
+    assert changed == {"conv2", "conv3", "conv6", "dense1"}
+    assert np.std(kernels["dense1"][1]) == pytest.approx(1024**-0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "name, option, words",
+    [
+        ("lenet5_base", {"pool": "min"}, "option pool = 'min': allowed is one of max, average"),
+        ("usp_cnn", {"padding": "valid"}, "option padding = 'valid': allowed is one of same"),
+        ("usp_cnn", {"initializer": "zeros"}, "option initializer = 'zeros': allowed is one of"),
+    ],
+)
+def test_a_word_that_is_no_choice(name, option, words):
+    with pytest.raises(UserError, match=words):
+        published(name, **option)
 
 
 def split(model):

@@ -1,13 +1,11 @@
 """The check of a config: what is wrong is named, with its value and what is allowed."""
 
-import importlib.util
-import inspect
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
-from jaxcnn.config import check_config, default_config
+from jaxcnn.config import check_config, config_variants, default_config
 from jaxcnn.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -80,24 +78,15 @@ def test_an_impossible_combination_is_refused(changes, said):
         check_config(config)
 
 
-def _config_variants() -> list:
-    params = []
-    for path in sorted(CONFIGS.glob("*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        documented = inspect.getdoc(module.get_config).split("`")[1::2]
-        for variant in documented or [None]:
-            params.append(pytest.param(module.get_config, variant, id=f"{path.stem}:{variant}"))
-    return params
+VARIANTS = config_variants(CONFIGS)
 
 
-@pytest.mark.parametrize(("get_config", "variant"), _config_variants())
-def test_every_config_is_sound(get_config, variant):
-    check_config(get_config(variant) if variant else get_config())
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_config_is_sound(name):
+    check_config(VARIANTS[name]())
 
 
 def test_an_unknown_variant_is_named():
-    get_config = next(p.values[0] for p in _config_variants() if p.values[1] == "cifar100")
+    get_config = VARIANTS["lenet:cifar100"].func
     with pytest.raises(UserError, match="no variant 'imagenet'; allowed is one of cifar10"):
         get_config("imagenet")

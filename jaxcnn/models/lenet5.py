@@ -1,0 +1,40 @@
+"""The LeNet-5-like CNNs of the SGD publication (003_15b86b5d52418ee2.txt), PyTorch's init.
+
+The publication names neither the kind of the pools nor the activations: max and ReLU are assumed.
+"""
+
+import functools
+
+from jaxcnn.models import layers
+from jaxcnn.models.layers import AveragePool, Flatten, MaxPool
+from jaxcnn.models.options import choose
+from jaxcnn.models.registry import network
+
+Conv = functools.partial(layers.Conv, activation="relu", initializer="torch_uniform")
+Dense = functools.partial(layers.Dense, initializer="torch_uniform")
+
+
+@network("lenet5_base")
+@network("lenet5_model1", filters=(32, 64))
+@network("lenet5_model2", filters=(64, 128))
+@network("lenet5_model3", filters=(64, 128), hidden=(512, 512))
+def lenet5(
+    num_classes: int,
+    filters: tuple[int, ...] = (16, 32),
+    hidden: tuple[int, ...] = (512, 256),
+    pool: str = "max",
+) -> list:
+    """729,322 parameters for CIFAR-10; models 1 to 3 1,333,450, 2,569,354 and 2,703,242.
+
+    Args:
+      filters: those of the 3x3 convolutions, each followed by a pool.
+      hidden: widths of the dense layers.
+      pool: "max" or "average".
+    """
+    pool_layer = choose("pool", pool, {"max": MaxPool, "average": AveragePool})
+    return [
+        [[Conv(count, 3), pool_layer(2)] for count in filters],
+        Flatten(),
+        [Dense(width, activation="relu") for width in hidden],
+        Dense(num_classes, name="logits"),
+    ]

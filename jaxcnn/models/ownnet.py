@@ -1,0 +1,101 @@
+"""The three networks of its own that the homework publication archived (002_85aa68ec7028faa3.txt).
+
+BatchNorm comes in front of every activation. The publication's pages end before the networks do:
+the logits and the BatchNorm on them are assumed, as in its `alexnet_bn`.
+"""
+
+from jaxcnn.models import layers
+from jaxcnn.models.layers import Activation, Dense, Flatten, MaxPool
+from jaxcnn.models.registry import network
+from jaxcnn.models.regularizers import BatchNorm, Dropout
+
+
+def conv(filters: int, size: int, activation: str, *, padding: str = "same", **options) -> list:
+    """A convolution, then BatchNorm, then the activation."""
+    convolution = layers.Conv(filters, size, padding=padding, **options)
+    return [convolution, BatchNorm(), Activation(activation)]
+
+
+def dense(units: int, activation: str) -> list:
+    """A dense layer, then BatchNorm, then the activation, then half dropped."""
+    return [Dense(units), BatchNorm(), Activation(activation), Dropout(0.5)]
+
+
+def classifier(num_classes: int, final_bn: bool) -> list:
+    """The logits, normalised unless `final_bn` is False."""
+    if final_bn:
+        return [Dense(num_classes), BatchNorm(name="logits")]
+    return [Dense(num_classes, name="logits")]
+
+
+@network("ownnet_v1")
+def ownnet_v1(num_classes: int, final_bn: bool = True, extra_dense: tuple[int, ...] = ()) -> list:
+    """1,505,844 parameters for CIFAR-10 (1,501,164 trainable).
+
+    Args:
+      final_bn: BatchNorm between the last dense layer and the softmax.
+      extra_dense: widths of dense layers that follow the visible ones.
+    """
+    return [
+        conv(30, 8, "relu"),
+        MaxPool(2),
+        conv(60, 8, "relu"),
+        MaxPool(2),
+        conv(128, 4, "relu"),
+        MaxPool(2),
+        conv(128, 3, "relu"),
+        MaxPool(2),
+        conv(128, 3, "relu"),
+        conv(256, 3, "relu"),
+        MaxPool(2),
+        conv(64, 2, "relu"),
+        Flatten(),
+        dense(1024, "relu"),
+        dense(512, "relu"),
+        [dense(units, "relu") for units in extra_dense],
+        classifier(num_classes, final_bn),
+    ]
+
+
+@network("ownnet_v2")
+def ownnet_v2(num_classes: int, final_bn: bool = True, extra_dense: tuple[int, ...] = ()) -> list:
+    """2,625,126 parameters for CIFAR-10 (2,621,930 trainable); options as in `ownnet_v1`."""
+    return [
+        conv(100, 10, "leaky_relu", stride=2, padding="valid"),
+        conv(80, 8, "leaky_relu"),
+        MaxPool(2),
+        conv(256, 6, "leaky_relu"),
+        MaxPool(2),
+        conv(128, 5, "leaky_relu"),
+        MaxPool(2),
+        conv(128, 4, "leaky_relu"),
+        conv(64, 3, "leaky_relu"),
+        conv(64, 2, "leaky_relu"),
+        Flatten(),
+        dense(512, "leaky_relu"),
+        dense(256, "leaky_relu"),
+        [dense(units, "leaky_relu") for units in extra_dense],
+        classifier(num_classes, final_bn),
+    ]
+
+
+@network("ownnet_v3")
+def ownnet_v3(num_classes: int, final_bn: bool = True, extra_dense: tuple[int, ...] = ()) -> list:
+    """1,230,886 parameters for CIFAR-10 (1,228,962 trainable); options as in `ownnet_v1`."""
+    return [
+        conv(100, 3, "leaky_relu"),
+        conv(80, 5, "leaky_relu"),
+        MaxPool(2),
+        conv(128, 6, "elu"),
+        MaxPool(2),
+        conv(96, 5, "leaky_relu"),
+        MaxPool(2),
+        conv(64, 4, "leaky_relu"),
+        conv(58, 3, "elu"),
+        conv(42, 2, "leaky_relu"),
+        Flatten(),
+        dense(256, "leaky_relu"),
+        dense(128, "elu"),
+        [dense(units, "leaky_relu") for units in extra_dense],
+        classifier(num_classes, final_bn),
+    ]

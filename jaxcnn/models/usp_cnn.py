@@ -1,0 +1,54 @@
+"""The CNN of the USP publication (000_1bb6863f0e5b29b1.txt): ReLU and SELU in turn.
+
+The publication's table leaves the padding open, and whether its one pool entry in a convolution's
+row is a pool besides the one in the next row; each reading is an option.
+
+References: Klambauer et al. 2017 (SELU), https://arxiv.org/abs/1706.02515
+"""
+
+from jaxcnn.models.layers import Conv, Dense, Flatten, MaxPool
+from jaxcnn.models.options import choose
+from jaxcnn.models.registry import network
+from jaxcnn.models.regularizers import Dropout
+
+
+@network("usp_cnn")
+@network("usp_cnn_double_pool", double_pool=True)
+@network("usp_cnn_mixed_padding", padding="mixed")
+def usp_cnn(
+    num_classes: int,
+    padding: str = "same",
+    double_pool: bool = False,
+    initializer: str = "glorot_uniform",
+) -> list:
+    """780,550 parameters for CIFAR-10; 396,550 with `double_pool` or mixed padding.
+
+    Args:
+      padding: "same", or "mixed" for "valid" in the second convolution of each pair.
+      double_pool: two pools after the second pair of convolutions instead of one.
+      initializer: "glorot_uniform" or "lecun_normal", of the layers with SELU; the others have
+        Glorot uniform kernels.
+    """
+    second = choose("padding", padding, {"same": "same", "mixed": "valid"})
+    kernel = choose("initializer", initializer, {n: n for n in ("glorot_uniform", "lecun_normal")})
+    relu, selu = {"activation": "relu"}, {"activation": "selu", "initializer": kernel}
+    return [
+        Conv(36, 3, padding="same", **relu),
+        Conv(36, 2, padding=second, **selu),
+        Dropout(0.2),
+        MaxPool(2),
+        Conv(48, 2, padding="same", **selu),
+        Conv(48, 4, padding=second, **relu),
+        Dropout(0.3),
+        [MaxPool(2) for _ in range(1 + double_pool)],
+        Conv(64, 3, padding="same", **relu),
+        Conv(64, 3, padding=second, **selu),
+        Dropout(0.3),
+        MaxPool(2),
+        Flatten(),
+        Dense(500, **selu),
+        Dropout(0.8),
+        Dense(300, **relu),
+        Dropout(0.4),
+        Dense(num_classes, name="logits"),
+    ]

@@ -1,0 +1,110 @@
+"""Takes up a run's result, and writes README's table: `python results/update.py [NAME=WORKDIR …]`.
+
+`published.json` holds the publications' accuracies by config, `cpu.json` ours as `{"rows": […]}`.
+NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
+NAME=WORKDIR,WORKDIR.
+"""
+
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from jaxcnn import models
+from jaxcnn.config import config_variants
+from jaxcnn.reporting.writers import read_json, write_json, write_text
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+SHAPES = {  # of the datasets: image_shape, num_classes
+    "cifar10": ((32, 32, 3), 10),
+    "cifar100": ((32, 32, 3), 100),
+    "digits": ((32, 32, 1), 10),
+    "ferplus": ((48, 48, 1), 8),
+    "mnist": ((28, 28, 1), 10),
+}
+
+
+def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
+    """The row of a config: the mean over its runs."""
+    results = [read_json(workdir / "result.json") for workdir in workdirs]
+    config = read_json(workdirs[0] / "config.json")
+    environment = read_json(workdirs[0] / "environment.json")
+    accuracies = [result["test_accuracy"] for result in results]
+    published = read_json(HERE / "published.json")
+    splits = {
+        "test": "the test split is the validation split",
+        "validation": "the publisher's validation split",
+        "holdout": "held out from the training split",
+    }
+    return {
+        "config": name,
+        "dataset": config["dataset"]["name"],
+        "parameters": results[0]["parameters"],
+        "published_accuracy": published.get(name),
+        "accuracy": statistics.mean(accuracies),
+        "std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        "n": len(accuracies),
+        "num_epochs": results[0]["num_epochs"],
+        "protocol": f"{config['test_with']} epoch; validation: {splits[config['validation']]}",
+        "seconds": statistics.mean(result["seconds"] for result in results),
+        "device": ", ".join(environment["devices"]),
+    }
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """README's table: a line for each config, whether it was run or not."""
+    published = read_json(HERE / "published.json")
+    lines = [
+        "| config | network | parameters | dataset | ours | epochs | published |",
+        "|---|---|--:|---|--:|--:|--:|",
+    ]
+    for name, get_config in config_variants(HERE.parent / "configs").items():
+        config = get_config()
+        image_shape, num_classes = SHAPES[config.dataset.name]
+        options = {key: value for key, value in config.model.items() if key != "name"}
+        network = models.build(
+            config.model.name,
+            num_classes=num_classes,
+            image_shape=image_shape,
+            abstract=True,
+            **options,
+        )
+        file, _, variant = name.partition(":")
+        cells = [
+            f"`configs/{file}.py{':' if variant else ''}{variant}`",
+            config.model.name,
+            f"{models.summary(network).parameters:,}",
+            config.dataset.name,
+            ours(rows.get(name)),
+            str(rows[name]["num_epochs"]) if name in rows else "",
+            f"{100 * published[name]:.2f} %" if name in published else "none",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def ours(row: dict[str, Any] | None) -> str:
+    """Our accuracy: mean ± deviation over n seeds."""
+    if row is None:
+        return "not run yet"
+    text = f"{100 * row['accuracy']:.2f} %"
+    return text if row["n"] == 1 else f"{text} ± {100 * row['std']:.2f} (n = {row['n']})"
+
+
+def main(arguments: list[str]) -> None:
+    """Adds the rows, and rewrites the table between README's markers."""
+    path = HERE / "cpu.json"
+    rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
+    for argument in arguments:
+        name, _, workdirs = argument.partition("=")
+        rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
+    write_json(path, {"rows": [rows[name] for name in sorted(rows)]})
+    before, _, rest = README.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    write_text(README, before + BEGIN + table(rows) + END + after)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

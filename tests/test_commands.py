@@ -1,0 +1,52 @@
+"""The commands as a user types them: one process each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=cwd,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_quickstart(tmp_path):
+    done = run(
+        "jaxcnn.main", "--config.num_epochs=2", cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "data")
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "test accuracy" in done.stdout and "\x1b" not in done.stdout
+    result = json.loads((tmp_path / "runs" / "quickstart" / "result.json").read_text())
+    assert result["test_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config.num_epoch=3"], "num_epoch"),
+        (["--config.num_epochs=three"], "num_epochs"),
+        (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),
+        ([f"--config={ROOT}/configs/lenet.py:imagenet"], "no variant 'imagenet'"),
+        (["--config=nothing.py"], "nothing.py"),
+        (["train"], "train: not understood"),
+        (["--workdirr=x"], "workdirr"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, arguments, said):
+    done = run("jaxcnn.main", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == "" and not any(tmp_path.iterdir())

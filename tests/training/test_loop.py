@@ -1,0 +1,214 @@
+"""A run: it learns, it resumes to the last bit, it stops when it should, it loses nothing."""
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.writers import read_metrics
+from jaxcnn.training import job
+from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.setup import make_run
+from jaxcnn.training.workdir import open_workdir
+
+TIMES = ("seconds", "images_per_second")
+
+
+@pytest.fixture
+def train(monkeypatch, dataset):
+    """Trains a config in a folder; gives the result and what was printed."""
+
+    def train(config, workdir):
+        monkeypatch.setattr(job, "load_data", lambda _: dataset)
+        printed = io.StringIO()
+        result = job.train(config, workdir, Console(printed))
+        return result, printed.getvalue()
+
+    return train
+
+
+def without_times(rows):
+    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
+
+
+def last_state(config, dataset, workdir):
+    """The arrays of the newest checkpoint."""
+    checkpoints = Checkpoints(workdir)
+    state, _ = checkpoints.restore_latest(make_run(config, dataset).state, pytest.fail)
+    checkpoints.close()
+    return jax.tree.map(np.asarray, state)
+
+
+def assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_it_learns_and_leaves_the_whole_story(config, train, tmp_path):
+    config.num_epochs = 6
+    result, printed = train(config, tmp_path)
+    assert result["test_accuracy"] > 0.95
+    assert all((tmp_path / f"{name}.json").exists() for name in ("config", "environment"))
+    assert {p.name for p in (tmp_path / "plots").glob("*.png")} >= {
+        "accuracy.png", "loss.png", "difference_accuracy.png", "difference_loss.png",
+    }  # fmt: skip
+    rows = read_metrics(tmp_path)
+    assert [row["split"] for row in rows] == ["train", "validation"] * 6 + ["test"]
+    assert rows[-1]["accuracy"] == result["test_accuracy"]
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    assert result.keys() >= {
+        "test_accuracy", "test_loss", "best_epoch", "num_epochs", "seconds", "images_per_second",
+        "parameters", "seed",
+    }  # fmt: skip
+    assert "test accuracy" in printed and str(tmp_path) in printed
+
+
+def test_the_same_command_twice_gives_the_same_bits(config, train, tmp_path):
+    config.augment.update(crop=1, flip="random")
+    results = [train(config, tmp_path / name)[0] for name in ("a", "b")]
+    assert results[0]["test_loss"] == results[1]["test_loss"]
+    rows = [without_times(read_metrics(tmp_path / name)) for name in ("a", "b")]
+    assert rows[0] == rows[1]
+
+
+def test_more_epochs_resume_to_the_last_bit(config, train, dataset, tmp_path):
+    config.optimizer.ema_decay = 0.9
+    config.num_epochs = 4
+    train(config, tmp_path / "whole")
+    config.num_epochs = 2
+    train(config, tmp_path / "parts")
+    config.num_epochs = 4
+    _, printed = train(config, tmp_path / "parts")
+    assert "resuming in epoch 3, after 10 steps" in printed
+    assert "num_epochs: 2 before, now 4" in printed
+    states = [last_state(config, dataset, tmp_path / name) for name in ("whole", "parts")]
+    assert_same_bits(*states)
+    rows = [without_times(read_metrics(tmp_path / name)) for name in ("whole", "parts")]
+    assert [row for row in rows[0] if row["split"] != "test"] == [
+        row for row in rows[1] if row["split"] != "test"
+    ]
+
+
+def stopping_after(run, num_steps, number=signal.SIGTERM):
+    """The run, with a signal to this process after some steps."""
+    steps = iter(range(1, 1000))
+
+    def train_step(*args):
+        result = run.train_step(*args)
+        if next(steps) == num_steps:
+            os.kill(os.getpid(), number)
+        return result
+
+    return dataclasses.replace(run, train_step=train_step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_mid_epoch_loses_nothing(config, train, dataset, tmp_path, number):
+    config.num_epochs = 3
+    train(config, tmp_path / "whole")
+    stopped = tmp_path / "stopped"
+    open_workdir(stopped, config)
+    run = stopping_after(make_run(config, dataset), 7, number)
+    with pytest.raises(Stopped, match="stopped and saved at step 7; the same command resumes"):
+        Loop(run, stopped, Console(io.StringIO())).train()
+    _, printed = train(config, stopped)
+    assert "resuming in epoch 2, after 7 steps" in printed
+    states = [last_state(config, dataset, folder) for folder in (tmp_path / "whole", stopped)]
+    assert_same_bits(*states)
+    rows = [without_times(read_metrics(folder)) for folder in (tmp_path / "whole", stopped)]
+    assert rows[0] == rows[1]
+
+
+def test_a_finished_run_is_not_trained_again(config, train, dataset, tmp_path):
+    first, _ = train(config, tmp_path)
+    before = last_state(config, dataset, tmp_path)
+    again, _ = train(config, tmp_path)
+    assert_same_bits(before, last_state(config, dataset, tmp_path))
+    assert again["test_loss"] == first["test_loss"]
+    assert [row["split"] for row in read_metrics(tmp_path)].count("test") == 1
+
+
+def test_patience_ends_the_run(config, train, tmp_path):
+    config.num_epochs = 20
+    config.optimizer.learning_rate = 0.0
+    config.early_stopping.patience = 3
+    result, _ = train(config, tmp_path)
+    assert result["num_epochs"] == 4  # the first epoch is the lowest loss, three bring no lower
+
+
+def test_the_best_epoch_s_weights_are_tested(config, train, dataset, tmp_path):
+    config.num_epochs = 4
+    config.optimizer.learning_rate = 0.02
+    result, _ = train(config, tmp_path)
+    accuracies = [r["accuracy"] for r in read_metrics(tmp_path) if r["split"] == "validation"]
+    assert result["best_validation_accuracy"] == max(accuracies)
+    assert accuracies[result["best_epoch"] - 1] == max(accuracies)
+
+
+def test_the_test_split_as_validation_is_scored_once(config, train, tmp_path):
+    config.validation, config.test_with = "test", "last"
+    result, printed = train(config, tmp_path)
+    validation = [row for row in read_metrics(tmp_path) if row["split"] == "validation"]
+    assert result["test_loss"] == validation[-1]["loss"]
+    assert "The test set served as validation" in printed
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, train, dataset, tmp_path):
+    config.num_epochs = 1
+    train(config, tmp_path)
+    config.num_epochs = 3
+    config.optimizer.learning_rate = 1e30
+    with pytest.raises(Diverged, match=r"not finite at step \d+ .*1e\+30.*good checkpoint is 5"):
+        train(config, tmp_path)
+    assert int(last_state(config, dataset, tmp_path).step) == 5
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over(config, train, tmp_path):
+    config.num_epochs = 3
+    config.checkpoint.keep_latest = 3
+    whole, _ = train(config, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "damaged")
+    newest = tmp_path / "damaged" / "checkpoints" / "15"
+    for path in newest.rglob("*"):
+        if path.is_file() and path.stat().st_size > 500:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    again, printed = train(config, tmp_path / "damaged")
+    assert "warning: checkpoint 15 cannot be read and was moved to" in printed
+    assert any((tmp_path / "damaged" / "damaged_checkpoints").iterdir())
+    assert "resuming in epoch 3, after 10 steps" in printed
+    assert again["test_loss"] == whole["test_loss"]
+
+
+def test_checkpoints_of_another_structure_are_left_alone(config, train, tmp_path):
+    train(config, tmp_path)
+    config.num_epochs = 3
+    config.optimizer.ema_decay = 0.9
+    with pytest.raises(UserError, match="no checkpoint fits or can be read"):
+        train(config, tmp_path)
+    config.optimizer.ema_decay = 0.0
+    _, printed = train(config, tmp_path)
+    assert "resuming in epoch 3, after 10 steps" in printed
+
+
+def test_another_run_s_folder_is_refused(config, train, tmp_path):
+    train(config, tmp_path)
+    before = (tmp_path / "config.json").read_text()
+    config.seed = 1
+    with pytest.raises(UserError, match="holds another run: its seed is 0, this one's is 1"):
+        train(config, tmp_path)
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_folder_of_something_else_is_refused(config, train, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(UserError, match="holds files but no run"):
+        train(config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
