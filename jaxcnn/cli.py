@@ -10,9 +10,8 @@ from jaxcnn.errors import UserError
 
 
 def _one_line(error: BaseException) -> str:
-    """The message of an exception on one line, without the repr quotes of a KeyError."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    """The message of an exception on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fail(error: BaseException) -> None:
@@ -24,8 +23,11 @@ def _parse_flags(argv: list[str]) -> list[str]:
     """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
     try:
         return flags.FLAGS(argv)
-    except Exception as error:  # a config file is the user's Python: it may raise anything
+    except (flags.Error, UserError) as error:
         return _fail(error)
+    except Exception as error:  # a config file is the user's Python: it may raise anything
+        text = _one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
+        return _fail(UserError(f"config: {text}"))
 
 
 def run(command: Callable[[list[str]], int | None]) -> None:

@@ -1,5 +1,6 @@
 """Trains one config, or resumes it: `python -m jaxcnn.main --config=configs/googlenet.py`."""
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -11,7 +12,7 @@ from jaxcnn.errors import UserError
 QUICKSTART = Path(__file__).with_name("quickstart.py")
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", str(QUICKSTART), "The config file, with a variant after a colon.", lock_config=True
+    "config", None, "The config file, with a variant after a colon (default: the quickstart)."
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
 
@@ -30,5 +31,13 @@ def main(arguments: list[str]) -> None:
     train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
 
 
+def _add_quickstart(argv: list[str]) -> None:
+    """Names the quickstart where no config is named. As the flag's default it would be read, and
+    overridden, before anything can answer a mistake in one line."""
+    if not any(argument.split("=")[0] in ("-config", "--config") for argument in argv):
+        argv.insert(1, f"--config={QUICKSTART}")
+
+
 if __name__ == "__main__":
+    _add_quickstart(sys.argv)
     cli.run(main)

@@ -83,14 +83,8 @@ def show_config(config: ConfigDict) -> None:
 
     check_config(config)
     num_classes, image_shape = _dataset_sizes(config.dataset)
-    options = {key: value for key, value in config.model.items() if key != "name"}
-    network = models.build(
-        config.model.name,
-        num_classes=num_classes,
-        image_shape=image_shape,
-        abstract=True,
-        **options,
-    )
+    sizes = {"num_classes": num_classes, "image_shape": image_shape}
+    network = models.build(**config.model, **sizes, abstract=True)
     _print_summary(models.summary(network))
 
 

@@ -63,14 +63,8 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     for name, get_config in config_variants(HERE.parent / "configs").items():
         config = get_config()
         image_shape, num_classes = SHAPES[config.dataset.name]
-        options = {key: value for key, value in config.model.items() if key != "name"}
-        network = models.build(
-            config.model.name,
-            num_classes=num_classes,
-            image_shape=image_shape,
-            abstract=True,
-            **options,
-        )
+        shape = {"image_shape": image_shape, "num_classes": num_classes}
+        network = models.build(**config.model, **shape, abstract=True)
         file, _, variant = name.partition(":")
         cells = [
             f"`configs/{file}.py{':' if variant else ''}{variant}`",

@@ -22,8 +22,8 @@ _VALIDATION = {
     "were in sight while the recipe was chosen, and are no estimate on unseen data.",
     "validation": "The publisher's validation split served as validation; the test set was scored "
     "once, at the end.",
-    "holdout": "A part of the training set, held out by the seed, served as validation; the test "
-    "set was scored once, at the end.",
+    "holdout": "A fixed part of the training set, held out, served as validation; the test set "
+    "was scored once, at the end.",
 }
 
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.parallel import on_every_device, wait_on_cpu
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
+from jaxcnn.training.state import TrainState
 
 REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
 
@@ -68,8 +70,7 @@ class Loop:
         )
         restored = self.checkpoints.restore_latest(run.state, console.warn)
         if restored:
-            hyperparams = run.state.hyperparams  # the config's, which may have been changed
-            self.state = restored[0].replace(hyperparams=hyperparams)
+            self.state = with_hyperparams_of(run.state, restored[0])
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
         self.writer = MetricsWriter(workdir, resume_step=self.step if restored else None)
@@ -101,35 +102,14 @@ class Loop:
 
     def _train_epoch(self, stop: StopSignal) -> dict[str, Any]:
         """One epoch, or what is left of it; returns its row of the metrics."""
-        run, epoch = self.run, self.epoch
-        first_step = epoch * run.steps_per_epoch
-        data, order = run.data["train"], run.train_order(epoch)
-        numbers = {"number": np.int32(epoch), "first_step": np.int32(first_step)}
-        numbers = on_every_device(numbers, run.mesh)
-        batch_size = self.config.global_batch_size
+        epoch, num_steps = self.epoch, self.run.steps_per_epoch
         clock = Clock()
-        with self.console.progress(epoch + 1, self.config.num_epochs, run.steps_per_epoch) as bar:
-            sums = None
-            with jax.transfer_guard("disallow"):
-                while self.step < first_step + run.steps_per_epoch:
-                    if stop.requested:
-                        self._stop()
-                    previous = sums
-                    self.state, sums = run.train_step(self.state, data, numbers, order)
-                    self.step += 1
-                    if previous is None:  # the first step compiles
-                        jax.block_until_ready(sums)
-                        clock.start()
-                        continue
-                    wait_on_cpu(previous)
-                    clock.add(batch_size)
-                    if clock.is_time(REFRESH_SECONDS):
-                        scores = self._scores(previous)
-                        bar.update(
-                            self.step - first_step,
-                            images_per_second=clock.images_per_second,
-                            **scores,
-                        )
+        with self.console.progress(epoch + 1, self.config.num_epochs, num_steps) as bar:
+            for sums in self._steps(epoch, stop, clock):
+                if clock.is_time(REFRESH_SECONDS):
+                    scores = self._scores(sums)
+                    done = self.step - epoch * num_steps
+                    bar.update(done, images_per_second=clock.images_per_second, **scores)
             scores = self._scores(sums)
         clock.stop()
         self.progress.train_seconds += clock.seconds
@@ -141,6 +121,30 @@ class Loop:
             "seconds": clock.seconds,
             "images_per_second": clock.images_per_second,
         }
+
+    def _steps(self, epoch: int, stop: StopSignal, clock: "Clock") -> Iterator[dict]:
+        """Runs the epoch's steps; gives the sums of the step before, the last one's at the end."""
+        run = self.run
+        data, order = run.data["train"], run.train_order(epoch)
+        first_step = epoch * run.steps_per_epoch
+        numbers = {"number": np.int32(epoch), "first_step": np.int32(first_step)}
+        numbers = on_every_device(numbers, run.mesh)
+        sums = None
+        while self.step < first_step + run.steps_per_epoch:
+            if stop.requested:
+                self._stop()
+            previous = sums
+            with jax.transfer_guard("disallow"):
+                self.state, sums = run.train_step(self.state, data, numbers, order)
+            self.step += 1
+            if previous is None:  # the first step compiles
+                jax.block_until_ready(sums)
+                clock.start()
+                continue
+            wait_on_cpu(previous)
+            clock.add(self.config.global_batch_size)
+            yield previous
+        yield sums
 
     def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
         """The epoch's running means; reading them waits for the step they come from."""
@@ -155,6 +159,8 @@ class Loop:
         if self.config.evaluate_train:
             rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
         validation = evaluate(self.run, self.state, "validation")
+        if not math.isfinite(validation["loss"]):
+            self._diverge(self.step)
         rows.append({"split": "validation"} | validation)
         for each in rows:
             self.writer.write({"step": self.step, "epoch": self.epoch} | each)
@@ -215,6 +221,12 @@ class Loop:
         if self.config.test_with == "best":
             self.state, _ = self.checkpoints.restore(self.progress.best_step, self.state)
         return evaluate(self.run, self.state, "test")
+
+
+def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:
+    """The restored state with the numbers that the config gives now: they may have been changed."""
+    opt_state = restored.opt_state._replace(hyperparams=configured.opt_state.hyperparams)
+    return restored.replace(hyperparams=configured.hyperparams, opt_state=opt_state)
 
 
 class Clock:

@@ -83,7 +83,7 @@ def load_data(config: ConfigDict) -> Dataset:
     """The dataset of a config, prepared if it was not.
 
     Raises:
-      UserError: it cannot be had, or lacks the split that the config asks for.
+      UserError: it cannot be had, or does not fit what the config asks for.
     """
     dataset = load_dataset(
         config.dataset.name,
@@ -95,6 +95,12 @@ def load_data(config: ConfigDict) -> Dataset:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no such split; '
             'allowed is "holdout" or "test"'
+        )
+    side = min(dataset.image_shape[:2])
+    if config.augment.crop_mode == "reflect" and config.augment.crop >= side:
+        raise UserError(
+            f"config.augment.crop = {config.augment.crop}: a reflected border of images of "
+            f"{side} pixels is less than {side}"
         )
     return dataset
 
@@ -112,7 +118,12 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     views = feed.make_views(dataset, config.validation, config.validation_fraction)
     mesh = parallel.make_mesh(config.num_devices)
     steps = feed.steps_per_epoch(len(views["train"].indices), config.global_batch_size)
-    model = make_model(config, dataset.num_classes, dataset.image_shape)
+    model = models.build(
+        **config.model,
+        num_classes=dataset.num_classes,
+        image_shape=dataset.image_shape,
+        seed=config.seed,
+    )
     recipe, params, batch_stats = make_recipe(config, dataset, model, steps)
     state = create_state(
         params,
@@ -142,20 +153,6 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
 
 def _splits(views: dict[str, feed.View]) -> list[str]:
     return sorted({view.split for view in views.values()})
-
-
-def make_model(
-    config: ConfigDict, num_classes: int, image_shape: tuple[int, int, int]
-) -> nnx.Module:
-    """The network of a config, initialised from its seed."""
-    options = {name: value for name, value in config.model.items() if name != "name"}
-    return models.build(
-        config.model.name,
-        num_classes=num_classes,
-        image_shape=image_shape,
-        seed=config.seed,
-        **options,
-    )
 
 
 def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
