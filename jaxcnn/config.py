@@ -217,7 +217,10 @@ def check_config(config: ConfigDict) -> None:
       UserError: the first field that is wrong, its value, and what is allowed.
     """
     if not isinstance(config, ConfigDict):
-        raise UserError(f"get_config() must return a ConfigDict, not {type(config).__name__}")
+        # ml_collections stands in for a file that it could not read with an object of its own
+        unreadable = getattr(config, "__dict__", {}).get("_error")
+        returned = f"get_config() must return a ConfigDict, not {type(config).__name__}"
+        raise UserError(f"config: {unreadable or returned}")
     fields, defaults = flatten(config), flatten(default_config())
     common = {name for name in defaults if not name.startswith("model.")} | {"model.name"}
     for name in sorted(common - fields.keys()):

@@ -49,7 +49,7 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "num_epochs": results[0]["num_epochs"],
         "protocol": f"{config['test_with']} epoch; validation: {splits[config['validation']]}",
         "seconds": statistics.mean(result["seconds"] for result in results),
-        "device": ", ".join(environment["devices"]),
+        "device": f"{len(environment['devices'])} × {environment['devices'][0]}",
     }
 
 

@@ -1,5 +1,6 @@
 """The folder of a run: what is in it belongs to one run, and says which."""
 
+import contextlib
 import platform
 import sys
 from importlib import metadata
@@ -75,6 +76,16 @@ def environment(devices: list[Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         "machine": platform.platform(),
-        "devices": [f"{device.platform} {device.device_kind}" for device in devices],
+        "devices": [_device_name(device) for device in devices],
         "command": sys.argv,
     }
+
+
+def _device_name(device: Any) -> str:
+    """Such as `NVIDIA H100 80GB HBM3`, or the processor's name for a simulated host device."""
+    if device.platform == "cpu":
+        with contextlib.suppress(OSError, StopIteration):  # other systems than Linux lack the file
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+            line = next(line for line in lines if line.startswith("model name"))
+            return line.partition(":")[2].strip()
+    return device.device_kind
