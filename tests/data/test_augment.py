@@ -197,44 +197,34 @@ def test_both_mixings_are_drawn_from_batch_to_batch():
     assert 0 < sum(flat) < 20
 
 
-def test_padding_is_never_mixed_in():
-    images, labels = images_of(8), np.eye(BATCH, dtype=np.float32)
-    mask = jnp.arange(BATCH) < 5
-    weights = jnp.full((SIZE, SIZE), 0.5)
-    mixed, targets = mix(images, labels, weights, mask=mask)
-    np.testing.assert_array_equal(mixed[4], images[4])
-    np.testing.assert_array_equal(targets[4], labels[4])
-    assert (targets[:4].max(axis=1) == 0.5).all()
-
-
 def run_everything(make_runner, epoch=3):
     labels = np.eye(BATCH, dtype=np.float32)
     function = augment.make_augment(EVERYTHING, seed=4)
 
-    def step(images, labels, keys, indices, mask, batch_key, epoch, axis_name=None):
+    def step(images, labels, keys, indices, batch_key, epoch, axis_name=None):
         return function(
             images, labels, keys=keys, batch_key=batch_key, example_indices=indices, epoch=epoch,
-            axis_name=axis_name, mask=mask,
+            axis_name=axis_name,
         )  # fmt: skip
 
-    batch = images_of(9), labels, keys_of(9), jnp.arange(BATCH), jnp.arange(BATCH) < BATCH - 3
+    batch = images_of(9), labels, keys_of(9), jnp.arange(BATCH)
     return make_runner(step)(*batch, jax.random.key(2), jnp.int32(epoch))
 
 
 def with_pmap(step):
     def run(*arguments):
-        shards = [a.reshape(8, BATCH // 8, *a.shape[1:]) for a in arguments[:5]]
+        shards = [a.reshape(8, BATCH // 8, *a.shape[1:]) for a in arguments[:4]]
         parallel = jax.pmap(
-            partial(step, axis_name="batch"), "batch", in_axes=(0,) * 5 + (None,) * 2
+            partial(step, axis_name="batch"), "batch", in_axes=(0,) * 4 + (None,) * 2
         )
-        return [a.reshape(BATCH, *a.shape[2:]) for a in parallel(*shards, *arguments[5:])]
+        return [a.reshape(BATCH, *a.shape[2:]) for a in parallel(*shards, *arguments[4:])]
 
     return run
 
 
 def with_shard_map(step):
     mesh = Mesh(np.asarray(jax.devices()), "batch")
-    specs = (P("batch"),) * 5 + (P(),) * 2
+    specs = (P("batch"),) * 4 + (P(),) * 2
     mapped = jax.shard_map(
         partial(step, axis_name="batch"), mesh=mesh, in_specs=specs,
         out_specs=(P("batch"), P("batch")), check_vma=False,

@@ -1,0 +1,61 @@
+"""The order of examples: each once an epoch, a pure function of (seed, epoch)."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxcnn.data import feed
+from jaxcnn.data.arrays import Dataset, Split
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    num_examples=st.integers(1, 70),
+    batch_size=st.integers(1, 40),
+    num_devices=st.sampled_from([1, 2, 3, 8]),
+    num_parts=st.integers(1, 4),
+)
+def test_every_example_counts_once_and_fills_only_its_own_batch(
+    num_examples, batch_size, num_devices, num_parts
+):
+    indices = feed.shuffled(np.arange(num_examples, dtype=np.int32), seed=3, epoch=1)
+    order = feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
+    assert order.dtype == np.int32 and order.shape[0] == num_devices
+    assert order.shape[2] % num_parts == 0
+    batches = order.transpose(1, 0, 2).reshape(order.shape[1], -1)
+    counted = batches[batches >= 0]
+    np.testing.assert_array_equal(counted, indices)
+    for step, batch in enumerate(batches):
+        own = set(indices[step * batch_size : (step + 1) * batch_size])
+        assert set(np.where(batch >= 0, batch, ~batch)) == own
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    indices = np.arange(100, dtype=np.int32)
+    orders = [feed.shuffled(indices, seed=s, epoch=e) for s, e in ((0, 0), (0, 0), (0, 1), (1, 0))]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).any() and (orders[0] != orders[3]).any()
+
+
+@pytest.fixture
+def dataset():
+    split = Split(np.zeros((50, 4, 4, 1), np.uint8), np.arange(50, dtype=np.int32) % 5)
+    splits = {"train": split, "validation": split, "test": split}
+    return Dataset("some", tuple("abcde"), splits, np.zeros(1), np.ones(1), 0.0, 1.0)
+
+
+def test_the_holdout_is_cut_from_train_alone(dataset):
+    views = feed.make_views(dataset, "holdout", 0.2)
+    train, validation = views["train"], views["validation"]
+    assert train.split == validation.split == "train" and views["test"].split == "test"
+    assert len(validation.indices) == 10
+    both = np.concatenate([train.indices, validation.indices])
+    np.testing.assert_array_equal(np.sort(both), np.arange(50))
+
+
+def test_other_splits_validate_whole(dataset):
+    for split in ("validation", "test"):
+        views = feed.make_views(dataset, split, 0.2)
+        assert views["validation"].split == split and len(views["validation"].indices) == 50
+        assert len(views["train"].indices) == 50
