@@ -6,7 +6,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from jaxcnn import runtime
-from jaxcnn.errors import UserError
+from jaxcnn.errors import Stopped, UserError
 
 
 def _one_line(error: BaseException) -> str:
@@ -15,7 +15,8 @@ def _one_line(error: BaseException) -> str:
 
 
 def _fail(error: BaseException) -> None:
-    print(f"error: {_one_line(error)}", file=sys.stderr)
+    label = "" if isinstance(error, Stopped) else "error: "
+    print(label + _one_line(error), file=sys.stderr)
     sys.exit(getattr(error, "exit_code", UserError.exit_code))
 
 
