@@ -31,8 +31,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
         return _fail(UserError(f"config: {text}"))
 
 
-def run(command: Callable[[list[str]], int | None]) -> None:
-    """Runs `command(positional arguments)` as a program.
+def run(command: Callable[[list[str]], int | None], argv: list[str] | None = None) -> None:
+    """Runs `command(positional arguments)` as a program, on `argv` or the command line.
 
     Exit codes: what the command returns (0 for None), 2 for a user's mistake, 130 for Ctrl-C.
     """
@@ -48,4 +48,4 @@ def run(command: Callable[[list[str]], int | None]) -> None:
             print("interrupted", file=sys.stderr)
             return 130
 
-    app.run(guarded, flags_parser=_parse_flags)
+    app.run(guarded, argv=argv, flags_parser=_parse_flags)

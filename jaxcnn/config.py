@@ -73,7 +73,7 @@ def default_config() -> ConfigDict:
                 "cutmix": 0.0,
             },
             "early_stopping": {"patience": 0, "min_delta": 0.0},  # 0: off; on validation loss
-            "checkpoint": {"every_epochs": 1, "keep_latest": 1, "keep_best": 1},
+            "checkpoint": {"every_epochs": 1, "keep_latest": 2, "keep_best": 1},
         }
     )
 
@@ -148,6 +148,8 @@ def _rules() -> dict[str, Rule]:
 
     positive, not_negative = _between(0, open_low=True), _between(0)
     fraction = _between(0, 1, open_high=True)
+    # a Beta distribution of a tiny alpha is beyond float32
+    alpha = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
     return {
         "seed": _between(0, 2**31 - 1),
         "num_epochs": _between(1),
@@ -189,8 +191,8 @@ def _rules() -> dict[str, Rule]:
         "augment.flip": _one_of("none", "random", "alternating"),
         "augment.cutout": not_negative,
         "augment.color_jitter": _between(0, 1),
-        "augment.mixup": not_negative,
-        "augment.cutmix": not_negative,
+        "augment.mixup": alpha,
+        "augment.cutmix": alpha,
         "early_stopping.patience": not_negative,
         "early_stopping.min_delta": not_negative,
         "checkpoint.every_epochs": _between(1),
@@ -249,20 +251,14 @@ def _check_type(name: str, value: Any, default: Any) -> None:
 
 
 def _check_network(config: ConfigDict) -> None:
-    from jaxcnn.models import network_names, network_options
+    from jaxcnn.models import check_options, network_names
 
     name = config.model.name
     if name not in network_names():
         raise UserError(
             f"config.model.name = {name!r}: allowed is one of {', '.join(network_names())}"
         )
-    options = network_options(name)
-    for option, value in config.model.items():
-        if option != "name" and option not in options:
-            known = ", ".join(options) or "none"
-            raise UserError(
-                f"config.model.{option} = {value!r}: {name} has no such option (it has: {known})"
-            )
+    check_options(**config.model)
 
 
 def _check_combinations(config: ConfigDict) -> None:

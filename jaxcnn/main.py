@@ -31,13 +31,13 @@ def main(arguments: list[str]) -> None:
     train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
 
 
-def _add_quickstart(argv: list[str]) -> None:
+def _with_config(argv: list[str]) -> list[str]:
     """Names the quickstart where no config is named. As the flag's default it would be read, and
     overridden, before anything can answer a mistake in one line."""
-    if not any(argument.split("=")[0] in ("-config", "--config") for argument in argv):
-        argv.insert(1, f"--config={QUICKSTART}")
+    if any(argument.split("=")[0] in ("-config", "--config") for argument in argv):
+        return argv
+    return [argv[0], f"--config={QUICKSTART}", *argv[1:]]
 
 
 if __name__ == "__main__":
-    _add_quickstart(sys.argv)
-    cli.run(main)
+    cli.run(main, _with_config(sys.argv))

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.errors import UserError
 
 # What is held out of the training split must not depend on the run's seed: runs of several
 # seeds are compared on the same validation examples.
@@ -42,6 +43,9 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
       validation: "holdout" (cut from the training split), "validation" (the publisher's own
         split) or "test" (the test split serves as validation split).
       fraction: the held-out share of the training split.
+
+    Raises:
+      UserError: nothing would be left to train on.
     """
     train, test = _whole(dataset, "train"), _whole(dataset, "test")
     if validation == "test":
@@ -50,6 +54,11 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
         return {"train": train, "validation": _whole(dataset, "validation"), "test": test}
     shuffled = np.random.default_rng(_HOLDOUT_SEED).permutation(train.indices)
     num_held_out = max(1, round(fraction * len(shuffled)))
+    if num_held_out >= len(shuffled):
+        raise UserError(
+            f"config.validation_fraction = {fraction}: nothing of the {len(shuffled)} training "
+            "examples would be left to train on"
+        )
     held_out, kept = np.sort(shuffled[:num_held_out]), np.sort(shuffled[num_held_out:])
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
 

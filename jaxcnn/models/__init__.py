@@ -15,12 +15,19 @@ from jaxcnn.models import (  # noqa: F401  (importing a family registers its net
 )
 from jaxcnn.models.blocks import Network
 from jaxcnn.models.inspection import Summary, summary
-from jaxcnn.models.registry import build, network_entry, network_names, network_options
+from jaxcnn.models.registry import (
+    build,
+    check_options,
+    network_entry,
+    network_names,
+    network_options,
+)
 
 __all__ = [
     "Network",
     "Summary",
     "build",
+    "check_options",
     "network_entry",
     "network_names",
     "network_options",

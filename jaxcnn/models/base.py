@@ -58,7 +58,7 @@ class Scope:
         if self.abstract:
             return jax.ShapeDtypeStruct(shape, jnp.float32)
         rng = initializers.generator(self.seed, f"{self.path}/{name}")
-        return jnp.asarray(initializer(rng, shape))
+        return jax.device_put(initializer(rng, shape))  # jnp.asarray compiles per shape
 
 
 @dataclasses.dataclass(frozen=True)

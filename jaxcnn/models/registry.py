@@ -92,7 +92,7 @@ def build(
         network does not take.
     """
     entry = network_entry(name)
-    options = entry.options | _checked(name, entry.options, options)
+    options = check_options(name, **options)
 
     def make(shape: Shape, abstract: bool) -> Network:
         layers = entry.layers(num_classes, **options)
@@ -120,9 +120,14 @@ def _smallest(make: Callable[[int], Network]) -> int:
     return 0
 
 
-def _checked(name: str, defaults: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """The options, of the types of their defaults (a list is taken for a tuple)."""
-    checked = {}
+def check_options(name: str, **options: Any) -> dict[str, Any]:
+    """All options of a network, of the types of their defaults (a list is taken for a tuple).
+
+    Raises:
+      UserError: no such network or option, or a value of another type; tuples hold sizes.
+    """
+    defaults = network_options(name)
+    checked = dict(defaults)
     for key, value in options.items():
         if key not in defaults:
             raise UserError(f"network {name} has no option {key!r}{_hint(key, defaults)}")
@@ -133,6 +138,8 @@ def _checked(name: str, defaults: dict[str, Any], options: dict[str, Any]) -> di
                 f"network {name}: option {key} must be a {kind.__name__}"
                 f" such as {defaults[key]!r}, not {value!r}"
             )
+        if kind is tuple and any(type(size) is not int or size < 1 for size in value):
+            raise UserError(f"network {name}: option {key} = {value!r}: must hold sizes from 1 on")
         checked[key] = kind(value)
     return checked
 

@@ -108,6 +108,10 @@ class Checkpoints:
         )
         return restored["state"], restored["progress"]
 
+    def has(self, step: int) -> bool:
+        """Whether there is a checkpoint of the step on disk."""
+        return step in self._manager.all_steps()
+
     def latest_step(self) -> int | None:
         """The step of the newest checkpoint on disk."""
         return self._manager.latest_step()

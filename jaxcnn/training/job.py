@@ -14,7 +14,7 @@ from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.setup import load_data, make_run
-from jaxcnn.training.workdir import environment, open_workdir
+from jaxcnn.training.workdir import open_workdir, write_config
 
 
 def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
@@ -31,15 +31,16 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     console = console or Console()
     check_config(config)
     run = make_run(config, load_data(config))
-    changes = open_workdir(workdir, config)
-    write_json(workdir / "environment.json", environment(list(run.mesh.devices.flat)))
-    console.start(config, render_summary(summary(run.model)), str(workdir))
-    loop = Loop(run, workdir, console)
-    if loop.step:
-        console.resume(loop.epoch + 1, loop.step, changes)
-    result = loop.train()
-    write_json(workdir / "result.json", result)
-    plot_curves(workdir)
-    write_report(workdir)
+    with open_workdir(workdir, config) as changes:
+        console.start(config, render_summary(summary(run.model)), str(workdir))
+        loop = Loop(run, workdir, console)
+        write_config(workdir, config, list(run.mesh.devices.flat))
+        if loop.step:
+            console.resume(loop.epoch + 1, loop.step, changes)
+        (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
+        result = loop.train()
+        write_json(workdir / "result.json", result)
+        plot_curves(workdir)
+        write_report(workdir)
     console.result(result, workdir)
     return result

@@ -73,6 +73,7 @@ class Loop:
             self.state = with_hyperparams_of(run.state, restored[0])
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
+        self.has_compiled = False
         self.writer = MetricsWriter(workdir, resume_step=self.step if restored else None)
         self.started = time.monotonic() - self.progress.seconds
 
@@ -91,8 +92,7 @@ class Loop:
         with contextlib.closing(self.checkpoints), contextlib.closing(self.writer):
             with StopSignal() as stop:
                 while self.epoch < self.config.num_epochs and not self._out_of_patience():
-                    row = self._train_epoch(stop)
-                    self._finish_epoch(row)
+                    self._finish_epoch(self._train_epoch(stop))
             self.checkpoints.wait()
             return self._result()
 
@@ -129,21 +129,28 @@ class Loop:
         first_step = epoch * run.steps_per_epoch
         numbers = {"number": np.int32(epoch), "first_step": np.int32(first_step)}
         numbers = on_every_device(numbers, run.mesh)
+        num_examples = len(run.views["train"].indices)
+        batch_size = self.config.global_batch_size
         sums = None
+        if self.has_compiled:
+            clock.start()
         while self.step < first_step + run.steps_per_epoch:
             if stop.requested:
-                self._stop()
+                self._stop(sums)
             previous = sums
             with jax.transfer_guard("disallow"):
                 self.state, sums = run.train_step(self.state, data, numbers, order)
+            seen = (self.step - first_step) * batch_size
             self.step += 1
-            if previous is None:  # the first step compiles
+            if not self.has_compiled:  # the first step compiles, and is not timed
                 jax.block_until_ready(sums)
+                self.has_compiled = True
                 clock.start()
                 continue
-            wait_on_cpu(previous)
-            clock.add(self.config.global_batch_size)
-            yield previous
+            clock.add(min(batch_size, num_examples - seen))
+            if previous is not None:
+                wait_on_cpu(previous)
+                yield previous
         yield sums
 
     def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
@@ -182,8 +189,11 @@ class Loop:
         self.progress.seconds = time.monotonic() - self.started
         self.checkpoints.save(self.state, dataclasses.asdict(self.progress), validation)
 
-    def _stop(self) -> None:
-        self._save(None)
+    def _stop(self, sums: dict[str, jax.Array] | None) -> None:
+        if sums is not None:
+            self._scores(sums)  # a state that diverged is not saved
+        if self.checkpoints.latest_step() != self.step:
+            self._save(None)
         self.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {self.step}; the same command resumes there")
 
@@ -198,12 +208,13 @@ class Loop:
 
     def _result(self) -> dict[str, Any]:
         progress, config = self.progress, self.config
+        tested_with = self._choose_weights()
         test = self._test()
         self.writer.write({"step": self.step, "epoch": self.epoch, "split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],
-            "tested_with": config.test_with,
+            "tested_with": tested_with,
             "best_epoch": progress.best_epoch,
             "best_validation_accuracy": progress.best_accuracy,
             "last_validation_accuracy": progress.last_accuracy,
@@ -214,12 +225,20 @@ class Loop:
             "seed": config.seed,
         }
 
+    def _choose_weights(self) -> str:
+        """Takes the weights that `test_with` names, and says which they are: "best" or "last"."""
+        best_step = self.progress.best_step
+        if self.config.test_with == "best" and best_step != self.step:
+            if not self.checkpoints.has(best_step):  # damaged, or gone with a later one's damage
+                self.console.warn(f"the best checkpoint, {best_step}, is gone: testing the last")
+                return "last"
+            self.state, _ = self.checkpoints.restore(best_step, self.state)
+        return self.config.test_with
+
     def _test(self) -> dict[str, float]:
-        """The test split's loss and accuracy, with the weights that `test_with` names."""
+        """The test split's loss and accuracy."""
         if self.config.validation == "test":  # scored as validation a moment ago
             return {"loss": self.progress.last_loss, "accuracy": self.progress.last_accuracy}
-        if self.config.test_with == "best":
-            self.state, _ = self.checkpoints.restore(self.progress.best_step, self.state)
         return evaluate(self.run, self.state, "test")
 
 
@@ -230,7 +249,7 @@ def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainSt
 
 
 class Clock:
-    """Times an epoch's steps, without the first one, which may compile."""
+    """Times an epoch's steps, without the first one of a process, which compiles."""
 
     def __init__(self):
         self.images, self.seconds, self._started, self._shown = 0, 0.0, 0.0, 0.0

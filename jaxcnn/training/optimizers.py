@@ -37,12 +37,16 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
 
 def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weight_decay):
     """Clipping, `scale`, decoupled weight decay, the learning rate."""
-    parts = [scale, optax.scale_by_learning_rate(learning_rate)]
-    if config.weight_decay:
-        parts.insert(1, optax.add_decayed_weights(weight_decay, mask=is_kernel))
+    clip = optax.identity()
     if config.gradient_clip:
-        parts.insert(0, optax.clip_by_global_norm(config.gradient_clip))
-    return optax.chain(*parts)
+        clip = optax.clip_by_global_norm(config.gradient_clip)
+    # always the same parts: a run may be resumed with clipping or decay turned on
+    return optax.chain(
+        clip,
+        scale,
+        optax.add_decayed_weights(weight_decay, mask=is_kernel),
+        optax.scale_by_learning_rate(learning_rate),
+    )
 
 
 @_optimizer("sgd")

@@ -49,10 +49,15 @@ def _inverse_time(config, *, steps_per_epoch, **_):
     """1 / (1 + decay_rate * step / decay_steps), as tf.keras's InverseTimeDecay; with
     `staircase` the quotient is rounded down."""
     decay_steps = config.decay_steps or config.decay_epochs * steps_per_epoch
+    # compiled, a division by a constant is a product with its reciprocal, which may fall just
+    # short of a whole number: half a step more is never one too many
+    half_step = 0.5 if float(decay_steps).is_integer() else 0.0
 
     def schedule(step):
-        quotient = step / decay_steps
-        quotient = jnp.floor(quotient) if config.staircase else quotient
+        if config.staircase:
+            quotient = jnp.floor((step + half_step) / decay_steps)
+        else:
+            quotient = step / decay_steps
         return 1.0 / (1.0 + config.decay_rate * quotient)
 
     return schedule
@@ -80,7 +85,8 @@ def _step(config, *, steps_per_epoch, **_):
 
 @_schedule("cosine")
 def _cosine(config, *, num_steps, warmup_steps, **_):
-    schedule = optax.cosine_decay_schedule(1.0, num_steps - warmup_steps, config.final_fraction)
+    decay_steps = max(1, num_steps - warmup_steps)
+    schedule = optax.cosine_decay_schedule(1.0, decay_steps, config.final_fraction)
     return lambda step: schedule(jnp.maximum(step - warmup_steps, 0))
 
 

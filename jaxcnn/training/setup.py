@@ -97,11 +97,12 @@ def load_data(config: ConfigDict) -> Dataset:
             'allowed is "holdout" or "test"'
         )
     side = min(dataset.image_shape[:2])
-    if config.augment.crop_mode == "reflect" and config.augment.crop >= side:
-        raise UserError(
-            f"config.augment.crop = {config.augment.crop}: a reflected border of images of "
-            f"{side} pixels is less than {side}"
-        )
+    for name in ("crop", "cutout"):
+        if config.augment[name] >= side:
+            raise UserError(
+                f"config.augment.{name} = {config.augment[name]}: less than the {side} pixels of "
+                "an image's side"
+            )
     return dataset
 
 
@@ -116,8 +117,14 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
       UserError: the dataset, the network and the devices don't fit each other.
     """
     views = feed.make_views(dataset, config.validation, config.validation_fraction)
+    num_examples = len(views["train"].indices)
+    if config.global_batch_size > num_examples:
+        raise UserError(
+            f"config.global_batch_size = {config.global_batch_size}: at most the "
+            f"{num_examples} training examples"
+        )
     mesh = parallel.make_mesh(config.num_devices)
-    steps = feed.steps_per_epoch(len(views["train"].indices), config.global_batch_size)
+    steps = feed.steps_per_epoch(num_examples, config.global_batch_size)
     model = models.build(
         **config.model,
         num_classes=dataset.num_classes,

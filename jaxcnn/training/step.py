@@ -80,6 +80,8 @@ def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
     batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
     size = entries.shape[0]
     positions = jax.lax.axis_index(AXIS) * size + jnp.arange(size)
+    # what fills a short batch repeats its examples, each with the keys of the one it repeats
+    positions %= _num_examples({"mask": mask})
     return batch | {"mask": mask, "indices": indices, "positions": positions}
 
 
@@ -213,7 +215,9 @@ def _update(recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dic
     params = optax.apply_updates(state.params, updates)
     ema = state.ema
     if recipe.ema_decay:
-        ema = optax.incremental_update(params, ema, 1.0 - recipe.ema_decay)
+        # short at first, so that the initial weights are soon forgotten
+        decay = jnp.minimum(recipe.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        ema = optax.incremental_update(params, ema, 1.0 - decay)
     return state.replace(
         step=state.step + 1,
         params=params,

@@ -3,10 +3,12 @@
 import contextlib
 import platform
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import filelock
 from ml_collections import ConfigDict
 
 from jaxcnn.config import flatten
@@ -16,7 +18,7 @@ from jaxcnn.reporting.writers import read_json, write_json
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
-    "validation", "seed", "global_batch_size", "optimizer.name",
+    "validation", "seed", "global_batch_size", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
@@ -30,29 +32,46 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
     return plain
 
 
-def open_workdir(workdir: Path, config: ConfigDict) -> list[str]:
-    """Makes the folder, or takes up the run that is in it, and writes the config there.
+@contextlib.contextmanager
+def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
+    """Makes the folder, or takes up the run that is in it; it is this process's while entered.
 
-    Returns:
-      A line for each field that differs from what the run had before.
+    Gives a line for each field that differs from what the run had before. A new run's config is
+    written; an older one's is left, see `write_config`.
 
     Raises:
-      UserError: the folder cannot be written, holds something else, or holds another run.
+      UserError: the folder cannot be written, holds something else, holds another run, or another
+        process is at work in it.
     """
     path = workdir / "config.json"
+    lock = filelock.FileLock(workdir / ".lock")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(workdir.iterdir())
+        if not path.exists() and any(not file.name.startswith(".") for file in workdir.iterdir()):
+            raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(f"{workdir}: another process is training in it") from error
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
-    if not path.exists() and not is_empty:
-        raise UserError(f"{workdir}: holds files but no run; name another --workdir")
-    changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
-    write_json(path, to_dict(config))
-    return changes
+    try:
+        changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        if not path.exists():
+            write_json(path, to_dict(config))
+        yield changes
+    finally:
+        lock.release()
 
 
-def _changes(workdir: Path, before: dict, now: dict) -> list[str]:
+def write_config(workdir: Path, config: ConfigDict, devices: list[Any]) -> None:
+    """Writes `config.json` and `environment.json`, once it is certain that the run goes on."""
+    write_json(workdir / "config.json", to_dict(config))
+    write_json(workdir / "environment.json", environment(devices))
+
+
+def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
+    if not isinstance(before, dict):
+        raise UserError(f"{workdir}/config.json: is not a run's; name another --workdir")
     before, now = flatten(before), flatten(now)
     changed = [name for name in now if before.get(name) != now[name]]
     for name in changed:

@@ -50,7 +50,7 @@ def test_an_unknown_field_and_option_are_named():
     config = default_config().unlock()
     config.model.unlock()
     config.model.depth = 3
-    with pytest.raises(UserError, match="lenet has no such option"):
+    with pytest.raises(UserError, match="network lenet has no option 'depth'"):
         check_config(config)
 
 

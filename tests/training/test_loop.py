@@ -115,9 +115,11 @@ def test_a_signal_in_mid_epoch_loses_nothing(config, train, dataset, tmp_path, n
     config.num_epochs = 3
     train(config, tmp_path / "whole")
     stopped = tmp_path / "stopped"
-    open_workdir(stopped, config)
     run = stopping_after(make_run(config, dataset), 7, number)
-    with pytest.raises(Stopped, match="stopped and saved at step 7; the same command resumes"):
+    with (
+        open_workdir(stopped, config),
+        pytest.raises(Stopped, match="stopped and saved at step 7; the same command resumes"),
+    ):
         Loop(run, stopped, Console(io.StringIO())).train()
     _, printed = train(config, stopped)
     assert "resuming in epoch 2, after 7 steps" in printed
@@ -125,6 +127,42 @@ def test_a_signal_in_mid_epoch_loses_nothing(config, train, dataset, tmp_path, n
     assert_same_bits(*states)
     rows = [without_times(read_metrics(folder)) for folder in (tmp_path / "whole", stopped)]
     assert rows[0] == rows[1]
+
+
+def test_a_signal_during_validation_stops_after_it(config, dataset, tmp_path):
+    run = make_run(config, dataset)
+    steps = iter(range(1000))
+
+    def eval_step(*args):
+        if next(steps) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return run.eval_step(*args)
+
+    stopping = dataclasses.replace(run, eval_step=eval_step)
+    loop = Loop(stopping, tmp_path, Console(io.StringIO()))
+    with pytest.raises(Stopped, match="stopped and saved at step 5"):
+        loop.train()
+    assert [row["split"] for row in read_metrics(tmp_path)] == ["train", "validation"]
+
+
+def test_a_second_process_is_refused(config, train, tmp_path):
+    with (
+        open_workdir(tmp_path, config),
+        pytest.raises(UserError, match="another process is training in it"),
+    ):
+        train(config, tmp_path)
+    train(config, tmp_path)
+
+
+def test_other_hyperparameters_resume_and_are_announced(config, train, tmp_path):
+    train(config, tmp_path)
+    config.num_epochs = 3
+    config.optimizer.update(learning_rate=1e-4, gradient_clip=1.0)
+    _, printed = train(config, tmp_path)
+    assert "optimizer.learning_rate: 0.003 before, now 0.0001" in printed
+    assert "optimizer.gradient_clip: 0.0 before, now 1.0" in printed
+    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    np.testing.assert_allclose([row["learning_rate"] for row in rows], [3e-3, 3e-3, 1e-4])
 
 
 def test_a_finished_run_is_not_trained_again(config, train, dataset, tmp_path):
@@ -187,13 +225,17 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(config, train, tmp_path):
     assert again["test_loss"] == whole["test_loss"]
 
 
-def test_checkpoints_of_another_structure_are_left_alone(config, train, tmp_path):
+def test_unreadable_checkpoints_are_left_alone(config, train, tmp_path):
     train(config, tmp_path)
+    before = (tmp_path / "config.json").read_text()
+    (tmp_path / "checkpoints").rename(tmp_path / "away")
+    (tmp_path / "checkpoints" / "10" / "state").mkdir(parents=True)
     config.num_epochs = 3
-    config.optimizer.ema_decay = 0.9
     with pytest.raises(UserError, match="no checkpoint fits or can be read"):
         train(config, tmp_path)
-    config.optimizer.ema_decay = 0.0
+    assert (tmp_path / "config.json").read_text() == before
+    shutil.rmtree(tmp_path / "checkpoints")
+    (tmp_path / "away").rename(tmp_path / "checkpoints")
     _, printed = train(config, tmp_path)
     assert "resuming in epoch 3, after 10 steps" in printed
 

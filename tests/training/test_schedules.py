@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,17 +12,15 @@ from jaxcnn.training.schedules import SCHEDULES, make_schedule
 STEPS_PER_EPOCH, NUM_EPOCHS = 10, 20
 
 
-def rates(learning_rate=0.1, **fields):
+def rates(learning_rate=0.1, steps_per_epoch=STEPS_PER_EPOCH, **fields):
+    """The rate of every step, compiled as in the step: XLA rounds some things its own way."""
     config = default_config().schedule
     config.update(fields)
     schedule = make_schedule(
-        config,
-        learning_rate=learning_rate,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        num_epochs=NUM_EPOCHS,
+        config, learning_rate=learning_rate, steps_per_epoch=steps_per_epoch, num_epochs=NUM_EPOCHS
     )
-    steps = range(STEPS_PER_EPOCH * NUM_EPOCHS)
-    return learning_rate * np.array([float(schedule(np.int32(step))) for step in steps])
+    steps = np.arange(steps_per_epoch * NUM_EPOCHS, dtype=np.int32)
+    return learning_rate * np.asarray(jax.jit(jax.vmap(schedule))(steps) * np.ones(len(steps)))
 
 
 def test_inverse_time_is_tf_keras_formula():
@@ -30,6 +29,14 @@ def test_inverse_time_is_tf_keras_formula():
     steps = np.arange(STEPS_PER_EPOCH * NUM_EPOCHS)
     np.testing.assert_allclose(continuous, 0.1 / (1 + 0.5 * steps / 7), rtol=1e-6)
     np.testing.assert_allclose(staircase, 0.1 / (1 + 0.5 * (steps // 7)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("steps_per_epoch", "decay_epochs"), [(107, 1.0), (469, 5.0), (938, 7.0)])
+def test_staircase_steps_at_the_epoch_when_compiled(steps_per_epoch, decay_epochs):
+    fields = {"decay_rate": 0.5, "decay_epochs": decay_epochs, "staircase": True}
+    found = rates(steps_per_epoch=steps_per_epoch, name="inverse_time", **fields)
+    stairs = np.arange(len(found)) // int(steps_per_epoch * decay_epochs)
+    np.testing.assert_allclose(found, 0.1 / (1 + 0.5 * stairs), rtol=1e-6)
 
 
 def test_inverse_time_in_epochs():

@@ -78,10 +78,12 @@ def test_backends_give_the_same_bits(demanding, dataset28):
 
 def test_a_batch_the_devices_do_not_divide(config, dataset):
     states = []
+    config.augment.update(crop=2, mixup=0.5)
+    config.optimizer.update(name="momentum", learning_rate=0.01)
     for num_devices in (1, 8):
         config.global_batch_size, config.num_devices = 30, num_devices
         states.append(train(config, dataset, num_steps=12)[1])
-    assert largest_difference(states[0].params, states[1].params) < 1e-4
+    assert largest_difference(states[0].params, states[1].params) < 1e-5
     assert float(states[1].sums["count"]) == 90  # three steps into the second epoch
 
 
@@ -188,7 +190,8 @@ def test_ema_follows_the_weights(config, dataset):
     run = make_run(config, dataset)
     start = jax.tree.map(np.asarray, run.state.params)
     _, state = train(config, dataset, num_steps=1)
-    expected = jax.tree.map(lambda a, b: 0.5 * a + 0.5 * np.asarray(b), start, state.params)
+    # (1 + step) / (10 + step) of the old average, until that is more than the decay
+    expected = jax.tree.map(lambda a, b: 0.1 * a + 0.9 * np.asarray(b), start, state.params)
     assert largest_difference(expected, state.ema) < 1e-7
     assert state.evaluated_params is state.ema
 
