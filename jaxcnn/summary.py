@@ -82,13 +82,14 @@ def show_config(config: ConfigDict) -> None:
     from jaxcnn.config import check_config
 
     check_config(config)
-    num_classes, image_shape = _dataset_sizes(config.dataset)
+    num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"num_classes": num_classes, "image_shape": image_shape}
     network = models.build(**config.model, **sizes, abstract=True)
     _print_summary(models.summary(network))
 
 
-def _dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
+def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
+    """num_classes and image_shape of the `dataset` part of a config, known without its files."""
     if dataset.name in _DATASETS:
         num_classes, (height, width, channels) = _DATASETS[dataset.name]
         if dataset.label_set == "coarse":

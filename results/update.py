@@ -13,17 +13,11 @@ from typing import Any
 from jaxcnn import models
 from jaxcnn.config import config_variants
 from jaxcnn.reporting.writers import read_json, write_json, write_text
+from jaxcnn.summary import dataset_sizes
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
-SHAPES = {  # of the datasets: image_shape, num_classes
-    "cifar10": ((32, 32, 3), 10),
-    "cifar100": ((32, 32, 3), 100),
-    "digits": ((32, 32, 1), 10),
-    "ferplus": ((48, 48, 1), 8),
-    "mnist": ((28, 28, 1), 10),
-}
 
 
 def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
@@ -44,6 +38,9 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "parameters": results[0]["parameters"],
         "published_accuracy": published.get(name),
         "accuracy": statistics.mean(accuracies),
+        "best_validation_accuracy": statistics.mean(
+            result["best_validation_accuracy"] for result in results
+        ),
         "std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         "n": len(accuracies),
         "num_epochs": results[0]["num_epochs"],
@@ -62,9 +59,9 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     ]
     for name, get_config in config_variants(HERE.parent / "configs").items():
         config = get_config()
-        image_shape, num_classes = SHAPES[config.dataset.name]
-        shape = {"image_shape": image_shape, "num_classes": num_classes}
-        network = models.build(**config.model, **shape, abstract=True)
+        num_classes, image_shape = dataset_sizes(config.dataset)
+        sizes = {"num_classes": num_classes, "image_shape": image_shape}
+        network = models.build(**config.model, **sizes, abstract=True)
         file, _, variant = name.partition(":")
         cells = [
             f"`configs/{file}.py{':' if variant else ''}{variant}`",
