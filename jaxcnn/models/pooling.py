@@ -17,13 +17,16 @@ def output_sizes(sizes: tuple[int, ...], window: int, stride: int, padding: str)
 def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     """Maximum over windows: (batch, height, width, channels) -> (batch, height', width', channels).
 
-    Windows that don't overlap are an axis of their own. 3x3 windows at stride 1 are a maximum over
-    rows, then over columns. Both are several times faster on a CPU, gradient included, than XLA's
-    window reduction. Where a window has several largest entries, these share the gradient in the
-    first two forms, and the first one takes it all in XLA's.
+    Windows that don't overlap, and 3x3 windows at stride 1, are a maximum over rows, then over
+    columns, entry by entry. That is several times faster on a CPU, gradient included, than XLA's
+    window reduction; and unlike the gradient of `max` over an axis, which divides by the number of
+    entries that equal it, it cannot become 0/0 where XLA computes the input twice. Where a window
+    has several largest entries, these share the gradient; in XLA's form the first one takes it all.
     """
     if window == stride and padding == "valid":
-        return _windows(x, window).max(axis=(2, 4))
+        windows = _windows(x, window)
+        rows = functools.reduce(jnp.maximum, [windows[:, :, i] for i in range(window)])
+        return functools.reduce(jnp.maximum, [rows[:, :, :, i] for i in range(window)])
     if stride == 1 and window > 2:
         return _running_max(_running_max(x, 1, window, padding), 2, window, padding)
     return _reduce_window(x, -jnp.inf, lax.max, window, stride, padding)
