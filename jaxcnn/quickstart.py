@@ -1,6 +1,7 @@
 """The config of `python -m jaxcnn.main` without `--config`: LeNet on the embedded digits.
 
-Source: scikit-learn's 1,797 handwritten digits of 8x8 pixels, resized to 32x32.
+Source: scikit-learn's 1,797 handwritten digits of 8x8 pixels, resized to 32x32. The recipe was
+chosen by its test accuracy, which is therefore no estimate on unseen digits.
 """
 
 from ml_collections import ConfigDict
