@@ -16,10 +16,13 @@ class Checkpoints:
     """The checkpoints of a workdir.
 
     A checkpoint is the training state and `progress`, a JSON dict of what the host knows: best
-    so far, early-stopping count, elapsed time.
+    so far, early-stopping count, elapsed time. `read_only` is for those who look at a run that
+    may be going on.
     """
 
-    def __init__(self, workdir: Path, *, keep_latest: int = 1, keep_best: int = 1):
+    def __init__(
+        self, workdir: Path, *, keep_latest: int = 1, keep_best: int = 1, read_only: bool = False
+    ):
         # max_to_keep with best_fn would delete the newest checkpoint where it isn't a best one
         preserved = [
             policy.LatestN(keep_latest),
@@ -36,7 +39,9 @@ class Checkpoints:
                 preservation_policy=policy.AnyPreservationPolicy(preserved),
                 best_fn=_rank,
                 best_mode="max",
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                create=not read_only,
+                read_only=read_only,
             ),
         )
 
@@ -107,6 +112,29 @@ class Checkpoints:
             ),
         )
         return restored["state"], restored["progress"]
+
+    def restore_weights(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
+        """Parts of the state of the checkpoint at a step, whatever the optimizer was.
+
+        Args:
+          like: `params`, `batch_stats` and the like, with the shapes and places they shall have.
+        """
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.PyTreeRestore(
+                    item=like,
+                    restore_args=ocp.checkpoint_utils.construct_restore_args(like),
+                    partial_restore=True,
+                )
+            ),
+        )
+        return restored["state"]
+
+    def restore_progress(self, step: int) -> dict[str, Any]:
+        """The progress of the checkpoint at a step."""
+        args = ocp.args.Composite(progress=ocp.args.JsonRestore())
+        return self._manager.restore(step, args=args)["progress"]
 
     def has(self, step: int) -> bool:
         """Whether there is a checkpoint of the step on disk."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import check_config
+from jaxcnn.config_check import check_config
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
@@ -13,7 +13,7 @@ from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.setup import load_data, make_run
+from jaxcnn.training.setup import describe_data, load_data, make_run
 from jaxcnn.training.workdir import open_workdir, write_config
 
 
@@ -34,7 +34,7 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)
-        write_config(workdir, config, list(run.mesh.devices.flat))
+        write_config(workdir, config, describe_data(run), list(run.mesh.devices.flat))
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)
         (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends

@@ -34,15 +34,29 @@ def cross_entropy(
     Returns:
       (batch,) and (batch, num_classes), float32.
     """
+    scores = to_scores(outputs, heads)
+    if isinstance(outputs, dict) and heads == "weighted_loss":
+        each = {name: optax.softmax_cross_entropy(outputs[name], targets) for name in outputs}
+        return sum(_head_weight(name) * loss for name, loss in each.items()), scores
+    return optax.softmax_cross_entropy(scores, targets), scores
+
+
+def to_scores(outputs: jax.Array | dict[str, jax.Array], heads: str = "prob_mix") -> jax.Array:
+    """The scores (batch, num_classes) whose softmax are the network's probabilities.
+
+    The logits of a network with one head. Of several heads see `cross_entropy`: the logarithm of
+    their mixed probabilities, or the main head's logits.
+    """
     if not isinstance(outputs, dict):
-        return optax.softmax_cross_entropy(outputs, targets), outputs
-    weights = {name: 1.0 if name == "main" else AUX_WEIGHT for name in outputs}
+        return outputs
     if heads == "weighted_loss":
-        losses = [w * optax.softmax_cross_entropy(outputs[n], targets) for n, w in weights.items()]
-        return sum(losses), outputs["main"]
-    weighted = [jnp.log(w) + jax.nn.log_softmax(outputs[name]) for name, w in weights.items()]
-    mixed = jax.nn.logsumexp(jnp.stack(weighted), axis=0) - jnp.log(sum(weights.values()))
-    return -jnp.sum(targets * mixed, axis=-1), mixed
+        return outputs["main"]
+    weighted = [jnp.log(_head_weight(n)) + jax.nn.log_softmax(outputs[n]) for n in outputs]
+    return jax.nn.logsumexp(jnp.stack(weighted), axis=0) - jnp.log(sum(map(_head_weight, outputs)))
+
+
+def _head_weight(name: str) -> float:
+    return 1.0 if name == "main" else AUX_WEIGHT
 
 
 def is_correct(scores: jax.Array, targets: jax.Array) -> jax.Array:

@@ -94,7 +94,7 @@ def load_data(config: ConfigDict) -> Dataset:
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no such split; '
-            'allowed is "holdout" or "test"'
+            'allowed is "holdout", "tail" or "test"'
         )
     side = min(dataset.image_shape[:2])
     for name in ("crop", "cutout"):
@@ -199,6 +199,20 @@ def make_recipe(
         dtype=jnp.dtype(config.precision),
     )
     return recipe, params, batch_stats
+
+
+def describe_data(run: Run) -> dict[str, Any]:
+    """What a user of the trained network must know of its data, for `dataset.json`."""
+    shift, scale = pixel_scaling(run.dataset, run.config.dataset.scaling)
+    return {
+        "name": run.dataset.name,
+        "class_names": list(run.dataset.class_names),
+        "image_shape": list(run.dataset.image_shape),
+        "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
+        "pixel_scale": scale.tolist(),
+        "num_examples": {name: len(view.indices) for name, view in run.views.items()},
+        "steps_per_epoch": run.steps_per_epoch,
+    }
 
 
 def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarray]:

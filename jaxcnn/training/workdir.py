@@ -63,9 +63,13 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         lock.release()
 
 
-def write_config(workdir: Path, config: ConfigDict, devices: list[Any]) -> None:
-    """Writes `config.json` and `environment.json`, once it is certain that the run goes on."""
+def write_config(
+    workdir: Path, config: ConfigDict, dataset: dict[str, Any], devices: list[Any]
+) -> None:
+    """Writes `config.json`, `dataset.json` (what a user of the trained network must know of its
+    data) and `environment.json`, once it is certain that the run goes on."""
     write_json(workdir / "config.json", to_dict(config))
+    write_json(workdir / "dataset.json", dataset)
     write_json(workdir / "environment.json", environment(devices))
 
 

@@ -1,0 +1,186 @@
+"""A trained network, taken out of a run's folder to be scored, asked or exported."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+
+from jaxcnn import models
+from jaxcnn.data import feed
+from jaxcnn.data.arrays import Split
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.writers import read_json
+from jaxcnn.training import parallel
+from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.losses import to_scores
+from jaxcnn.training.setup import load_data
+from jaxcnn.training.state import split_model
+
+BATCH_SIZE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network with the weights of a checkpoint, in evaluation mode.
+
+    Attributes:
+      workdir: the run's folder.
+      config: as the run resolved it.
+      checkpoint: "best" (on validation) or "latest".
+      step: of the checkpoint.
+      epoch: finished epochs at the checkpoint.
+      class_names: in the order of the logits.
+      image_shape: (height, width, channels) that the network takes.
+      model: the network; its parameters are the moving average where the run keeps one.
+      pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
+        (pixels 0…255 − shift) · scale.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    checkpoint: str
+    step: int
+    epoch: int
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    model: models.Network
+    pixel_shift: np.ndarray
+    pixel_scale: np.ndarray
+
+    def scores(self, pixels: jax.Array) -> jax.Array:
+        """Pixels 0…255, uint8 or float (batch, height, width, channels) → float32 (batch,
+        num_classes), whose softmax are the probabilities; pure, to be compiled or derived."""
+        images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
+        return to_scores(self.model(images), self.config.loss.heads)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """As `scores`, on the host and on all devices: uint8 (n, height, width, channels) →
+        float32 (n, num_classes)."""
+        size = self._batch_size
+        parts = []
+        for start in range(0, len(images), size):
+            part = np.asarray(images[start : start + size])
+            padded = np.resize(part, (size, *part.shape[1:]))  # one shape: compiled once
+            parts.append(jax.device_get(self._compiled(self._place(padded)))[: len(part)])
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)), np.float32)
+
+    @functools.cached_property
+    def _mesh(self) -> jax.sharding.Mesh:
+        return parallel.make_mesh()
+
+    @property
+    def _batch_size(self) -> int:
+        return -(-BATCH_SIZE // self._mesh.size) * self._mesh.size
+
+    def _place(self, images: np.ndarray) -> jax.Array:
+        return jax.device_put(images, NamedSharding(self._mesh, PartitionSpec(parallel.AXIS)))
+
+    @functools.cached_property
+    def _compiled(self) -> Any:
+        graph, arrays = nnx.split(self.model)
+        arrays = parallel.on_every_device(nnx.to_pure_dict(arrays), self._mesh)
+
+        @jax.jit
+        def scores(arrays: dict, images: jax.Array) -> jax.Array:
+            model = nnx.merge(graph, nnx.State(arrays))
+            return dataclasses.replace(self, model=model).scores(images)
+
+        return functools.partial(scores, arrays)
+
+
+def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
+    """The network of a run, with the weights of its best or its latest checkpoint.
+
+    Reads only: a run may be training in the folder meanwhile.
+
+    Raises:
+      UserError: the folder holds no run or no such checkpoint, or it is damaged.
+    """
+    workdir = Path(workdir)
+    if not (workdir / "config.json").exists():
+        raise UserError(f"{workdir}: holds no run; name the --workdir of one")
+    config, about = _read(workdir / "config.json"), _read(workdir / "dataset.json")
+    model = models.build(
+        **config.model,
+        num_classes=len(about.class_names),
+        image_shape=tuple(about.image_shape),
+        abstract=True,
+    )
+    step, weights = _restore(workdir, checkpoint, _abstract_weights(config, model))
+    for part in weights.values():
+        nnx.update(model, nnx.State(part))
+    model.eval()
+    return Trained(
+        workdir=workdir,
+        config=config,
+        checkpoint=checkpoint,
+        step=step,
+        epoch=step // about.steps_per_epoch,
+        class_names=tuple(about.class_names),
+        image_shape=tuple(about.image_shape),
+        model=model,
+        pixel_shift=np.asarray(about.pixel_shift, np.float32),
+        pixel_scale=np.asarray(about.pixel_scale, np.float32),
+    )
+
+
+def load_examples(trained: Trained, split: str) -> Split:
+    """The examples of the run's "train", "validation" or "test", as the run cut them.
+
+    Raises:
+      UserError: the dataset cannot be had.
+    """
+    dataset = load_data(trained.config)
+    views = feed.make_views(dataset, trained.config.validation, trained.config.validation_fraction)
+    view = views[split]
+    arrays = dataset.splits[view.split]
+    return Split(arrays.images[view.indices], arrays.labels[view.indices])
+
+
+def _read(path: Path) -> ConfigDict:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is not a run's; name another --workdir")
+    return ConfigDict(found)
+
+
+def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, Any]:
+    """The shapes of what a checkpoint holds of the network, on the first device."""
+    _, _, params, batch_stats = split_model(model)
+    place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    averaged = config.optimizer.ema_decay > 0
+    weights = {"ema" if averaged else "params": params, "batch_stats": batch_stats}
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), weights
+    )
+
+
+def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict]:
+    """The step and the weights of the checkpoint that is asked for."""
+    checkpoints = Checkpoints(workdir, read_only=True)
+    try:
+        latest = checkpoints.latest_step()
+        if latest is None:
+            raise UserError(f"{workdir}: the run has no checkpoint yet")
+        step = latest
+        if checkpoint == "best":
+            step = checkpoints.restore_progress(latest)["best_step"]
+            if not checkpoints.has(step):
+                raise UserError(
+                    f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
+                )
+        weights = checkpoints.restore_weights(step, like)
+    except UserError:
+        raise
+    except Exception as error:  # damage can raise anything
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"{workdir}: its {checkpoint} checkpoint is damaged ({reason})") from error
+    finally:
+        checkpoints.close()
+    return step, weights
