@@ -80,3 +80,33 @@ def _adam(config):
 
 
 OPTIMIZERS["adamw"] = _adam  # the check of the config keeps weight decay from plain adam
+
+
+@_optimizer("muon")
+def _muon(config):
+    """Momentum, orthogonalised, for the filters; Nadam for biases, scales and dense layers.
+
+    Updates are scaled to the size of Nadam's, so one learning rate serves both.
+
+    References: Jordan 2024, https://kellerjordan.github.io/posts/muon; Liu et al. 2025,
+    https://arxiv.org/abs/2502.16982
+    """
+
+    def make(learning_rate, weight_decay, momentum):
+        muon = optax.contrib.muon(
+            learning_rate,
+            beta=momentum,
+            weight_decay=weight_decay,
+            consistent_rms=0.2,  # of Nadam's updates
+            muon_weight_dimension_numbers=_filters_as_matrices,
+        )
+        clip = config.gradient_clip
+        return optax.chain(optax.clip_by_global_norm(clip) if clip else optax.identity(), muon)
+
+    return make, ("momentum",)
+
+
+def _filters_as_matrices(params: dict) -> dict:
+    """Filters (height, width, inputs, outputs) as matrices of (all inputs, outputs)."""
+    matrix = optax.contrib.MuonDimensionNumbers((0, 1, 2), (3,))
+    return jax.tree.map(lambda leaf: matrix if leaf.ndim == 4 else None, params)
