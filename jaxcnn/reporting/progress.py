@@ -1,10 +1,13 @@
 """The progress of an epoch: a live bar on a terminal, plain lines elsewhere."""
 
+import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from rich import progress
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
@@ -12,6 +15,15 @@ from rich.table import Column
 from jaxcnn.reporting.words import clock, integer, loss, percent
 
 PLAIN_SECONDS = 10.0  # between two plain lines
+
+Item = TypeVar("Item")
+
+
+def track(items: Sequence[Item], text: str) -> Iterable[Item]:
+    """The items, counted by a bar on standard error where that is a terminal."""
+    console = RichConsole(stderr=True)
+    is_quiet = not sys.stderr.isatty()
+    return progress.track(items, text, console=console, transient=True, disable=is_quiet)
 
 
 class TimeLeft:

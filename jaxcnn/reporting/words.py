@@ -37,5 +37,11 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def printable(text: str) -> str:
+    """A file's name, say, on one line and without control characters: what a terminal would act
+    on, or cannot show, is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _is_missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)

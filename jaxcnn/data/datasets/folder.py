@@ -4,25 +4,22 @@ Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/*), o
 which a fifth of each class, drawn with a fixed seed, becomes the test split.
 """
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
+from jaxcnn.data.images import fit, is_grey, may_be_picture, read_picture
 from jaxcnn.errors import UserError
 
 _SEED = 0
 _TEST_FRACTION = 0.2
 _SPLITS = ("train", "validation", "test")
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-_NO_IMAGES = ("Thumbs.db", "desktop.ini")  # that Windows leaves behind
 
 Pictures = list[tuple[Path, int]]  # with their class numbers
 
@@ -43,7 +40,7 @@ class ImageFolder(ImageBuilder):
         names, self._splits = _find_pictures(folder)
         self.class_names = {"": names}
         paths = [path for pictures in self._splits.values() for path, _ in pictures]
-        self._mode = "L" if all(_is_grey(path) for path in paths) else "RGB"
+        self._mode = "L" if all(is_grey(path) for path in paths) else "RGB"
         self._first = paths[0]
         width, height = (image_size, image_size) if image_size else read_picture(paths[0], "L").size
         self.image_shape = (height, width, len(self._mode))
@@ -66,50 +63,20 @@ class ImageFolder(ImageBuilder):
         }
 
     def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
-        height, width, channels = self.image_shape
         for path, _ in pictures:
             picture = read_picture(path, self._mode)
-            if picture.size != (width, height):
-                picture = self._resize(path, picture)
-            yield np.asarray(picture).reshape(height, width, channels)
+            if self.builder_config_name.endswith("-own"):
+                self._check_size(path, picture.size)
+            yield fit(picture, self.image_shape)
 
-    def _resize(self, path: Path, picture: Image.Image) -> Image.Image:
-        if not self.builder_config_name.endswith("-own"):
-            height, width, _ = self.image_shape
-            return picture.resize((width, height), Image.BILINEAR)
-        size, first = (f"{w}x{h}" for w, h in (picture.size, self.image_shape[1::-1]))
+    def _check_size(self, path: Path, size: tuple[int, int]) -> None:
+        if size == self.image_shape[1::-1]:
+            return
+        size, first = (f"{w}x{h}" for w, h in (size, self.image_shape[1::-1]))
         raise UserError(
             f"{path} is {size} but {self._first} is {first}: give --image_size, in a config "
             "dataset.image_size, to resize them to"
         )
-
-
-def read_picture(path: Path, mode: str) -> Image.Image:
-    """The picture, upright, in mode "L" or "RGB".
-
-    Raises:
-      UserError: it cannot be read.
-    """
-    with _opened(path) as opened:
-        picture = ImageOps.exif_transpose(opened)
-        if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the upper
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        return picture.convert(mode)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except Exception as error:  # Pillow's plug-ins raise all sorts on a damaged file
-        reason = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
-        raise UserError(f"{path} is not an image that can be read{reason}") from error
-
-
-def _is_grey(path: Path) -> bool:
-    with _opened(path) as picture:
-        return picture.mode.split(";")[0] in _GREY_MODES
 
 
 def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
@@ -144,7 +111,7 @@ def _list_pictures(folder: Path, names: tuple[str, ...]) -> Pictures:
     pictures = []
     for label, name in enumerate(names):
         for path in sorted((folder / name).glob("*")):
-            if not path.name.startswith(".") and path.name not in _NO_IMAGES:
+            if may_be_picture(path):
                 pictures.append((path, label))
     return pictures
 

@@ -1,0 +1,104 @@
+"""Users' pictures: found in folders, decoded from any format and mode that Pillow reads, and fitted
+to what a network takes. Training on a folder and prediction see a picture in the same way.
+"""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from jaxcnn.errors import UserError
+
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_NO_IMAGES = ("Thumbs.db", "desktop.ini")  # that Windows leaves behind
+
+
+def read_picture(path: Path, mode: str) -> Image.Image:
+    """The picture, upright, in mode "L" or "RGB"; of an animation the first frame.
+
+    What is transparent becomes white, the page that such pictures are drawn for.
+
+    Raises:
+      UserError: it cannot be read, or is so large that it may be an attack (Pillow's limit, 89
+        million pixels).
+    """
+    with _opened(path) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the upper
+            upper = np.asarray(picture) >> 8
+            picture = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            page = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(page, picture)
+        return picture.convert(mode)
+
+
+def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """The largest centred part of the picture that has the shape's proportions, resized.
+
+    Bilinear, antialiased where it shrinks: uint8 (height, width, channels).
+    """
+    height, width, channels = image_shape
+    fitted = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+    return np.asarray(fitted).reshape(height, width, channels)
+
+
+def is_grey(path: Path) -> bool:
+    """Whether the picture has no colours to lose; a palette counts as colours.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    with _opened(path) as picture:
+        return picture.mode.split(";")[0] in _GREY_MODES
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path} is not a file")  # a named pipe would keep us waiting
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damage that a picture can be read in spite of
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                yield picture
+    except Exception as error:  # Pillow's plug-ins raise all sorts on a damaged file
+        raise UserError(f"{path} is not an image that can be read{_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return ""
+    return f": {getattr(error, 'strerror', None) or error}"
+
+
+def may_be_picture(path: Path) -> bool:
+    """Whether a file in a folder of pictures counts as one, by its name: hidden ones don't."""
+    return not path.name.startswith(".") and path.name not in _NO_IMAGES
+
+
+def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
+    """The places themselves, and for a folder the files in it and below, sorted.
+
+    Hidden files and folders are passed over, and so are links that lead out of the folder.
+    """
+    for place in places:
+        if os.path.isdir(place):
+            yield from sorted(_files_in(place))
+        else:
+            yield place
+
+
+def _files_in(place: Path) -> Iterator[Path]:
+    root = os.path.realpath(place)
+    for folder, subfolders, names in os.walk(place):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for path in (Path(folder, name) for name in names):
+            if may_be_picture(path) and Path(os.path.realpath(path)).is_relative_to(root):
+                yield path

@@ -1,0 +1,35 @@
+"""Exports a run's network: `python -m jaxcnn.export --workdir=DIR [--out=FILE]`.
+
+The file needs jax and none of jaxcnn; the command prints the lines of Python that use it.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is exported.")
+_OUT = flags.DEFINE_string("out", "", "The file to write (default: model.zip in the workdir).")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Whose weights.")
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the file, and says how it is used."""
+    if arguments or not _WORKDIR.value:
+        raise UserError("give --workdir=DIR, the folder of a run, and no other words")
+    from jaxcnn.exporting import export_network, loader
+    from jaxcnn.training.trained import load_trained
+
+    file = Path(_OUT.value or Path(_WORKDIR.value) / "model.zip")
+    if not file.parent.is_dir():
+        raise UserError(f"--out={file}: there is no folder {file.parent}")
+    export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value), file)
+    print(
+        f"{file}: {file.stat().st_size:,} bytes. It is used so, without jaxcnn:\n\n{loader(file)}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

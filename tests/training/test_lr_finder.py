@@ -1,0 +1,83 @@
+"""The sweep of learning rates: it trains, it stops, it finds the fall."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from test_step import compilations
+
+from jaxcnn.errors import UserError
+from jaxcnn.training.lr_finder import Sweep, hold_rate, sweep
+from jaxcnn.training.setup import make_run
+
+RATES = np.geomspace(1e-6, 1, 200)
+
+
+def curve(fall_at, rise_at=math.inf, noise=0.0):
+    """A loss that falls from 2.3 to 0.3 around one rate and rises to 4.3 around another."""
+    places = np.log10(RATES)
+    losses = 2.3 - 2 / (1 + np.exp(-6 * (places - math.log10(fall_at))))
+    if math.isfinite(rise_at):
+        losses += 4 / (1 + np.exp(-6 * (places - math.log10(rise_at))))
+    return losses + noise * np.random.default_rng(0).standard_normal(len(RATES))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_the_suggestion_is_where_the_loss_falls_fastest(noise):
+    swept = Sweep(RATES, curve(3e-3, 0.5, noise), has_diverged=False)
+    assert swept.steepest == pytest.approx(3e-3, rel=0.3)
+    assert 1e-2 < swept.lowest < 0.2
+    assert not swept.is_still_falling
+
+
+def test_a_fall_that_has_not_ended_is_said_to_go_on():
+    assert Sweep(RATES, curve(0.3), has_diverged=False).is_still_falling
+
+
+def test_no_suggestion_where_the_loss_only_rises():
+    assert Sweep(RATES, np.geomspace(1, 9, 200), has_diverged=True).steepest is None
+
+
+def test_a_real_sweep(config, dataset):
+    compiled = []
+    run = make_run(hold_rate(config), dataset)
+    train_step = run.train_step
+
+    def counted(*args):
+        with compilations() as events:
+            result = train_step(*args)
+        compiled.append(len(events))
+        return result
+
+    run = dataclasses.replace(run, train_step=counted)
+    swept = sweep(run, num_steps=80, lowest=1e-5, highest=100.0)
+    assert swept.has_diverged and len(swept.rates) == len(swept.losses) < 80
+    assert swept.losses[:5].mean() == pytest.approx(math.log(4), abs=0.3)
+    assert 1e-4 < swept.steepest <= swept.lowest < 1.0
+    assert swept.smoothed[-1] > 4 * swept.smoothed.min() or not np.isfinite(swept.losses).all()
+    assert compiled[0] and not any(compiled[1:])
+
+
+def test_it_trains_as_a_run_with_that_rate_does(config, dataset):
+    """Steps with one rate: an epoch's losses are those that the run's own step adds up."""
+    config.schedule.name = "cosine"  # which must not matter
+    rate = config.optimizer.learning_rate
+    run = make_run(hold_rate(config), dataset)
+    swept = sweep(run, num_steps=5, lowest=rate, highest=rate * (1 + 1e-6))
+    sizes = np.array([64, 64, 64, 64, len(run.views["train"].indices) - 256])
+
+    config.schedule.name = "constant"
+    run = make_run(config, dataset)
+    state, order = run.state, run.train_order(0)
+    numbers = run.epoch_numbers(0, 0)
+    for _ in range(5):
+        state, sums = run.train_step(state, run.data["train"], numbers, order)
+    assert (swept.losses * sizes).sum() == pytest.approx(float(sums["loss"]), rel=1e-4)
+
+
+def test_a_sweep_that_starts_too_high(config, dataset):
+    config.optimizer.name = "sgd"
+    run = make_run(hold_rate(config), dataset)
+    with pytest.raises(UserError, match="not finite at learning rate 1e\\+30.*lower --min"):
+        sweep(run, num_steps=20, lowest=1e30, highest=1e35)

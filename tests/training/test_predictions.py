@@ -1,0 +1,48 @@
+"""Probabilities, and the likeliest classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from jaxcnn.training.predictions import predict, probabilities
+from jaxcnn.training.trained import load_examples, load_trained
+
+
+@pytest.fixture(scope="module")
+def trained(trained_workdir):
+    return load_trained(trained_workdir)
+
+
+@pytest.fixture(scope="module")
+def images(trained):
+    return load_examples(trained, "test").images[:20]
+
+
+def test_the_likeliest_classes_come_first(trained, images):
+    expected = softmax(trained.logits(images), axis=-1)
+    paths = [Path(f"{number}.png") for number in range(20)]
+    found = predict(trained, paths, images, top_k=3)
+    assert [each.path for each in found] == paths
+    for prediction, row in zip(found, expected, strict=True):
+        assert prediction.classes[0] == trained.class_names[row.argmax()]
+        np.testing.assert_array_equal(prediction.probabilities, np.sort(row)[:-4:-1])
+
+
+def test_all_classes_where_there_are_fewer_than_asked_for(trained, images):
+    (prediction,) = predict(trained, [Path("a")], images[:1], top_k=99)
+    assert sorted(prediction.classes) == sorted(trained.class_names)
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-5)
+    assert prediction.to_json()["top"][0] == {
+        "class": prediction.classes[0], "probability": prediction.probabilities[0],
+    }  # fmt: skip
+
+
+def test_flipping_averages_with_the_mirror_image(trained, images):
+    plain, mirrored = (probabilities(trained, view) for view in (images, images[:, :, ::-1]))
+    flipped = probabilities(trained, images, tta="flip")
+    np.testing.assert_allclose(flipped, (plain + mirrored) / 2, rtol=1e-6)
+    assert abs(flipped - plain).max() > 0.01
+    again = probabilities(trained, images[:, :, ::-1], tta="flip")
+    np.testing.assert_allclose(again, flipped, rtol=1e-6)
