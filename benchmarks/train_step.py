@@ -101,11 +101,10 @@ class JaxcnnSide:
         """Trains for the first steps of an epoch; returns the seconds they took."""
         import jax
 
-        from jaxcnn.training.parallel import on_every_device, wait_on_cpu
+        from jaxcnn.training.parallel import wait_on_cpu
 
         run, data = self.run, self.run.data["train"]
-        numbers = {"number": np.int32(self.epoch), "first_step": np.int32(self.step)}
-        order, numbers = run.train_order(self.epoch), on_every_device(numbers, run.mesh)
+        order, numbers = run.train_order(self.epoch), run.epoch_numbers(self.epoch, self.step)
         jax.block_until_ready((order, numbers))
         self.step, self.epoch = self.step + num_steps, self.epoch + 1
         sums, started = None, time.perf_counter()

@@ -14,6 +14,9 @@ QUICKSTART = Path(__file__).with_name("quickstart.py")
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon (default: the quickstart)."
 )
+_INIT_FROM = flags.DEFINE_string(
+    "init_from", "", "A run's folder: a new run starts from its best weights (config.init_from)."
+)
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
 
 
@@ -28,6 +31,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
     from jaxcnn.training.job import train
 
+    if _INIT_FROM.value:
+        _CONFIG.value.init_from = _INIT_FROM.value
     train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
 
 

@@ -9,53 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import MetricsWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.parallel import on_every_device, wait_on_cpu
+from jaxcnn.training.parallel import wait_on_cpu
+from jaxcnn.training.progress import Clock, Progress
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
 from jaxcnn.training.state import TrainState
 
 REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
-
-
-@dataclasses.dataclass
-class Progress:
-    """What the host knows of a run; goes into every checkpoint as JSON."""
-
-    best_epoch: int = 0
-    best_step: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-    lowest_loss: float = math.inf
-    epochs_without_gain: int = 0
-    last_accuracy: float = -1.0
-    last_loss: float = math.inf
-    seconds: float = 0.0
-    train_seconds: float = 0.0
-    train_images: int = 0
-
-    def add_validation(self, epoch: int, step: int, scores: dict, min_delta: float) -> bool:
-        """Takes note of an epoch's validation; returns whether it is the best so far.
-
-        More accuracy is better, then less loss; of equals the later one, which is the one that is
-        kept. Patience counts epochs without a lower loss.
-        """
-        loss, accuracy = scores["loss"], scores["accuracy"]
-        self.last_loss, self.last_accuracy = loss, accuracy
-        self.epochs_without_gain += 1
-        if loss < self.lowest_loss - min_delta:
-            self.lowest_loss, self.epochs_without_gain = loss, 0
-        is_best = (accuracy, -loss) >= (self.best_accuracy, -self.best_loss)
-        if is_best:
-            self.best_epoch, self.best_step = epoch, step
-            self.best_accuracy, self.best_loss = accuracy, loss
-        return is_best
+MAX_SKIPPED = 10  # bad steps in an epoch before a run that skips them gives up
 
 
 class Loop:
@@ -63,7 +30,8 @@ class Loop:
 
     def __init__(self, run: Run, workdir: Path, console: Console):
         self.run, self.config, self.console = run, run.config, console
-        self.state, self.progress = run.state, Progress()
+        self.state = run.state
+        self.progress = Progress(global_batch_size=self.config.global_batch_size)
         settings = self.config.checkpoint
         self.checkpoints = Checkpoints(
             workdir, keep_latest=settings.keep_latest, keep_best=settings.keep_best
@@ -73,14 +41,30 @@ class Loop:
             self.state = with_hyperparams_of(run.state, restored[0])
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
+        self._take_over_batch_size()
+        if restored:
+            self.progress.add_resume(self.step, run.steps_per_epoch)
         self.has_compiled = False
+        self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else 0
         self.writer = MetricsWriter(workdir, resume_step=self.step if restored else None)
         self.started = time.monotonic() - self.progress.seconds
+        self.saved_step, self.saved_at = self.step, time.monotonic()
 
     @property
     def epoch(self) -> int:
         """The epoch (0-based) that the next step belongs to."""
-        return self.step // self.run.steps_per_epoch
+        return self.progress.epoch_at(self.step, self.run.steps_per_epoch)
+
+    def _take_over_batch_size(self) -> None:
+        """Where the config's batch size is not that of the checkpoint: the position is kept."""
+        before, now = self.progress.global_batch_size, self.config.global_batch_size
+        if before != now:
+            num_examples = len(self.run.views["train"].indices)
+            again = self.progress.change_batch_size(self.step, num_examples, now)
+            self.console.warn(
+                f"batches of {now} in place of {before}: the epoch goes on at the same example"
+                + (f" less {again}, which are seen again" if again else "")
+            )
 
     def train(self) -> dict[str, Any]:
         """All epochs that are left, then the test; returns what `result.json` holds.
@@ -103,14 +87,16 @@ class Loop:
     def _train_epoch(self, stop: StopSignal) -> dict[str, Any]:
         """One epoch, or what is left of it; returns its row of the metrics."""
         epoch, num_steps = self.epoch, self.run.steps_per_epoch
+        first_step = self.progress.first_step(epoch, num_steps)
         clock = Clock()
         with self.console.progress(epoch + 1, self.config.num_epochs, num_steps) as bar:
-            for sums in self._steps(epoch, stop, clock):
+            for sums in self._steps(epoch, first_step, stop, clock):
                 if clock.is_time(REFRESH_SECONDS):
                     scores = self._scores(sums)
-                    done = self.step - epoch * num_steps
+                    done = self.step - first_step
                     bar.update(done, images_per_second=clock.images_per_second, **scores)
             scores = self._scores(sums)
+        self._tell_skipped(sums)
         clock.stop()
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
@@ -122,13 +108,11 @@ class Loop:
             "images_per_second": clock.images_per_second,
         }
 
-    def _steps(self, epoch: int, stop: StopSignal, clock: "Clock") -> Iterator[dict]:
+    def _steps(self, epoch: int, first_step: int, stop: StopSignal, clock: Clock) -> Iterator[dict]:
         """Runs the epoch's steps; gives the sums of the step before, the last one's at the end."""
         run = self.run
         data, order = run.data["train"], run.train_order(epoch)
-        first_step = epoch * run.steps_per_epoch
-        numbers = {"number": np.int32(epoch), "first_step": np.int32(first_step)}
-        numbers = on_every_device(numbers, run.mesh)
+        numbers = run.epoch_numbers(epoch, first_step)
         num_examples = len(run.views["train"].indices)
         batch_size = self.config.global_batch_size
         sums = None
@@ -142,6 +126,8 @@ class Loop:
                 self.state, sums = run.train_step(self.state, data, numbers, order)
             seen = (self.step - first_step) * batch_size
             self.step += 1
+            if self.step < first_step + run.steps_per_epoch:
+                self._save_if_due(sums)
             if not self.has_compiled:  # the first step compiles, and is not timed
                 jax.block_until_ready(sums)
                 self.has_compiled = True
@@ -156,8 +142,8 @@ class Loop:
     def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
         """The epoch's running means; reading them waits for the step they come from."""
         sums = jax.device_get(sums)
-        if sums["bad_step"] >= 0:
-            self._diverge(int(sums["bad_step"]))
+        if sums["bad_steps"] > self.allowed_bad_steps:
+            self._diverge(int(sums["bad_step"]), float(sums["gradient_norm"]))
         return to_means(sums)
 
     def _finish_epoch(self, row: dict[str, Any]) -> None:
@@ -167,7 +153,7 @@ class Loop:
             rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
         validation = evaluate(self.run, self.state, "validation")
         if not math.isfinite(validation["loss"]):
-            self._diverge(self.step)
+            self._diverge(self.step, float(self.state.sums["gradient_norm"]))
         rows.append({"split": "validation"} | validation)
         for each in rows:
             self.writer.write({"step": self.step, "epoch": self.epoch} | each)
@@ -185,8 +171,18 @@ class Loop:
             is_best=is_best,
         )
 
+    def _save_if_due(self, sums: dict[str, jax.Array]) -> None:
+        """Saves in mid-epoch, after so many steps or minutes since the last time."""
+        settings, minutes = self.config.checkpoint, (time.monotonic() - self.saved_at) / 60
+        by_steps = 0 < settings.every_steps <= self.step - self.saved_step
+        by_time = 0 < settings.every_minutes <= minutes
+        if by_steps or by_time:
+            self._scores(sums)  # a state that diverged is not saved
+            self._save(None)
+
     def _save(self, validation: dict[str, float] | None) -> None:
         self.progress.seconds = time.monotonic() - self.started
+        self.saved_step, self.saved_at = self.step, time.monotonic()
         self.checkpoints.save(self.state, dataclasses.asdict(self.progress), validation)
 
     def _stop(self, sums: dict[str, jax.Array] | None) -> None:
@@ -197,13 +193,25 @@ class Loop:
         self.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {self.step}; the same command resumes there")
 
-    def _diverge(self, step: int) -> None:
+    def _tell_skipped(self, sums: dict[str, jax.Array]) -> None:
+        """Says how many steps of the epoch were not finite, and what became of the rate."""
+        skipped, first = int(sums["bad_steps"]), int(sums["bad_step"])
+        if skipped:
+            scale = float(self.state.rate_scale)
+            self.console.warn(
+                f"{skipped} {'steps' if skipped > 1 else 'step'} skipped, step {first} the first: "
+                f"not finite; the learning rate is {scale:g} times the schedule's from here on"
+            )
+
+    def _diverge(self, step: int, gradient_norm: float) -> None:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
         saved = self.checkpoints.latest_step()
         kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
         raise Diverged(
-            f"the loss is not finite at step {step} (learning rate {rate:.3g}); {kept}; "
-            "a lower config.optimizer.learning_rate or config.optimizer.gradient_clip may help"
+            f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "
+            f"the last finite step {gradient_norm:.3g}); {kept}; a lower "
+            "config.optimizer.learning_rate, config.optimizer.gradient_clip or "
+            "config.optimizer.skip_bad_steps=True may help"
         )
 
     def _result(self) -> dict[str, Any]:
@@ -219,6 +227,7 @@ class Loop:
             "best_validation_accuracy": progress.best_accuracy,
             "last_validation_accuracy": progress.last_accuracy,
             "num_epochs": self.epoch,
+            "resumed": [done for done in progress.resumed if done < self.epoch],
             "seconds": time.monotonic() - self.started,
             "images_per_second": progress.train_images / max(progress.train_seconds, 1e-9),
             "parameters": self.run.num_parameters,
@@ -246,35 +255,3 @@ def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainSt
     """The restored state with the numbers that the config gives now: they may have been changed."""
     opt_state = restored.opt_state._replace(hyperparams=configured.opt_state.hyperparams)
     return restored.replace(hyperparams=configured.hyperparams, opt_state=opt_state)
-
-
-class Clock:
-    """Times an epoch's steps, without the first one of a process, which compiles."""
-
-    def __init__(self):
-        self.images, self.seconds, self._started, self._shown = 0, 0.0, 0.0, 0.0
-
-    def start(self) -> None:
-        """Starts to count time."""
-        self._started = self._shown = time.perf_counter()
-
-    def add(self, images: int) -> None:
-        """Counts a step's images."""
-        self.images += images
-
-    def stop(self) -> None:
-        """Ends the epoch."""
-        self.seconds = time.perf_counter() - self._started
-
-    def is_time(self, seconds: float) -> bool:
-        """Whether that many seconds have passed since it last said so."""
-        now = time.perf_counter()
-        is_time = now - self._shown >= seconds
-        if is_time:
-            self._shown = now
-        return is_time
-
-    @property
-    def images_per_second(self) -> float:
-        """So far."""
-        return self.images / max(self.seconds or time.perf_counter() - self._started, 1e-9)

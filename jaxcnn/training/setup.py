@@ -63,6 +63,15 @@ class Run:
         parts = self.config.optimizer.accumulation_steps
         return self._order(indices, self.config.global_batch_size, parts)
 
+    def epoch_numbers(self, epoch: int, first_step: int) -> dict[str, jax.Array]:
+        """What the training step must know of an epoch (0-based), on the devices."""
+        numbers = {
+            "number": epoch,
+            "first_step": first_step,
+            "schedule_shift": epoch * self.steps_per_epoch - first_step,
+        }
+        return parallel.on_every_device({n: np.int32(v) for n, v in numbers.items()}, self.mesh)
+
     def eval_order(self, name: str) -> jax.Array:
         """The examples of a view one after another, on the devices."""
         return self._order(self.views[name].indices, _eval_batch_size(self.config), 1)
@@ -74,8 +83,8 @@ class Run:
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:
         """The sums before the first evaluation step, on the devices."""
-        sums = zero_sums() | {"row": np.zeros((), np.int32)}
-        del sums["bad_step"]
+        sums = {name: zero_sums()[name] for name in ("loss", "correct", "count")}
+        sums["row"] = np.zeros((), np.int32)
         return parallel.on_every_device(sums, self.mesh)
 
 
@@ -197,6 +206,7 @@ def make_recipe(
         accumulation_steps=config.optimizer.accumulation_steps,
         global_batch_norm=config.batch_norm == "global",
         dtype=jnp.dtype(config.precision),
+        skip_bad_steps=config.optimizer.skip_bad_steps,
     )
     return recipe, params, batch_stats
 

@@ -22,6 +22,7 @@ class TrainState(struct.PyTreeNode):
       ema: moving average of params, or {} where there is none.
       hyperparams: the numbers a study varies beside the optimizer's own: float32 ()
         `learning_rate` and `label_smoothing`, int32 () `seed` of dropout and augmentation.
+      rate_scale: float32 (), by which steps that were not finite have lowered the learning rate.
       sums: what the epoch has added up so far, see `zero_sums`.
     """
 
@@ -31,6 +32,7 @@ class TrainState(struct.PyTreeNode):
     opt_state: optax.OptState
     ema: dict[str, Any]
     hyperparams: dict[str, jax.Array]
+    rate_scale: jax.Array
     sums: dict[str, jax.Array]
 
     @property
@@ -40,10 +42,12 @@ class TrainState(struct.PyTreeNode):
 
 
 def zero_sums() -> dict[str, np.ndarray]:
-    """Sums over examples: `loss`, `correct`, `count`; and the first `bad_step`, −1 for none,
-    whose loss was not finite."""
-    sums = {name: np.zeros((), np.float32) for name in ("loss", "correct", "count")}
-    return sums | {"bad_step": np.full((), -1, np.int32)}
+    """Sums over examples: `loss`, `correct`, `count`; the number of `bad_steps`, whose loss or
+    gradient was not finite, the first `bad_step`, −1 for none; and the global `gradient_norm` of
+    the last step that was finite."""
+    names = ("loss", "correct", "count", "gradient_norm")
+    sums = {name: np.zeros((), np.float32) for name in names}
+    return sums | {"bad_step": np.full((), -1, np.int32), "bad_steps": np.zeros((), np.int32)}
 
 
 def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:
@@ -75,5 +79,6 @@ def create_state(
         opt_state=jax.jit(optimizer.init)(params),
         ema=jax.tree.map(jnp.copy, params) if ema else {},
         hyperparams=hyperparams,
+        rate_scale=np.ones((), np.float32),
         sums=zero_sums(),
     )

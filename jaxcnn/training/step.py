@@ -34,6 +34,8 @@ class Recipe:
       accumulation_steps: parts in which a batch is computed.
       global_batch_norm: BatchNorm over the global batch, else over each device's part.
       dtype: of the computation.
+      skip_bad_steps: where loss or gradient are not finite, change nothing but the learning rate,
+        which is halved from then on.
     """
 
     train_graph: nnx.GraphDef
@@ -50,6 +52,7 @@ class Recipe:
     accumulation_steps: int = 1
     global_batch_norm: bool = True
     dtype: Any = jnp.float32
+    skip_bad_steps: bool = False
 
     def scale(self, images: jax.Array) -> jax.Array:
         """Pixels 0…255 → what the network takes, in float32 or better."""
@@ -98,19 +101,27 @@ def make_train_step(recipe: Recipe) -> Callable:
 
     Returns:
       `step(state, data, epoch, order) -> (state, sums)`: `data` holds the resident arrays,
-      `epoch` its int32 number and first step, `order` (steps, batch) the device's part of it.
+      `epoch` its int32 `number`, `first_step` and `schedule_shift` (what the schedule's step is
+      ahead of the state's), `order` (steps, batch) the device's part of it.
       `sums` are the epoch's so far, equal to `state.sums`.
     """
     gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
 
     def step(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
-        batch = take_batch(data, order, state.step - epoch["first_step"])
+        first_step = epoch["first_step"]
+        batch = take_batch(data, order, state.step - first_step)
         batch = _prepare(recipe, batch, state, epoch["number"])
         gradients, batch_stats, sums = gradients_of(state.params, state.batch_stats, batch)
-        state = _update(recipe, state, gradients, batch_stats)
-        is_first = state.step == epoch["first_step"] + 1
-        state = state.replace(sums=_add_step(state.sums, sums, is_first, state.step))
-        return state, state.sums
+        norm = optax.tree.norm(gradients)
+        is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
+        updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
+        if recipe.skip_bad_steps:
+            updated = _skip_unless(is_good, updated, state)
+            sums = jax.tree.map(lambda value: jnp.where(is_good, value, 0), sums)
+        sums = _add_step(
+            state.sums, sums, norm, is_good, updated.step, is_first=updated.step == first_step + 1
+        )
+        return updated.replace(sums=sums), sums
 
     return step
 
@@ -206,9 +217,12 @@ def _accumulate(recipe: Recipe) -> Callable:
     return gradients
 
 
-def _update(recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict) -> TrainState:
+def _update(
+    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, schedule_shift: jax.Array
+) -> TrainState:
     opt_state = state.opt_state
-    rate = state.hyperparams["learning_rate"] * recipe.schedule(state.step)
+    factor = recipe.schedule(state.step + schedule_shift) * state.rate_scale
+    rate = state.hyperparams["learning_rate"] * factor
     hyperparams = opt_state.hyperparams | {"learning_rate": rate}
     opt_state = opt_state._replace(hyperparams=hyperparams)
     updates, opt_state = recipe.optimizer.update(gradients, opt_state, state.params)
@@ -227,14 +241,31 @@ def _update(recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dic
     )
 
 
-def _add_step(epoch_sums: dict, sums: dict, is_first: jax.Array, step: jax.Array) -> dict:
+def _skip_unless(is_good: jax.Array, updated: TrainState, state: TrainState) -> TrainState:
+    """The updated state after a good step; after a bad one the old, a step on, at half the rate."""
+    skipped = state.replace(step=updated.step, rate_scale=state.rate_scale / 2)
+    return jax.tree.map(lambda new, old: jnp.where(is_good, new, old), updated, skipped)
+
+
+def _add_step(
+    epoch_sums: dict,
+    sums: dict,
+    norm: jax.Array,
+    is_good: jax.Array,
+    step: jax.Array,
+    *,
+    is_first: jax.Array,
+) -> dict:
     """The epoch's sums with a step's added; the epoch's first step starts them afresh."""
     start = jax.tree.map(
         lambda zero, so_far: jnp.where(is_first, zero, so_far), zero_sums(), epoch_sums
     )
-    added = {name: start[name] + value for name, value in sums.items()}
-    is_bad = (start["bad_step"] < 0) & ~jnp.isfinite(sums["loss"])
-    return added | {"bad_step": jnp.where(is_bad, step, start["bad_step"])}
+    is_first_bad = ~is_good & (start["bad_step"] < 0)
+    return {name: start[name] + value for name, value in sums.items()} | {
+        "gradient_norm": jnp.where(is_good, norm, start["gradient_norm"]),
+        "bad_step": jnp.where(is_first_bad, step, start["bad_step"]),
+        "bad_steps": start["bad_steps"] + ~is_good,
+    }
 
 
 def make_eval_step(recipe: Recipe) -> Callable:

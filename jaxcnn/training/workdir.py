@@ -18,7 +18,7 @@ from jaxcnn.reporting.writers import read_json, write_json
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
-    "validation", "seed", "global_batch_size", "optimizer.name", "optimizer.ema_decay",
+    "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 

@@ -1,10 +1,14 @@
 """A small dataset that a network can learn in seconds: the label is where the bright bar is."""
 
+import io
+
 import numpy as np
 import pytest
 
 from jaxcnn.config import default_config
 from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.reporting.console import Console
+from jaxcnn.training import job
 
 
 def make_split(num_examples, image_shape, num_classes, rng):
@@ -54,3 +58,17 @@ def config():
     config.num_epochs = 2
     config.optimizer.learning_rate = 3e-3
     return config
+
+
+@pytest.fixture
+def train(monkeypatch, dataset):
+    """Trains a config in a folder; gives the result and what was printed."""
+
+    def train(config, workdir):
+        monkeypatch.setattr(job, "load_data", lambda _: dataset)
+        monkeypatch.setattr(job, "score_run", lambda _: None)  # its pictures take seconds
+        printed = io.StringIO()
+        result = job.train(config, workdir, Console(printed))
+        return result, printed.getvalue()
+
+    return train

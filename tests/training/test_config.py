@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 from ml_collections import ConfigDict
 
-from jaxcnn.config import check_config, config_variants, default_config
+from jaxcnn.config import config_variants, default_config, modern_config
+from jaxcnn.config_check import check_config
+from jaxcnn.data.arrays import Dataset, Split
 from jaxcnn.errors import UserError
+from jaxcnn.summary import dataset_sizes
+from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.setup import make_run
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -84,6 +93,64 @@ VARIANTS = config_variants(CONFIGS)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_config_is_sound(name):
     check_config(VARIANTS[name]())
+
+
+QUICK = ("lenet:cifar100", "vgg_cifar:vgg11", "wide_resnet:16_4")
+
+
+def noise(config):
+    """Twenty images of noise in the sizes of the config's dataset."""
+    num_classes, image_shape = dataset_sizes(config.dataset)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, num_classes, 20).astype(np.int32)
+    if config.dataset.name == "ferplus":  # the votes
+        labels = rng.dirichlet(np.ones(num_classes), 20).astype(np.float32)
+    split = Split(rng.integers(0, 256, (20, *image_shape), dtype=np.uint8), labels)
+    statistics = (
+        np.full(image_shape[-1:], 127, np.float32),
+        np.full(image_shape[-1:], 74, np.float32),
+    )
+    names = tuple(map(str, range(num_classes)))
+    splits = {"train": split, "validation": split, "test": split}
+    return Dataset("noise", names, splits, *statistics, 127.0, 74.0)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in VARIANTS]
+)
+def test_every_config_trains_a_step(name):
+    config = VARIANTS[name]()
+    config.num_devices, config.global_batch_size = 1, 4
+    run = make_run(config, noise(config))
+    before = jax.tree.map(np.asarray, run.state.params)
+    arguments = (run.state, run.data["train"], run.epoch_numbers(0, 0), run.train_order(0))
+    quick = {"xla_backend_optimization_level": 0}  # compiling is all that costs time here
+    step = run.train_step.lower(*arguments).compile(compiler_options=quick)
+    state, _ = step(*arguments)
+    assert float(state.sums["count"]) == 4 and np.isfinite(float(state.sums["loss"]))
+    moved = jax.tree.map(lambda a, b: np.abs(a - np.asarray(b)).max(), before, state.params)
+    assert 0 < max(jax.tree.leaves(moved)) < 1
+
+
+def test_the_modern_weight_decay_is_pytorch_s_in_the_long_run():
+    """Under a constant gradient a weight takes the way that coupled weight decay 5e-4 gives it."""
+    config = modern_config().optimizer
+    ways = []
+    for coupled, decoupled in ((5e-4, 0.0), (0.0, config.weight_decay)):
+        config.weight_decay = decoupled
+        optimizer = make_optimizer(config)
+
+        def step(carry, _, coupled=coupled, optimizer=optimizer):
+            params, state = carry
+            gradients = jax.tree.map(lambda w: 0.05 + coupled * w, params)
+            updates, state = optimizer.update(gradients, state, params)
+            params = optax.apply_updates(params, updates)
+            return (params, state), params["kernel"][0, 0]
+
+        params = {"kernel": jnp.full((1, 1), 10.0)}
+        ways.append(jax.lax.scan(step, (params, optimizer.init(params)), length=3000)[1])
+    assert ways[0][-1] < -70
+    np.testing.assert_allclose(*ways, atol=0.2)
 
 
 def test_an_unknown_variant_is_named():

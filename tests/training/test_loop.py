@@ -7,49 +7,16 @@ import os
 import shutil
 import signal
 
-import jax
 import numpy as np
 import pytest
+from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import read_metrics
-from jaxcnn.training import job
-from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.setup import make_run
 from jaxcnn.training.workdir import open_workdir
-
-TIMES = ("seconds", "images_per_second")
-
-
-@pytest.fixture
-def train(monkeypatch, dataset):
-    """Trains a config in a folder; gives the result and what was printed."""
-
-    def train(config, workdir):
-        monkeypatch.setattr(job, "load_data", lambda _: dataset)
-        printed = io.StringIO()
-        result = job.train(config, workdir, Console(printed))
-        return result, printed.getvalue()
-
-    return train
-
-
-def without_times(rows):
-    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
-
-
-def last_state(config, dataset, workdir):
-    """The arrays of the newest checkpoint."""
-    checkpoints = Checkpoints(workdir)
-    state, _ = checkpoints.restore_latest(make_run(config, dataset).state, pytest.fail)
-    checkpoints.close()
-    return jax.tree.map(np.asarray, state)
-
-
-def assert_same_bits(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def test_it_learns_and_leaves_the_whole_story(config, train, tmp_path):

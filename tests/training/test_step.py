@@ -11,7 +11,6 @@ from flax import nnx
 
 from jaxcnn.config import network
 from jaxcnn.training.evaluate import evaluate
-from jaxcnn.training.parallel import on_every_device
 from jaxcnn.training.setup import make_run
 
 
@@ -170,8 +169,7 @@ def test_the_step_compiles_once(config, dataset):
 
 def step_of_epoch(run, state, epoch):
     first_step = epoch * run.steps_per_epoch
-    numbers = {"number": np.int32(epoch), "first_step": np.int32(first_step)}
-    numbers = on_every_device(numbers, run.mesh)
+    numbers = run.epoch_numbers(epoch, first_step)
     return run.train_step(state, run.data["train"], numbers, run.train_order(epoch))
 
 

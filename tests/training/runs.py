@@ -1,0 +1,26 @@
+"""What the tests of runs share: reading back what a run left."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.setup import make_run
+
+TIMES = ("seconds", "images_per_second")
+
+
+def without_times(rows):
+    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
+
+
+def last_state(config, dataset, workdir):
+    """The arrays of the newest checkpoint."""
+    checkpoints = Checkpoints(workdir)
+    state, _ = checkpoints.restore_latest(make_run(config, dataset).state, pytest.fail)
+    checkpoints.close()
+    return jax.tree.map(np.asarray, state)
+
+
+def assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)

@@ -1,0 +1,180 @@
+"""Runs that go on otherwise than they began, start from another's weights, or meet bad steps."""
+
+import dataclasses
+import io
+import math
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+from runs import assert_same_bits, last_state, without_times
+
+from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.writers import read_metrics
+from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.progress import Progress
+from jaxcnn.training.setup import make_run
+from jaxcnn.training.workdir import open_workdir
+
+
+def steps_with_checkpoints(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*"))
+
+
+def stop_after(config, dataset, workdir, num_steps):
+    """Trains in a folder until a signal after some steps."""
+    run, steps = make_run(config, dataset), iter(range(1, 1000))
+
+    def train_step(*args):
+        result = run.train_step(*args)
+        if next(steps) == num_steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    stopping = dataclasses.replace(run, train_step=train_step)
+    with open_workdir(workdir, config), pytest.raises(Stopped):
+        Loop(stopping, workdir, Console(io.StringIO())).train()
+
+
+def test_checkpoints_in_mid_epoch_change_nothing(config, train, dataset, tmp_path):
+    config.num_epochs, config.checkpoint.keep_latest = 1, 10
+    train(config, tmp_path / "without")
+    config.checkpoint.every_steps = 2
+    train(config, tmp_path / "with")
+    assert steps_with_checkpoints(tmp_path / "without") == [5]
+    assert steps_with_checkpoints(tmp_path / "with") == [2, 4, 5]
+    assert_same_bits(*[last_state(config, dataset, tmp_path / n) for n in ("with", "without")])
+
+
+def test_checkpoints_by_time(config, train, tmp_path):
+    config.num_epochs, config.checkpoint.keep_latest = 1, 10
+    config.checkpoint.every_minutes = 1e-6
+    train(config, tmp_path)
+    assert steps_with_checkpoints(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_a_mid_epoch_checkpoint_resumes_to_the_last_bit(config, train, dataset, tmp_path):
+    config.checkpoint.every_steps, config.checkpoint.keep_latest = 2, 10
+    whole, _ = train(config, tmp_path / "whole")
+    train(config, tmp_path / "cut")
+    checkpoints = Checkpoints(tmp_path / "cut")
+    for step in steps_with_checkpoints(tmp_path / "cut")[1:]:
+        checkpoints._manager.delete(step)
+    checkpoints.close()
+    again, printed = train(config, tmp_path / "cut")
+    assert "resuming in epoch 1, after 2 steps" in printed
+    assert again["test_loss"] == whole["test_loss"]
+    rows = [without_times(read_metrics(tmp_path / name)) for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("before, step, after, again", [(64, 7, 32, 0), (32, 11, 64, 32)])
+def test_another_batch_size_keeps_the_position(before, step, after, again):
+    """Epochs of 300 examples: 5 steps of 64, 10 of 32."""
+    progress = Progress(global_batch_size=before)
+    assert progress.change_batch_size(step, 300, after) == again
+    steps = math.ceil(300 / after)
+    assert progress.epoch_at(step, steps) == 1
+    seen = (step - progress.first_step(1, steps)) * after
+    assert seen == (step % math.ceil(300 / before)) * before - again
+    last = progress.first_step(2, steps)
+    assert progress.epoch_at(last - 1, steps) == 1 and progress.epoch_at(last, steps) == 2
+
+
+def test_resume_with_another_batch_size(config, train, dataset, tmp_path):
+    stop_after(config, dataset, tmp_path, 7)  # 2 of the second epoch's 5 batches of 64
+    config.global_batch_size = 32
+    result, printed = train(config, tmp_path)
+    assert "batches of 32 in place of 64: the epoch goes on at the same example" in printed
+    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 5), (2, 5 + 2 + 5)]  # 270 - 128
+    assert result["num_epochs"] == 2
+    config.global_batch_size, config.num_epochs = 64, 3
+    train(config, tmp_path)
+    assert [row["step"] for row in read_metrics(tmp_path) if row["split"] == "train"][-1] == 17
+
+
+def test_resume_on_another_number_of_devices(config, train, dataset, tmp_path):
+    config.num_epochs = 3
+    whole, _ = train(config, tmp_path / "whole")
+    stop_after(config, dataset, tmp_path / "moved", 7)
+    config.num_devices = 4
+    moved, printed = train(config, tmp_path / "moved")
+    assert "changed: num_devices: 2 before, now 4" in printed
+    assert moved["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-3)
+
+
+def test_start_from_another_run_s_weights(config, train, dataset, tmp_path):
+    config.num_epochs = 3
+    first, _ = train(config, tmp_path / "first")
+    config.num_epochs, config.optimizer.learning_rate = 1, 0.0
+    config.init_from = str(tmp_path / "first")
+    second, printed = train(config, tmp_path / "second")
+    assert "100.0% of the parameters are taken over" in printed
+    # a rate of 0 leaves them as they were: those of the best epoch
+    assert second["best_validation_accuracy"] == first["best_validation_accuracy"]
+    config.init_from = ""
+    with pytest.raises(UserError, match="holds another run: its init_from is"):
+        train(config, tmp_path / "second")
+
+
+def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatch, tmp_path):
+    from conftest import make_dataset
+
+    from jaxcnn.training import job
+
+    train(config, tmp_path / "first")
+    config.init_from = str(tmp_path / "first")
+    others = dataclasses.replace(make_dataset(16), class_names=tuple("abcdefg"))
+    monkeypatch.setattr(job, "load_data", lambda _: others)
+    printed = io.StringIO()
+    job.train(config, tmp_path / "second", Console(printed))
+    assert "initialised afresh, as they differ: logits/bias, logits/kernel" in printed.getvalue()
+
+
+def test_nothing_to_start_from(config, train, tmp_path):
+    config.init_from = str(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"config.init_from: .*nowhere: holds no run"):
+        train(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def with_a_bad_batch(dataset, monkeypatch, row):
+    """Makes the loss of one step of the first epoch infinite, through its labels."""
+    from jaxcnn.training import step
+
+    prepare = step._prepare
+
+    def prepare_badly(recipe, batch, state, epoch):
+        prepared = prepare(recipe, batch, state, epoch)
+        factor = jax.numpy.where(state.step == row, jax.numpy.inf, 1.0)
+        return prepared | {"images": prepared["images"] * factor}
+
+    monkeypatch.setattr(step, "_prepare", prepare_badly)
+
+
+def test_a_bad_step_is_named_with_its_gradient(config, train, dataset, monkeypatch, tmp_path):
+    with_a_bad_batch(dataset, monkeypatch, row=3)
+    with pytest.raises(Diverged, match=r"not finite at step 4 .*gradient norm .* \d"):
+        train(config, tmp_path)
+
+
+def test_a_bad_step_is_skipped_and_halves_the_rate(config, train, dataset, monkeypatch, tmp_path):
+    with_a_bad_batch(dataset, monkeypatch, row=3)
+    config.optimizer.skip_bad_steps = True
+    result, printed = train(config, tmp_path)
+    assert "1 step skipped, step 4 the first" in printed
+    assert np.isfinite(result["test_loss"])
+    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    assert rows[-1]["learning_rate"] == pytest.approx(config.optimizer.learning_rate / 2)
+
+
+def test_skipping_has_an_end(config, train, dataset, monkeypatch, tmp_path):
+    config.optimizer.skip_bad_steps, config.optimizer.learning_rate = True, 1e38
+    config.global_batch_size, config.optimizer.name = 8, "sgd"
+    with pytest.raises(Diverged):
+        train(config, tmp_path)

@@ -1,0 +1,83 @@
+"""A trained run scored: the figures are the run's, and the gradients are gradients."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from jaxcnn.errors import UserError
+from jaxcnn.training import probes
+from jaxcnn.training.scoring import score_run
+from jaxcnn.training.trained import load_examples, load_trained
+
+
+@pytest.fixture(scope="module")
+def trained(trained_workdir):
+    return load_trained(trained_workdir)
+
+
+@pytest.fixture(scope="module")
+def images(trained):
+    return load_examples(trained, "test").images[:2]
+
+
+def test_a_finished_run_is_scored(trained_workdir):
+    scores = json.loads((trained_workdir / "evaluation" / "test.json").read_text())
+    result = json.loads((trained_workdir / "result.json").read_text())
+    assert scores["accuracy"] == pytest.approx(result["test_accuracy"])
+    assert scores["loss"] == pytest.approx(result["test_loss"], rel=1e-4)  # its recipe has no L2
+    assert (scores["checkpoint"], scores["epoch"]) == ("latest", 2)  # the recipe's own choice
+    names = {picture.removeprefix("test_") for picture in scores["pictures"]}
+    assert names == {"confusion", "reliability", "mistakes", "saliency", "filters", "maps"}
+    pictures = [trained_workdir / "plots" / f"{name}.png" for name in scores["pictures"]]
+    assert all(path.exists() for path in pictures)
+    report = (trained_workdir / "report.md").read_text()
+    assert "## Evaluation on the test split, latest checkpoint" in report
+    assert all(f"](plots/{path.name})" in report for path in pictures)
+
+
+def test_another_split_and_checkpoint_stand_beside(trained_workdir, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained_workdir, workdir)
+    scores = score_run(workdir, split="validation", checkpoint="best", layers=["average_pool1"])
+    rows = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    best = max(row["accuracy"] for row in rows if row["split"] == "validation")
+    assert scores["accuracy"] == pytest.approx(best)
+    folder = workdir / "evaluation"
+    assert (folder / "validation_best.json").exists() and (folder / "test.json").exists()
+    assert "average_pool1" in (workdir / "plots" / "validation_best_maps.svg").read_text()
+    with pytest.raises(UserError, match="conv9: not a layer with feature maps .there are: conv1, "):
+        score_run(workdir, layers=["conv9"])
+
+
+def test_saliency_is_the_gradient_of_the_predicted_score(trained, images):
+    saliency, maps = probes.probe(trained, images, ["conv1"])
+    assert saliency.shape == images.shape[:3] and maps["conv1"].shape == (2, 28, 28, 6)
+    row, column = np.unravel_index(saliency[0].argmax(), saliency[0].shape)
+    scores = []
+    for change in (-0.5, 0.5):
+        pixels = images[:1].astype(np.float32)
+        pixels[0, row, column] += change
+        scores.append(np.asarray(trained.scores(pixels))[0])
+    slope = (scores[1] - scores[0])[trained.logits(images)[0].argmax()]
+    assert saliency[0, row, column] == pytest.approx(abs(slope), rel=0.05)
+
+
+def test_maps_and_filters_are_the_network_s(trained, images):
+    assert probes.choose_layers(trained) == ("conv1", "average_pool2")
+    conv = probes.first_conv(trained)
+    filters = probes.filters_of(conv)
+    assert filters.shape == (6, 5, 5, 1)
+    _, maps = probes.probe(trained, images, ["conv1"])
+    scaled = (images[0, :5, :5, 0] - trained.pixel_shift) * trained.pixel_scale
+    first = np.sum(scaled * filters[2, :, :, 0]) + np.asarray(conv.bias[...])[2]
+    assert maps["conv1"][0, 0, 0, 2] == pytest.approx(max(first, 0), abs=1e-5)
+
+
+def test_resumes_are_kept_in_the_result(config, train, tmp_path):
+    config.num_epochs = 1
+    assert train(config, tmp_path)[0]["resumed"] == []
+    config.num_epochs = 3
+    assert train(config, tmp_path)[0]["resumed"] == [1.0]
+    assert train(config, tmp_path)[0]["resumed"] == [1.0]  # nothing was left to do
