@@ -1,0 +1,36 @@
+"""The compact CNN, a network of our own below 300,000 parameters: Muon, batch 128, crop and flip.
+
+`cifar10` learns for 48 epochs, `ferplus` the distribution of ten votes over eight emotions for 20,
+turned and shifted a little too. Linear decay to 0 after an epoch of warm-up; label smoothing 0.05
+on CIFAR-10. The last weights are tested. On CIFAR-10 a fiftieth of the training split is held out;
+network and optimizer were chosen among three by 6-epoch runs on a tenth held out (validation
+accuracy 83.98 % with Nesterov momentum, 83.46 % with SiLU and squeeze-excitation).
+
+Our own; there is no published figure.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config import choose, default_config, network
+
+
+def get_config(variant: str = "cifar10") -> ConfigDict:
+    """`cifar10` or `ferplus`."""
+    config = default_config()
+    config.dataset.name = choose(variant, {"cifar10": "cifar10", "ferplus": "ferplus"})
+    config.dataset.image_size = 0
+    config.dataset.scaling = "zscore_per_channel"
+    config.validation, config.validation_fraction, config.test_with = "holdout", 0.02, "last"
+    config.model = network("compact_cnn")
+    config.global_batch_size = 128
+    config.num_epochs = 48
+    config.optimizer.update(name="muon", learning_rate=0.01, momentum=0.9, weight_decay=0.05)
+    config.schedule.update(name="linear", warmup_epochs=1.0)
+    config.augment.update(crop=4, flip="alternating")
+    config.loss.label_smoothing = 0.05
+    if variant == "ferplus":
+        config.validation = "validation"
+        config.num_epochs = 20
+        config.loss.label_smoothing = 0.0
+        config.augment.update(crop=0, flip="random", rotation=12.0, shift=0.08, cutout=8)
+    return config
