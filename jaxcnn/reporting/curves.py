@@ -5,41 +5,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import Row, read_metrics
+from jaxcnn.reporting.style import (
+    BLUE,
+    COLUMN,
+    GREEN,
+    GREY,
+    SKY,
+    VERMILION,
+    new_figure,
+    save,
+    styled,
+)
+from jaxcnn.reporting.writers import Row, read_json, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which colour-blind readers tell apart, each with a line of its own.
 _LOOKS = {
-    "train": {"color": "#0072B2", "linestyle": "-", "label": "training"},
-    "train_evaluated": {"color": "#56B4E9", "linestyle": ":", "label": "training, re-scored"},
-    "validation": {"color": "#D55E00", "linestyle": "--", "label": "validation"},
+    "train": {"color": BLUE, "linestyle": "-", "label": "training"},
+    "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, re-scored"},
+    "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
-_GREY = "#555555"
 _FEW_EPOCHS = 20  # up to here every epoch has a marker
-
-_STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4,
-    "legend.frameon": False,
-    "svg.hashsalt": "jaxcnn",  # the same run gives the same file
-    "svg.fonttype": "none",
-}
 
 
 def plot_curves(workdir: str | Path) -> list[Path]:
     """Draws `plots/NAME.png` and `.svg` from a run's metrics.
 
     NAME is accuracy, loss, learning_rate, difference_accuracy, difference_loss; the differences
-    are training minus validation. Values that are missing or not finite are left out, and so is
+    are training minus validation. The best epoch is marked, and so are the points at which a
+    finished run was resumed. Values that are missing or not finite are left out, and so is
     a picture without any value.
 
     Returns:
@@ -49,31 +44,31 @@ def plot_curves(workdir: str | Path) -> list[Path]:
       UserError: there are no metrics, or the pictures cannot be written.
     """
     rows = read_metrics(workdir)
+    resumed = _resumed(Path(workdir) / "result.json")
     folder = Path(workdir) / "plots"
-    drawn = (_draw(draw, rows, folder / name) for name, draw in _PICTURES.items())
+    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in _PICTURES.items())
     return [path for path in drawn if path is not None]
 
 
-def _draw(draw: Callable[["Axes", list[Row]], bool], rows: list[Row], stem: Path) -> Path | None:
-    """One picture in both formats, at the width of a column; None where it would be empty."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def _resumed(path: Path) -> list[float]:
+    """The epochs that were done when the run was resumed; none before the run has finished."""
+    return read_json(path).get("resumed", []) if path.exists() else []
 
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(4.5, 3.0), dpi=200, layout="constrained")
-        FigureCanvasAgg(figure)
+
+def _draw(
+    draw: Callable[["Axes", list[Row]], bool], rows: list[Row], resumed: list[float], stem: Path
+) -> Path | None:
+    """One picture in both formats, at the width of a column; None where it would be empty."""
+    with styled():
+        figure = new_figure(COLUMN, 3.0)
         axes = figure.add_subplot()
+        for i, epoch in enumerate(resumed):
+            label = "" if i else "resumed"
+            axes.axvline(epoch, color=GREY, linestyle=(0, (1, 3)), linewidth=1, label=label)
         if not draw(axes, rows):
             return None
         _set_epochs(axes, rows)
-        try:
-            stem.parent.mkdir(exist_ok=True)
-            figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
-            figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
-        except OSError as error:
-            raise UserError(f"{stem.parent} cannot be written: {error.strerror}") from error
-    return stem.with_suffix(".png")
+        return save(figure, stem)
 
 
 def _set_epochs(axes: "Axes", rows: list[Row]) -> None:
@@ -92,9 +87,9 @@ def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
 
 
 def best_epoch(rows: Sequence[Row]) -> int | None:
-    """The epoch of the highest validation accuracy; among equals that of the least loss."""
+    """The epoch of the highest validation accuracy; among equals of least loss, then the last."""
     accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
-    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf)), default=None)
+    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf), e), default=None)
 
 
 def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
@@ -108,7 +103,7 @@ def _mark_best(axes: "Axes", rows: list[Row], values: dict[int, float], text: st
     if best in values:
         axes.plot(
             [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
-            color=_GREY, linestyle="none", label=f"best, epoch {best}: {text.format(values[best])}",
+            color=GREY, linestyle="none", label=f"best, epoch {best}: {text.format(values[best])}",
         )  # fmt: skip
 
 
@@ -122,20 +117,23 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
                 _plot(axes, values, **_LOOKS[split])
         _mark_best(axes, rows, curves["validation"], text)
         axes.set_ylabel(unit)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        _add_legend(axes)
         return True
 
     return draw
 
 
-def _difference(name: str, unit: str, scale: float) -> Callable[["Axes", list[Row]], bool]:
+def _difference(
+    name: str, unit: str, scale: float, text: str
+) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         train, validation = (series(rows, split, name) for split in ("train", "validation"))
-        gaps = {e: train[e] - validation[e] for e in train if e in validation}
-        axes.axhline(0, color=_GREY, linewidth=0.8)
-        _plot(axes, _scaled(gaps, scale), color="#009E73")
+        gaps = _scaled({e: train[e] - validation[e] for e in train if e in validation}, scale)
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        _plot(axes, gaps, color=GREEN, label="training minus validation")
+        _mark_best(axes, rows, gaps, text)
         axes.set_ylabel(unit)
-        axes.set_title("training minus validation", fontsize=9)
+        _add_legend(axes)
         return bool(gaps)
 
     return draw
@@ -143,13 +141,19 @@ def _difference(name: str, unit: str, scale: float) -> Callable[["Axes", list[Ro
 
 def _learning_rate(axes: "Axes", rows: list[Row]) -> bool:
     values = series(rows, "train", "learning_rate")
-    _plot(axes, values, color=_LOOKS["train"]["color"])
+    _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
+    _mark_best(axes, rows, values, "{:.3g}")
     if values and 0 < 20 * min(values.values()) < max(values.values()):
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, 1.08 * max(values.values(), default=1) or 1)
     axes.set_ylabel("learning rate")
+    _add_legend(axes)
     return bool(values)
+
+
+def _add_legend(axes: "Axes") -> None:
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
@@ -160,6 +164,6 @@ _PICTURES = {
     "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %"),
     "loss": _scores("loss", "loss", 1, "{:.4f}"),
     "learning_rate": _learning_rate,
-    "difference_accuracy": _difference("accuracy", "accuracy (percentage points)", 100),
-    "difference_loss": _difference("loss", "loss", 1),
+    "difference_accuracy": _difference("accuracy", "accuracy (percentage points)", 100, "{:+.1f}"),
+    "difference_loss": _difference("loss", "loss", 1, "{:+.4f}"),
 }

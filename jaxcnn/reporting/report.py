@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
@@ -22,6 +23,8 @@ _VALIDATION = {
     "were in sight while the recipe was chosen, and are no estimate on unseen data.",
     "validation": "The publisher's validation split served as validation; the test set was scored "
     "once, at the end.",
+    "tail": "The last part of the training set, held out, served as validation; the test set was "
+    "scored once, at the end.",
     "holdout": "A fixed part of the training set, held out, served as validation; the test set "
     "was scored once, at the end.",
 }
@@ -41,6 +44,7 @@ def write_report(workdir: str | Path) -> Path:
         f"# {config['model']['name']} on {config['dataset']['name']}",
         _result(config, result),
         _curves(workdir),
+        *evaluation_report.sections(workdir),
         _last_epochs(rows, result),
         _recipe(config),
         _commands(environment, workdir),

@@ -13,7 +13,9 @@ from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
+from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.workdir import open_workdir, write_config
 
 
@@ -30,6 +32,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     """
     console = console or Console()
     check_config(config)
+    is_new = not (workdir / "checkpoints").exists()
+    start = load_start(config.init_from) if config.init_from and is_new else None
     run = make_run(config, load_data(config))
     with open_workdir(workdir, config) as changes:
         console.start(config, render_summary(summary(run.model)), str(workdir))
@@ -37,10 +41,15 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         write_config(workdir, config, describe_data(run), list(run.mesh.devices.flat))
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)
+        elif start:
+            loop.state, lines = start_from(start, loop.state)
+            for line in lines:
+                console.print(line)
         (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         result = loop.train()
         write_json(workdir / "result.json", result)
         plot_curves(workdir)
+        score_run(workdir)
         write_report(workdir)
     console.result(result, workdir)
     return result

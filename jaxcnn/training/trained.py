@@ -19,6 +19,7 @@ from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import parallel
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.losses import to_scores
+from jaxcnn.training.progress import Progress
 from jaxcnn.training.setup import load_data
 from jaxcnn.training.state import split_model
 
@@ -112,7 +113,8 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
         image_shape=tuple(about.image_shape),
         abstract=True,
     )
-    step, weights = _restore(workdir, checkpoint, _abstract_weights(config, model))
+    step, progress, weights = _restore(workdir, checkpoint, _abstract_weights(config, model))
+    finished = Progress(**progress).epoch_at(step, about.steps_per_epoch)
     for part in weights.values():
         nnx.update(model, nnx.State(part))
     model.eval()
@@ -121,7 +123,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
         config=config,
         checkpoint=checkpoint,
         step=step,
-        epoch=step // about.steps_per_epoch,
+        epoch=progress["best_epoch"] if checkpoint == "best" else finished,
         class_names=tuple(about.class_names),
         image_shape=tuple(about.image_shape),
         model=model,
@@ -161,16 +163,16 @@ def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, An
     )
 
 
-def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict]:
-    """The step and the weights of the checkpoint that is asked for."""
+def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict, dict]:
+    """The step of the checkpoint that is asked for, the run's progress, and the weights."""
     checkpoints = Checkpoints(workdir, read_only=True)
     try:
         latest = checkpoints.latest_step()
         if latest is None:
             raise UserError(f"{workdir}: the run has no checkpoint yet")
-        step = latest
+        step, progress = latest, checkpoints.restore_progress(latest)
         if checkpoint == "best":
-            step = checkpoints.restore_progress(latest)["best_step"]
+            step = progress["best_step"]
             if not checkpoints.has(step):
                 raise UserError(
                     f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
@@ -183,4 +185,4 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict]:
         raise UserError(f"{workdir}: its {checkpoint} checkpoint is damaged ({reason})") from error
     finally:
         checkpoints.close()
-    return step, weights
+    return step, progress, weights

@@ -1,0 +1,58 @@
+"""Scores a run: `python -m jaxcnn.evaluate --workdir=DIR [--split=test|validation|train]`.
+
+Writes figures to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder.")
+_SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ("best", "latest"), "Whose weights; default: those the run itself tests."
+)
+_LAYERS = flags.DEFINE_list(
+    "layers", [], "Whose feature maps are drawn; default: the first convolution, the last map."
+)
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+
+
+def main(arguments: list[str]) -> None:
+    """Scores the run, and prints the figures."""
+    if arguments:
+        raise UserError(f"{arguments[0]}: not understood; flags begin with --workdir")
+    if not _WORKDIR.value:
+        raise UserError("name the folder of a run with --workdir=DIR")
+    from jaxcnn.reporting.report import write_report
+    from jaxcnn.training.scoring import score_run
+
+    workdir = Path(_WORKDIR.value)
+    scores = score_run(
+        workdir, split=_SPLIT.value, checkpoint=_CHECKPOINT.value or "", layers=_LAYERS.value
+    )
+    if (workdir / "result.json").exists():  # there is no report before
+        write_report(workdir)
+    _print(scores, workdir)
+
+
+def _print(scores: dict, workdir: Path) -> None:
+    if _JSON.value:
+        print(json.dumps(scores, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from jaxcnn.reporting.evaluation_report import render
+
+    console = Console(highlight=False)
+    for part in render(scores):
+        console.print(part)
+    console.print(f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

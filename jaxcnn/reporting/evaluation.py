@@ -1,0 +1,133 @@
+"""The evaluation of a run: what it writes to `evaluation/` and `plots/`, and what it is worth."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.data.groups import SELECTED, superclasses_of
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.calibration import calibration_error, plot_reliability, reliability
+from jaxcnn.reporting.confusion import most_confused, plot_confusion
+from jaxcnn.reporting.metrics import (
+    Predictions,
+    class_scores,
+    confusion_matrix,
+    merged,
+    overall,
+)
+from jaxcnn.reporting.writers import read_json, write_json, write_text
+
+FOLDER = "evaluation"
+
+
+def write_scores(
+    workdir: Path,
+    stem: str,
+    found: Predictions,
+    about: Mapping[str, Any],
+    pictures: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Writes the figures of an evaluation and their pictures.
+
+    `evaluation/STEM.json` holds all of them; `STEM_classes.csv`, `STEM_confusion.csv` and
+    `STEM_reliability.csv` hold the tables; where classes have superclasses there are
+    `STEM_superclasses.csv` and `STEM_superclass_confusion.csv` too. The pictures of the matrices
+    and of the reliability lie in `plots/`.
+
+    Args:
+      stem: such as "test".
+      about: split, checkpoint, step, epoch and what else stands first in the JSON.
+      pictures: names of those in `plots/` that are drawn already, for the JSON.
+
+    Returns:
+      What the JSON holds.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    bins = reliability(found.confidence, found.is_correct)
+    scores = {
+        **about,
+        **overall(found),
+        "calibration_error": calibration_error(bins),
+        "classes": class_scores(found),
+        "most_confused": most_confused(confusion_matrix(found), found.class_names),
+    }
+    _write_table(workdir, f"{stem}_classes", _rows(scores["classes"]))
+    _write_table(workdir, f"{stem}_reliability", _rows(bins))
+    drawn = [_write_confusion(workdir, f"{stem}_confusion", found)]
+    superclasses = superclasses_of(found.class_names)
+    if superclasses is not None:
+        coarse = merged(found, superclasses)
+        scores |= _score_superclasses(coarse)
+        scores["selected_classes"] = list(SELECTED)
+        _write_table(workdir, f"{stem}_superclasses", _rows(scores["superclasses"]))
+        drawn.append(_write_confusion(workdir, f"{stem}_superclass_confusion", coarse))
+    drawn.append(plot_reliability(bins, workdir / "plots" / f"{stem}_reliability"))
+    scores["reliability"] = bins
+    scores["pictures"] = [*(picture.stem for picture in drawn), *pictures]
+    path = workdir / FOLDER / f"{stem}.json"
+    write_json(path, scores)
+    return read_json(path)
+
+
+def _score_superclasses(found: Predictions) -> dict[str, Any]:
+    accuracy = overall(found)["accuracy"]
+    return {"superclass_accuracy": accuracy, "superclasses": class_scores(found)}
+
+
+def _write_confusion(workdir: Path, name: str, found: Predictions) -> Path:
+    """The matrix in numbers and as a picture, whose PNG is returned."""
+    matrix, names = confusion_matrix(found), found.class_names
+    lines = ([name, *line] for name, line in zip(names, matrix.tolist(), strict=True))
+    _write_table(workdir, name, [["true \\ predicted", *names], *lines])
+    return plot_confusion(matrix, names, workdir / "plots" / name)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    return [list(rows[0]), *(list(row.values()) for row in rows)]
+
+
+def _write_table(workdir: Path, name: str, rows: Sequence[Sequence[Any]]) -> None:
+    """A CSV file; a number that is missing is an empty cell."""
+    folder = workdir / FOLDER
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["" if _is_nan(cell) else cell for cell in row] for row in rows])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / f"{name}.csv", text.getvalue())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def provenance(validation: str, split: str, checkpoint: str, epoch: int) -> str:
+    """Which weights were scored, what chose them, and what the figures are therefore worth.
+
+    Args:
+      validation: the config's, "holdout", "tail", "validation" or "test".
+      split: "train", "validation" or "test".
+      checkpoint: "best" or "latest".
+    """
+    served = {
+        "holdout": "a held-out part of the training set",
+        "tail": "the held-out last part of the training set",
+        "validation": "the publisher's validation split",
+        "test": "the test split",
+    }[validation]
+    best = checkpoint == "best"
+    weights = f"the best on {served}" if best else "the latest"
+    text = f"Weights of epoch {epoch}, {weights}."
+    if split == "train":
+        return f"{text} The network was trained on these images."
+    if split == "validation" or validation == "test":
+        if best:
+            return f"{text} These same images chose the epoch: no estimate on unseen images."
+        return f"{text} These images served as validation: no estimate on unseen images."
+    return f"{text} The images took no part in the training or in the choice of the epoch."

@@ -1,0 +1,128 @@
+"""An evaluation in words and tables: a section of the report, and the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from jaxcnn.reporting import document
+from jaxcnn.reporting.evaluation import FOLDER, provenance
+from jaxcnn.reporting.words import integer, loss, percent
+from jaxcnn.reporting.writers import read_json
+
+_MOST_CLASSES = 20  # in a table; of more the best and the worst are shown
+_ENDS = 10  # best, and worst
+
+_PICTURES = {
+    "confusion": "Confusion matrix: each true class's images by predicted class",
+    "superclass_confusion": "The same for the superclasses",
+    "reliability": "Reliability: how often predictions of each probability are right",
+    "mistakes": "The wrong predictions that the network was most sure of",
+    "saliency": "Pixels that count for the prediction: gradient of the predicted class's score",
+    "filters": "The filters of the first layer",
+    "maps": "Feature maps of one image",
+}
+
+
+def sections(workdir: Path) -> list[str]:
+    """The Markdown sections of all evaluations in a run's folder, the test split first.
+
+    Raises:
+      UserError: a file of them is damaged.
+    """
+    paths = sorted((workdir / FOLDER).glob("*.json"), key=lambda path: (path.stem != "test", path))
+    return [_section(path.stem, read_json(path)) for path in paths]
+
+
+def _section(stem: str, scores: Mapping[str, Any]) -> str:
+    title = f"Evaluation on the {scores['split']} split, {scores['checkpoint']} checkpoint"
+    head, rows = class_table(scores)
+    blocks = [
+        document.Heading(title),
+        document.Paragraph(_about(scores)),
+        document.Table("Overall", ("figure", "value"), overall_rows(scores)),
+        document.Table(_caption(scores), head, rows),
+    ]
+    if "superclasses" in scores:
+        head, rows = class_table({"classes": scores["superclasses"]})
+        caption = "Superclasses; a superclass's probability is the sum of its classes'"
+        blocks.append(document.Table(caption, head, rows))
+        blocks.append(_selected(scores))
+    if scores["most_confused"]:
+        blocks.append(_confusions(scores))
+    for name in scores["pictures"]:
+        text = _PICTURES[name.removeprefix(f"{stem}_")]
+        blocks.append(document.Picture(f"plots/{name}", text))
+    return "\n\n".join(block.markdown() for block in blocks)
+
+
+def _about(scores: Mapping[str, Any]) -> str:
+    return provenance(scores["validation"], scores["split"], scores["checkpoint"], scores["epoch"])
+
+
+def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of the overall figures."""
+    names = {
+        "num_examples": ("images", integer),
+        "accuracy": ("accuracy", percent),
+        "top5_accuracy": ("top-5 accuracy", percent),
+        "superclass_accuracy": ("superclass accuracy", percent),
+        "loss": ("cross-entropy", loss),
+        "mean_precision": ("precision, mean of the classes", percent),
+        "mean_recall": ("recall, mean of the classes", percent),
+        "mean_f1": ("F1, mean of the classes", percent),
+        "calibration_error": ("expected calibration error, 15 bins", percent),
+        "tied_labels": ("images with a tie for most votes; the first class counts", integer),
+    }
+    return [(text, word(scores[key])) for key, (text, word) in names.items() if key in scores]
+
+
+def class_table(scores: Mapping[str, Any]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Head and rows of the class-wise figures; of many classes the ends, best accuracy first."""
+    classes = scores["classes"]
+    if len(classes) > _MOST_CLASSES:
+        ranked = sorted(classes, key=lambda row: -(row["accuracy"] or 0))
+        classes = [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    return ("class", "accuracy (recall)", "precision", "F1", "images"), list(map(_row, classes))
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = (percent(row[name]) for name in ("accuracy", "precision", "f1"))
+    return (row["name"], *shares, integer(row["support"]))
+
+
+def _caption(scores: Mapping[str, Any]) -> str:
+    if len(scores["classes"]) <= _MOST_CLASSES:
+        return "Classes"
+    return f"The {_ENDS} classes recognised best, and the {_ENDS} recognised worst"
+
+
+def _selected(scores: Mapping[str, Any]) -> document.Table:
+    chosen = [row for row in scores["classes"] if row["name"] in scores["selected_classes"]]
+    head, rows = class_table({"classes": chosen})
+    return document.Table("The ten classes that the publication selects", head, rows)
+
+
+def _confusions(scores: Mapping[str, Any]) -> document.Table:
+    rows = [
+        (f"{row['true']} → {row['predicted']}", integer(row["count"]), percent(row["share"]))
+        for row in scores["most_confused"]
+    ]
+    head = ("true → predicted", "images", "of the true class")
+    return document.Table("Most frequent confusions", head, rows)
+
+
+def render(scores: Mapping[str, Any]) -> list[Any]:
+    """For the terminal: where the figures come from, overall and class-wise tables."""
+    overall = Table(box=None, show_header=False)
+    for row in overall_rows(scores):
+        overall.add_row(*row)
+    head, rows = class_table(scores)
+    classes = Table(title=_caption(scores), box=box.SIMPLE_HEAD)
+    for name in head:
+        classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
+    for row in rows:
+        classes.add_row(*row)
+    return [_about(scores), overall, classes]

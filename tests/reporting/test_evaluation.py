@@ -1,0 +1,153 @@
+"""What an evaluation writes, and what the report says of it."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.data.groups import SUPERCLASSES
+from jaxcnn.errors import UserError
+from jaxcnn.reporting import evaluation_report, grids
+from jaxcnn.reporting.curves import plot_curves
+from jaxcnn.reporting.evaluation import provenance, write_scores
+from jaxcnn.reporting.metrics import predictions
+from jaxcnn.reporting.style import COLORS, color_of, new_figure, save, styled
+from jaxcnn.reporting.writers import MetricsWriter, write_json
+
+ABOUT = {
+    "split": "test", "checkpoint": "best", "step": 70, "epoch": 7, "validation": "holdout",
+    "dataset": "x",
+}  # fmt: skip
+
+
+def make_predictions(names, num_images=200):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, len(names), num_images)
+    logits = rng.normal(size=(num_images, len(names))).astype(np.float32)
+    logits[np.arange(num_images), labels] += 2
+    return predictions(labels, logits, names)
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
+def is_drawn(path):
+    return np.ptp(np.asarray(Image.open(path).convert("L"))) > 100 and (
+        path.with_suffix(".svg").read_text().lstrip().startswith("<?xml")
+    )
+
+
+def test_everything_of_ten_classes(tmp_path):
+    found = make_predictions([f"class {i}" for i in range(10)])
+    scores = write_scores(tmp_path, "test", found, ABOUT, ["test_mistakes"])
+    folder = tmp_path / "evaluation"
+    assert json.loads((folder / "test.json").read_text()) == scores
+    assert scores["accuracy"] == found.is_correct.mean() and scores["epoch"] == 7
+    head, first, *_ = read_csv(folder / "test_classes.csv")
+    assert head == ["name", "support", "accuracy", "precision", "recall", "f1"]
+    assert first[0] == "class 0" and float(first[2]) == scores["classes"][0]["accuracy"]
+    matrix = read_csv(folder / "test_confusion.csv")
+    assert matrix[0][1:] == list(found.class_names) and len(matrix) == 11
+    assert sum(int(cell) for row in matrix[1:] for cell in row[1:]) == 200
+    assert len(read_csv(folder / "test_reliability.csv")) == 16
+    assert scores["pictures"] == ["test_confusion", "test_reliability", "test_mistakes"]
+    assert all(is_drawn(tmp_path / "plots" / f"{name}.png") for name in scores["pictures"][:2])
+    assert "superclasses" not in scores
+
+
+def test_both_levels_of_cifar100(tmp_path):
+    found = make_predictions(
+        sorted(name for names in SUPERCLASSES.values() for name in names), 1000
+    )
+    scores = write_scores(tmp_path, "test", found, ABOUT)
+    assert scores["superclass_accuracy"] > scores["accuracy"]
+    assert len(scores["superclasses"]) == 20 and "wardrobe" in scores["selected_classes"]
+    assert len(read_csv(tmp_path / "evaluation" / "test_superclass_confusion.csv")) == 21
+    (text,) = evaluation_report.sections(tmp_path)
+    assert "The 10 classes recognised best, and the 10 recognised worst" in text
+    assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
+    assert "| medium\\_mammals |" in text and "that the publication selects" in text
+
+
+def test_the_report_s_sections_show_the_test_first(tmp_path):
+    found = make_predictions(["a|b", "c", "d"])
+    write_scores(tmp_path, "train", found, ABOUT | {"split": "train"})
+    write_scores(tmp_path, "test", found, ABOUT)
+    first, second = evaluation_report.sections(tmp_path)
+    assert first.startswith("## Evaluation on the test split, best checkpoint")
+    assert "| a\\|b |" in first and "](plots/test\\_" not in first
+    assert "](plots/test_confusion.png)" in first and "](plots/train_confusion.png)" in second
+    assert evaluation_report.sections(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("validation", "split", "checkpoint", "says"),
+    [
+        ("holdout", "test", "best", "took no part in the training or in the choice"),
+        ("validation", "test", "latest", "took no part in the training or in the choice"),
+        ("test", "test", "best", "the best on the test split. These same images chose the epoch"),
+        ("test", "test", "latest", "the latest. These images served as validation"),
+        ("tail", "validation", "best", "These same images chose the epoch"),
+        ("holdout", "train", "best", "was trained on these images"),
+    ],
+)
+def test_it_says_what_the_figures_are_worth(validation, split, checkpoint, says):
+    text = provenance(validation, split, checkpoint, 19)
+    assert text.startswith("Weights of epoch 19, ") and says in text
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grids_of_pictures(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (200, 8, 8, channels), dtype=np.uint8)
+    found = make_predictions(["cat", "dog", "big_ship"])
+    drawn = [
+        grids.plot_mistakes(images, found, tmp_path / "mistakes"),
+        grids.plot_saliency(images[:3], rng.random((3, 8, 8)), found, tmp_path / "saliency"),
+        grids.plot_filters(rng.normal(size=(20, 3, 3, channels)), "conv1", tmp_path / "filters"),
+        grids.plot_maps(images[0], {"conv1": rng.random((6, 6, 40))}, "x", tmp_path / "maps"),
+    ]
+    assert all(is_drawn(path) for path in drawn)
+    assert "the first 32 of 40 maps" in (tmp_path / "maps.svg").read_text()
+    assert "big ship" in (tmp_path / "mistakes.svg").read_text()
+
+
+def test_without_a_mistake_there_is_no_picture_of_mistakes(tmp_path):
+    found = predictions(np.array([0, 1]), 9 * np.eye(2, dtype=np.float32), ["a", "b"])
+    images = np.zeros((2, 4, 4, 1), np.uint8)
+    assert grids.plot_mistakes(images, found, tmp_path / "mistakes") is None
+    assert not any(tmp_path.iterdir())
+
+
+def test_curves_mark_the_best_epoch_and_the_resumes(tmp_path):
+    writer = MetricsWriter(tmp_path, resume_step=None)
+    for epoch in (1, 2, 3):
+        common = {"step": epoch, "epoch": epoch, "loss": 1.0, "accuracy": 1 / epoch}
+        writer.write(common | {"split": "train", "learning_rate": 0.1})
+        writer.write(common | {"split": "validation"})
+    writer.close()
+    said = {}
+    for resumed in ([], [1.5, 2.0]):
+        write_json(tmp_path / "result.json", {"resumed": resumed})
+        texts = [path.with_suffix(".svg").read_text() for path in plot_curves(tmp_path)]
+        assert len(texts) == 5 and all("best, epoch 1" in text for text in texts)
+        said[len(resumed)] = [text.count("resumed") for text in texts]
+    assert said == {0: [0] * 5, 2: [1] * 5}
+
+
+def test_a_network_keeps_its_colour():
+    five = [color_of(name) for name in ("lenet", "alexnet", "vgg16_bn", "resnet50", "googlenet")]
+    assert len(set(five)) == 5 and color_of("lenet") == five[0]
+    assert color_of("a network of my own") in COLORS
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "plots").write_text("in the way")
+    with styled():
+        figure = new_figure(1, 1)
+    with pytest.raises(UserError, match="plots cannot be written"):
+        save(figure, tmp_path / "plots" / "a")
