@@ -39,7 +39,7 @@ def run(command: Callable[[list[str]], int | None], argv: list[str] | None = Non
     runtime.prepare()
 
     def guarded(argv: list[str]) -> int | None:
-        logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes
+        logging.set_verbosity(logging.FATAL)  # Orbax tells of every file, and of errors it raises
         try:
             return command(argv[1:])
         except UserError as error:

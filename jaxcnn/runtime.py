@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -46,5 +47,15 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not sys.warnoptions:  # `python -W …` still shows them
         warnings.simplefilter("ignore")
+    # Orbax raises its writing thread's errors again in the main one, which tells of them in a line
+    threading.excepthook = lambda _: None
+    sys.unraisablehook = _tell_all_but_closed_loops
     for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _tell_all_but_closed_loops(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A write that failed leaves TensorStore calling back to a loop that is gone, each time with
+    a traceback."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)

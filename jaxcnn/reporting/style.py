@@ -71,6 +71,11 @@ def color_of(name: str) -> str:
     return _NETWORKS.get(name) or COLORS[zlib.crc32(name.encode()) % len(COLORS)]
 
 
+def has_own_color(name: str) -> bool:
+    """Whether the network's colour was chosen for it; another's is drawn by its name."""
+    return name in _NETWORKS
+
+
 def styled() -> contextlib.AbstractContextManager:
     """A `with` block in which pictures are drawn in the style."""
     import matplotlib

@@ -1,7 +1,8 @@
 """Checkpoints, through Orbax: the newest and the best are kept, a damaged one is passed over."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,30 @@ class Checkpoints:
         """Starts to write a checkpoint; it is written in the background, atomically.
 
         `validation` holds `loss` and `accuracy`, by which the best one is kept; None in mid-epoch.
+
+        Raises:
+          UserError: this one, or the one before, cannot be written; so does `wait`.
         """
-        self._manager.save(
-            int(state.step),
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
-            ),
-            metrics=validation,
-            force=True,
+        args = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
         )
+        with self._writing():
+            self._manager.save(int(state.step), args=args, metrics=validation, force=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax and TensorStore have errors of their own
+            reason = " ".join(str(error).split()).rsplit(": ", 1)[-1]  # the system's own words
+            raise UserError(
+                f"{self._folder}: a checkpoint cannot be written ({reason}); "
+                f"the newest is {self._newest_on_disk()}, where the same command will resume"
+            ) from error
+
+    def _newest_on_disk(self) -> str:
+        steps = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+        return f"of step {max(steps)}" if steps else "none"
 
     def restore_latest(
         self, like: Any, warn: Callable[[str], None]
@@ -146,11 +162,14 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until what is being written is on disk."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, and frees what Orbax holds."""
-        self._manager.close()
+        """Frees what Orbax holds. It comes after `wait`, or after an error, which it must not hide:
+        what cannot be written any more is let go."""
+        with contextlib.suppress(Exception):
+            self._manager.close()
 
 
 def _rank(validation: dict[str, float]) -> tuple[float, float]:

@@ -1,0 +1,67 @@
+"""Compares runs: `python -m jaxcnn.compare DIR… [--out=DIR] [--json]`.
+
+Nothing is computed anew, and JAX is not needed: a comparison reads what the runs wrote.
+Exit code 1: something was left out, which is named; 2: nothing could be compared.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxcnn.reporting.document import Table
+
+_OUT = flags.DEFINE_string("out", "comparison", "The folder that the comparison is written to.")
+_LEFT_TO_THE_PAGE = ("test loss", "million FLOPs", "epochs", "tested weights")
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+
+
+def main(arguments: list[str]) -> int:
+    """Compares the runs in the folders that are named."""
+    if not arguments:
+        raise UserError("name the folders of the runs to compare: python -m jaxcnn.compare DIR…")
+    from jaxcnn.reporting import comparison_records as records
+    from jaxcnn.reporting.comparison_page import results_table, write_comparison
+    from jaxcnn.reporting.words import printable
+
+    sections, left_out = write_comparison(arguments, Path(_OUT.value))
+    for line in left_out:
+        print(f"left out: {printable(line)}", file=sys.stderr)
+    if _JSON.value:
+        found = records.everything(sections) | {"left_out": left_out}
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        for section in sections:
+            _print(section.dataset, results_table(section))
+        print(f"the comparison: {Path(_OUT.value) / 'index.html'}")
+    return 1 if left_out else 0
+
+
+def _print(title: str, table: "Table") -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(
+        title=Text(title), caption=Text(table.caption), box=None, title_justify="left"
+    )
+    kept = [index for index, name in enumerate(table.head) if name not in _LEFT_TO_THE_PAGE]
+    for index in kept:
+        justify = "right" if index else "left"
+        shown.add_column(
+            Text(table.head[index]), justify=justify, no_wrap=index == 0, overflow="fold"
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(row[index]) for index in kept))
+    console = Console()
+    Console(width=console.width if console.is_terminal else 120).print(shown)
+
+
+if __name__ == "__main__":
+    cli.run(main)

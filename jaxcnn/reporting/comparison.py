@@ -1,0 +1,207 @@
+"""Runs side by side: grouped by recipe, ranked, a section for each dataset."""
+
+import dataclasses
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jaxcnn.config import flatten
+from jaxcnn.reporting.curves import series
+from jaxcnn.reporting.published import published_accuracy
+from jaxcnn.reporting.runs import Run
+
+# Fields that leave the numbers as they are, and the seed: what differs in these alone is a group.
+_NOT_RECIPE = ("seed", "evaluate_train", "parallel", "checkpoint.", "dataset.data_dir")
+_LONGEST_LABEL = 28  # letters; a longer one crowds a picture's axis
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` runs and their sample standard deviation; None for a single one."""
+
+    mean: float
+    std: float | None
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Estimate | None":
+        """The estimate from the values that are numbers; None where there is none."""
+        found = [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+        if not found:
+            return None
+        std = statistics.stdev(found) if len(found) > 1 else None
+        return cls(statistics.mean(found), std, len(found))
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Runs of one recipe, that differ in the seed alone.
+
+    Attributes:
+      label: tells it from the section's other groups.
+      finished: its finished runs, one a seed.
+      unfinished: the others.
+    """
+
+    label: str
+    finished: list[Run]
+    unfinished: list[Run]
+
+    @property
+    def run(self) -> Run:
+        """Any of its runs, for what they have in common."""
+        return (self.finished or self.unfinished)[0]
+
+    @property
+    def shown(self) -> list[Run]:
+        """The runs whose curves are shown: the finished ones, or else all."""
+        return self.finished or self.unfinished
+
+    @property
+    def title(self) -> str:
+        """The label, which says it where no run has finished."""
+        return self.label if self.finished else f"{self.label}, not finished"
+
+    def result(self, name: str) -> Estimate | None:
+        """A number of result.json over the finished runs."""
+        return Estimate.of(run.result.get(name) for run in self.finished)
+
+    def evaluated(self, name: str) -> Estimate | None:
+        """A number of the evaluations over the finished runs that were evaluated."""
+        return Estimate.of(run.evaluation.get(name) for run in self.finished)
+
+    def class_score(
+        self, class_name: str, score: str = "accuracy", kind: str = "classes"
+    ) -> Estimate | None:
+        """The same of one of the "classes" or of the "superclasses"."""
+        rows = (run.class_scores(kind).get(class_name, {}) for run in self.finished)
+        return Estimate.of(row.get(score) for row in rows)
+
+    def curve(self, split: str, name: str) -> dict[int, Estimate]:
+        """A column of the metrics by epoch, over the runs that came so far."""
+        curves = [series(run.rows, split, name) for run in self.shown]
+        epochs = sorted(set().union(*curves))
+        return {e: Estimate.of(curve.get(e) for curve in curves) for e in epochs}
+
+    @property
+    def published(self) -> float | None:
+        """The publication's test accuracy of the recipe, where it is known."""
+        return published_accuracy(self.run.environment.get("command"), self.run.config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """The groups of one dataset, best test accuracy first, those without a result last."""
+
+    dataset: str
+    groups: list[Group]
+
+    @property
+    def finished(self) -> list[Group]:
+        """The groups that have a result."""
+        return [group for group in self.groups if group.finished]
+
+    def class_names(self, kind: str = "classes") -> list[str]:
+        """Every class that a group has figures of, the class with the best mean accuracy first."""
+        runs = [run for group in self.finished for run in group.finished]
+        names = dict.fromkeys(name for run in runs for name in run.class_scores(kind))
+
+        def mean_accuracy(name: str) -> float:
+            scores = (group.class_score(name, kind=kind) for group in self.finished)
+            return statistics.mean([score.mean for score in scores if score] or [0])
+
+        return sorted(names, key=lambda name: -mean_accuracy(name))
+
+    @property
+    def differences(self) -> dict[str, list[Any]]:
+        """The fields of the recipes that are not alike in all groups: a value for each group."""
+        return _differences([group.run for group in self.groups])
+
+
+def compare(runs: Sequence[Run]) -> tuple[list[Section], list[str]]:
+    """The sections of the runs, and a line for each run that repeats another one."""
+    repeats: list[str] = []
+    sections = []
+    for dataset, members in _by(lambda run: run.dataset, runs).items():
+        by_recipe = list(_by(_recipe, members).values())
+        groups = [
+            Group(label, *_split(group, repeats))
+            for label, group in zip(_labels(by_recipe), by_recipe, strict=True)
+        ]
+        sections.append(Section(dataset, sorted(groups, key=_rank)))
+    return sections, repeats
+
+
+def _by(key: Callable[[Run], str], runs: Iterable[Run]) -> dict[str, list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
+
+
+def _rank(group: Group) -> float:
+    accuracy = group.result("test_accuracy")
+    return -accuracy.mean if accuracy else math.inf
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    leaves = flatten(run.config)
+    return {name: v for name, v in leaves.items() if not name.startswith(_NOT_RECIPE)}
+
+
+def _recipe(run: Run) -> str:
+    """The same text for runs of the same recipe."""
+    return repr(sorted(_fields(run).items()))
+
+
+def _split(runs: Iterable[Run], repeats: list[str]) -> tuple[list[Run], list[Run]]:
+    """Finished and unfinished runs; a seed that ran twice tells nothing new, and counts once."""
+    finished: dict[Any, Run] = {}
+    unfinished = []
+    for run in runs:
+        if run.result is None:
+            unfinished.append(run)
+        elif (first := finished.setdefault(run.config["seed"], run)) is not run:
+            repeats.append(f"{run.folder}: repeats the recipe and seed of {first.folder}")
+    return list(finished.values()), unfinished
+
+
+def _differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    fields = [_fields(run) for run in runs]
+    names = dict.fromkeys(itertools.chain.from_iterable(fields))
+    columns = {name: [each.get(name) for each in fields] for name in names}
+    return {name: values for name, values in columns.items() if len(set(map(repr, values))) > 1}
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """A label for each group of runs: the network, and what tells it from the same network's
+    other groups: the fields that differ, or the folder where they are many."""
+    labels = [group[0].network for group in groups]
+    for network in set(labels):
+        places = [i for i, group in enumerate(groups) if group[0].network == network]
+        if len(places) > 1:
+            told_apart = _told_apart(network, [groups[i] for i in places])
+            for place, label in zip(places, told_apart, strict=True):
+                labels[place] = label
+    return labels
+
+
+def _told_apart(network: str, groups: Sequence[Sequence[Run]]) -> list[str]:
+    columns = _differences([group[0] for group in groups]).items()
+    texts = [
+        ", ".join(f"{name.rpartition('.')[2]} {values[i]}" for name, values in columns)
+        for i in range(len(groups))
+    ]
+    if max(map(len, texts)) > _LONGEST_LABEL:
+        texts = [_folder_name(group) for group in groups]
+    if len(set(texts)) < len(texts):
+        texts = [str(group[0].folder) for group in groups]
+    return [text if text.startswith(network) else f"{network}, {text}" for text in texts]
+
+
+def _folder_name(group: Sequence[Run]) -> str:
+    """The first folder's name, and how many more there are: `lenet_0 + 2 runs`."""
+    name, more = group[0].folder.resolve().name, len(group) - 1
+    return name if not more else f"{name} + {more} run{'s' if more > 1 else ''}"

@@ -1,0 +1,149 @@
+"""A document of headings, paragraphs, tables and pictures, as Markdown and as one HTML page.
+
+The page needs no other file and no network: pictures are inside it, and there is no script. Every
+text is escaped, so that a folder or a class may have any name.
+"""
+
+import base64
+import dataclasses
+import html
+import itertools
+import re
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxcnn.reporting.style import GREY
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+_SHADES = """
+:root { --ink: #000000; --paper: #ffffff; --grid: #dddddd; --grey: #555555; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #121212; --grid: #3a3a3a; --grey: #a8a8a8; }
+}
+:root { fill: var(--ink); }
+"""
+_MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]<>|])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """The title of what follows."""
+
+    text: str
+
+    def markdown(self) -> str:
+        """As a heading of the second level."""
+        return f"## {_plain(self.text)}"
+
+    def html(self, folder: Path) -> str:
+        """As a heading of the second level."""
+        return f"<h2>{html.escape(self.text)}</h2>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Paragraph:
+    """A text; `` `words` `` in backquotes are code."""
+
+    text: str
+
+    def markdown(self) -> str:
+        """The text, with its code."""
+        parts = self.text.split("`")
+        return "`".join(part if i % 2 else _plain(part) for i, part in enumerate(parts))
+
+    def html(self, folder: Path) -> str:
+        """The text, with its code."""
+        parts = map(html.escape, self.text.split("`"))
+        return f"<p>{''.join(f'<code>{p}</code>' if i % 2 else p for i, p in enumerate(parts))}</p>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table; the first column to the left, the others to the right.
+
+    Attributes:
+      caption: what it shows; the page folds a `folded` table up under it.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    folded: bool = False
+
+    def markdown(self) -> str:
+        """As a table with its caption above."""
+        rule = ["---", *["---:"] * (len(self.head) - 1)]
+        lines = [" | ".join(map(_plain, row)) for row in (self.head, *self.rows)]
+        lines.insert(1, " | ".join(rule))
+        return f"{_plain(self.caption)}\n\n" + "\n".join(f"| {line} |" for line in lines)
+
+    def html(self, folder: Path) -> str:
+        """As a table that scrolls sideways where the page is too narrow for it."""
+        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.head)
+        rows = "\n".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
+        caption = html.escape(self.caption)
+        table = (
+            f'<div class="table" tabindex="0" role="region" aria-label="{caption}">'
+            f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        )
+        if self.folded:
+            return f"<details><summary>{caption}</summary>\n{table}</details>"
+        return f'<p class="caption">{caption}</p>\n{table}'
+
+    @staticmethod
+    def _cells(row: Sequence[str]) -> str:
+        first, *others = map(html.escape, row)
+        return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture: `NAME.png` for Markdown and `NAME.svg` for the page, beside the document."""
+
+    name: str
+    text: str
+
+    def markdown(self) -> str:
+        """A link to the PNG."""
+        return f"![{_plain(self.text)}]({self.name}.png)"
+
+    def html(self, folder: Path) -> str:
+        """The SVG itself."""
+        drawn = (folder / f"{self.name}.svg").read_text(encoding="utf-8")
+        svg = base64.b64encode(_light_and_dark(drawn).encode()).decode()
+        text = html.escape(self.text)
+        image = f'<img src="data:image/svg+xml;base64,{svg}" alt="{text}">'
+        return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+
+
+Block = Heading | Paragraph | Table | Picture
+
+
+def to_markdown(title: str, blocks: Sequence[Block]) -> str:
+    """The document as Markdown."""
+    return "\n\n".join([f"# {_plain(title)}", *(block.markdown() for block in blocks)]) + "\n"
+
+
+def to_html(title: str, blocks: Sequence[Block], folder: Path) -> str:
+    """The document as one page; its pictures are read from the folder."""
+    parts = []
+    for are_pictures, run in itertools.groupby(blocks, lambda block: isinstance(block, Picture)):
+        text = "\n".join(block.html(folder) for block in run)
+        parts.append(f'<div class="figures">\n{text}\n</div>' if are_pictures else text)
+    template = string.Template(_TEMPLATE.read_text(encoding="utf-8"))
+    return template.substitute(title=html.escape(title), content="\n".join(parts))
+
+
+def _light_and_dark(svg: str) -> str:
+    """An SVG whose black, white and greys follow the reader's colour scheme; hues stay."""
+    shades = {"#000000": "--ink", "#ffffff": "--paper", "#dddddd": "--grid", GREY: "--grey"}
+    for shade, variable in shades.items():
+        svg = svg.replace(shade, f"var({variable})")
+    head, end, rest = svg.partition("<defs>")
+    return f"{head}<style>{_SHADES}</style>{end}{rest}"
+
+
+def _plain(text: str) -> str:
+    """A text on one line, without the signs that Markdown takes for its own."""
+    return _MARKDOWN_SIGNS.sub(r"\\\1", re.sub(r"\s+", " ", text))

@@ -1,0 +1,144 @@
+"""Finished and unfinished runs, read back from the files in their folders."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.writers import Row, read_json, read_metrics
+
+EVALUATION = Path("evaluation") / "test.json"  # what `python -m jaxcnn.evaluate` writes
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run left in its folder.
+
+    Attributes:
+      folder: as the user named it.
+      config: the resolved config, nested.
+      rows: of its metrics, in order.
+      result: what result.json holds; None: the run has not finished.
+      evaluation: what evaluation/test.json holds; empty where the run was not evaluated.
+      environment: versions, devices, command; empty where there is no such file.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    rows: list[Row]
+    result: dict[str, Any] | None
+    evaluation: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def network(self) -> str:
+        """The name of its network."""
+        return self.config["model"]["name"]
+
+    @property
+    def dataset(self) -> str:
+        """Its dataset, with the label set where it has several: `cifar100, coarse labels`."""
+        dataset = self.config["dataset"]
+        labels = dataset.get("label_set")
+        return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
+
+    @property
+    def is_test_in_sight(self) -> bool:
+        """Whether the test split served as validation split."""
+        return self.config["validation"] == "test"
+
+    def class_scores(self, kind: str = "classes") -> dict[str, dict[str, float]]:
+        """Name → "accuracy", "precision", "recall", "f1", "support", of the "classes" or the
+        "superclasses"; empty where there are none."""
+        return {row["name"]: row for row in self.evaluation.get(kind, ())}
+
+
+def read_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
+    """Reads the runs in the folders.
+
+    Returns:
+      The runs, each folder once; and a line for each folder, or part of one, that was left out.
+
+    Raises:
+      UserError: there is no such folder, or none of them holds a run.
+    """
+    runs, left_out, seen = [], [], set()
+    folders = [Path(folder) for folder in folders]
+    for folder in folders:
+        if not folder.exists():
+            raise UserError(f"{folder}: there is no such folder; name the folders of runs")
+    for folder in folders:
+        if folder.resolve() in seen:
+            left_out.append(f"{folder}: named twice, counted once")
+            continue
+        seen.add(folder.resolve())
+        try:
+            run, lines = _read_run(folder)
+        except UserError as error:
+            left_out.append(str(error))
+        else:
+            runs.append(run)
+            left_out += lines
+    if not runs:
+        raise UserError(f"nothing to compare: {'; '.join(left_out) or 'no folder is named'}")
+    return runs, left_out
+
+
+def _read_run(folder: Path) -> tuple[Run, list[str]]:
+    """One run, and what of it could not be read."""
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: holds no run: there is no config.json")
+    config = _object(folder / "config.json")
+    _check(folder / "config.json", _is_config(config), "is not the config of a run")
+    result = _object(folder / "result.json") if (folder / "result.json").exists() else None
+    _check(folder / "result.json", result is None or _is_result(result), "has no test accuracy")
+    lines = []
+
+    def read(reader: Any, nothing: Any) -> Any:
+        try:
+            return reader()
+        except UserError as error:
+            lines.append(f"{error}; the rest of the run is shown")
+            return nothing
+
+    rows = read(lambda: read_metrics(folder), [])
+    evaluation = read(lambda: _read_evaluation(folder / EVALUATION), {})
+    environment = read(lambda: _object(folder / "environment.json"), {})
+    return Run(folder, config, rows, result, evaluation, environment), lines
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = read_json(path)
+    _check(path, isinstance(value, dict), "is not a JSON object")
+    return value
+
+
+def _check(path: Path, is_right: bool, what: str) -> None:
+    if not is_right:
+        raise UserError(f"{path}: {what}")
+
+
+def _is_config(config: Mapping[str, Any]) -> bool:
+    named = (config.get("model"), config.get("dataset"))
+    return config.keys() >= {"seed", "validation", "test_with"} and all(
+        isinstance(part, dict) and isinstance(part.get("name"), str) for part in named
+    )
+
+
+def _is_result(result: Mapping[str, Any]) -> bool:
+    return isinstance(result.get("test_accuracy"), (int, float))
+
+
+def _read_evaluation(path: Path) -> dict[str, Any]:
+    """An evaluation's figures; empty where there was none."""
+    if not path.exists():
+        return {}
+    evaluation = _object(path)
+    for kind in ("classes", "superclasses"):
+        rows = evaluation.setdefault(kind, [])
+        is_right = isinstance(rows, list) and all(
+            isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
+        )
+        _check(path, is_right, f"its {kind} are not figures by name")
+    return evaluation

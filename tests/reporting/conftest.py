@@ -1,0 +1,49 @@
+"""Folders of runs that were never trained."""
+
+import pytest
+
+from jaxcnn.reporting.writers import MetricsWriter, write_json
+
+
+@pytest.fixture
+def write_run(tmp_path):
+    """Writes `tmp_path/NAME` as a run leaves it; `accuracy=None`: an unfinished one."""
+
+    def write_run(
+        name, *, network="lenet", dataset="cifar10", seed=0, accuracy=0.6, learning_rate=0.001,
+        validation="holdout", classes=None, command=("main.py",), seconds=60.0, device="cpu cpu",
+    ):  # fmt: skip
+        folder = tmp_path / name
+        writer = MetricsWriter(folder, resume_step=None)
+        for epoch in (1, 2, 3):
+            common = {"step": 10 * epoch, "epoch": epoch}
+            scores = {"loss": 1 / epoch, "accuracy": 0.1 * epoch + 0.01 * seed}
+            writer.write(common | {"split": "train"} | scores)
+            writer.write(common | {"split": "validation"} | scores)
+        writer.close()
+        config = {
+            "seed": seed, "num_epochs": 4, "validation": validation,
+            "test_with": "last" if validation == "test" else "best", "model": {"name": network},
+            "dataset": {"name": dataset, "label_set": "", "data_dir": f"/data/{name}"},
+            "optimizer": {"learning_rate": learning_rate}, "checkpoint": {"keep_best": 1 + seed},
+        }  # fmt: skip
+        write_json(folder / "config.json", config)
+        environment = {"devices": [device, device], "command": list(command)}
+        write_json(folder / "environment.json", environment)
+        if accuracy is not None:
+            result = {
+                "test_accuracy": accuracy, "test_loss": 1.25, "tested_with": config["test_with"],
+                "num_epochs": 4, "seconds": seconds, "parameters": 61706, "flops": 1.2e6,
+            }  # fmt: skip
+            write_json(folder / "result.json", result)
+        if classes is not None:
+            (folder / "evaluation").mkdir()
+            rows = [
+                {"name": each, "accuracy": score, "precision": score, "recall": score, "f1": score,
+                 "support": 100}
+                for each, score in classes.items()
+            ]  # fmt: skip
+            write_json(folder / "evaluation" / "test.json", {"accuracy": 0.6, "classes": rows})
+        return folder
+
+    return write_run

@@ -1,0 +1,258 @@
+"""Runs are read, grouped by recipe, ranked, and shown as files."""
+
+import csv
+import html.parser
+import io
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting import comparison_records as records
+from jaxcnn.reporting.comparison import Estimate, compare
+from jaxcnn.reporting.comparison_page import write_comparison
+from jaxcnn.reporting.comparison_plots import looks
+from jaxcnn.reporting.published import published_accuracy
+from jaxcnn.reporting.runs import read_runs
+from jaxcnn.reporting.style import color_of
+
+
+def sections_of(folders):
+    runs, _ = read_runs(folders)
+    return compare(runs)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_group(write_run):
+    folders = [write_run(f"s{n}", seed=n, accuracy=a) for n, a in enumerate((0.6, 0.62, 0.67))]
+    folders.append(write_run("fast", learning_rate=0.1, accuracy=0.61))
+    (section,), repeats = sections_of(folders)
+    assert repeats == []
+    seeds, fast = section.groups
+    accuracy = seeds.result("test_accuracy")
+    assert (accuracy.mean, accuracy.n) == (pytest.approx(0.63), 3)
+    assert accuracy.std == pytest.approx(math.sqrt((0.03**2 + 0.01**2 + 0.04**2) / 2))
+    assert fast.result("test_accuracy") == Estimate(0.61, None, 1)
+    assert seeds.curve("validation", "accuracy")[2] == Estimate(
+        pytest.approx(0.21), pytest.approx(0.01), 3
+    )
+    assert section.differences == {"optimizer.learning_rate": [0.001, 0.1]}
+    assert [group.label for group in section.groups] == [
+        "lenet, learning_rate 0.001", "lenet, learning_rate 0.1"
+    ]  # fmt: skip
+
+
+def test_a_seed_that_ran_twice_counts_once(write_run):
+    folders = [write_run("a", accuracy=0.6), write_run("b", accuracy=0.8)]
+    (section,), repeats = sections_of(folders)
+    assert section.groups[0].result("test_accuracy") == Estimate(0.6, None, 1)
+    assert repeats == [f"{folders[1]}: repeats the recipe and seed of {folders[0]}"]
+
+
+def test_datasets_are_apart_and_the_best_is_first(write_run):
+    folders = [
+        write_run("a", network="mlp", accuracy=0.5),
+        write_run("b", network="googlenet", accuracy=None),
+        write_run("c", network="alexnet", accuracy=0.7),
+        write_run("d", dataset="mnist", accuracy=0.99),
+    ]
+    sections, _ = sections_of(folders)
+    assert [[group.title for group in section.groups] for section in sections] == [
+        ["alexnet", "mlp", "googlenet, not finished"], ["lenet"]
+    ]  # fmt: skip
+
+
+def test_many_differences_are_told_apart_by_folder(write_run):
+    changed = [{"learning_rate": 0.123456789012345}, {"validation": "test"}, {}]
+    folders = [write_run(f"net{n}", **each) for n, each in enumerate(changed)]
+    (section,), _ = sections_of(folders)
+    assert {group.label for group in section.groups} == {f"lenet, net{n}" for n in range(3)}
+
+
+def test_every_group_has_a_look_of_its_own(write_run):
+    names = ("lenet", "resnet50", *(f"network_{n}" for n in range(10)))
+    (section,), _ = sections_of([write_run(name, network=name) for name in names])
+    found = looks(section.groups)
+    assert len(found) == 12
+    assert all(found[name].color == color_of(name) for name in ("lenet", "resnet50"))
+    assert len({(look.color, look.marker) for look in found.values()}) == 12
+    assert len({(look.color, look.line) for look in found.values()}) == 12
+
+
+def test_what_cannot_be_compared_is_named(write_run, tmp_path):
+    good = write_run("good")
+    (tmp_path / "empty").mkdir()
+    for name, file, text in (
+        ("cut", "config.json", '{"seed": 0, "mod'),
+        ("list", "config.json", "[1, 2]"),
+        ("other", "config.json", '{"name": "x"}'),
+        ("result", "result.json", '{"test_accuracy": null}'),
+        ("metrics", "metrics.jsonl", None),
+        ("scores", "evaluation/test.json", '{"classes": 3}'),
+    ):
+        path = write_run(name, network=name, classes={"cat": 0.5}) / file
+        path.unlink() if text is None else path.write_text(text)
+    names = ("empty", "cut", "list", "other", "result", "metrics", "scores")
+    runs, lines = read_runs([good, *(tmp_path / name for name in names), good])
+    assert [run.folder.name for run in runs] == ["good", "metrics", "scores"]
+    assert runs[1].rows == [] and runs[2].evaluation == {}
+    said = [
+        "empty: holds no run", "cut/config.json: is not JSON", "list/config.json: is not a JSON",
+        "other/config.json: is not the config of a run", "result/result.json: has no test accuracy",
+        "metrics/metrics.jsonl is not there", "test.json: its classes are not figures",
+        "good: named twice",
+    ]  # fmt: skip
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True)), lines
+
+
+def test_a_folder_that_is_not_there_and_nothing_at_all_are_refused(write_run, tmp_path):
+    with pytest.raises(UserError, match=r"runs\*: there is no such folder"):
+        read_runs([write_run("a"), tmp_path / "runs*"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="nothing to compare: .*empty: holds no run"):
+        read_runs([tmp_path / "empty"])
+
+
+def test_the_split_that_chose_is_said_of_each_run(write_run):
+    folders = [
+        write_run("a", network="a"),
+        write_run("b", network="b", validation="test"),
+        write_run("c", network="c", validation="validation", accuracy=None),
+    ]
+    sections, _ = sections_of(folders)
+    found = {
+        row["label"]: (row["validation_split"], row["tested_weights"], row["finished"])
+        for row in records.runs(sections)
+    }
+    assert found == {
+        "a": ("held out of training", "best epoch", True),
+        "b": ("test set", "last epoch", True),
+        "c": ("publisher's validation", "best epoch", False),
+    }
+
+
+CIFAR10 = {"dataset": {"name": "cifar10"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "accuracy"),
+    [
+        (["main.py", "--config=configs/lenet.py"], 0.5974),
+        (["main.py", "--config", "configs/lenet.py:cifar100", "--workdir=x"], 0.2843),
+        (["main.py", "--config=configs/lenet.py", "--config.seed=3"], 0.5974),
+        (["main.py", "--config=configs/lenet.py", "--config.num_epochs=3"], None),
+        (["main.py", "--config=configs/lenet.py", "--init_from=runs/x"], None),
+        (["main.py", "--config=configs/mlp.py"], None),
+        (["main.py"], None),
+        (None, None),
+    ],
+)
+def test_the_published_figure_is_shown_beside_its_own_recipe_alone(command, accuracy):
+    assert published_accuracy(command, CIFAR10) == accuracy
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that tags are closed in order; keeps tags, attributes and text."""
+
+    VOID = {"meta", "img", "br", "link"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def out(write_run, tmp_path):
+    """A comparison of runs with names that would break a page that does not escape them."""
+    evil = '<img src=x onerror=alert(1)>"&|$title'
+    folders = [
+        write_run("s0", accuracy=0.6, classes={"cat": 0.5, evil: 0.7}),
+        write_run("s1", seed=1, accuracy=0.64, classes={"cat": 0.6, evil: 0.8}),
+        write_run("<b>&", network=evil, validation="test", accuracy=0.55, device="GPU"),
+        write_run("running", network="mlp", accuracy=None),
+        write_run("digits", dataset="folder:/my <pictures>", accuracy=0.9),
+    ]
+    write_comparison(folders, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_the_files_of_a_comparison(out):
+    check_page((out / "index.html").read_text())
+    check_markdown((out / "comparison.md").read_text(), out)
+    rows = read_csv(out / "networks.csv")
+    lenet = next(row for row in rows if row["label"] == "lenet" and row["dataset"] == "cifar10")
+    assert float(lenet["test_accuracy"]) == pytest.approx(0.62)
+    assert float(lenet["test_accuracy_std"]) == pytest.approx(0.02 * math.sqrt(2))
+    assert lenet["finished_runs"] == "2"
+    classes = read_csv(out / "classes.csv")
+    assert [row["class"][:4] for row in classes] == ["<img", "cat"]  # the best first
+    assert float(classes[1]["f1"]) == pytest.approx(0.55) and classes[1]["n"] == "2"
+    for name in ("accuracy", "accuracy-flops", "curves-train-loss", "classes"):
+        assert (out / f"cifar10-{name}.png").stat().st_size > 5000
+        ET.parse(out / f"cifar10-{name}.svg")
+
+
+def read_csv(path):
+    return list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
+
+
+def check_page(text):
+    page = Page(text)
+    tags = [tag for tag, _ in page.tags]
+    assert "script" not in tags and "link" not in tags and "b" not in tags
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) > 10
+    assert all(each["src"].startswith("data:image/svg+xml;base64,") for each in pictures)
+    assert all(each["alt"] for each in pictures)
+    assert not re.search(r"(src|href)=\"(?!data:)|url\(|@import", text)
+    assert "prefers-color-scheme: dark" in text and "width=device-width" in text
+    assert '<img src=x onerror=alert(1)>"&|$title' in page.text  # as it is named, not as a tag
+    for part in (
+        "62.00% ± 2.83%", "55.00% †", "† The test set served as validation", "held out of training",
+        "not finished, epoch 3 of 4", "folder:/my <pictures>", "taken on different machines",
+        "Without class-wise figures (evaluation/test.json)", "python -m jaxcnn.evaluate --workdir=",
+        "s1 are of other weights than its result: their test accuracy is 60.00%",
+    ):  # fmt: skip
+        assert part in page.text, part
+
+
+def check_markdown(text, out):
+    assert all((out / name).is_file() for name in re.findall(r"\]\(([^)]*)\)", text))
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(tables) >= 6
+    for table in tables:
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(widths) == 1  # a name's own bars are escaped
+    assert not re.search(r"(?<!\\)<", re.sub(r"`[^`]*`", "", text))
+
+
+def test_an_unfinished_run_alone_is_shown(write_run, tmp_path):
+    sections, left_out = write_comparison([write_run("a", accuracy=None)], tmp_path / "out")
+    assert left_out == []
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "not finished, epoch 3 of 4 | 30.00% in epoch 3 | 30.00% |" in text
+    assert not (tmp_path / "out" / "cifar10-accuracy.png").exists()
+    assert json.dumps(records.everything(sections), allow_nan=False)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(write_run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file cannot be written"):
+        write_comparison([write_run("a")], tmp_path / "file")
