@@ -79,7 +79,7 @@ def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
 def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
-    from jaxcnn.config import check_config
+    from jaxcnn.config_check import check_config
 
     check_config(config)
     num_classes, image_shape = dataset_sizes(config.dataset)

@@ -31,6 +31,7 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "test": "the test split is the validation split",
         "validation": "the publisher's validation split",
         "holdout": "held out from the training split",
+        "tail": "the last part of the training split",
     }
     return {
         "config": name,

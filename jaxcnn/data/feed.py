@@ -40,9 +40,10 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
 
     Args:
       dataset: the dataset.
-      validation: "holdout" (cut from the training split), "validation" (the publisher's own
-        split) or "test" (the test split serves as validation split).
-      fraction: the held-out share of the training split.
+      validation: "holdout" (drawn from the training split), "tail" (the training split's last
+        examples), "validation" (the publisher's own split) or "test" (the test split serves as
+        validation split).
+      fraction: the share of the training split that "holdout" and "tail" take.
 
     Raises:
       UserError: nothing would be left to train on.
@@ -52,15 +53,24 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
         return {"train": train, "validation": test, "test": test}
     if validation == "validation":
         return {"train": train, "validation": _whole(dataset, "validation"), "test": test}
-    shuffled = np.random.default_rng(_HOLDOUT_SEED).permutation(train.indices)
-    num_held_out = max(1, round(fraction * len(shuffled)))
-    if num_held_out >= len(shuffled):
+    kept, held_out = _cut(train.indices, fraction, shuffle=validation == "holdout")
+    if not len(kept):
         raise UserError(
-            f"config.validation_fraction = {fraction}: nothing of the {len(shuffled)} training "
+            f"config.validation_fraction = {fraction}: nothing of the {len(held_out)} training "
             "examples would be left to train on"
         )
-    held_out, kept = np.sort(shuffled[:num_held_out]), np.sort(shuffled[num_held_out:])
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
+
+
+def _cut(indices: np.ndarray, fraction: float, *, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept and what is held out; the number kept is rounded down for the tail, as it was
+    where that cut was published (002_85aa68ec7028faa3.txt)."""
+    if not shuffle:
+        cut = min(int(len(indices) * (1 - fraction)), len(indices) - 1)
+        return indices[:cut], indices[cut:]
+    shuffled = np.random.default_rng(_HOLDOUT_SEED).permutation(indices)
+    num_held_out = max(1, round(fraction * len(indices)))
+    return np.sort(shuffled[num_held_out:]), np.sort(shuffled[:num_held_out])
 
 
 def steps_per_epoch(num_examples: int, global_batch_size: int) -> int:

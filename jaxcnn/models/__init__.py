@@ -2,16 +2,23 @@
 
 from jaxcnn.models import (  # noqa: F401  (importing a family registers its networks)
     alexnet,
+    compact,
+    densenet,
     googlenet,
+    googlenet_cifar,
     lenet,
     lenet5,
     mlp,
     mnist,
     ownnet,
     resnet,
+    resnet_cifar,
     simpler_cnn,
     usp_cnn,
     vgg,
+    vgg_cifar,
+    wide_resnet,
+    xception,
 )
 from jaxcnn.models.blocks import Network
 from jaxcnn.models.inspection import Summary, summary

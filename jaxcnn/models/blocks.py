@@ -141,8 +141,8 @@ class Residual(_Parallel):
         return ACTIVATIONS[self.activation](main + shortcut)
 
     def details(self) -> str:
-        """The activation after the sum."""
-        return self.activation
+        """The activation after the sum, if there is one."""
+        return "" if self.activation == "linear" else self.activation
 
 
 class AuxHead(Sequential):

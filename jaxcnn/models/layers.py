@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxcnn.models import initializers, pooling
 from jaxcnn.models.base import Context, Layer, Scope, Shape
+from jaxcnn.models.depthwise import depthwise_conv
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
@@ -41,11 +42,12 @@ class _Linear(Layer):
         activation: str = "linear",
         initializer: str = "glorot_uniform",
         l2: float = 0.0,
+        use_bias: bool = True,
         name: str = "",
     ):
         super().__init__(name)
         self.features, self.initializer, self.l2 = features, initializer, l2
-        self.activation = activation
+        self.activation, self.use_bias = activation, use_bias
 
     def make(self, scope: Scope, shape: Shape) -> None:
         """Create kernel and bias; the last two axes of the kernel are inputs and outputs."""
@@ -54,11 +56,14 @@ class _Linear(Layer):
             self.initializer, fan_in=area * shape[-2], fan_out=area * shape[-1]
         )
         self.kernel = nnx.Param(scope.create("kernel", shape, kernel))
-        self.bias = nnx.Param(scope.create("bias", shape[-1:], bias))
+        if self.use_bias:
+            self.bias = nnx.Param(scope.create("bias", shape[-1:], bias))
 
     def finish(self, x: jax.Array) -> jax.Array:
-        """Add the bias and apply the activation."""
-        return ACTIVATIONS[self.activation](x + self.bias[...].astype(x.dtype))
+        """Add the bias, if there is one, and apply the activation."""
+        if self.use_bias:
+            x = x + self.bias[...].astype(x.dtype)
+        return ACTIVATIONS[self.activation](x)
 
     def penalty(self) -> jax.Array | float:
         """l2 * sum(kernel ** 2): the bias is left alone, and there is no 1/2."""
@@ -71,7 +76,10 @@ class _Linear(Layer):
 
 
 class Conv(_Linear):
-    """Square convolution with bias, then the activation; `padding` is "valid" or "same" (XLA's)."""
+    """Square convolution, bias, then the activation; `padding` is "valid" or "same" (XLA's).
+
+    Behind it may come a BatchNorm, which makes the bias idle: `use_bias=False` leaves it out.
+    """
 
     kind = "conv"
 
@@ -106,6 +114,29 @@ class Conv(_Linear):
         """Such as `3x3, stride 2, same, relu`; stride 1, valid and linear go without saying."""
         window = _window(self.size, self.stride, 1, self.padding)
         return window if self.activation == "linear" else f"{window}, {self.activation}"
+
+
+class DepthwiseConv(Conv):
+    """A convolution of each channel by itself; one of 1x1 behind it makes it a separable one.
+
+    References: Chollet 2016, https://arxiv.org/abs/1610.02357
+    """
+
+    kind = "depthwise_conv"
+
+    def __init__(self, size: int, **options):
+        super().__init__(0, size, **options)
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height', width', channels)."""
+        self.features = shape[2]
+        self.make(scope, (self.size, self.size, 1, self.features))
+        sizes = pooling.output_sizes(shape[:2], self.size, self.stride, self.padding)
+        return (*sizes, self.features)
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, height', width', channels)."""
+        return self.finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
 
 
 class Dense(_Linear):
@@ -179,6 +210,20 @@ class AveragePool(_Pool):
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.average_pool(x, self.size, self.stride)
+
+
+class GlobalAveragePool(Layer):
+    """The mean of each channel over the whole image, summed in float32."""
+
+    kind = "global_average_pool"
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (channels,)."""
+        return shape[-1:]
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, channels)."""
+        return x.mean(axis=(1, 2))
 
 
 class ZeroPad(Layer):

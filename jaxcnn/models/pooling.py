@@ -23,7 +23,8 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     entries that equal it, it cannot become 0/0 where XLA computes the input twice. Where a window
     has several largest entries, these share the gradient; in XLA's form the first one takes it all.
     """
-    if window == stride and padding == "valid":
+    fits = all(size % window == 0 for size in x.shape[1:3])
+    if window == stride and (padding == "valid" or fits):
         windows = _windows(x, window)
         rows = functools.reduce(jnp.maximum, [windows[:, :, i] for i in range(window)])
         return functools.reduce(jnp.maximum, [rows[:, :, :, i] for i in range(window)])

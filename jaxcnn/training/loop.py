@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import MetricsWriter
 from jaxcnn.training.checkpoints import Checkpoints
@@ -215,7 +216,7 @@ class Loop:
         )
 
     def _result(self) -> dict[str, Any]:
-        progress, config = self.progress, self.config
+        progress, config, network = self.progress, self.config, summary(self.run.model)
         tested_with = self._choose_weights()
         test = self._test()
         self.writer.write({"step": self.step, "epoch": self.epoch, "split": "test"} | test)
@@ -230,7 +231,8 @@ class Loop:
             "resumed": [done for done in progress.resumed if done < self.epoch],
             "seconds": time.monotonic() - self.started,
             "images_per_second": progress.train_images / max(progress.train_seconds, 1e-9),
-            "parameters": self.run.num_parameters,
+            "parameters": network.parameters,
+            "flops": network.flops,
             "seed": config.seed,
         }
 

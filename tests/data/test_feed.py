@@ -40,7 +40,12 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 @pytest.fixture
 def dataset():
-    split = Split(np.zeros((50, 4, 4, 1), np.uint8), np.arange(50, dtype=np.int32) % 5)
+    return make_dataset(50)
+
+
+def make_dataset(num_examples):
+    labels = np.arange(num_examples, dtype=np.int32) % 5
+    split = Split(np.zeros((num_examples, 4, 4, 1), np.uint8), labels)
     splits = {"train": split, "validation": split, "test": split}
     return Dataset("some", tuple("abcde"), splits, np.zeros(1), np.ones(1), 0.0, 1.0)
 
@@ -52,6 +57,16 @@ def test_the_holdout_is_cut_from_train_alone(dataset):
     assert len(validation.indices) == 10
     both = np.concatenate([train.indices, validation.indices])
     np.testing.assert_array_equal(np.sort(both), np.arange(50))
+
+
+def test_the_tail_is_the_last_part_of_train_rounded_as_published(dataset):
+    views = feed.make_views(dataset, "tail", 0.1)
+    np.testing.assert_array_equal(views["train"].indices, np.arange(45))
+    np.testing.assert_array_equal(views["validation"].indices, np.arange(45, 50))
+    assert views["validation"].split == "train"
+    ferplus = feed.make_views(make_dataset(28_559), "tail", 0.1)
+    sizes = [len(ferplus[name].indices) for name in ("train", "validation")]
+    assert sizes == [25_703, 2_856]
 
 
 def test_other_splits_validate_whole(dataset):

@@ -41,6 +41,7 @@ NAMELESS = {
     "avg": L.AveragePooling2D,
     "pad": L.ZeroPadding2D,
     "flatten": L.Flatten,
+    "global": lambda: lambda x: L.Flatten()(L.AveragePooling2D(x.shape[1])(x)),
     "dropout": dropout,
     "relu": L.ReLU,
     "elu": L.ELU,
@@ -63,18 +64,23 @@ def arguments(words):
             options["name"] = value
         elif key == "same":
             options["padding"] = key
+        elif key == "nobias":
+            options["use_bias"] = False
         else:
             options["activation"] = key
     return numbers, options
 
 
-def chain(x, text, where=""):
-    """The layers of a text on x, one after another; `where` stands in front of their names."""
-    counts = collections.Counter()
+def chain(x, text, where="", more=None):
+    """The layers of a text on x, one after another; `where` stands in front of their names.
+
+    `more` are kinds of layers with parameters beside those of NAMED.
+    """
+    counts, named = collections.Counter(), NAMED | (more or {})
     for kind, *words in map(str.split, text.split(">")):
         numbers, options = arguments(words)
-        if kind in NAMED:
-            stem, make = NAMED[kind]
+        if kind in named:
+            stem, make = named[kind]
             if "name" not in options:
                 counts[stem] += 1
                 options["name"] = f"{stem}{counts[stem]}"

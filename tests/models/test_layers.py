@@ -37,6 +37,14 @@ def test_conv(size, stride, padding):
     np.testing.assert_allclose(out, expected + jnp.arange(4.0), atol=1e-5)
 
 
+def test_a_bias_can_be_left_out():
+    x = images(2, 5, 5, 3)
+    layers_ = [built(layers.Conv(4, 3, use_bias=use), (5, 5, 3)) for use in (True, False)]
+    np.testing.assert_array_equal(*(layer(x, Context()) for layer in layers_))  # it starts at 0
+    counts = [layer.rows(())[0][0].parameters for layer in layers_]
+    assert counts == [4 * 27 + 4, 4 * 27]
+
+
 def test_dense_applies_its_activation():
     x = images(3, 5)
     layer = built(layers.Dense(4, activation="elu"), (5,))
@@ -68,6 +76,23 @@ def test_max_pool_and_its_gradient(size, stride, padding):
         for f in (lambda x: layer(x, Context()), expected)
     )
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-6)
+
+
+def test_a_padded_pool_that_needs_no_padding_is_the_plain_one():
+    x = images(2, 8, 6, 3)
+    plain, padded = (
+        built(layers.MaxPool(2, padding=padding), (8, 6, 3)) for padding in ("valid", "same")
+    )
+    np.testing.assert_array_equal(plain(x, Context()), padded(x, Context()))
+
+
+def test_global_average_pool_sums_in_float32():
+    layer = built(layers.GlobalAveragePool(), (20, 20, 2))
+    x = images(3, 20, 20, 2)
+    assert layer.output_shape == (2,)
+    np.testing.assert_allclose(layer(x, Context()), np.mean(x, axis=(1, 2)), atol=1e-6)
+    many = jnp.full((1, 20, 20, 2), 1.0078125, jnp.bfloat16)
+    np.testing.assert_array_equal(layer(many, Context()).astype(np.float32), [[1.0078125] * 2])
 
 
 @pytest.mark.parametrize("size, stride", [(2, 2), (5, 3), (7, 1)])

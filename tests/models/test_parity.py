@@ -21,6 +21,7 @@ from jaxcnn.training.losses import cross_entropy
 
 keras = pytest.importorskip("keras")
 references = importlib.import_module("keras_references")  # which imports Keras
+modern = importlib.import_module("keras_modern")
 BATCH = 4
 PARTS = ("logits", "loss", "gradients", "statistics")
 # Most of the time goes into compiling, which is quicker without XLA's fusion emitters. (At XLA's
@@ -134,16 +135,18 @@ def float64(monkeypatch):
     keras.config.set_floatx("float32")
 
 
-SLOW = ("googlenet", "resnet50", "vgg16_bn", "alexnet", "alexnet_bn")
+QUICK_MODERN = {"compact_cnn", "mnist_compact", "wide_resnet16_4"}
+SLOW = {"googlenet", "resnet50", "vgg16_bn", "alexnet", "alexnet_bn", *modern.FUNCTIONS}
+NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
 CASES = [
-    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-    for name in references.NETWORKS
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW - QUICK_MODERN else ())
+    for name in NETWORKS
 ]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_network_equals_keras(name, float64):
-    theirs = references.reference(name)
+    theirs = (modern if name in modern.FUNCTIONS else references).reference(name)
     rng = np.random.default_rng(0)
     shapes = {our_path(v): v.shape for v in theirs.variables}
     values = {path: random_value(path, shape, rng) for path, shape in shapes.items()}
@@ -168,4 +171,4 @@ def test_network_equals_keras(name, float64):
 
 
 def test_every_network_has_a_reference():
-    assert set(references.NETWORKS) == set(models.network_names()) - {"mlp"}  # mlp_base as default
+    assert set(NETWORKS) == set(models.network_names()) - {"mlp"}  # mlp_base as default

@@ -1,0 +1,110 @@
+"""Every network at 28x28x1, 32x32x3 and 48x48x1: forward and backward, or one clear line."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from flax.traverse_util import flatten_dict
+
+from jaxcnn import models
+from jaxcnn.errors import UserError
+
+SHAPES = [(28, 28, 1), (32, 32, 3), (48, 48, 1)]
+# a convolution as large as what is left of 28x28 pixels gives one logit per class
+MNIST_ONLY = [
+    "mnist_bn_dropout",
+    "mnist_deep_12k",
+    "mnist_deep_20k",
+    "mnist_small",
+    "mnist_small_bn",
+    "mnist_stem64_16k",
+    "mnist_vanilla",
+]
+# what is refused, and the smallest side that the message names
+REFUSED = {
+    ("alexnet", SHAPES[0]): 31,
+    ("ownnet_v1", SHAPES[0]): 32,
+    ("resnet50", SHAPES[0]): 31,
+    ("vgg16_bn", SHAPES[0]): 32,
+    **{(name, shape): 28 for name in MNIST_ONLY for shape in SHAPES[1:]},
+}
+# compiled in a second or two; the others are run with -m slow
+QUICK = ("lenet", "mlp", "mnist_small_bn", "simpler_cnn", "wide_resnet16_4")
+TAKEN = [
+    (name, shape)
+    for name in models.network_names()
+    for shape in SHAPES
+    if (name, shape) not in REFUSED
+]
+
+
+def name_of(value):
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def split(name, shape, *, abstract):
+    """A function from parameters, statistics and images to logits by head; the first two."""
+    model = models.build(name, num_classes=10, image_shape=shape, abstract=abstract)
+    model.eval()  # in training the bias before a BatchNorm has no gradient
+    graphdef, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+
+    def forward(params, stats, images, dtype):
+        network = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
+        outputs = network(images, dtype=dtype)
+        return outputs if isinstance(outputs, dict) else {"main": outputs}
+
+    return forward, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
+
+
+@pytest.mark.parametrize("name, shape", TAKEN, ids=name_of)
+def test_logits_are_float32_whatever_is_computed_in(name, shape):
+    forward, params, stats = split(name, shape, abstract=True)
+    images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        heads = jax.eval_shape(functools.partial(forward, dtype=dtype), params, stats, images)
+        for logits in heads.values():
+            assert (logits.shape, logits.dtype) == ((2, 10), jnp.float32)
+
+
+def is_quick(name, shape, dtype):
+    """Bfloat16 at the size a network is for, float32 at the others: test_networks has the rest."""
+    is_for_it = models.network_entry(name).image_shape == shape
+    return name in QUICK and (dtype == "bfloat16") == is_for_it
+
+
+RUNS = [
+    pytest.param(*case, dtype, marks=() if is_quick(*case, dtype) else pytest.mark.slow)
+    for case in TAKEN
+    for dtype in ("float32", "bfloat16")
+]
+
+
+@pytest.mark.parametrize("name, shape, dtype", RUNS, ids=name_of)
+def test_every_parameter_gets_a_gradient(name, shape, dtype):
+    forward, params, stats = split(name, shape, abstract=False)
+    images = np.random.default_rng(0).random((2, *shape), np.float32)
+
+    def loss(params):
+        heads = forward(params, stats, images, jnp.dtype(dtype))
+        return -sum(jax.nn.log_softmax(x)[:, 3].mean() for x in heads.values()), heads
+
+    quick = {"xla_backend_optimization_level": 0}  # compiling is all that costs time here
+    grads, heads = jax.jit(jax.grad(loss, has_aux=True), compiler_options=quick)(params)
+    for logits in heads.values():
+        assert logits.shape == (2, 10) and np.isfinite(logits).all()
+    for path, grad in flatten_dict(grads).items():
+        assert grad.dtype == jnp.float32 and np.isfinite(grad).all(), path
+        assert np.abs(grad).max() > 0, path
+
+
+@pytest.mark.parametrize("name, shape", REFUSED, ids=name_of)
+def test_a_size_that_is_not_taken_is_one_line_with_the_smallest(name, shape):
+    with pytest.raises(UserError) as caught:
+        models.build(name, num_classes=10, image_shape=shape)
+    said, smallest = str(caught.value), REFUSED[name, shape]
+    assert f"network {name} does not take {shape[0]}x{shape[1]} images" in said
+    assert f"the smallest it takes is {smallest}x{smallest}" in said and "\n" not in said
+    models.build(name, num_classes=10, image_shape=(smallest, smallest, 1), abstract=True)
