@@ -30,7 +30,7 @@ def get_config(variant: str = "cifar10") -> ConfigDict:
     config.loss.label_smoothing = 0.05
     if variant == "ferplus":
         config.validation = "validation"
-        config.num_epochs = 20
+        config.num_epochs = 18
         config.loss.label_smoothing = 0.0
-        config.augment.update(crop=0, flip="random", rotation=12.0, shift=0.08, cutout=8)
+        config.augment.update(crop=0, flip="random", rotation=12.0, shift=0.08, cutout=12)
     return config

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -33,16 +32,10 @@ def environment(tmp_path_factory):
 def start(environment):
     """Starts the main job in a folder."""
 
-    def start(workdir, *flags, **options):
+    def start(workdir, *flags, under=()):
         command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={workdir}", *FLAGS, *flags]
-        return subprocess.Popen(
-            command,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*under, *command], env=environment, text=True, **pipes)
 
     return start
 
@@ -85,12 +78,9 @@ def test_killed_at_random_it_ends_as_if_nothing_had_been(kills, start, whole, tm
 
 
 def test_no_room_for_a_checkpoint(start, whole, tmp_path):
-    def limit_file_size():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-
     workdir = tmp_path / "run"
-    process = start(workdir, preexec_fn=limit_file_size)
+    limited = ("sh", "-c", 'ulimit -f 400; exec "$@"', "sh")  # no file above 200 or 400 KB
+    process = start(workdir, under=limited)
     _, errors = process.communicate()
     assert process.returncode == 2
     assert errors.count("\n") == 1 and "a checkpoint cannot be written (File too large" in errors

@@ -77,9 +77,7 @@ def test_muon_is_nadam_for_all_but_filters(params, gradients):
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov"])  # the others are scale-free
 def test_clipping_bounds_the_gradient(name, params, gradients):
-    if name in ("adam", "adamw", "muon"):
-        pytest.skip("scale-free: clipping a constant gradient changes nothing")
     (update,) = updates_of(config_of(name, gradient_clip=1e-3), gradients[:1], params)
     assert optax.tree.norm(update) <= 1.9 * RATE * 1.001e-3
