@@ -88,7 +88,7 @@ class Group:
     @property
     def published(self) -> float | None:
         """The publication's test accuracy of the recipe, where it is known."""
-        return published_accuracy(self.run.environment.get("command"), self.run.config)
+        return published_accuracy(self.run.environment.get("command"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,20 @@
 """The publications' accuracies, for the runs of a checkout's own recipes."""
 
+import ast
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json
 
-_FILE = Path(__file__).parents[2] / "results" / "published.json"  # config name → accuracy
+_CHECKOUT = Path(__file__).parents[2]
+_FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
 # Flags that leave a config's recipe as it is.
 _HARMLESS = ("seed", "num_devices", "parallel", "checkpoint.", "dataset.data_dir", "evaluate_train")
 
 
-def published_accuracy(command: Sequence[str] | None, config: dict[str, Any]) -> float | None:
+def published_accuracy(command: Sequence[str] | None) -> float | None:
     """The publication's test accuracy of the recipe that the command ran, a fraction.
 
     None where the command is not known, names a config without a published figure, or changes a
@@ -22,10 +23,20 @@ def published_accuracy(command: Sequence[str] | None, config: dict[str, Any]) ->
     name = _config_name(command or [])
     if name is None:
         return None
-    stem, _, variant = name.partition(":")
-    # without a variant: the one of the dataset, where variants are datasets
-    names = [name] if variant else [name, f"{stem}:{config['dataset']['name']}"]
-    return next((_figures()[each] for each in names if each in _figures()), None)
+    if ":" not in name and (variant := _default_variant(name)):
+        name = f"{name}:{variant}"
+    return _figures().get(name)
+
+
+def _default_variant(stem: str) -> str:
+    """What `get_config` of a config file takes where no variant is named; "" for none."""
+    try:
+        tree = ast.parse((_CHECKOUT / "configs" / f"{stem}.py").read_text(encoding="utf-8"))
+    except (OSError, SyntaxError):
+        return ""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    defaults = [node.args.defaults for node in functions if node.name == "get_config"]
+    return str(defaults[0][0].value) if defaults and defaults[0] else ""
 
 
 def _config_name(command: Sequence[str]) -> str | None:
