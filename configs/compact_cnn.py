@@ -1,12 +1,14 @@
 """The compact CNN, a network of our own below 300,000 parameters: Muon, batch 128, crop and flip.
 
-`cifar10` learns for 48 epochs, `ferplus` the distribution of ten votes over eight emotions for 20,
-turned and shifted a little too. Linear decay to 0 after an epoch of warm-up; label smoothing 0.05
-on CIFAR-10. The last weights are tested. On CIFAR-10 a fiftieth of the training split is held out;
-network and optimizer were chosen among three by 6-epoch runs on a tenth held out (validation
-accuracy 83.98 % with Nesterov momentum, 83.46 % with SiLU and squeeze-excitation).
+`cifar10` learns for 48 epochs, `ferplus` for 18 the distribution of ten votes over eight emotions,
+from pictures turned, shifted and partly covered. Linear decay to 0 after an epoch of warm-up; label
+smoothing 0.05 on CIFAR-10, where a fiftieth of the training split is held out. The last weights are
+tested. Network and optimizer were chosen among three by 6-epoch runs on a tenth held out: validation
+accuracy 83.98 % with Nesterov momentum, 83.46 % with SiLU and squeeze-excitation as well; with Muon
+81.2 % of the training images after four epochs against 76.6 %.
 
-Our own; there is no published figure.
+Our own; there is no published figure. On a JPEG copy of CIFAR-10, seed 0, two cores, 1 h 22 min
+beside other work: 88.51 % test accuracy, 97.8 % on the augmented training images of the last epoch.
 """
 
 from ml_collections import ConfigDict
