@@ -3,7 +3,7 @@
 `cifar10` learns for 48 epochs, `ferplus` for 18 the distribution of ten votes over eight emotions,
 from pictures turned, shifted and partly covered. Linear decay to 0 after an epoch of warm-up; label
 smoothing 0.05 on CIFAR-10, where a fiftieth of the training split is held out. The last weights are
-tested. Network and optimizer were chosen among three by 6-epoch runs on a tenth held out: validation
+tested. Network and optimizer were chosen among three by 6-epoch runs, a tenth held out: validation
 accuracy 83.98 % with Nesterov momentum, 83.46 % with SiLU and squeeze-excitation as well; with Muon
 81.2 % of the training images after four epochs against 76.6 %.
 

@@ -19,6 +19,7 @@ _PICTURES = {
     "confusion": "Confusion matrix: each true class's images by predicted class",
     "superclass_confusion": "The same for the superclasses",
     "reliability": "Reliability: how often predictions of each probability are right",
+    "first": "The first images with their predicted classes",
     "mistakes": "The wrong predictions that the network was most sure of",
     "saliency": "Pixels that count for the prediction: gradient of the predicted class's score",
     "filters": "The filters of the first layer",

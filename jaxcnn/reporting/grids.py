@@ -1,4 +1,4 @@
-"""Grids of small pictures: mistakes, saliency, first-layer filters, feature maps."""
+"""Grids of small pictures: first images, mistakes, saliency, first-layer filters, feature maps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +16,32 @@ MOST_MISTAKES = 20
 MOST_MAPS = 32  # of a layer
 _COLUMNS = 5  # of mistakes
 _MAP_COLUMNS = 8
+_FIRST_SIDE = 4  # the first images, as the homework publication shows them
+
+
+def plot_first(images: np.ndarray, found: Predictions, stem: Path) -> Path:
+    """Draws the split's first 16 images with their predicted classes.
+
+    Args:
+      images: uint8 (n, height, width, channels).
+    """
+    with styled():
+        figure = new_figure(COLUMN, COLUMN * 1.2)
+        figure.suptitle("the first images, and what they are predicted to be", fontsize=9)
+        grid = figure.subplots(_FIRST_SIDE, _FIRST_SIDE).ravel()
+        for axes in grid[len(images) :]:
+            axes.set_axis_off()
+        for i, axes in enumerate(grid[: len(images)]):
+            _show(axes, images[i])
+            _title_predicted(axes, found, i)
+        return save(figure, stem)
+
+
+def _title_predicted(axes: "Axes", found: Predictions, i: int) -> None:
+    """The predicted class above an image, marked as right or wrong."""
+    sign, color = ("✓", GREEN) if found.is_correct[i] else ("✗", VERMILION)
+    said = f"{sign} {_name(found, found.predicted[i])}"
+    axes.set_title(said, fontsize=7, color=color, pad=3)
 
 
 def plot_mistakes(images: np.ndarray, found: Predictions, stem: Path) -> Path | None:
@@ -60,9 +86,7 @@ def plot_saliency(images: np.ndarray, saliency: np.ndarray, found: Predictions, 
         grid = figure.subplots(2, len(images), squeeze=False)
         for i, (upper, lower) in enumerate(grid.T):
             _show(upper, images[i])
-            sign, color = ("✓", GREEN) if found.is_correct[i] else ("✗", VERMILION)
-            said = f"{sign} {_name(found, found.predicted[i])}"
-            upper.set_title(said, fontsize=7, color=color, pad=3)
+            _title_predicted(upper, found, i)
             lower.imshow(saliency[i], cmap="inferno", vmin=0)
             lower.set_axis_off()
         return save(figure, stem)

@@ -71,6 +71,7 @@ def _draw(
         return stem.with_name(f"{stem.name}_{name}")
 
     drawn = [
+        grids.plot_first(images, found, path("first")),
         grids.plot_mistakes(images, found, path("mistakes")),
         grids.plot_saliency(images[some], saliency, found.of(some), path("saliency")),
     ]

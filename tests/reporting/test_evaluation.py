@@ -106,6 +106,7 @@ def test_grids_of_pictures(tmp_path, channels):
     images = rng.integers(0, 256, (200, 8, 8, channels), dtype=np.uint8)
     found = make_predictions(["cat", "dog", "big_ship"])
     drawn = [
+        grids.plot_first(images, found, tmp_path / "first"),
         grids.plot_mistakes(images, found, tmp_path / "mistakes"),
         grids.plot_saliency(images[:3], rng.random((3, 8, 8)), found, tmp_path / "saliency"),
         grids.plot_filters(rng.normal(size=(20, 3, 3, channels)), "conv1", tmp_path / "filters"),
