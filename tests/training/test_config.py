@@ -1,5 +1,6 @@
 """The check of a config: what is wrong is named, with its value and what is allowed."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -7,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from jaxcnn.config import config_variants, default_config, modern_config
+from jaxcnn.config import config_variants, default_config, flatten, modern_config
 from jaxcnn.config_check import check_config
 from jaxcnn.data.arrays import Dataset, Split
 from jaxcnn.errors import UserError
@@ -48,6 +51,29 @@ def test_a_wrong_type_is_named():
     config.num_epochs = "many"
     with pytest.raises(UserError, match="config.num_epochs = 'many': must be of type int"):
         check_config(config)
+
+
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.lists(st.floats() | st.integers() | st.text(max_size=3), max_size=3).map(tuple),
+    st.sampled_from([10**30, -1, 0, "..", "a\nb", "\0", "\ud800", (), {}, b"x", 1j]),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(name=st.sampled_from(sorted(flatten(default_config()))), value=values)
+def test_any_value_passes_or_is_answered_in_one_line(name, value):
+    config = ConfigDict(default_config().to_dict(), type_safe=False)
+    *path, field = name.split(".")
+    functools.reduce(getattr, path, config)[field] = value
+    try:
+        check_config(config)
+    except UserError as error:
+        assert str(error).isprintable() and len(str(error)) < 1000, error
 
 
 def test_an_unknown_field_and_option_are_named():
