@@ -50,6 +50,7 @@ def _rules() -> dict[str, Rule]:
         "test_with": _one_of("best", "last"),
         "parallel": _one_of("pmap", "shard_map"),
         "num_devices": not_negative,
+        "steps_per_dispatch": _between(0, 10_000),
         "precision": _one_of("float32", "bfloat16"),
         "batch_norm": _one_of("global", "per_device"),
         "dataset.label_set": _one_of("", "fine", "coarse"),

@@ -119,22 +119,25 @@ class Loop:
         sums = None
         if self.has_compiled:
             clock.start()
-        while self.step < first_step + run.steps_per_epoch:
+        end = first_step + run.steps_per_epoch
+        while self.step < end:
             if stop.requested:
                 self._stop(sums)
             previous = sums
+            num_steps = run.steps_per_dispatch if self.step + run.steps_per_dispatch <= end else 1
+            train = run.train_steps if num_steps > 1 else run.train_step
             with jax.transfer_guard("disallow"):
-                self.state, sums = run.train_step(self.state, data, numbers, order)
+                self.state, sums = train(self.state, data, numbers, order)
             seen = (self.step - first_step) * batch_size
-            self.step += 1
-            if self.step < first_step + run.steps_per_epoch:
+            self.step += num_steps
+            if self.step < end:
                 self._save_if_due(sums)
             if not self.has_compiled:  # the first step compiles, and is not timed
                 jax.block_until_ready(sums)
                 self.has_compiled = True
                 clock.start()
                 continue
-            clock.add(min(batch_size, num_examples - seen))
+            clock.add(min(num_steps * batch_size, num_examples - seen))
             if previous is not None:
                 wait_on_cpu(previous)
                 yield previous

@@ -18,9 +18,10 @@ from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
 from jaxcnn.training import parallel
 from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.schedules import make_schedule
 from jaxcnn.training.state import TrainState, create_state, split_model, zero_sums
-from jaxcnn.training.step import Recipe, make_eval_step, make_train_step
+from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Run:
       model: the network, for its summary.
       data: the resident arrays by split.
       train_step, eval_step: compiled for all devices, see `step.py`.
+      train_steps: `steps_per_dispatch` training steps in one call.
+      steps_per_dispatch: 1 on a CPU, where XLA's convolutions lose their threads in a scan.
       state: before the first step, on the devices.
       steps_per_epoch: training steps.
     """
@@ -46,6 +49,8 @@ class Run:
     model: nnx.Module
     data: dict[str, dict[str, jax.Array]]
     train_step: Callable
+    train_steps: Callable
+    steps_per_dispatch: int
     eval_step: Callable
     state: TrainState
     steps_per_epoch: int
@@ -149,6 +154,9 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         ema=config.optimizer.ema_decay > 0,
     )
     compiled_for = {"mesh": mesh, "backend": config.parallel}
+    train_step = make_train_step(recipe)
+    num_steps = config.steps_per_dispatch or _usual_steps_per_dispatch(steps)
+    training = {"num_replicated": 3, "donate": True} | compiled_for
     return Run(
         config=config,
         dataset=dataset,
@@ -156,15 +164,24 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         mesh=mesh,
         model=model,
         data={s: feed.put_split(dataset.splits[s], mesh) for s in _splits(views)},
-        train_step=parallel.parallelize(
-            make_train_step(recipe), num_replicated=3, donate=True, **compiled_for
-        ),
+        train_step=parallel.parallelize(train_step, **training),
+        train_steps=parallel.parallelize(repeat(train_step, num_steps), **training),
+        steps_per_dispatch=num_steps,
         eval_step=parallel.parallelize(
             make_eval_step(recipe), num_replicated=4, donate=False, **compiled_for
         ),
         state=parallel.on_every_device(state, mesh),
         steps_per_epoch=steps,
     )
+
+
+def _usual_steps_per_dispatch(steps_per_epoch: int) -> int:
+    """On an accelerator the largest number up to 64 that divides an epoch, or 32 with some single
+    steps at its end where that is small."""
+    if jax.default_backend() == "cpu":
+        return 1
+    largest = max(n for n in range(1, 65) if steps_per_epoch % n == 0)
+    return largest if largest >= 16 else min(32, steps_per_epoch)
 
 
 def _splits(views: dict[str, feed.View]) -> list[str]:

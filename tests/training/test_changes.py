@@ -72,6 +72,18 @@ def test_a_mid_epoch_checkpoint_resumes_to_the_last_bit(config, train, dataset, 
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize("num_steps", [2, 5, 7])
+def test_several_steps_in_one_dispatch_are_the_same_steps(config, train, tmp_path, num_steps):
+    one, _ = train(config, tmp_path / "one")
+    config.steps_per_dispatch = num_steps  # of the epoch's five
+    many, _ = train(config, tmp_path / "many")
+    assert many["test_loss"] == pytest.approx(one["test_loss"], rel=1e-5)
+    rows = [read_metrics(tmp_path / name) for name in ("one", "many")]
+    assert [(row["step"], row["epoch"], row["split"]) for row in rows[0]] == [
+        (row["step"], row["epoch"], row["split"]) for row in rows[1]
+    ]
+
+
 @pytest.mark.parametrize("before, step, after, again", [(64, 7, 32, 0), (32, 11, 64, 32)])
 def test_another_batch_size_keeps_the_position(before, step, after, again):
     """Epochs of 300 examples: 5 steps of 64, 10 of 32."""
