@@ -9,6 +9,7 @@ accuracy 83.98 % with Nesterov momentum, 83.46 % with SiLU and squeeze-excitatio
 
 Our own; there is no published figure. On a JPEG copy of CIFAR-10, seed 0, two cores, 1 h 22 min
 beside other work: 88.51 % test accuracy, 97.8 % on the augmented training images of the last epoch.
+On FERPlus, 32 min: 82.68 % test accuracy (majority label), 84.8 % in training.
 """
 
 from ml_collections import ConfigDict

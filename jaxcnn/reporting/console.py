@@ -129,7 +129,8 @@ class Console:
 
 _WORKDIR = {
     "report.md": "the whole story, with the plots",
-    "plots": "accuracy, loss and learning rate over the epochs",
+    "plots": "curves, confusion matrix, calibration, mistakes, filters, saliency",
+    "evaluation": "class-wise figures of the test split, as JSON and CSV",
     "metrics.csv": "every epoch's numbers (metrics.jsonl: the same)",
     "tensorboard": "for tensorboard --logdir",
     "checkpoints": "the best and the latest weights",
