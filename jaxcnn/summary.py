@@ -23,16 +23,6 @@ _NUM_CLASSES = flags.DEFINE_integer("num_classes", 0, "Of --network; 0: as publi
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Of --network; 0: as published.", 0, 1024)
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
-# classes and image shape, so that no dataset is needed to look at a network
-_DATASETS = {
-    "cifar10": (10, (32, 32, 3)),
-    "cifar100": (100, (32, 32, 3)),
-    "digits": (10, (8, 8, 1)),
-    "ferplus": (8, (48, 48, 1)),
-    "mnist": (10, (28, 28, 1)),
-}
-_COARSE_CLASSES = 20  # of cifar100
-
 
 def main(arguments: list[str]) -> None:
     """Shows the network, or the networks, that the flags name."""
@@ -80,28 +70,13 @@ def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
     from jaxcnn.config_check import check_config
+    from jaxcnn.data.sizes import dataset_sizes
 
     check_config(config)
     num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"num_classes": num_classes, "image_shape": image_shape}
     network = models.build(**config.model, **sizes, abstract=True)
     _print_summary(models.summary(network))
-
-
-def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
-    """num_classes and image_shape of the `dataset` part of a config, known without its files."""
-    if dataset.name in _DATASETS:
-        num_classes, (height, width, channels) = _DATASETS[dataset.name]
-        if dataset.label_set == "coarse":
-            num_classes = _COARSE_CLASSES
-        size = dataset.image_size
-        return num_classes, (size or height, size or width, channels)
-    from jaxcnn.data.arrays import load_dataset
-
-    loaded = load_dataset(
-        dataset.name, data_dir=dataset.data_dir or None, image_size=dataset.image_size
-    )
-    return loaded.num_classes, loaded.image_shape
 
 
 def _summary(name: str, num_classes: int = 0, image_size: int = 0) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 
 from jaxcnn import models
 from jaxcnn.config import config_variants
+from jaxcnn.data.sizes import dataset_sizes
 from jaxcnn.reporting.writers import read_json, write_json, write_text
-from jaxcnn.summary import dataset_sizes
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"

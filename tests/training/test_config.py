@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from jaxcnn.config import config_variants, default_config, flatten, modern_config
 from jaxcnn.config_check import check_config
 from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.data.sizes import dataset_sizes
 from jaxcnn.errors import UserError
-from jaxcnn.summary import dataset_sizes
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.setup import make_run
 

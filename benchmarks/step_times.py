@@ -1,0 +1,118 @@
+"""The time of one training step of every network: `python benchmarks/step_times.py`.
+
+Each network trains by its config's recipe on noise of its dataset's size, in a process of its own;
+the first step, which compiles, is timed apart from the median of the others. The machine should
+have nothing else to do.
+"""
+
+import fnmatch
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from jaxcnn import cli, runtime
+from jaxcnn.config import config_variants
+from jaxcnn.errors import UserError
+
+_CONFIGS = flags.DEFINE_list("configs", ["*"], "Wildcards of configs, such as mnist:*,lenet:*.")
+_STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.", 1)
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
+COLUMNS = {  # of the table: heading and format
+    "config": ("config", ""),
+    "parameters": ("parameters", ","),
+    "global_batch_size": ("batch", ","),
+    "first_step_seconds": ("first step (s)", ".1f"),
+    "step_seconds": ("step (s)", ".3f"),
+    "images_per_second": ("images/s", ",.0f"),
+    "gflops_per_second": ("GFLOP/s", ".0f"),
+}
+
+
+def measure(name: str, num_steps: int) -> dict[str, Any]:
+    """The row of a config: seconds of the first and of a later step, and what follows from them.
+
+    A step counts as three times the forward operations.
+    """
+    runtime.prepare()
+    import jax
+
+    from jaxcnn import models
+    from jaxcnn.training.setup import make_run
+
+    config = config_variants(FOLDER)[name]()
+    config.validation, config.test_with = "test", "last"
+    run = make_run(config, _noise(config))
+    summary = models.summary(run.model)
+    state, order, seconds = run.state, run.train_order(0), []
+    for step in range(1 + num_steps):
+        numbers = run.epoch_numbers(0, first_step=step)  # the first batch each time
+        started = time.perf_counter()
+        state, sums = run.train_step(state, run.data["train"], numbers, order)
+        jax.block_until_ready(sums)
+        seconds.append(time.perf_counter() - started)
+    step_seconds = statistics.median(seconds[1:])
+    images_per_second = config.global_batch_size / step_seconds
+    return {
+        "config": name,
+        "network": summary.name,
+        "parameters": summary.parameters,
+        "global_batch_size": config.global_batch_size,
+        "first_step_seconds": seconds[0],
+        "step_seconds": step_seconds,
+        "images_per_second": images_per_second,
+        "gflops_per_second": 3e-9 * summary.flops * images_per_second,
+    }
+
+
+def _noise(config: Any) -> Any:
+    """A dataset of a batch or two, of the config's image size and number of classes."""
+    from jaxcnn.data.arrays import Dataset, Split
+    from jaxcnn.data.sizes import dataset_sizes
+
+    num_classes, image_shape = dataset_sizes(config.dataset)
+    rng = np.random.default_rng(0)
+    shape = (2 * config.global_batch_size, *image_shape)
+    images = rng.integers(0, 256, shape, np.uint8)
+    split = Split(images, rng.integers(0, num_classes, len(images), np.int32))
+    names = tuple(map(str, range(num_classes)))
+    mean, std = np.full((2, image_shape[-1]), [[127.5], [73.9]], np.float32)
+    return Dataset("noise", names, {"train": split, "test": split}, mean, std, 127.5, 73.9)
+
+
+def main(arguments: list[str]) -> None:
+    """Measures one config after the other, and prints and writes the table."""
+    known = config_variants(FOLDER)
+    names = [n for n in known if any(fnmatch.fnmatch(n, pattern) for pattern in _CONFIGS.value)]
+    if arguments or not names:
+        raise UserError(f"--configs={','.join(_CONFIGS.value)}: matches none of the configs")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    rows, spawn = [], multiprocessing.get_context("spawn")
+    for name in names:
+        with spawn.Pool(1) as pool:  # its memory goes with it
+            rows.append(pool.apply(measure, (name, _STEPS.value)))
+        Console(stderr=True).print(f"{name}: {rows[-1]['step_seconds']:.3f} s")
+        if _JSON.value:
+            Path(_JSON.value).write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    Console().print(_table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(*(heading for heading, _ in COLUMNS.values()), box=None)
+    for row in rows:
+        table.add_row(*(format(row[key], spec) for key, (_, spec) in COLUMNS.items()))
+    return table
+
+
+if __name__ == "__main__":
+    cli.run(main)
