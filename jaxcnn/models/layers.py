@@ -10,10 +10,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 
 from jaxcnn.models import initializers, pooling
 from jaxcnn.models.base import Context, Layer, Scope, Shape
+from jaxcnn.models.convolution import convolve
 from jaxcnn.models.depthwise import depthwise_conv
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -99,16 +99,7 @@ class Conv(_Linear):
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', features)."""
         kernel = self.kernel[...].astype(x.dtype)
-        if self.size == self.stride == 1:  # a plain matrix product: a third faster on a CPU
-            return self.finish(x @ kernel[0, 0])
-        x = lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(self.stride, self.stride),
-            padding=self.padding.upper(),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return self.finish(x)
+        return self.finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
         """Such as `3x3, stride 2, same, relu`; stride 1, valid and linear go without saying."""

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 
@@ -17,29 +18,53 @@ def output_sizes(sizes: tuple[int, ...], window: int, stride: int, padding: str)
 def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     """Maximum over windows: (batch, height, width, channels) -> (batch, height', width', channels).
 
-    Windows that don't overlap, and 3x3 windows at stride 1, are a maximum over rows, then over
-    columns, entry by entry. That is several times faster on a CPU, gradient included, than XLA's
-    window reduction; and unlike the gradient of `max` over an axis, which divides by the number of
-    entries that equal it, it cannot become 0/0 where XLA computes the input twice. Where a window
-    has several largest entries, these share the gradient; in XLA's form the first one takes it all.
+    It is a maximum over rows, then over columns, entry by entry. That is several times faster on a
+    CPU, gradient included, than XLA's window reduction; and unlike the gradient of `max` over an
+    axis, which divides by the number of entries that equal it, it cannot become 0/0 where XLA
+    computes the input twice. Where a window has several largest entries, these share the gradient;
+    in XLA's form the first one takes it all.
     """
-    fits = all(size % window == 0 for size in x.shape[1:3])
-    if window == stride and (padding == "valid" or fits):
+    if window == stride and (padding == "valid" or _fits(x, window)):
         windows = _windows(x, window)
         rows = functools.reduce(jnp.maximum, [windows[:, :, i] for i in range(window)])
         return functools.reduce(jnp.maximum, [rows[:, :, :, i] for i in range(window)])
-    if stride == 1 and window > 2:
-        return _running_max(_running_max(x, 1, window, padding), 2, window, padding)
-    return _reduce_window(x, -jnp.inf, lax.max, window, stride, padding)
+    if padding == "same":
+        borders = [_same_border(side, window, stride) for side in x.shape[1:3]]
+        x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=-jnp.inf)
+    for axis in (1, 2):
+        span = (x.shape[axis] - window) // stride * stride + 1
+        shifted = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in range(window)]
+        x = functools.reduce(jnp.maximum, shifted)
+    return x
 
 
 def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Mean over "valid" windows, summed in float32: shapes as in `max_pool`."""
+    """Mean over "valid" windows, summed in float32: shapes as in `max_pool`.
+
+    Windows that overlap are a product with a matrix of 0 and 1, (position, window): on a CPU five
+    to ten times faster than XLA's window reduction and its gradient.
+    """
     if window == stride:
         return _windows(x, window).mean(axis=(2, 4))
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    total = _reduce_window(wide, 0.0, lax.add, window, stride, "valid")
+    batch, *sides, channels = x.shape
+    rows, columns = (_membership(side, window, stride) for side in sides)
+    membership = np.kron(rows, columns).astype(x.dtype)
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    x = x.reshape(batch, -1, channels)
+    total = jnp.einsum("bpc,pw->bwc", x, membership, preferred_element_type=wide)
+    total = total.reshape(batch, rows.shape[1], columns.shape[1], channels)
     return (total / window**2).astype(x.dtype)
+
+
+def _membership(side: int, window: int, stride: int) -> np.ndarray:
+    """Which position along a side lies in which window: 0 or 1, (position, window)."""
+    first = np.arange(0, side - window + 1, stride)
+    position = np.arange(side)[:, None]
+    return (position >= first) & (position < first + window)
+
+
+def _fits(x: jax.Array, window: int) -> bool:
+    return all(side % window == 0 for side in x.shape[1:3])
 
 
 def _windows(x: jax.Array, window: int) -> jax.Array:
@@ -50,16 +75,7 @@ def _windows(x: jax.Array, window: int) -> jax.Array:
     return x.reshape(batch, rows, window, columns, window, channels)
 
 
-def _running_max(x: jax.Array, axis: int, window: int, padding: str) -> jax.Array:
-    if padding == "same":
-        border = [(0, 0)] * x.ndim
-        border[axis] = ((window - 1) // 2, window // 2)
-        x = jnp.pad(x, border, constant_values=-jnp.inf)
-    size = x.shape[axis] - window + 1
-    shifted = [lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(window)]
-    return functools.reduce(jnp.maximum, shifted)
-
-
-def _reduce_window(x, start, combine, window: int, stride: int, padding: str) -> jax.Array:
-    sizes, strides = (1, window, window, 1), (1, stride, stride, 1)
-    return lax.reduce_window(x, start, combine, sizes, strides, padding.upper())
+def _same_border(side: int, window: int, stride: int) -> tuple[int, int]:
+    """XLA's: the odd one behind."""
+    total = max((-(-side // stride) - 1) * stride + window - side, 0)
+    return total // 2, total - total // 2
