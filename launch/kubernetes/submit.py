@@ -1,0 +1,50 @@
+"""Submits jobset.yaml, filled in, with kubectl.
+
+    python launch/kubernetes/submit.py --image=IMAGE --hosts=4 -- --config=configs/lenet.py
+
+What follows `--` goes to every `python -m jaxcnn.main` unchanged.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MANIFEST = Path(__file__).with_name("jobset.yaml")
+
+
+def filled_in(options: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
+    """The JobSet for `options` (name, image, hosts, gpus), its containers given `arguments`."""
+    jobset = yaml.safe_load(MANIFEST.read_text())
+    jobset["metadata"]["name"] = options.name
+    job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
+    job["completions"] = job["parallelism"] = options.hosts
+    container = job["template"]["spec"]["containers"][0]
+    container["image"] = options.image
+    # Kubernetes reads $(NAME) as a variable, and $$ as a $
+    container["args"] = [argument.replace("$", "$$") for argument in arguments]
+    container["resources"]["limits"]["nvidia.com/gpu"] = options.gpus
+    for variable in container["env"]:
+        if variable["name"] == "JAX_NUM_PROCESSES":
+            variable["value"] = str(options.hosts)
+    return jobset
+
+
+def main() -> int:
+    """Hands the JobSet to `kubectl create`; returns its exit code."""
+    parser = argparse.ArgumentParser(usage="submit.py --image=IMAGE [options] -- ARGUMENTS")
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--name", default="jaxcnn", help="of the JobSet")
+    parser.add_argument("--hosts", type=int, default=2)
+    parser.add_argument("--gpus", type=int, default=8, help="of each host")
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    jobset = filled_in(parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :])
+    command = ["kubectl", "create", "--filename=-"]
+    return subprocess.run(command, input=yaml.safe_dump(jobset), text=True).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
