@@ -1,6 +1,7 @@
 """The networks: each family in a file of its own, made from the layers of `layers` and `blocks`."""
 
 from jaxcnn.models import (  # noqa: F401  (importing a family registers its networks)
+    airbench,
     alexnet,
     compact,
     densenet,

@@ -65,9 +65,32 @@ def torch_uniform(rng, shape, fan_in, fan_out) -> np.ndarray:
     return _uniform(rng, shape, 1 / math.sqrt(fan_in))
 
 
+def identity_first(rng, shape, fan_in, fan_out) -> np.ndarray:
+    """`torch_uniform`, but the first filters, one for each input, hand it on as it is."""
+    kernel = torch_uniform(rng, shape, fan_in, fan_out)
+    *window, inputs, outputs = shape
+    centre = tuple(size // 2 for size in window)
+    kernel[..., :inputs] = 0
+    kernel[centre] += np.eye(inputs, outputs, dtype=np.float32)
+    return kernel
+
+
+def unit_uniform(rng, shape, fan_in, fan_out) -> np.ndarray:
+    """Uniform, scaled so that what was drawn has deviation 1."""
+    kernel = torch_uniform(rng, shape, fan_in, fan_out)
+    return kernel / kernel.std(ddof=1)
+
+
 KERNEL_INITIALIZERS: dict[str, Initializer] = {
     function.__name__: function
-    for function in (glorot_uniform, he_normal, lecun_normal, torch_uniform)
+    for function in (
+        glorot_uniform,
+        he_normal,
+        lecun_normal,
+        torch_uniform,
+        identity_first,
+        unit_uniform,
+    )
 }
 
 

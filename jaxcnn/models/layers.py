@@ -4,6 +4,7 @@ Images and feature maps are `(batch, height, width, channels)`, vectors `(batch,
 keep the dtype they come in (the compute dtype); parameters are float32.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "leaky_relu": jax.nn.leaky_relu,  # slope 0.01
 }
 

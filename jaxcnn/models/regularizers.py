@@ -29,16 +29,24 @@ class BatchNorm(Layer):
 
     kind = "batch_norm"
 
-    def __init__(self, *, epsilon: float = 1e-3, decay: float = 0.99, name: str = ""):
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1e-3,
+        decay: float = 0.99,
+        use_scale: bool = True,
+        name: str = "",
+    ):
         super().__init__(name)
-        self.epsilon, self.decay = epsilon, decay
+        self.epsilon, self.decay, self.use_scale = epsilon, decay, use_scale
         self.use_running_average = False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Any shape with the channels last; it stays the same."""
         zeros, ones = initializers.constant(0.0), initializers.constant(1.0)
         channels = shape[-1:]
-        self.scale = nnx.Param(scope.create("scale", channels, ones))
+        if self.use_scale:
+            self.scale = nnx.Param(scope.create("scale", channels, ones))
         self.bias = nnx.Param(scope.create("bias", channels, zeros))
         self.mean = nnx.BatchStat(scope.create("mean", channels, zeros))
         self.var = nnx.BatchStat(scope.create("var", channels, ones))
@@ -46,7 +54,8 @@ class BatchNorm(Layer):
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ..., channels) -> the same shape and dtype; training updates the averages."""
-        scale, bias = self.scale[...], self.bias[...]
+        bias = self.bias[...]
+        scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)
         if self.use_running_average:
             factor = scale * lax.rsqrt(self.var[...] + self.epsilon)
             return ((_wide(x) - self.mean[...]) * factor + bias).astype(x.dtype)

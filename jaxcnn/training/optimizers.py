@@ -7,6 +7,9 @@ from typing import Any
 import jax
 import optax
 
+from jaxcnn.training.airbench_optimizer import airbench
+from jaxcnn.training.schedules import scaled_rate
+
 # name → function from the config to (factory of the transformation, its hyperparameters' names)
 OPTIMIZERS: dict[str, Callable[[Any], tuple[Callable, tuple[str, ...]]]] = {}
 
@@ -24,14 +27,16 @@ def is_kernel(params: dict) -> dict:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def make_optimizer(config: Any) -> optax.GradientTransformation:
+def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTransformation:
     """The optimizer that `config` (the `optimizer` part of a run's config) names.
 
     Its state holds `hyperparams` (float32 arrays: `learning_rate`, `weight_decay`, `momentum`
-    or `b1`, `b2`), which the step sets and a population of runs varies.
+    or `b1`, `b2`), which the step sets and a population of runs varies. `global_batch_size` is
+    for an optimizer whose rates are those of a summed loss.
     """
     make, names = OPTIMIZERS[config.name](config)
-    values = {name: config[name] for name in ("learning_rate", "weight_decay", *names)}
+    numbers = {**config, "global_batch_size": float(global_batch_size)}
+    values = {name: numbers[name] for name in ("learning_rate", "weight_decay", *names)}
     return optax.inject_hyperparams(make)(**values)
 
 
@@ -104,6 +109,26 @@ def _muon(config):
         return optax.chain(optax.clip_by_global_norm(clip) if clip else optax.identity(), muon)
 
     return make, ("momentum",)
+
+
+@_optimizer("airbench")
+def _airbench(config):
+    """The speed record's: `learning_rate` and `momentum` are those of the filters."""
+
+    def make(learning_rate, weight_decay, momentum, global_batch_size):
+        clip = config.gradient_clip
+        return optax.chain(
+            optax.clip_by_global_norm(clip) if clip else optax.identity(),
+            airbench(
+                learning_rate,
+                momentum,
+                weight_decay,
+                global_batch_size,
+                first_filter_rate=scaled_rate(config, global_batch_size),
+            ),
+        )
+
+    return make, ("momentum", "global_batch_size")
 
 
 def _filters_as_matrices(params: dict) -> dict:

@@ -11,7 +11,10 @@ def depthwise(size, **options):
     return lambda x: CONV(x.shape[-1], size, groups=x.shape[-1], **options)(x)
 
 
+SHORT = functools.partial(BATCH_NORM, epsilon=1e-12, momentum=0.6, scale=False)
 modern = {
+    "short": ("batch_norm", SHORT),
+    "gelu": ("gelu", functools.partial(L.Activation, "gelu")),
     "norm": ("batch_norm", functools.partial(BATCH_NORM, epsilon=1e-5, momentum=0.9)),
     "deep": ("depthwise_conv", depthwise),
 }
@@ -143,7 +146,20 @@ def mnist_compact(images):
     return link(x, "max 2 > conv 16 3 name=conv3 > bn name=batch_norm3 > relu" + END)
 
 
+def airbench(images):
+    """https://github.com/KellerJordan/cifar10-airbench, `airbench94_muon.py`."""
+    whiten = CONV(24, 2, name="whiten")
+    x = whiten(images)
+    whiten.kernel.trainable = False
+    conv = "conv {0} 3 same nobias"
+    group = f"{conv} > max 2 > short > gelu > {conv} > short > gelu"
+    groups = " > ".join(group.format(width) for width in (64, 256, 256))
+    x = link(x, f"gelu > {groups} > max 3 > flatten > dense 10 nobias name=logits")
+    return L.Rescaling(1 / 256)(x)
+
+
 FUNCTIONS = {
+    "airbench": airbench,
     "compact_cnn": compact,
     "compact_cnn_ferplus": functools.partial(compact, num_classes=8),
     "mnist_compact": mnist_compact,

@@ -1,0 +1,126 @@
+"""The network of the CIFAR-10 speed record: whitening, three groups, 2 million parameters.
+
+References: Jordan 2024, https://arxiv.org/abs/2404.00498; his code,
+https://github.com/KellerJordan/cifar10-airbench (`airbench94_muon.py`)
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxcnn.models.base import Context, Scope, Shape
+from jaxcnn.models.layers import Activation, Conv, Dense, Flatten, MaxPool
+from jaxcnn.models.registry import network
+from jaxcnn.models.regularizers import BatchNorm
+
+WHITENING = "whiten"  # the name of the layer
+NUM_WHITENING_IMAGES = 5_000
+WHITENING_EPSILON = 5e-4
+
+
+class Whitening(Conv):
+    """A convolution whose filters are fixed, see `fit_whitening`; its bias is trained.
+
+    The filters are statistics of the data, and kept as such. Until they are fitted they are random.
+    """
+
+    kind = WHITENING
+
+    def __init__(self, size: int, **options: Any):
+        super().__init__(0, size, initializer="torch_uniform", **options)
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height', width', 2 * size² * channels)."""
+        self.features = 2 * self.size**2 * shape[2]
+        return super().setup(shape, scope)
+
+    def make(self, scope: Scope, shape: Shape) -> None:
+        """Create kernel and bias, the kernel as no parameter."""
+        super().make(scope, shape)
+        self.kernel = nnx.BatchStat(self.kernel.get_value())
+
+
+class MeanDense(Dense):
+    """A dense layer without bias whose output is divided by the number of its inputs.
+
+    It computes in float32: the logits of a large batch are cheap, and rounded they cost accuracy.
+    """
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, inputs) -> (batch, features)."""
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return super().__call__(wide, context) / x.shape[-1]
+
+
+def norm() -> list:
+    """BatchNorm without scale and with a short memory, and GELU."""
+    return [BatchNorm(epsilon=1e-12, decay=0.6, use_scale=False), Activation("gelu")]
+
+
+def conv(filters: int) -> Conv:
+    """A 3x3 convolution; as far as it can, it begins as the identity."""
+    return Conv(filters, 3, padding="same", use_bias=False, initializer="identity_first")
+
+
+def group(filters: int) -> list:
+    """Two convolutions, the first with a pool."""
+    return [conv(filters), MaxPool(2), norm(), conv(filters), norm()]
+
+
+@network("airbench")
+def airbench(num_classes: int, widths: tuple = (64, 256, 256)) -> list:
+    """1,973,944 parameters for CIFAR-10, of which 1,971,352 are trained."""
+    return [
+        Whitening(2, name=WHITENING),
+        Activation("gelu"),
+        [group(width) for width in widths],
+        MaxPool(3),
+        Flatten(),
+        MeanDense(num_classes, use_bias=False, initializer="unit_uniform", name="logits"),
+    ]
+
+
+def fit_whitening(
+    batch_stats: dict[str, Any], images: jax.Array, scale: Callable[[jax.Array], jax.Array]
+) -> dict[str, Any]:
+    """The batch statistics with the filters of the whitening layer fitted, if there is one.
+
+    Args:
+      batch_stats: of the network.
+      images: uint8 (n, height, width, channels); the first 5,000 are used.
+      scale: from pixels to what the network takes.
+    """
+    if WHITENING not in batch_stats:
+        return batch_stats
+    size = batch_stats[WHITENING]["kernel"].shape[0]
+    kernel = whitening_filters(scale(images[:NUM_WHITENING_IMAGES]), size)
+    return batch_stats | {WHITENING: {"kernel": kernel}}
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def whitening_filters(images: jax.Array, size: int) -> jax.Array:
+    """The principal directions of the images' patches, each scaled to unit variance, and their
+    negatives: (size, size, channels, 2 * size² * channels).
+
+    Args:
+      images: float32 (n, height, width, channels), about centred.
+      size: of a patch, in pixels.
+    """
+    channels = images.shape[3]
+    height, width = (side - size + 1 for side in images.shape[1:3])
+    shifted = [
+        images[:, row : row + height, column : column + width]
+        for row in range(size)
+        for column in range(size)
+    ]
+    patches = jnp.concatenate(shifted, axis=-1).reshape(-1, size**2 * channels)
+    with jax.default_matmul_precision("highest"):  # a GPU's usual one is too coarse
+        covariance = patches.T @ patches / len(patches)
+    variances, directions = jnp.linalg.eigh(covariance)
+    filters = directions / jnp.sqrt(variances + WHITENING_EPSILON)
+    filters = jnp.concatenate([filters, -filters], axis=1)
+    return filters.reshape(size, size, channels, -1)

@@ -1,0 +1,83 @@
+"""Many timed runs, each one compiled program: `python -m jaxcnn.speedrun --config=FILE --runs=100`.
+
+A run's time goes from the first use of the training images to the end of the last step. Compiling,
+a warm-up run, the parameters' first values and the tests are not counted. The test split is scored
+after each run, and chooses nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
+_RUNS = flags.DEFINE_integer("runs", 1, "How many; their seeds count up from the config's.", 1)
+_TOGETHER = flags.DEFINE_integer("together", 1, "Seeds that one call trains, by vmap.", 1)
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+
+
+def main(arguments: list[str]) -> None:
+    """Trains, tests and times the runs, and prints and writes what came out."""
+    if arguments or _CONFIG.value is None:
+        raise UserError("give --config=FILE, and no other words")
+    if _RUNS.value % _TOGETHER.value:
+        raise UserError(f"--together={_TOGETHER.value}: must divide --runs={_RUNS.value}")
+    if not Path(_JSON.value).parent.is_dir():
+        raise UserError(f"--json={_JSON.value}: there is no folder {Path(_JSON.value).parent}")
+    result = _run(_CONFIG.value)
+    print(_summary(result))
+    if _JSON.value:
+        from jaxcnn.reporting.writers import write_json
+
+        write_json(_JSON.value, result)
+
+
+def _run(config: ConfigDict) -> dict[str, Any]:
+    from jaxcnn.config_check import check_config
+    from jaxcnn.training.setup import load_data
+    from jaxcnn.training.timed_runs import PROTOCOL, time_runs
+    from jaxcnn.training.whole_run import make_whole_run
+    from jaxcnn.training.workdir import environment, to_dict
+
+    check_config(config)
+    run = make_whole_run(config, load_data(config))
+    result = time_runs(
+        run,
+        _RUNS.value,
+        together=_TOGETHER.value,
+        on_warm=lambda seconds: print(f"compiled and warmed up in {seconds:.1f} s", flush=True),
+        on_row=lambda row: print(_line(row), flush=True),
+    )
+    return result | {
+        "protocol": PROTOCOL,
+        "config": to_dict(config),
+        "environment": environment(list(run.mesh.devices.flat)),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    from jaxcnn.reporting.words import loss, percent
+
+    return (
+        f"seed {row['seed']}: test accuracy {percent(row['accuracy'])} with test-time "
+        f"augmentation, {percent(row['plain_accuracy'])} without; "
+        f"loss {loss(row['train_loss'])}; {row['seconds']:.3f} s"
+    )
+
+
+def _summary(result: dict[str, Any]) -> str:
+    from jaxcnn.reporting.words import percent
+
+    spread = f" ± {100 * result['std']:.2f}" if result["runs"] > 1 else ""
+    return (
+        f"mean test accuracy {percent(result['mean'])}{spread} (n = {result['runs']}), least "
+        f"{percent(result['min'])}; {result['seconds']:.3f} s a run (median)"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

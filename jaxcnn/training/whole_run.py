@@ -1,0 +1,161 @@
+"""A whole run as one compiled program: fit, shuffle, augment and train, all on the device.
+
+The steps are those of the usual loop (`step.py`). The host starts the program and waits for its
+end: no validation, no checkpoint, no early stopping. Nothing of a seed is a constant of the
+program, so one serves all runs.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxcnn import models
+from jaxcnn.data import feed
+from jaxcnn.data.arrays import Dataset
+from jaxcnn.data.augment import make_augment
+from jaxcnn.errors import UserError
+from jaxcnn.models.airbench import fit_whitening
+from jaxcnn.training import parallel
+from jaxcnn.training.recipe import Recipe
+from jaxcnn.training.setup import make_hyperparams, make_recipe
+from jaxcnn.training.state import TrainState, create_state, split_model
+from jaxcnn.training.step import make_train_step, repeat
+from jaxcnn.training.views import make_score
+
+_ORDER = zlib.crc32(b"order")  # tells the keys of the order from those of the steps
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeRun:
+    """The programs, and the data on the devices.
+
+    Attributes:
+      config: the checked config.
+      dataset: the dataset, on the host.
+      recipe: what the steps are made of.
+      mesh: the devices.
+      train_data, test_data: `images` uint8 and `labels`, whole on every device.
+      train: compiled: `(state, train_data) -> (state, sums)`; the state's memory is used again.
+        `sums` are those of the training steps, with an axis for the epochs.
+      train_several: the same for states with a first axis, for the seeds.
+      score: compiled: `(params, batch_stats, test_data) -> {"accuracy": …, "tta_accuracy": …}`.
+    """
+
+    config: ConfigDict
+    dataset: Dataset
+    recipe: Recipe
+    mesh: Mesh
+    train_data: dict[str, jax.Array]
+    test_data: dict[str, jax.Array]
+    train: Callable
+    train_several: Callable
+    score: Callable
+
+    def first_state(self, seed: int) -> TrainState:
+        """The state before the first step, on the devices: parameters, and all that is random
+        later, follow the seed."""
+        model = _build(self.config, self.dataset, seed)
+        _, _, params, batch_stats = split_model(model)
+        state = create_state(
+            params,
+            batch_stats,
+            self.recipe.optimizer,
+            hyperparams=make_hyperparams(self.config) | {"seed": np.int32(seed)},
+            ema=self.config.optimizer.ema_decay > 0,
+        )
+        return parallel.on_every_device(state, self.mesh)
+
+    def first_states(self, seeds: list[int]) -> TrainState:
+        """The states of several seeds in one, with a first axis for them."""
+        states = [jax.device_get(self.first_state(seed)) for seed in seeds]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+        return parallel.on_every_device(stacked, self.mesh)
+
+    def scores(self, state: TrainState) -> dict[str, float]:
+        """The test accuracy of a trained state, as a fraction: of the images as they are, and of
+        the views of test-time augmentation."""
+        scores = self.score(state.evaluated_params, state.batch_stats, self.test_data)
+        return {name: float(value) for name, value in scores.items()}
+
+
+def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
+    """Puts the data on the devices and prepares the programs.
+
+    Raises:
+      UserError: the batch is larger than the training split, or the devices don't divide it.
+    """
+    mesh = parallel.make_mesh(config.num_devices)
+    num_examples = len(dataset.splits["train"].labels)
+    steps = num_examples // config.global_batch_size
+    if not steps or config.global_batch_size % mesh.size:
+        raise UserError(
+            f"config.global_batch_size = {config.global_batch_size}: allowed is what the "
+            f"{mesh.size} devices divide, up to the {num_examples} training images"
+        )
+    recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
+    train = _make_train(config, dataset, recipe, steps)
+    # not pmap, which copies the data at each call
+    compiled_for = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
+    return WholeRun(
+        config=config,
+        dataset=dataset,
+        recipe=recipe,
+        mesh=mesh,
+        train_data=feed.put_split(dataset.splits["train"], mesh),
+        test_data=feed.put_split(dataset.splits["test"], mesh),
+        train=parallel.parallelize(train, **compiled_for),
+        train_several=parallel.parallelize(jax.vmap(train, in_axes=(0, None)), **compiled_for),
+        score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
+    )
+
+
+def _build(config: ConfigDict, dataset: Dataset, seed: int) -> models.Network:
+    return models.build(
+        **config.model,
+        num_classes=dataset.num_classes,
+        image_shape=dataset.image_shape,
+        seed=seed,
+    )
+
+
+def _make_train(config: ConfigDict, dataset: Dataset, recipe: Recipe, steps: int) -> Callable:
+    """The per-device program of a run: `(state, data) -> (state, sums)`."""
+    num_examples = steps * config.global_batch_size  # what fills no batch is left out
+
+    def train(state: TrainState, data: dict[str, jax.Array]) -> tuple[TrainState, Any]:
+        seed = state.hyperparams["seed"]
+        augment = make_augment(config.augment, seed=seed, fill=dataset.pixel_mean)
+        step = make_train_step(dataclasses.replace(recipe, augment=augment))
+        order_key = jax.random.fold_in(jax.random.key(seed), _ORDER)
+
+        def epoch(state: TrainState, number: jax.Array) -> tuple[TrainState, Any]:
+            key = jax.random.fold_in(order_key, number)
+            order = jax.random.permutation(key, len(data["labels"]))[:num_examples]
+            numbers = {
+                "number": number,
+                "num_examples": num_examples,
+                "global_batch_size": config.global_batch_size,
+                "first_step": number * steps,
+                "schedule_shift": 0,
+            }
+            return repeat(step, steps)(state, data, numbers, _own_part(order, steps))
+
+        batch_stats = fit_whitening(state.batch_stats, data["images"], recipe.scale)
+        state = state.replace(batch_stats=batch_stats)
+        return jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
+
+    return train
+
+
+def _own_part(order: jax.Array, steps: int) -> jax.Array:
+    """What this device computes of each batch: (examples,) -> int32 (steps, batch of a device)."""
+    parts = order.astype(jnp.int32).reshape(steps, jax.lax.axis_size(parallel.AXIS), -1)
+    own = jax.lax.axis_index(parallel.AXIS)
+    return jax.lax.dynamic_index_in_dim(parts, own, axis=1, keepdims=False)

@@ -1,0 +1,141 @@
+"""The speedrun with a narrow network, on scikit-learn's digits: whole runs as one program."""
+
+import contextlib
+
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from test_commands import ROOT, run
+
+from jaxcnn.config import config_variants
+from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.errors import UserError
+from jaxcnn.training import airbench_optimizer
+from jaxcnn.training.timed_runs import time_runs
+from jaxcnn.training.whole_run import make_whole_run
+
+NUM_TRAIN, NUM_TEST = 600, 400
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Digits of 16x16 pixels: 600 to train on, 400 for the test."""
+    digits = load_digits()
+    images = np.kron(digits.images, np.ones((2, 2)))[..., None] * (255 / 16)
+    images, labels = images.astype(np.uint8), digits.target.astype(np.int32)
+    splits = {
+        "train": Split(images[:NUM_TRAIN], labels[:NUM_TRAIN]),
+        "test": Split(images[-NUM_TEST:], labels[-NUM_TEST:]),
+    }
+    pixels = splits["train"].images
+    mean, std = pixels.mean((0, 1, 2), dtype=np.float32), pixels.std((0, 1, 2), dtype=np.float32)
+    names = tuple(map(str, range(10)))
+    return Dataset("digits", names, splits, mean, std, float(pixels.mean()), float(pixels.std()))
+
+
+def make_config(**changes):
+    """The record's recipe with two narrow groups: 4 epochs of 12 steps, on one device."""
+    config = config_variants(ROOT / "configs")["speedrun"]()
+    config.num_devices, config.num_epochs, config.global_batch_size = 1, 4, 50
+    config.precision, config.model.widths = "float32", (8, 16)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def whole_run(dataset):
+    return make_whole_run(make_config(), dataset)
+
+
+@contextlib.contextmanager
+def compilations():
+    """The programs compiled meanwhile, as a list that grows."""
+    events = []
+
+    def listener(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            events.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        yield events
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+
+
+def trained(run, seed):
+    """The parameters after a run, on the host."""
+    return jax.device_get(run.train(run.first_state(seed), run.train_data)[0].params)
+
+
+def once(program, *arguments):
+    """What a program gives that is needed but once: compiling is all that costs time."""
+    quick = {"xla_backend_optimization_level": 0}
+    state, sums = program.lower(*arguments).compile(compiler_options=quick)(*arguments)
+    return jax.device_get(state.params), sums
+
+
+def largest_difference(a, b):
+    """Of all parameters, relative to the largest entry of each."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return max(np.abs(x - y).max() / np.abs(x).max() for x, y in pairs)
+
+
+def test_it_learns_and_compiles_once(whole_run):
+    with compilations() as events:
+        at_first = []
+        result = time_runs(whole_run, 3, on_warm=lambda _: at_first.extend(events))
+    assert 0 < len(at_first) == len(events)
+    rows = result["rows"]
+    assert [row["seed"] for row in rows] == [0, 1, 2] and result["runs"] == 3
+    assert result["mean"] > 0.85 and result["min"] > 0.8  # after 48 steps of 50 images
+    assert all(row["accuracy"] > row["plain_accuracy"] - 0.02 for row in rows)
+    assert 0 < result["seconds"] < result["compile_seconds"]
+
+
+def test_a_seed_is_a_run(whole_run):
+    first, again, other = (trained(whole_run, seed) for seed in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert largest_difference(first, other) > 0.3
+
+
+@pytest.fixture
+def two_steps(monkeypatch):
+    """Two steps of one group, where rounding has not grown: in bfloat16 Muon makes much of it."""
+    monkeypatch.setattr(airbench_optimizer, "NEWTON_SCHULZ_DTYPE", np.float32)
+    config = make_config(num_epochs=1, global_batch_size=300)
+    config.model.widths = (8,)
+    return config
+
+
+def test_seeds_together_are_those_one_by_one(dataset, two_steps):
+    run = make_whole_run(two_steps, dataset)
+    together, sums = once(run.train_several, run.first_states([3, 4]), run.train_data)
+    assert sums["loss"].shape == (2, 1) and sums["loss"][0, 0] != sums["loss"][1, 0]
+    alone, _ = once(run.train, run.first_state(4), run.train_data)
+    second = jax.tree.map(lambda leaf: leaf[1], together)
+    assert largest_difference(alone, second) < 1e-4
+
+
+@pytest.mark.slow
+def test_devices_share_a_batch(dataset, two_steps):
+    results = []
+    for two_steps.num_devices in (1, 4):
+        run = make_whole_run(two_steps, dataset)
+        results.append(once(run.train, run.first_state(0), run.train_data)[0])
+    assert largest_difference(*results) < 1e-4
+
+
+@pytest.mark.parametrize("changes", [{"global_batch_size": 601}, {"num_devices": 4}])
+def test_a_batch_that_cannot_be_made_is_named(dataset, changes):
+    config = make_config(**changes)
+    with pytest.raises(UserError, match=f"global_batch_size = {config.global_batch_size}: allowed"):
+        make_whole_run(config, dataset)
+
+
+def test_mistakes_of_the_command(tmp_path):
+    arguments = f"--config={ROOT}/configs/speedrun.py", "--runs=3", "--together=2"
+    done = run("jaxcnn.speedrun", *arguments, cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: --together=2: must divide --runs=3\n"
