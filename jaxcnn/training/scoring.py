@@ -55,8 +55,9 @@ def _own_checkpoint(workdir: Path) -> str:
     """The checkpoint whose test accuracy stands in the run's result, or will."""
     for name, field in (("result", "tested_with"), ("config", "test_with")):
         path = workdir / f"{name}.json"
-        if path.exists() and (value := read_json(path).get(field)):
-            return "latest" if value == "last" else value
+        found = read_json(path) if path.exists() else None
+        if isinstance(found, dict) and found.get(field) in ("best", "last"):
+            return "latest" if found[field] == "last" else "best"
     return "best"
 
 

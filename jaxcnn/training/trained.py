@@ -1,7 +1,9 @@
 """A trained network, taken out of a run's folder to be scored, asked or exported."""
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from jaxcnn import models
+from jaxcnn.config import default_config
+from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Split
 from jaxcnn.errors import UserError
@@ -73,7 +77,7 @@ class Trained:
 
     @functools.cached_property
     def _mesh(self) -> jax.sharding.Mesh:
-        return parallel.make_mesh()
+        return parallel.make_local_mesh()
 
     @property
     def _batch_size(self) -> int:
@@ -106,7 +110,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
     workdir = Path(workdir)
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
-    config, about = _read(workdir / "config.json"), _read(workdir / "dataset.json")
+    config, about = read_config(workdir / "config.json"), _read_about(workdir / "dataset.json")
     model = models.build(
         **config.model,
         num_classes=len(about.class_names),
@@ -145,17 +149,60 @@ def load_examples(trained: Trained, split: str) -> Split:
     return Split(arrays.images[view.indices], arrays.labels[view.indices])
 
 
-def _read(path: Path) -> ConfigDict:
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: is not a run's; name another --workdir")
-    return ConfigDict(found)
+def read_config(path: Path) -> ConfigDict:
+    """The config of a run's folder; fields that came up after the run have their defaults.
+
+    Raises:
+      UserError: it is not a run's, or damaged.
+    """
+    config = default_config()
+    with _refusing(path):
+        found = _tuples(read_json(path))
+        config.model = {}  # another network has other options
+        config.update(found)
+        check_config(config)
+    return config
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples, which configs have."""
+    if isinstance(value, dict):
+        return {name: _tuples(each) for name, each in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _read_about(path: Path) -> ConfigDict:
+    """What a run wrote of its data."""
+    with _refusing(path):
+        about = ConfigDict(read_json(path))
+        shape, names = tuple(about.image_shape), about.class_names
+        scaling = [np.asarray(about[name], np.float32) for name in ("pixel_shift", "pixel_scale")]
+        if not (
+            (names and all(isinstance(name, str) for name in names))
+            and len(shape) == 3
+            and all(
+                type(number) is int and number > 0 for number in (*shape, about.steps_per_epoch)
+            )
+            and all(part.shape in ((), shape[2:]) and np.isfinite(part).all() for part in scaling)
+        ):
+            raise ValueError("a value that no run writes")
+    return about
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # anything may stand in a file
+        if str(path) in str(error):
+            raise
+        raise UserError(f"{path}: is not a run's, or damaged ({error})") from error
 
 
 def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, Any]:
     """The shapes of what a checkpoint holds of the network, on the first device."""
     _, _, params, batch_stats = split_model(model)
-    place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     averaged = config.optimizer.ema_decay > 0
     weights = {"ema" if averaged else "params": params, "batch_stats": batch_stats}
     return jax.tree.map(
@@ -165,12 +212,13 @@ def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, An
 
 def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict, dict]:
     """The step of the checkpoint that is asked for, the run's progress, and the weights."""
-    checkpoints = Checkpoints(workdir, read_only=True)
+    checkpoints, step = Checkpoints(workdir, read_only=True), None
     try:
         latest = checkpoints.latest_step()
         if latest is None:
             raise UserError(f"{workdir}: the run has no checkpoint yet")
-        step, progress = latest, checkpoints.restore_progress(latest)
+        step = latest
+        progress = checkpoints.restore_progress(latest)
         if checkpoint == "best":
             step = progress["best_step"]
             if not checkpoints.has(step):
@@ -182,7 +230,7 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict, dic
         raise
     except Exception as error:  # damage can raise anything
         reason = " ".join(str(error).split())[:100]
-        raise UserError(f"{workdir}: its {checkpoint} checkpoint is damaged ({reason})") from error
+        raise UserError(f"{workdir}: its checkpoint {step} is damaged ({reason})") from error
     finally:
         checkpoints.close()
     return step, progress, weights

@@ -231,7 +231,7 @@ def _mutated(data: bytes, flips: list[tuple[int, int]], cut: int | None) -> byte
 
 
 _FUZZ = settings(
-    max_examples=40,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 40)),  # of each format; by hand 200
     deadline=10_000,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

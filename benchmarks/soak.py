@@ -1,0 +1,72 @@
+"""Trains for a while in a process of its own, and says how its memory and open files went.
+
+`python benchmarks/soak.py --minutes=15`: LeNet on the digits, a checkpoint every epoch. Linux only.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SECONDS = 5  # between looks
+WARM_UP = 60  # seconds that are not judged
+
+
+def look(pid: int) -> tuple[int, int]:
+    """A process's own resident memory in bytes (without files that are mapped: the system takes
+    their pages when it likes), and its open file handles."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kilobytes = int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1))
+    return 1024 * kilobytes, len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
+    """Looks at a process until the time is over, or it is: rows (seconds, bytes, handles)."""
+    started, rows = time.monotonic(), []
+    while (now := time.monotonic() - started) < 60 * minutes and process.poll() is None:
+        rows.append((now, *look(process.pid)))
+        time.sleep(SECONDS)
+    return np.array(rows)
+
+
+def report(rows: np.ndarray) -> None:
+    """Prints memory and handles after the warm-up: first and last tenth, range and slope."""
+    seconds, memory, handles = rows[rows[:, 0] > WARM_UP].T
+    tenth = max(len(seconds) // 10, 1)
+    first, last = memory[:tenth].mean(), memory[-tenth:].mean()
+    slope = np.polyfit(seconds / 3600, memory, 1)[0]
+    print(
+        f"{seconds[-1] / 60:.1f} minutes, {len(seconds)} looks after the first minute\n"
+        f"resident memory: {first / 2**20:.1f} MiB at first, {last / 2**20:.1f} MiB at last "
+        f"({last / first - 1:+.2%}), {memory.min() / 2**20:.1f} to {memory.max() / 2**20:.1f}; "
+        f"slope {slope / 2**20:+.2f} MiB an hour\n"
+        f"open files: {handles[0]:.0f} at first, {handles[-1]:.0f} at last, {handles.min():.0f} to "
+        f"{handles.max():.0f}"
+    )
+
+
+def main() -> None:
+    """Trains, watches, stops, reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15)
+    arguments, more = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={folder}/run"]
+        flags = ["--config.num_epochs=1000000", *more]
+        with subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL) as process:
+            rows = watch(process, arguments.minutes)
+            process.send_signal(signal.SIGTERM)
+        epochs = (Path(folder) / "run" / "metrics.csv").read_text().count(",validation,")
+    print(f"exit code {process.returncode} after {epochs} epochs, each with a checkpoint")
+    report(rows)
+
+
+if __name__ == "__main__":
+    main()

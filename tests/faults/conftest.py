@@ -1,0 +1,77 @@
+"""Runs in processes of their own, that may be killed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+FLAGS = [
+    "--config.num_epochs=4",
+    "--config.global_batch_size=32",
+    "--config.augment.crop=1",
+    "--config.checkpoint.every_steps=9",
+]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Datasets in a folder of the tests; one device, so that little is shared."""
+    return os.environ | {
+        "TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+    }
+
+
+@pytest.fixture(scope="session")
+def start(environment):
+    """Starts the main job in a folder."""
+
+    def start(workdir, *flags, under=(), **more):
+        command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={workdir}", *FLAGS, *flags]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*under, *command], env=environment | more, **pipes)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def finish(start):
+    """Runs the main job in a folder to its end; gives exit code, stdout, stderr."""
+
+    def finish(workdir, *flags, **more):
+        process = start(workdir, *flags, **more)
+        output, errors = process.communicate(timeout=600)
+        return process.returncode, output, errors
+
+    return finish
+
+
+@pytest.fixture(scope="session")
+def whole(finish, tmp_path_factory):
+    """The folder of a run that nothing happened to, and the seconds it took."""
+    workdir, started = tmp_path_factory.mktemp("whole") / "run", time.monotonic()
+    code, _, errors = finish(workdir)
+    assert (code, errors) == (0, "")
+    return workdir, time.monotonic() - started
+
+
+@pytest.fixture(scope="session")
+def command(environment):
+    """Runs commands in copies of a process that has imported all."""
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("forked.py")],
+        env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+    def command(name, *arguments, folder):
+        asked = {"command": name, "arguments": arguments, "folder": str(folder)}
+        print(json.dumps(asked), file=server.stdin, flush=True)
+        return json.loads(server.stdout.readline())
+
+    with server:
+        yield command
+        server.stdin.close()

@@ -1,0 +1,82 @@
+"""Runs that are killed or signalled at any moment: nothing is lost beyond the last save."""
+
+import random
+import shutil
+import signal
+import time
+
+from outcomes import assert_one_line, few_or_many, outcome
+
+
+@few_or_many(2, 50)
+def test_killed_at_random_it_ends_as_if_nothing_had_been(count, start, finish, whole, tmp_path):
+    """Every other kill falls into the epochs, which are as good as one save after the other."""
+    reference, seconds = whole
+    rng, workdir, ended = random.Random(count), tmp_path / "run", 0
+    for index in range(count):
+        process, has_begun = start(workdir), count_starts(workdir)
+        while index % 2 and count_starts(workdir) == has_begun and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0.0, 0.3 if index % 2 else 1.1) * seconds)
+        process.kill()
+        process.communicate()
+        if (workdir / "result.json").exists():
+            assert outcome(workdir) == outcome(reference)
+            shutil.rmtree(workdir)
+            ended += 1
+    code, _, errors = finish(workdir)
+    assert (code, errors) == (0, "")
+    assert outcome(workdir) == outcome(reference)
+    print(f"{count} kills in {ended + 1} runs")
+
+
+def count_starts(workdir):
+    """How many processes have come to train in a folder."""
+    return len(list(workdir.glob("tensorboard/*")))
+
+
+@few_or_many(2, 30)
+def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tmp_path):
+    """In start-up, compilation, epochs, saves, evaluation and the report at the end."""
+    reference, seconds = whole
+    rng = random.Random(count)
+    for index in range(count):
+        process = start(tmp_path / "run")
+        time.sleep(0.6 + (index + rng.random()) / count * seconds)  # Python itself has started
+        process.send_signal(rng.choice([signal.SIGTERM, signal.SIGINT]))
+        signalled = time.monotonic()
+        _, errors = process.communicate()
+        if process.returncode == 0:  # it was through before
+            continue
+        assert process.returncode == 75
+        assert_one_line(errors, "stopped", "the same command")
+        assert time.monotonic() - signalled < 15
+    code, _, errors = finish(tmp_path / "run")
+    assert (code, errors) == (0, "")
+    assert outcome(tmp_path / "run") == outcome(reference)
+
+
+def test_a_second_signal_exits_at_once(start, whole, tmp_path):
+    process = start(tmp_path / "run", "--config.num_epochs=2000")
+    wait_for_an_epoch(tmp_path / "run")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode in (75, 128 + signal.SIGTERM)  # saved before the second one came
+    assert "Traceback" not in errors
+
+
+def test_a_second_process_in_the_folder_is_refused(start, finish, whole, tmp_path):
+    first = start(tmp_path / "run", "--config.num_epochs=200")
+    wait_for_an_epoch(tmp_path / "run")
+    code, _, errors = finish(tmp_path / "run", "--config.num_epochs=200")
+    first.kill()
+    first.communicate()
+    assert code == 2
+    assert_one_line(errors, "another process is training in it")
+
+
+def wait_for_an_epoch(workdir):
+    metrics = workdir / "metrics.jsonl"
+    while not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.1)
