@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
+from recipes import FOLDER, noise
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +27,6 @@ _CONFIGS = flags.DEFINE_list("configs", ["*"], "Wildcards of configs, such as mn
 _STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.", 1)
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
-FOLDER = Path(__file__).resolve().parents[1] / "configs"
 COLUMNS = {  # of the table: heading and format
     "config": ("config", ""),
     "parameters": ("parameters", ","),
@@ -52,7 +51,8 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
 
     config = config_variants(FOLDER)[name]()
     config.validation, config.test_with = "test", "last"
-    run = make_run(config, _noise(config))
+    batch_size = config.global_batch_size
+    run = make_run(config, noise(config, 2 * batch_size, batch_size))
     summary = models.summary(run.model)
     state, order, seconds = run.state, run.train_order(0), []
     for step in range(1 + num_steps):
@@ -62,32 +62,17 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
         jax.block_until_ready(sums)
         seconds.append(time.perf_counter() - started)
     step_seconds = statistics.median(seconds[1:])
-    images_per_second = config.global_batch_size / step_seconds
+    images_per_second = batch_size / step_seconds
     return {
         "config": name,
         "network": summary.name,
         "parameters": summary.parameters,
-        "global_batch_size": config.global_batch_size,
+        "global_batch_size": batch_size,
         "first_step_seconds": seconds[0],
         "step_seconds": step_seconds,
         "images_per_second": images_per_second,
         "gflops_per_second": 3e-9 * summary.flops * images_per_second,
     }
-
-
-def _noise(config: Any) -> Any:
-    """A dataset of a batch or two, of the config's image size and number of classes."""
-    from jaxcnn.data.arrays import Dataset, Split
-    from jaxcnn.data.sizes import dataset_sizes
-
-    num_classes, image_shape = dataset_sizes(config.dataset)
-    rng = np.random.default_rng(0)
-    shape = (2 * config.global_batch_size, *image_shape)
-    images = rng.integers(0, 256, shape, np.uint8)
-    split = Split(images, rng.integers(0, num_classes, len(images), np.int32))
-    names = tuple(map(str, range(num_classes)))
-    mean, std = np.full((2, image_shape[-1]), [[127.5], [73.9]], np.float32)
-    return Dataset("noise", names, {"train": split, "test": split}, mean, std, 127.5, 73.9)
 
 
 def main(arguments: list[str]) -> None:

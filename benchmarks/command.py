@@ -1,0 +1,106 @@
+"""What the side-by-side benchmarks share as commands: flags, the table, the results file."""
+
+import fnmatch
+from pathlib import Path
+from typing import Any
+
+import machine
+import sides
+from absl import flags
+from recipes import RECIPES, load_config, num_images
+from rich.console import Console
+from rich.table import Table
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+
+_QUICK = flags.DEFINE_bool("quick", False, "Small networks and short rounds: under a minute.")
+_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are understood.")
+_SIDES = flags.DEFINE_list("sides", [], f"Who takes part, of {', '.join(sides.SIDES)}.")
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+
+ROUND_SECONDS, QUICK_ROUND_SECONDS = 1.0, 0.4
+
+
+def run(
+    task: str,
+    title: str,
+    *,
+    networks: tuple[str, ...],
+    quick_networks: tuple[str, ...],
+    side_names: tuple[str, ...],
+) -> None:
+    """Runs a benchmark as a command.
+
+    Args:
+      task: what the sides do, a method of theirs.
+      title: of the table.
+      networks: the networks, unless others are named.
+      quick_networks: those of `--quick`.
+      side_names: the sides, unless others are named; the first is compared with the others.
+    """
+
+    def main(arguments: list[str]) -> None:
+        if arguments:
+            raise UserError(f"{arguments[0]}: not understood")
+        names = list(_SIDES.value or side_names)
+        chosen = _chosen_networks(quick_networks if _QUICK.value else networks)
+        sides.check_installed(names)
+        if _JSON.value and not Path(_JSON.value).resolve().parent.is_dir():
+            raise UserError(f"--json={_JSON.value}: there is no such folder")
+        seconds, rows = QUICK_ROUND_SECONDS if _QUICK.value else ROUND_SECONDS, []
+        for network in chosen:
+            size = num_images(network, task, is_quick=_QUICK.value)
+            job = sides.Job(network, task, load_config(network, task), size)
+            rows.append(sides.measure(job, names, seconds))
+            if _JSON.value:
+                sides.write_results(Path(_JSON.value), task, rows)
+        show(f"{title}: {machine.describe()}", names, rows)
+
+    cli.run(main)
+
+
+def _chosen_networks(usual: tuple[str, ...]) -> list[str]:
+    if not _NETWORKS.value:
+        return list(usual)
+    chosen = []
+    for pattern in _NETWORKS.value:
+        found = fnmatch.filter(RECIPES, pattern)
+        if not found:
+            raise UserError(f"--networks: there is no {pattern!r}; there are {', '.join(RECIPES)}")
+        chosen += [name for name in found if name not in chosen]
+    return chosen
+
+
+def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
+    """Prints the rows as a table, and a warning where other processes were busy."""
+    table = Table(title=title)
+    cells = [_cells(names, row) for row in rows]
+    for heading in cells[0]:
+        table.add_column(heading, justify="left" if heading == "network" else "right")
+    for row in cells:
+        table.add_row(*row.values())
+    console = Console()
+    Console(width=console.width if console.is_terminal else 140).print(table)
+    busiest = max(row["busy_cores"] for row in rows)
+    if busiest > machine.BUSY_CORES:
+        print(f"warning: other processes kept {busiest:.1f} cores busy: no ratio is to be trusted")
+
+
+def _cells(names: list[str], row: dict[str, Any]) -> dict[str, str]:
+    """The cells of a row, by heading; a ratio is that of the first side to the one before it."""
+
+    def figures(figure: str) -> dict[str, float]:
+        return {name: row[sides.prefix(name) + figure] for name in names}
+
+    speeds = {name: f"{speed:,.0f}" for name, speed in figures("images_per_second").items()}
+    cells = {"network": row["network"], "batch": str(row["batch_size"])}
+    cells[names[0]] = speeds[names[0]]
+    for name in names[1:]:
+        cells[name.replace("_", "\n")] = speeds[name]
+        cells[f"ratio to\n{name}".replace("_", " ")] = f"{row[f'ratio_to_{name}']:.2f}"
+    if "share_of_product" in row:
+        cells["GFLOP/s"] = f"{row['gflops_per_second']:,.0f}"
+        cells["of limit"] = f"{row['share_of_product']:.0%}"
+    memory = figures("peak_memory_bytes").values()
+    return cells | {"peak memory (GB)": " / ".join(f"{size / 1e9:.1f}" for size in memory)}

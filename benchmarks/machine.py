@@ -1,0 +1,58 @@
+"""The machine that a benchmark runs on: what it is, whether it is busy, memory."""
+
+import os
+import platform
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+BUSY_CORES = 0.2  # from here on, other processes spoil a comparison
+
+
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU that JAX was not told to leave alone."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("JAX_PLATFORMS") != "cpu"
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def describe() -> str:
+    """The processor's name, the cores that are used, and the GPU that is, if there is one."""
+    name, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.exists():
+        fields = (line.partition(":") for line in info.read_text().splitlines())
+        name = {key.strip(): value.strip() for key, _, value in fields}.get("model name", name)
+    if has_gpu():
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        gpus = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+        return f"{gpus[0] if gpus else 'GPU'}; {name}, {num_cores()} cores"
+    return f"{name}, {num_cores()} cores"
+
+
+def busy_cores(seconds: float = 0.5) -> float:
+    """How many cores other processes use, while ours wait; 0 where there is no /proc."""
+    if not Path("/proc/stat").exists():
+        return 0.0
+
+    def ticks() -> np.ndarray:  # user, nice, system, idle, waiting for disks, …, since the start
+        return np.array(Path("/proc/stat").read_text().split()[1:9], float)
+
+    before = ticks()
+    time.sleep(seconds)
+    passed = ticks() - before
+    return round(float(1 - passed[3:5].sum() / passed.sum()) * os.cpu_count(), 2)
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has had."""
+    status = Path("/proc/self/status")
+    if status.exists():  # the resource module's figure is not less than the parent's
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,93 @@
+"""Draws how many times as fast jaxcnn is: `python benchmarks/plot.py FILE.json… --out=STEM`.
+
+The files are what the side-by-side benchmarks write. Each gets a picture part of its own: a bar for
+each network and other side, a line where both are equally fast, whiskers for the rounds' range.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from jaxcnn import cli
+from jaxcnn.errors import UserError
+from jaxcnn.reporting import style
+from jaxcnn.reporting.writers import read_json
+
+_OUT = flags.DEFINE_string("out", "benchmarks", "STEM.png and STEM.svg are written.")
+
+TITLES = {
+    "train_step": "Training steps",
+    "evaluation": "Evaluation",
+    "epoch": "Whole training epochs",
+    "data_feed": "Data feed alone",
+}
+RATIO = "ratio_to_"
+
+
+def ratios(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """For each other side the ratio, lowest and highest of each row: (rows, 3)."""
+    names = [
+        key.removeprefix(RATIO)
+        for key in rows[0]
+        if key.startswith(RATIO) and not key.endswith("_range")
+    ]
+    return {
+        name: np.array([[row[RATIO + name], *row[f"{RATIO}{name}_range"]] for row in rows])
+        for name in names
+    }
+
+
+def draw(axes: Any, results: dict[str, Any]) -> None:
+    """The bars of a benchmark's results."""
+    rows, by_side = results["rows"], ratios(results["rows"])
+    places, height = np.arange(len(rows)), 0.8 / len(by_side)
+    for index, (name, values) in enumerate(by_side.items()):
+        middle, lowest, highest = values.T
+        axes.barh(
+            places + (index + 0.5) * height - 0.4,
+            middle,
+            height,
+            # the median's ratio need not lie between those of the rounds
+            xerr=np.maximum([middle - lowest, highest - middle], 0),
+            color=style.COLORS[index],
+            error_kw={"elinewidth": 0.8, "ecolor": style.GREY},
+            label=f"beside {name.replace('_', ' ')}",
+        )
+    axes.axvline(1, color=style.BLACK, linewidth=0.8)
+    axes.set_yticks(places, [row["network"] for row in rows])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(left=0)
+    axes.set_title(f"{TITLES[results['benchmark']]} ({results['device']})", fontsize=9)
+    axes.set_xlabel("times as many images a second as the other")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def plot(files: list[dict[str, Any]], stem: Path) -> Path:
+    """Draws the results of some benchmarks below one another; gives the PNG's path."""
+    heights = [1.1 + 0.2 * len(x["rows"]) * len(ratios(x["rows"])) for x in files]
+    with style.styled():
+        figure = style.new_figure(1.8 * style.COLUMN, sum(heights))
+        parts = figure.subplots(len(files), squeeze=False, height_ratios=heights)
+        for axes, results in zip(parts.flat, files, strict=True):
+            draw(axes, results)
+        return style.save(figure, stem)
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the files and draws them."""
+    if not arguments:
+        raise UserError("name the JSON files that benchmarks have written")
+    files = []
+    for argument in arguments:
+        results = read_json(argument)
+        if not isinstance(results, dict) or results.get("benchmark") not in TITLES:
+            raise UserError(f"{argument}: holds no results of {', '.join(TITLES)}")
+        files.append(results)
+    print(plot(files, Path(_OUT.value)))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,94 @@
+"""What the benchmarks train: the networks' published recipes, on noise of their images' size."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxcnn.data.arrays import Dataset
+
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
+
+RECIPES = {  # network: its config
+    "lenet": "lenet:cifar10",
+    "mnist_vanilla": "mnist:vanilla",
+    "mnist_small": "mnist:small",
+    "mnist_small_bn": "mnist:small_bn",
+    "mnist_bn_dropout": "mnist:bn_dropout",
+    "mnist_deep_20k": "mnist:deep_20k",
+    "mnist_deep_12k": "mnist:deep_12k",
+    "mnist_stem64_16k": "mnist:stem64_16k",
+    "mlp_model2": "mlp:model2",
+    "simpler_cnn": "simpler_cnn:cifar10",
+    "alexnet": "alexnet:cifar10",
+    "alexnet_bn": "alexnet_bn",
+    "vgg16_bn": "vgg16_bn:cifar10",
+    "googlenet": "googlenet:cifar10",
+    "resnet50": "resnet50:cifar10",
+}
+USUAL = (  # a benchmark's networks unless others are named
+    "lenet", "mnist_vanilla", "mnist_bn_dropout", "simpler_cnn", "alexnet", "vgg16_bn",
+    "googlenet", "resnet50",
+)  # fmt: skip
+
+PADDING = 4  # pixels, of the random crop
+EVAL_BATCH_SIZE = 256
+# A pass over the data lasts seconds at most, and long enough not to measure its start.
+NUM_IMAGES = {"train_step": 25_600, "evaluation": 10_240, "epoch": 2_560, "data_feed": 12_800}
+NUM_IN_EPOCH = {"lenet": 25_600, "mlp_model2": 25_600, "mnist_bn_dropout": 12_800}
+NUM_EVALUATED = {"simpler_cnn": 2_560, "alexnet": 2_560} | dict.fromkeys(
+    ("alexnet_bn", "vgg16_bn", "googlenet", "resnet50"), EVAL_BATCH_SIZE
+)
+QUICK_NUM_IMAGES = 5_120  # of a pass, at most
+
+
+def num_images(network: str, task: str, *, is_quick: bool) -> int:
+    """The images that a task has to do with."""
+    exceptions = {"evaluation": NUM_EVALUATED, "epoch": NUM_IN_EPOCH}.get(task, {})
+    size = exceptions.get(network, NUM_IMAGES[task])
+    return min(size, QUICK_NUM_IMAGES) if is_quick and task != "train_step" else size
+
+
+def load_config(network: str, task: str) -> Any:
+    """The config of a network's published recipe, with pixels 0…1.
+
+    Whole epochs and the feed alone crop and flip, and standardise by channel.
+    """
+    from jaxcnn.config import config_variants
+
+    config = config_variants(FOLDER)[RECIPES[network]]()
+    config.dataset.scaling = "unit"
+    if task in ("epoch", "data_feed"):
+        config.dataset.scaling = "zscore_per_channel"
+        config.augment.update(crop=PADDING, crop_mode="zero", flip="random")
+    return config
+
+
+def random_examples(
+    num_examples: int, image_shape: tuple[int, int, int], num_classes: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noise, uint8 (num_examples, height, width, channels), and labels, int32 (num_examples,)."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (num_examples, *image_shape), np.uint8)
+    return images, generator.integers(0, num_classes, num_examples, np.int32)
+
+
+def pixel_moments(channels: int) -> np.ndarray:
+    """Mean and standard deviation of the noise's pixels by channel, float32 (2, channels)."""
+    return np.full((2, channels), [[127.5], [73.9]], np.float32)
+
+
+def noise(config: Any, num_train: int, num_test: int) -> "Dataset":
+    """A dataset of noise with the image size and the classes of the config's own."""
+    from jaxcnn.data.arrays import Dataset, Split
+    from jaxcnn.data.sizes import dataset_sizes
+
+    num_classes, image_shape = dataset_sizes(config.dataset)
+    sizes = {"train": num_train, "test": num_test}
+    splits = {
+        name: Split(*random_examples(size, image_shape, num_classes))
+        for name, size in sizes.items()
+    }
+    names, (mean, std) = tuple(map(str, range(num_classes))), pixel_moments(image_shape[-1])
+    return Dataset("noise", names, splits, mean, std, 127.5, 73.9)

@@ -1,0 +1,161 @@
+"""What data parallelism costs on paper: bytes per step, and the efficiency to expect of machines.
+
+    python benchmarks/scaling.py [--batch=128] [--json=FILE] [PATTERN]
+
+Nothing is measured here. A step of a device computes 3 times the forward FLOPs of its images at the
+assumed share of the peak; then all devices add up their gradients, in a ring: each sends and
+receives 2 (n - 1) / n times their bytes. BatchNorm over the global batch adds two small collectives
+a layer that wait for each other, and cost latency more than bytes. Nothing overlaps.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from jaxcnn import models
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Devices and what joins them.
+
+    Attributes:
+      name: of both.
+      devices: how many hold a part of the batch.
+      flops: a device's, per second: 30 % of its bfloat16 peak.
+      bandwidth: bytes per second that a device sends, and receives, in an all-reduce.
+      latency: seconds of a collective of a few bytes.
+    """
+
+    name: str
+    devices: int
+    flops: float
+    bandwidth: float
+    latency: float
+
+
+MACHINES = (
+    Machine("8 × H100, NVLink", 8, 0.3 * 989e12, 360e9, 15e-6),  # of 450 GB/s a direction
+    Machine("64 × TPU v5e, 8×8", 64, 0.3 * 197e12, 90e9, 30e-6),  # of 4 links of 45 GB/s, half
+    Machine("8 hosts, H100, 100 Gb/s", 8, 0.3 * 989e12, 10e9, 60e-6),  # of 12.5 GB/s
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """What a network's devices must tell each other in a step.
+
+    Attributes:
+      network: its name.
+      flops: of an image's forward pass.
+      gradients: numbers, one a trainable parameter.
+      statistics: numbers of BatchNorm, two a channel; as many again for their gradient.
+      num_batch_norms: BatchNorm layers.
+    """
+
+    network: str
+    flops: int
+    gradients: int
+    statistics: int
+    num_batch_norms: int
+
+    def gradient_bytes(self, width: int = 4) -> int:
+        """Bytes to be added up, of so many a number."""
+        return width * self.gradients
+
+    def seconds(self, machine: Machine, width: int = 4) -> float:
+        """Of a step's communication: gradients of so many bytes, statistics in float32."""
+        ring = 2 * (machine.devices - 1) / machine.devices
+        gathered = (machine.devices - 1) * 4 * self.statistics
+        sent = ring * (self.gradient_bytes(width) + 4 * self.statistics) + gathered
+        num_collectives = 2 + 2 * self.num_batch_norms  # gradients, and the sums of loss and count
+        return sent / machine.bandwidth + num_collectives * machine.latency
+
+    def efficiency(self, machine: Machine, batch: int, width: int = 4) -> float:
+        """The share of a step in which a device computes, with a batch of its own."""
+        computing = 3 * self.flops * batch / machine.flops
+        return computing / (computing + self.seconds(machine, width))
+
+    def batch_for(self, machine: Machine, efficiency: float = 0.9, width: int = 4) -> float:
+        """A device's batch from which on the efficiency is at least so much."""
+        share = efficiency / (1 - efficiency)
+        return share * self.seconds(machine, width) * machine.flops / (3 * self.flops)
+
+
+def traffic_of(name: str) -> Traffic:
+    """Of a registered network, for the images it was published with."""
+    entry = models.network_entry(name)
+    network = models.build(
+        name, num_classes=entry.num_classes, image_shape=entry.image_shape, abstract=True
+    )
+    summary = models.summary(network)
+    return Traffic(
+        network=name,
+        flops=summary.flops,
+        gradients=summary.trainable_parameters,
+        statistics=summary.non_trainable_parameters,
+        num_batch_norms=sum(row.parameters > row.trainable for row in summary.rows),
+    )
+
+
+def to_row(traffic: Traffic, batch: int) -> dict:
+    """A line of the table, for JSON."""
+    return {
+        "network": traffic.network,
+        "gradient_bytes": traffic.gradient_bytes(),
+        "gradient_bytes_bfloat16": traffic.gradient_bytes(2),
+        "batch_norm_bytes": 2 * 4 * traffic.statistics,
+        "batch_norm_collectives": 2 * traffic.num_batch_norms,
+        "machines": {
+            machine.name: {
+                "efficiency": traffic.efficiency(machine, batch),
+                "efficiency_bfloat16": traffic.efficiency(machine, batch, 2),
+                "batch_for_90_percent": traffic.batch_for(machine),
+            }
+            for machine in MACHINES
+        },
+    }
+
+
+def render(rows: list[dict], batch: int) -> Table:
+    """Megabytes per step; efficiency with float32 and with bfloat16 gradients; and the device's
+    batch that reaches 90 % with float32."""
+    table = Table("network", "MB", "bf16", "BN kB", "BN calls", *(m.name for m in MACHINES))
+    table.title = f"{batch} images a device: efficiency, with bf16 gradients, batch for 90 %"
+    for row in rows:
+        cells = [
+            f"{each['efficiency']:.0%}, {each['efficiency_bfloat16']:.0%}, "
+            f"{each['batch_for_90_percent']:,.0f}"
+            for each in row["machines"].values()
+        ]
+        megabytes = (row["gradient_bytes"] / 1e6, row["gradient_bytes_bfloat16"] / 1e6)
+        table.add_row(
+            row["network"],
+            *(f"{each:.2f}" for each in megabytes),
+            f"{row['batch_norm_bytes'] / 1e3:.1f}",
+            str(row["batch_norm_collectives"]),
+            *cells,
+        )
+    return table
+
+
+def main() -> None:
+    """Prints the table, or writes it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("pattern", nargs="?", default="*", help="of networks, such as 'mnist_*'")
+    parser.add_argument("--batch", type=int, default=128, help="images a device")
+    parser.add_argument("--json", type=Path, help="a file for the rows")
+    options = parser.parse_args()
+    names = models.network_names(options.pattern)
+    rows = [to_row(traffic_of(name), options.batch) for name in names]
+    Console(width=140).print(render(rows, options.batch))
+    if options.json:
+        options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""How long commands take to start: `python benchmarks/start_up.py`.
+
+Seconds from the command to its first training step (told by the checkpoint that follows it), with
+an empty compile cache and with a warm one; seconds to build and initialise large networks; seconds
+that each command imports before it knows its arguments, and the large packages among it. Data are
+scikit-learn's digits, and a folder of noise of CIFAR's size.
+"""
+
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import sides
+from absl import flags
+from recipes import FOLDER, random_examples
+from rich.console import Console
+from rich.table import Table
+
+from jaxcnn import cli, runtime
+from jaxcnn.errors import UserError
+
+_QUICK = flags.DEFINE_bool("quick", False, "The quickstart and the imports alone.")
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+
+NETWORKS = ("googlenet", "resnet50")
+COMMANDS = (
+    "main", "evaluate", "predict", "compare", "prepare", "summary", "export", "find_lr",
+)  # fmt: skip
+LARGE = (
+    "jax", "flax", "optax", "orbax", "tensorstore", "tensorflow_datasets", "matplotlib", "sklearn",
+    "scipy", "PIL",
+)  # fmt: skip
+WARM_RUNS = 2  # of which the shorter counts
+IMAGE_SIZE = 32
+
+
+def write_pictures(folder: Path) -> None:
+    """Noise as PNG files, 10 classes: two batches of 128 to train on, and a few to test."""
+    from PIL import Image
+
+    images, _ = random_examples(300, (IMAGE_SIZE, IMAGE_SIZE, 3))
+    for index, image in enumerate(images):
+        split = "train" if index < 256 else "test"
+        path = folder / split / f"class{index % 10}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+def seconds_to_first_step(arguments: list[str], environment: dict[str, str]) -> float:
+    """From the start of `python -m jaxcnn.main` to the end of its first training step.
+
+    Raises:
+      UserError: it ended before.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Path(folder) / "run" / "checkpoints"
+        command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={checkpoints.parent}"]
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, *arguments, "--config.checkpoint.every_steps=1"],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not any(checkpoints.glob("[0-9]*")):
+                if process.poll() is not None:
+                    raise UserError("training ended before its first step, as shown above")
+                time.sleep(0.01)
+            return time.perf_counter() - started
+        finally:
+            process.kill()
+            process.wait()
+
+
+def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """The row of a training command: seconds with an empty compile cache, and with a warm one."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = environment | {"JAX_COMPILATION_CACHE_DIR": cache}
+        cold, *warm = (seconds_to_first_step(arguments, environment) for _ in range(1 + WARM_RUNS))
+    return _row("first step", name, cold, min(warm))
+
+
+def build(name: str) -> dict[str, Any]:
+    """The row of a network: seconds to build and initialise it, in a fresh process each time."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(1 + WARM_RUNS):
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                seconds.append(pool.submit(seconds_to_build, name, cache).result())
+    return _row("build", name, seconds[0], min(seconds[1:]))
+
+
+def seconds_to_build(name: str, cache: str) -> float:
+    """Builds a network for CIFAR-10, in a process that has imported what it takes."""
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    runtime.prepare()
+    import jax
+    from flax import nnx
+
+    from jaxcnn import models
+
+    jax.devices()
+    started = time.perf_counter()
+    network = models.build(name, num_classes=10, image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+    jax.block_until_ready(jax.tree.leaves(nnx.to_pure_dict(nnx.state(network))))
+    return time.perf_counter() - started
+
+
+def _row(what: str, name: str, cold: float, warm: float) -> dict[str, Any]:
+    return {"what": what, "name": name, "cold_seconds": cold, "warm_seconds": warm}
+
+
+def imports(command: str) -> dict[str, Any]:
+    """The row of a command: seconds that it imports, and its large packages."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"jaxcnn.{command}", "--help"],
+        capture_output=True,
+        text=True,
+    )
+    seconds = seconds_by_package(done.stderr)
+    large = {name: seconds[name] for name in LARGE if name in seconds}
+    return {"what": "import", "name": command, "seconds": sum(seconds.values()), "large": large}
+
+
+def seconds_by_package(report: str) -> dict[str, float]:
+    """What `python -X importtime` says, added up by top-level package."""
+    seconds = collections.Counter()
+    for own, module in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", report, re.M):
+        seconds[module.partition(".")[0]] += int(own) * 1e-6
+    return dict(seconds)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Prints the rows as two tables."""
+    starts = Table("", "", title="Start-up, seconds")
+    loads = Table("command", title="Imports before the arguments are known, seconds")
+    for heading in ("compile cache empty", "warm"):
+        starts.add_column(heading, justify="right")
+    loads.add_column("all", justify="right")
+    loads.add_column("of large packages")
+    for row in rows:
+        if row["what"] == "import":
+            large = ", ".join(f"{name} {value:.2f}" for name, value in row["large"].items())
+            loads.add_row(row["name"], f"{row['seconds']:.2f}", large or "none")
+        else:
+            figures = (f"{row[key]:.2f}" for key in ("cold_seconds", "warm_seconds"))
+            starts.add_row(row["what"], row["name"], *figures)
+    for table in (starts, loads):
+        Console().print(table)
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the tables, and writes the JSON file if there is to be one."""
+    if arguments:
+        raise UserError(f"{arguments[0]}: not understood")
+    with tempfile.TemporaryDirectory() as folder:
+        from jaxcnn.data.arrays import load_dataset
+
+        data_dir, pictures = str(Path(folder) / "data"), Path(folder) / "pictures"
+        environment = {"TFDS_DATA_DIR": data_dir}
+        load_dataset("digits", data_dir=data_dir, image_size=IMAGE_SIZE)
+        rows = [first_step("quickstart", [], environment)]
+        if not _QUICK.value:
+            write_pictures(pictures)
+            dataset = f"folder:{pictures}"
+            load_dataset(dataset, data_dir=data_dir)
+            for name in NETWORKS:
+                config = [f"--config={FOLDER / name}.py", f"--config.dataset.name={dataset}"]
+                rows.append(first_step(name, config, environment))
+            rows += [build(name) for name in NETWORKS]
+        rows += [imports(command) for command in COMMANDS]
+    show(rows)
+    if _JSON.value:
+        sides.write_results(Path(_JSON.value), "start_up", rows)
+
+
+if __name__ == "__main__":
+    cli.run(main)
