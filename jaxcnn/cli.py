@@ -1,12 +1,15 @@
 """What every command shares: flags are parsed, and a user's mistake is one line and exit code 2."""
 
+import contextlib
+import re
 import sys
 from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from jaxcnn import runtime
-from jaxcnn.errors import Stopped, UserError
+from jaxcnn import distributed, runtime
+from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.training.signals import stopping_at_once
 
 
 def _one_line(error: BaseException) -> str:
@@ -16,25 +19,47 @@ def _one_line(error: BaseException) -> str:
 
 def _fail(error: BaseException) -> None:
     label = "" if isinstance(error, Stopped) else "error: "
-    print(label + _one_line(error), file=sys.stderr)
-    sys.exit(getattr(error, "exit_code", UserError.exit_code))
+    if distributed.is_main() or not isinstance(error, (Stopped, Diverged)):  # those are everyone's
+        print(distributed.label() + label + _one_line(error), file=sys.stderr)
+    distributed.leave_with(getattr(error, "exit_code", UserError.exit_code))
+
+
+def _without_traceback(text: str) -> str:
+    """What an error in a config file says, and the line it is in, which ml_collections gives as a
+    traceback."""
+    what, is_there, trace = text.partition("Error whilst parsing config file:")
+    if not is_there:
+        return text
+    lines = trace.splitlines()
+    start = 1 + max(index for index, line in enumerate(lines) if line.startswith(" "))
+    own = re.findall(r'File "(?!.*config_flags.py)[^"]*", line (\d+)', trace)
+    return f"{what}{f'line {own[-1]}: ' if own else ''}{' '.join(lines[start:])}"
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
     """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
+    logging.set_verbosity(logging.FATAL)  # ml_collections warns of what is refused below
     try:
         return flags.FLAGS(argv)
-    except (flags.Error, UserError) as error:
+    except UserError as error:
         return _fail(error)
+    except flags.Error as error:
+        return _fail(UserError(_without_traceback(str(error))))
     except Exception as error:  # a config file is the user's Python: it may raise anything
         text = _one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
         return _fail(UserError(f"config: {text}"))
 
 
-def run(command: Callable[[list[str]], int | None], argv: list[str] | None = None) -> None:
+def run(
+    command: Callable[[list[str]], int | None],
+    argv: list[str] | None = None,
+    *,
+    resumable: bool = False,
+) -> None:
     """Runs `command(positional arguments)` as a program, on `argv` or the command line.
 
-    Exit codes: what the command returns (0 for None), 2 for a user's mistake, 130 for Ctrl-C.
+    Exit codes: what the command returns (0 for None), 2 for a user's mistake, 130 for Ctrl-C; but
+    75 for Ctrl-C and SIGTERM where it is `resumable`, so that the same command goes on.
     """
     runtime.prepare()
 
@@ -44,8 +69,10 @@ def run(command: Callable[[list[str]], int | None], argv: list[str] | None = Non
             return command(argv[1:])
         except UserError as error:
             return _fail(error)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
 
-    app.run(guarded, argv=argv, flags_parser=_parse_flags)
+    try:
+        with stopping_at_once() if resumable else contextlib.nullcontext():
+            app.run(guarded, argv=argv, flags_parser=_parse_flags)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        distributed.leave_with(130)

@@ -41,6 +41,8 @@ def default_config() -> ConfigDict:
             "optimizer": {
                 "name": "adam",
                 "learning_rate": 1e-3,
+                "scale_with_batch": "none",  # the rate: "linear" or "sqrt" of global_batch_size
+                "reference_batch_size": 128,  # where it is then learning_rate
                 "momentum": 0.9,  # momentum, nesterov
                 "b1": 0.9,  # adam, adamw
                 "b2": 0.999,

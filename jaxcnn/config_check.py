@@ -35,7 +35,7 @@ def _between(low: float, high: float = math.inf, *, open_low=False, open_high=Fa
 
 def _rules() -> dict[str, Rule]:
     from jaxcnn.training.optimizers import OPTIMIZERS
-    from jaxcnn.training.schedules import SCHEDULES
+    from jaxcnn.training.schedules import BATCH_SCALINGS, SCHEDULES
 
     positive, not_negative = _between(0, open_low=True), _between(0)
     fraction = _between(0, 1, open_high=True)
@@ -61,6 +61,8 @@ def _rules() -> dict[str, Rule]:
         "loss.heads": _one_of("prob_mix", "weighted_loss"),
         "optimizer.name": _one_of(*OPTIMIZERS),
         "optimizer.learning_rate": not_negative,
+        "optimizer.scale_with_batch": _one_of(*BATCH_SCALINGS),
+        "optimizer.reference_batch_size": _between(1),
         "optimizer.momentum": fraction,
         "optimizer.b1": fraction,
         "optimizer.b2": fraction,

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from jaxcnn import cli
+from jaxcnn import cli, distributed
 from jaxcnn.errors import UserError
 
 QUICKSTART = Path(__file__).with_name("quickstart.py")
@@ -16,6 +16,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _INIT_FROM = flags.DEFINE_string(
     "init_from", "", "A run's folder: a new run starts from its best weights (config.init_from)."
+)
+_DISTRIBUTED = flags.DEFINE_boolean(
+    "distributed", False, "Let JAX find the other processes (SLURM, TPU pod, Kubernetes)."
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
 
@@ -33,7 +36,8 @@ def main(arguments: list[str]) -> None:
 
     if _INIT_FROM.value:
         _CONFIG.value.init_from = _INIT_FROM.value
-    train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
+    with distributed.group(_DISTRIBUTED.value):
+        train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
 
 
 def _with_config(argv: list[str]) -> list[str]:
@@ -45,4 +49,4 @@ def _with_config(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(main, _with_config(sys.argv))
+    cli.run(main, _with_config(sys.argv), resumable=True)

@@ -1,6 +1,7 @@
 """The process, set up before JAX starts: heap, host devices, compile cache, quiet libraries."""
 
 import ctypes
+import inspect
 import logging
 import os
 import sys
@@ -37,7 +38,8 @@ def keep_heap() -> None:
 def _host_device_per_core() -> None:
     """One CPU device a core: data parallelism uses the cores better than XLA's own threads."""
     xla_flags = os.environ.get("XLA_FLAGS", "")
-    if _HOST_DEVICES not in xla_flags:
+    is_one_of_several = "JAX_NUM_PROCESSES" in os.environ  # they may share the cores: one each
+    if _HOST_DEVICES not in xla_flags and not is_one_of_several:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         os.environ["XLA_FLAGS"] = f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, 8)}".strip()
 
@@ -49,13 +51,15 @@ def _quiet_libraries() -> None:
         warnings.simplefilter("ignore")
     # Orbax raises its writing thread's errors again in the main one, which tells of them in a line
     threading.excepthook = lambda _: None
-    sys.unraisablehook = _tell_all_but_closed_loops
+    sys.unraisablehook = _tell_all_but_abandoned_io
     for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of tasks that nobody waited for
 
 
-def _tell_all_but_closed_loops(unraisable: "sys.UnraisableHookArgs") -> None:
-    """A write that failed leaves TensorStore calling back to a loop that is gone, each time with
-    a traceback."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+def _tell_all_but_abandoned_io(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A write that failed leaves TensorStore calling back to a loop that is gone, and a read that
+    failed leaves the others' coroutines behind, each with a traceback."""
+    is_abandoned = inspect.iscoroutine(unraisable.object)
+    if not is_abandoned and str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)

@@ -5,6 +5,7 @@ resuming is exact.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -122,3 +123,36 @@ def put_split(split: Split, mesh: Mesh) -> dict[str, jax.Array]:
 def put_order(order: np.ndarray, mesh: Mesh) -> jax.Array:
     """An order, each device's part on its device."""
     return jax.device_put(order, NamedSharding(mesh, PartitionSpec("batch")))
+
+
+def put_share(
+    split: Split, order: np.ndarray, mesh: Mesh
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Of a split only what each device takes, in the order in which it takes it.
+
+    A process reads from the (memory-mapped) split the rows of its own devices alone.
+
+    Args:
+      split: the examples.
+      order: from `in_batches`.
+      mesh: the devices, of several processes perhaps.
+
+    Returns:
+      `images` uint8 (num_devices, n, h, w, c), `labels` (num_devices, n, …), and `indices` int32
+      (num_devices, n), where they stand in the split; and the order (num_devices, steps, batch of
+      a device), pointing to a device's n rows.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec("batch"))
+    rows = np.where(order >= 0, order, ~order).reshape(len(order), -1)
+    positions = np.arange(rows.shape[1], dtype=np.int32).reshape(order.shape[1:])
+    order = np.where(order >= 0, positions, ~positions)
+
+    def put(shape: tuple[int, ...], take: Callable[[slice], np.ndarray]) -> jax.Array:
+        return jax.make_array_from_callback(shape, sharding, lambda place: take(place[0]))
+
+    data = {
+        "images": put(rows.shape + split.images.shape[1:], lambda own: split.images[rows[own]]),
+        "labels": put(rows.shape + split.labels.shape[1:], lambda own: split.labels[rows[own]]),
+        "indices": put(rows.shape, lambda own: rows[own]),
+    }
+    return data, put(order.shape, lambda own: order[own])

@@ -1,6 +1,8 @@
 """Checkpoints, through Orbax: the newest and the best are kept, a damaged one is passed over."""
 
 import contextlib
+import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
+from jaxcnn import distributed
 from jaxcnn.errors import UserError
+from jaxcnn.training.digests import check_digests, digests_of
 
 
 class Checkpoints:
@@ -34,6 +38,8 @@ class Checkpoints:
             ),
         ]
         self._folder = (Path(workdir) / "checkpoints").absolute()
+        may_rename = distributed.is_main() and not read_only
+        self._renamed = self._rename_damaged_extras() if may_rename else []
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
@@ -43,6 +49,8 @@ class Checkpoints:
                 cleanup_tmp_directories=not read_only,
                 create=not read_only,
                 read_only=read_only,
+                lightweight_initialize=read_only,  # without the scores, which only rank
+                multiprocessing_options=_alone() if read_only else _together(),
             ),
         )
 
@@ -57,7 +65,9 @@ class Checkpoints:
           UserError: this one, or the one before, cannot be written; so does `wait`.
         """
         args = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
+            state=ocp.args.StandardSave(state),
+            progress=ocp.args.JsonSave(progress),
+            digests=ocp.args.JsonSave(digests_of(_parts(state) | {"progress": progress})),
         )
         with self._writing():
             self._manager.save(int(state.step), args=args, metrics=validation, force=True)
@@ -67,6 +77,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # Orbax and TensorStore have errors of their own
+            distributed.end_if_lost(error)
             reason = " ".join(str(error).split()).rsplit(": ", 1)[-1]  # the system's own words
             raise UserError(
                 f"{self._folder}: a checkpoint cannot be written ({reason}); "
@@ -89,11 +100,14 @@ class Checkpoints:
         Raises:
           UserError: there are checkpoints, and none of them can be read into such a state.
         """
+        for path in self._renamed:
+            warn(f"{path} cannot be read and was renamed; the checkpoint may do without it")
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 restored = self.restore(step, like)
             except Exception as error:  # damage can raise anything; the one before may be sound
+                distributed.end_if_lost(error)
                 damaged[step] = " ".join(str(error).split())[:100]
                 continue
             for bad_step, reason in damaged.items():
@@ -108,16 +122,33 @@ class Checkpoints:
             )
         return None
 
+    def _rename_damaged_extras(self) -> list[Path]:
+        """Renames what Orbax would fall over before it is asked for a checkpoint, and can do
+        without: a checkpoint that has lost its scores is not kept as one of the best."""
+        damaged = []
+        for name, check in (("metrics/metrics", _rank), ("_CHECKPOINT_METADATA", dict.keys)):
+            for path in self._folder.glob(f"[0-9]*/{name}"):
+                try:
+                    check(json.loads(path.read_text()))
+                except (OSError, ValueError, LookupError, TypeError, RecursionError):
+                    with contextlib.suppress(OSError):  # another process of the run was faster
+                        path.rename(path.with_name(f"{path.name}.damaged"))
+                    damaged.append(path)
+        return damaged
+
     def _set_aside(self, step: int) -> Path:
         """Moves a checkpoint out of the way of the one that will be written in its place."""
         moved = self._folder.with_name("damaged_checkpoints") / f"{step}-{time.time_ns()}"
-        moved.parent.mkdir(exist_ok=True)
-        (self._folder / str(step)).rename(moved)
+        if distributed.is_main():
+            moved.parent.mkdir(exist_ok=True)
+            (self._folder / str(step)).rename(moved)
+        distributed.wait_for_all(f"moved {step}")
         self._manager.reload()
         return moved
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
-        """The (state, progress) of the checkpoint at a step, placed as `like`."""
+        """The (state, progress) of the checkpoint at a step, placed as `like`; it raises anything
+        where the checkpoint is damaged, and so do the other `restore_…`."""
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
@@ -127,7 +158,9 @@ class Checkpoints:
                 state=ocp.args.StandardRestore(abstract), progress=ocp.args.JsonRestore()
             ),
         )
-        return restored["state"], restored["progress"]
+        state, progress = restored["state"], restored["progress"]
+        self._check(step, _parts(state) | {"progress": progress})
+        return state, progress
 
     def restore_weights(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
         """Parts of the state of the checkpoint at a step, whatever the optimizer was.
@@ -145,12 +178,22 @@ class Checkpoints:
                 )
             ),
         )
+        self._check(step, restored["state"])
         return restored["state"]
 
     def restore_progress(self, step: int) -> dict[str, Any]:
         """The progress of the checkpoint at a step."""
         args = ocp.args.Composite(progress=ocp.args.JsonRestore())
-        return self._manager.restore(step, args=args)["progress"]
+        progress = self._manager.restore(step, args=args)["progress"]
+        self._check(step, {"progress": progress})
+        return progress
+
+    def _check(self, step: int, parts: dict[str, Any]) -> None:
+        """Raises ValueError where these parts of the checkpoint are not what was saved."""
+        if not (self._folder / str(step) / "digests").exists():
+            return  # written before there were any
+        args = ocp.args.Composite(digests=ocp.args.JsonRestore())
+        check_digests(parts, self._manager.restore(step, args=args)["digests"])
 
     def has(self, step: int) -> bool:
         """Whether there is a checkpoint of the step on disk."""
@@ -172,6 +215,21 @@ class Checkpoints:
             self._manager.close()
 
 
+def _together() -> ocp.options.MultiprocessingOptions:
+    """All processes of a group write, and read, a checkpoint together."""
+    return ocp.options.MultiprocessingOptions()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """A process of a group reads by itself, and the others need not know."""
+    own = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
+
+
+def _parts(state: Any) -> dict[str, Any]:
+    return {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+
+
 def _rank(validation: dict[str, float]) -> tuple[float, float]:
     """More accuracy is better, then less loss."""
-    return validation["accuracy"], -validation["loss"]
+    return float(validation["accuracy"]), -float(validation["loss"])

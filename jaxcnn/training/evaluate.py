@@ -12,8 +12,7 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
 
     The loss includes the L2 terms, as in training; the accuracy is a fraction.
     """
-    order = run.eval_order(view)
-    data = run.data[run.views[view].split]
+    data, order = run.eval_feed(view)
     sums = run.zero_eval_sums()
     for _ in range(order.shape[1]):
         previous = sums

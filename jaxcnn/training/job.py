@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxcnn import distributed
 from jaxcnn.config_check import check_config
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
@@ -22,6 +23,8 @@ from jaxcnn.training.workdir import open_workdir, write_config
 def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
     """Trains a config in a folder, or resumes the run that is there, and reports.
 
+    In a group of processes all train, and process 0 writes what is not a checkpoint.
+
     Returns:
       What `result.json` holds.
 
@@ -38,18 +41,24 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)
-        write_config(workdir, config, describe_data(run), list(run.mesh.devices.flat))
+        if distributed.is_main():
+            write_config(workdir, config, describe_data(run), list(run.mesh.devices.flat))
+            (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)
         elif start:
             loop.state, lines = start_from(start, loop.state)
             for line in lines:
                 console.print(line)
-        (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         result = loop.train()
-        write_json(workdir / "result.json", result)
-        plot_curves(workdir)
-        score_run(workdir)
-        write_report(workdir)
+        if distributed.is_main():
+            _report(workdir, result)
     console.result(result, workdir)
     return result
+
+
+def _report(workdir: Path, result: dict[str, Any]) -> None:
+    write_json(workdir / "result.json", result)
+    plot_curves(workdir)
+    score_run(workdir)
+    write_report(workdir)

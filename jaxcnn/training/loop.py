@@ -10,13 +10,14 @@ from typing import Any
 
 import jax
 
+from jaxcnn import distributed
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import MetricsWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.parallel import wait_on_cpu
+from jaxcnn.training.parallel import Agreement, wait_on_cpu
 from jaxcnn.training.progress import Clock, Progress
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
@@ -47,7 +48,10 @@ class Loop:
             self.progress.add_resume(self.step, run.steps_per_epoch)
         self.has_compiled = False
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else 0
-        self.writer = MetricsWriter(workdir, resume_step=self.step if restored else None)
+        resume_step = self.step if restored else None
+        is_main = distributed.is_main()
+        self.writer = MetricsWriter(workdir, resume_step=resume_step) if is_main else _NoWriter()
+        self.agree = Agreement(run.mesh)
         self.started = time.monotonic() - self.progress.seconds
         self.saved_step, self.saved_at = self.step, time.monotonic()
 
@@ -74,11 +78,14 @@ class Loop:
           Stopped: a signal asked for it; the run is saved.
           Diverged: the loss is not finite.
         """
-        with contextlib.closing(self.checkpoints), contextlib.closing(self.writer):
+        closing = contextlib.closing
+        with closing(self.checkpoints), closing(self.writer), distributed.watched():
             with StopSignal() as stop:
                 while self.epoch < self.config.num_epochs and not self._out_of_patience():
                     self._finish_epoch(self._train_epoch(stop))
-            self.checkpoints.wait()
+                self.checkpoints.wait()
+                if any(self.agree.at_once(stop.requested)):
+                    self._stop(None)
             return self._result()
 
     def _out_of_patience(self) -> bool:
@@ -91,8 +98,8 @@ class Loop:
         first_step = self.progress.first_step(epoch, num_steps)
         clock = Clock()
         with self.console.progress(epoch + 1, self.config.num_epochs, num_steps) as bar:
-            for sums in self._steps(epoch, first_step, stop, clock):
-                if clock.is_time(REFRESH_SECONDS):
+            for sums, is_time in self._steps(epoch, first_step, stop, clock):
+                if is_time:
                     scores = self._scores(sums)
                     done = self.step - first_step
                     bar.update(done, images_per_second=clock.images_per_second, **scores)
@@ -109,10 +116,13 @@ class Loop:
             "images_per_second": clock.images_per_second,
         }
 
-    def _steps(self, epoch: int, first_step: int, stop: StopSignal, clock: Clock) -> Iterator[dict]:
-        """Runs the epoch's steps; gives the sums of the step before, the last one's at the end."""
+    def _steps(
+        self, epoch: int, first_step: int, stop: StopSignal, clock: Clock
+    ) -> Iterator[tuple[dict, bool]]:
+        """Runs the epoch's steps; gives the sums of the step before, the last one's at the end,
+        and whether it is time to read them."""
         run = self.run
-        data, order = run.data["train"], run.train_order(epoch)
+        data, order = run.train_feed(epoch)
         numbers = run.epoch_numbers(epoch, first_step)
         num_examples = len(run.views["train"].indices)
         batch_size = self.config.global_batch_size
@@ -121,7 +131,10 @@ class Loop:
             clock.start()
         end = first_step + run.steps_per_epoch
         while self.step < end:
-            if stop.requested:
+            stops, is_late, is_time = self.agree(  # clocks and signals: each process has its own
+                stop.requested, self._is_late(), clock.is_time(REFRESH_SECONDS)
+            )
+            if stops:
                 self._stop(sums)
             previous = sums
             num_steps = run.steps_per_dispatch if self.step + run.steps_per_dispatch <= end else 1
@@ -131,7 +144,7 @@ class Loop:
             seen = (self.step - first_step) * batch_size
             self.step += num_steps
             if self.step < end:
-                self._save_if_due(sums)
+                self._save_if_due(sums, is_late)
             if not self.has_compiled:  # the first step compiles, and is not timed
                 jax.block_until_ready(sums)
                 self.has_compiled = True
@@ -140,8 +153,8 @@ class Loop:
             clock.add(min(num_steps * batch_size, num_examples - seen))
             if previous is not None:
                 wait_on_cpu(previous)
-                yield previous
-        yield sums
+                yield previous, is_time
+        yield sums, False
 
     def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
         """The epoch's running means; reading them waits for the step they come from."""
@@ -175,12 +188,14 @@ class Loop:
             is_best=is_best,
         )
 
-    def _save_if_due(self, sums: dict[str, jax.Array]) -> None:
+    def _is_late(self) -> bool:
+        """Whether the last save is as many minutes ago as it may be."""
+        minutes = (time.monotonic() - self.saved_at) / 60
+        return 0 < self.config.checkpoint.every_minutes <= minutes
+
+    def _save_if_due(self, sums: dict[str, jax.Array], is_late: bool) -> None:
         """Saves in mid-epoch, after so many steps or minutes since the last time."""
-        settings, minutes = self.config.checkpoint, (time.monotonic() - self.saved_at) / 60
-        by_steps = 0 < settings.every_steps <= self.step - self.saved_step
-        by_time = 0 < settings.every_minutes <= minutes
-        if by_steps or by_time:
+        if is_late or 0 < self.config.checkpoint.every_steps <= self.step - self.saved_step:
             self._scores(sums)  # a state that diverged is not saved
             self._save(None)
 
@@ -243,10 +258,12 @@ class Loop:
         """Takes the weights that `test_with` names, and says which they are: "best" or "last"."""
         best_step = self.progress.best_step
         if self.config.test_with == "best" and best_step != self.step:
-            if not self.checkpoints.has(best_step):  # damaged, or gone with a later one's damage
-                self.console.warn(f"the best checkpoint, {best_step}, is gone: testing the last")
+            try:
+                self.state, _ = self.checkpoints.restore(best_step, self.state)
+            except Exception as error:  # damage can raise anything; or it went with a later one's
+                distributed.end_if_lost(error)
+                self.console.warn(f"the best checkpoint, {best_step}, is lost: testing the last")
                 return "last"
-            self.state, _ = self.checkpoints.restore(best_step, self.state)
         return self.config.test_with
 
     def _test(self) -> dict[str, float]:
@@ -254,6 +271,16 @@ class Loop:
         if self.config.validation == "test":  # scored as validation a moment ago
             return {"loss": self.progress.last_loss, "accuracy": self.progress.last_accuracy}
         return evaluate(self.run, self.state, "test")
+
+
+class _NoWriter:
+    """What stands in for the metrics' writer where another process writes them."""
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:

@@ -1,6 +1,6 @@
 """One per-device function on many devices, through `jax.pmap` or `jax.shard_map`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,20 +13,39 @@ AXIS = "batch"
 
 
 def make_mesh(num_devices: int = 0) -> Mesh:
-    """A mesh with the one axis "batch" over the first `num_devices` devices; 0: all of them.
+    """A mesh with the one axis "batch" over the first `num_devices` devices; 0: all of them,
+    those of the other processes of a group included.
 
     Raises:
-      UserError: there are fewer devices.
+      UserError: there are fewer devices, or some of a group's would be left out.
     """
     devices = jax.devices()
     if num_devices > len(devices):
-        raise UserError(f"config.num_devices = {num_devices}: this process has {len(devices)}")
+        raise UserError(f"config.num_devices = {num_devices}: there are {len(devices)}")
+    if jax.process_count() > 1 and num_devices not in (0, len(devices)):
+        raise UserError(
+            f"config.num_devices = {num_devices}: several processes take all of their "
+            f"{len(devices)} devices; set it to 0"
+        )
     return Mesh(np.array(devices[: num_devices or len(devices)]), (AXIS,))
+
+
+def make_local_mesh() -> Mesh:
+    """A mesh over this process's own devices: for work that is not the whole group's."""
+    return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
 def on_every_device(tree: Any, mesh: Mesh) -> Any:
     """A pytree of arrays, whole on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if not mesh.is_multi_process:
+        return jax.device_put(tree, everywhere)
+
+    def place(leaf: Any) -> jax.Array:  # device_put would compare the processes' values
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, everywhere, lambda _: leaf)
+
+    return jax.tree.map(place, tree)
 
 
 def wait_on_cpu(previous: Any) -> None:
@@ -38,26 +57,56 @@ def wait_on_cpu(previous: Any) -> None:
         jax.block_until_ready(previous)
 
 
+class Agreement:
+    """What any process of a group wishes, such as to stop, learnt by all at the same step.
+
+    In a group it costs a small all-reduce, whose outcome is read a call later: so an accelerator
+    never waits for the host. All processes must call it equally often.
+    """
+
+    def __init__(self, mesh: Mesh):
+        self._place = NamedSharding(mesh, PartitionSpec(AXIS))
+        self._is_group = mesh.is_multi_process
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        self._any = jax.jit(lambda wishes: wishes.any(axis=0), out_shardings=everywhere)
+        self._pending: jax.Array | None = None
+
+    def __call__(self, *wishes: bool) -> Sequence[bool]:
+        """Which of the wishes any process had at its call before; without a group: has now."""
+        if not self._is_group:
+            return wishes
+        own = np.array([wishes])
+        shape = (self._place.mesh.size, len(wishes))
+        every = jax.make_array_from_callback(shape, self._place, lambda _: own)
+        previous, self._pending = self._pending, self._any(every)
+        return (False,) * len(wishes) if previous is None else jax.device_get(previous).tolist()
+
+    def at_once(self, *wishes: bool) -> Sequence[bool]:
+        """Which of the wishes any process has now."""
+        self(*wishes)
+        return self(*wishes)
+
+
 def parallelize(
-    function: Callable, *, mesh: Mesh, backend: str, num_replicated: int, donate: bool
+    function: Callable, *, mesh: Mesh, backend: str, in_axes: tuple[int | None, ...], donate: bool
 ) -> Callable:
     """Compiles a per-device function for all devices of the mesh.
 
     Args:
-      function: takes `num_replicated` pytrees that are whole on every device, and last an array
-        of which each device gets its part along the first axis. It may use `jax.lax.psum` over
-        axis "batch", and returns pytrees that are equal on all devices.
+      function: takes pytrees of arrays, may use `jax.lax.psum` over axis "batch", and returns
+        pytrees that are equal on all devices.
       mesh: the devices.
-      backend: "pmap" or "shard_map"; the numbers are the same.
-      num_replicated: how many arguments come before the sharded one.
+      backend: "pmap" or "shard_map"; the numbers are the same. Over several processes both are
+        shard_map: JAX's pmap is that with a copy of each argument at each call.
+      in_axes: for each argument None, where it is whole on every device, or 0, where each device
+        gets its entry of the first axis, which has as many.
       donate: whether the first argument's memory is used again for the results.
 
     Returns:
       The compiled function.
     """
     donated = (0,) if donate else ()
-    if backend == "pmap":
-        in_axes = (None,) * num_replicated + (0,)
+    if backend == "pmap" and not mesh.is_multi_process:
         return jax.pmap(
             function,
             axis_name=AXIS,
@@ -67,13 +116,17 @@ def parallelize(
             donate_argnums=donated,
         )
 
-    def without_leading_axis(*args):
-        return function(*args[:-1], args[-1][0])
+    def without_leading_axes(*args):
+        own = [
+            arg if axis is None else jax.tree.map(lambda part: part[0], arg)
+            for arg, axis in zip(args, in_axes, strict=True)
+        ]
+        return function(*own)
 
-    in_specs = (PartitionSpec(),) * num_replicated + (PartitionSpec(AXIS),)
+    in_specs = tuple(PartitionSpec() if axis is None else PartitionSpec(AXIS) for axis in in_axes)
     # check_vma=True inserts a psum of its own into gradients, and trains wrongly
     sharded = jax.shard_map(
-        without_leading_axis,
+        without_leading_axes,
         mesh=mesh,
         in_specs=in_specs,
         out_specs=PartitionSpec(),

@@ -18,6 +18,24 @@ def _schedule(name: str):
     return register
 
 
+BATCH_SCALINGS: dict[str, Callable[[float], float]] = {
+    "none": lambda times: 1.0,
+    "linear": lambda times: times,
+    "sqrt": lambda times: times**0.5,
+}
+
+
+def scaled_rate(config: Any, global_batch_size: int) -> float:
+    """The learning rate that `config` (the `optimizer` part of a run's config) gives batches of
+    that size: `learning_rate` at `reference_batch_size`, and as `scale_with_batch` says elsewhere.
+
+    References: Goyal et al., Accurate, Large Minibatch SGD (2017), for "linear", with a warm-up;
+    Krizhevsky, One weird trick for parallelizing convolutional neural networks (2014), "sqrt".
+    """
+    times = global_batch_size / config.reference_batch_size
+    return config.learning_rate * BATCH_SCALINGS[config.scale_with_batch](times)
+
+
 def make_schedule(
     config: Any, *, learning_rate: float, steps_per_epoch: int, num_epochs: int
 ) -> optax.Schedule:

@@ -16,10 +16,11 @@ from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
+from jaxcnn.models.airbench import fit_whitening
 from jaxcnn.training import parallel
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.recipe import Recipe
-from jaxcnn.training.schedules import make_schedule
+from jaxcnn.training.schedules import make_schedule, scaled_rate
 from jaxcnn.training.state import TrainState, create_state, split_model, zero_sums
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 
@@ -34,7 +35,7 @@ class Run:
       views: the examples for "train", "validation", "test".
       mesh: the devices.
       model: the network, for its summary.
-      data: the resident arrays by split.
+      data: the resident arrays by split; none in a group of processes, see `train_feed`.
       train_step, eval_step: compiled for all devices, see `step.py`.
       train_steps: `steps_per_dispatch` training steps in one call.
       steps_per_dispatch: 1 on a CPU, where XLA's convolutions lose their threads in a scan.
@@ -63,28 +64,46 @@ class Run:
 
     def train_order(self, epoch: int) -> jax.Array:
         """The order of an epoch (0-based), on the devices."""
-        view = self.views["train"]
-        indices = feed.shuffled(view.indices, seed=self.config.seed, epoch=epoch)
-        parts = self.config.optimizer.accumulation_steps
-        return self._order(indices, self.config.global_batch_size, parts)
+        return feed.put_order(self._train_order(epoch), self.mesh)
+
+    def train_feed(self, epoch: int) -> tuple[dict[str, jax.Array], jax.Array]:
+        """The training examples and their order in an epoch (0-based), on the devices.
+
+        In a group of processes each reads, and puts on its devices, its own part alone: the same
+        batches, without the rows that other processes compute.
+        """
+        return self._feed("train", self._train_order(epoch))
 
     def epoch_numbers(self, epoch: int, first_step: int) -> dict[str, jax.Array]:
         """What the training step must know of an epoch (0-based), on the devices."""
         numbers = {
             "number": epoch,
+            "num_examples": len(self.views["train"].indices),
+            "global_batch_size": self.config.global_batch_size,
             "first_step": first_step,
             "schedule_shift": epoch * self.steps_per_epoch - first_step,
         }
         return parallel.on_every_device({n: np.int32(v) for n, v in numbers.items()}, self.mesh)
 
-    def eval_order(self, name: str) -> jax.Array:
-        """The examples of a view one after another, on the devices."""
-        return self._order(self.views[name].indices, _eval_batch_size(self.config), 1)
+    def eval_feed(self, name: str) -> tuple[dict[str, jax.Array], jax.Array]:
+        """As `train_feed`: the examples of a view, one after another."""
+        order = self._order(self.views[name].indices, _eval_batch_size(self.config), 1)
+        return self._feed(self.views[name].split, order)
 
-    def _order(self, indices: np.ndarray, batch_size: int, num_parts: int) -> jax.Array:
+    def _train_order(self, epoch: int) -> np.ndarray:
+        view = self.views["train"]
+        indices = feed.shuffled(view.indices, seed=self.config.seed, epoch=epoch)
+        parts = self.config.optimizer.accumulation_steps
+        return self._order(indices, self.config.global_batch_size, parts)
+
+    def _order(self, indices: np.ndarray, batch_size: int, num_parts: int) -> np.ndarray:
         num_devices = self.mesh.devices.size
-        order = feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
-        return feed.put_order(order, self.mesh)
+        return feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
+
+    def _feed(self, split: str, order: np.ndarray) -> tuple[dict[str, jax.Array], jax.Array]:
+        if self.data:
+            return self.data[split], feed.put_order(order, self.mesh)
+        return feed.put_share(self.dataset.splits[split], order, self.mesh)
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:
         """The sums before the first evaluation step, on the devices."""
@@ -156,19 +175,25 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     compiled_for = {"mesh": mesh, "backend": config.parallel}
     train_step = make_train_step(recipe)
     num_steps = config.steps_per_dispatch or _usual_steps_per_dispatch(steps)
-    training = {"num_replicated": 3, "donate": True} | compiled_for
+    # in a group each device holds a share of the data, else each holds them whole
+    of_data = 0 if mesh.is_multi_process else None
+    data = {} if mesh.is_multi_process else _put_splits(dataset, views, mesh)
+    training = {"in_axes": (None, of_data, None, 0), "donate": True} | compiled_for
     return Run(
         config=config,
         dataset=dataset,
         views=views,
         mesh=mesh,
         model=model,
-        data={s: feed.put_split(dataset.splits[s], mesh) for s in _splits(views)},
+        data=data,
         train_step=parallel.parallelize(train_step, **training),
         train_steps=parallel.parallelize(repeat(train_step, num_steps), **training),
         steps_per_dispatch=num_steps,
         eval_step=parallel.parallelize(
-            make_eval_step(recipe), num_replicated=4, donate=False, **compiled_for
+            make_eval_step(recipe),
+            in_axes=(None, None, None, of_data, 0),
+            donate=False,
+            **compiled_for,
         ),
         state=parallel.on_every_device(state, mesh),
         steps_per_epoch=steps,
@@ -184,14 +209,17 @@ def _usual_steps_per_dispatch(steps_per_epoch: int) -> int:
     return largest if largest >= 16 else min(32, steps_per_epoch)
 
 
-def _splits(views: dict[str, feed.View]) -> list[str]:
-    return sorted({view.split for view in views.values()})
+def _put_splits(
+    dataset: Dataset, views: dict[str, feed.View], mesh: Mesh
+) -> dict[str, dict[str, jax.Array]]:
+    splits = sorted({view.split for view in views.values()})
+    return {split: feed.put_split(dataset.splits[split], mesh) for split in splits}
 
 
 def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
     """The config's numbers that are arrays in the state."""
     return {
-        "learning_rate": np.float32(config.optimizer.learning_rate),
+        "learning_rate": np.float32(scaled_rate(config.optimizer, config.global_batch_size)),
         "label_smoothing": np.float32(config.loss.label_smoothing),
         "seed": np.int32(config.seed),
     }
@@ -206,10 +234,10 @@ def make_recipe(
     recipe = Recipe(
         train_graph=train_graph,
         eval_graph=eval_graph,
-        optimizer=make_optimizer(config.optimizer),
+        optimizer=make_optimizer(config.optimizer, config.global_batch_size),
         schedule=make_schedule(
             config.schedule,
-            learning_rate=config.optimizer.learning_rate,
+            learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
             steps_per_epoch=steps,
             num_epochs=config.num_epochs,
         ),
@@ -225,7 +253,8 @@ def make_recipe(
         dtype=jnp.dtype(config.precision),
         skip_bad_steps=config.optimizer.skip_bad_steps,
     )
-    return recipe, params, batch_stats
+    train_images = dataset.splits["train"].images
+    return recipe, params, fit_whitening(batch_stats, train_images, recipe.scale)
 
 
 def describe_data(run: Run) -> dict[str, Any]:

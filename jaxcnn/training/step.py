@@ -20,17 +20,14 @@ def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
 
     Returns:
       `images` uint8 (batch, height, width, channels), `labels`, `mask` bool (batch,): examples
-      that count, `indices` int32 (batch,): in the data, `positions`: in the global batch.
+      that count, `indices` int32 (batch,): in the split.
     """
     entries = jax.lax.dynamic_index_in_dim(order, row, keepdims=False)
     mask = entries >= 0
     indices = jnp.where(mask, entries, ~entries)
     batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
-    size = entries.shape[0]
-    positions = jax.lax.axis_index(AXIS) * size + jnp.arange(size)
-    # what fills a short batch repeats its examples, each with the keys of the one it repeats
-    positions %= _num_examples({"mask": mask})
-    return batch | {"mask": mask, "indices": indices, "positions": positions}
+    # where the data are a share of a split they say themselves where its rows stand in it
+    return {"indices": indices} | batch | {"mask": mask}
 
 
 def _sums(losses: jax.Array, scores: jax.Array, targets: jax.Array, mask: jax.Array) -> dict:
@@ -46,17 +43,22 @@ def make_train_step(recipe: Recipe) -> Callable:
 
     Returns:
       `step(state, data, epoch, order) -> (state, sums)`: `data` holds the resident arrays,
-      `epoch` its int32 `number`, `first_step` and `schedule_shift` (what the schedule's step is
-      ahead of the state's), `order` (steps, batch) the device's part of it.
+      `epoch` its int32 `number`, `num_examples`, `global_batch_size`, `first_step` and
+      `schedule_shift` (what the schedule's step is ahead of the state's), `order` (steps, batch)
+      the device's part of it.
       `sums` are the epoch's so far, equal to `state.sums`.
     """
     gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
 
     def step(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
         first_step = epoch["first_step"]
-        batch = take_batch(data, order, state.step - first_step)
-        batch = _prepare(recipe, batch, state, epoch["number"])
-        gradients, batch_stats, sums = gradients_of(state.params, state.batch_stats, batch)
+        row = state.step - first_step
+        batch = take_batch(data, order, row)
+        num_examples = _num_examples(epoch, row)
+        batch = _prepare(recipe, batch, num_examples, state, epoch["number"])
+        gradients, batch_stats, sums = gradients_of(
+            state.params, state.batch_stats, batch, num_examples
+        )
         norm = optax.tree.norm(gradients)
         is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
         updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
@@ -84,7 +86,16 @@ def repeat(step: Callable, num_steps: int) -> Callable:
     return steps
 
 
-def _prepare(recipe: Recipe, batch: Batch, state: TrainState, epoch: jax.Array) -> Batch:
+def _num_examples(epoch: dict, row: jax.Array) -> jax.Array:
+    """Examples that count in the global batch. It takes no exchange between the devices: a CPU's
+    would lose milliseconds waiting for each other at the start of a step."""
+    batch_size = epoch["global_batch_size"]
+    return jnp.minimum(epoch["num_examples"] - row * batch_size, batch_size)
+
+
+def _prepare(
+    recipe: Recipe, batch: Batch, num_examples: jax.Array, state: TrainState, epoch: jax.Array
+) -> Batch:
     """Augments, scales, and gives each example keys of its own: they follow its position in the
     global batch, so that the number of devices doesn't change a number."""
     hyperparams = state.hyperparams
@@ -92,12 +103,15 @@ def _prepare(recipe: Recipe, batch: Batch, state: TrainState, epoch: jax.Array) 
     augment_key, dropout_key = jax.random.split(step_key)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     images, labels = batch["images"], batch["labels"]
+    size = len(images)
+    # what fills a short batch repeats its examples, each with the keys of the one it repeats
+    positions = (jax.lax.axis_index(AXIS) * size + jnp.arange(size)) % num_examples
     targets = make_targets(labels, recipe.num_classes, hyperparams["label_smoothing"])
     if recipe.augment is not None:
         images, targets = recipe.augment(
             images.astype(jnp.float32),
             targets,
-            keys=fold(augment_key, batch["positions"]),
+            keys=fold(augment_key, positions),
             batch_key=augment_key,
             example_indices=batch["indices"],
             epoch=epoch,
@@ -107,12 +121,13 @@ def _prepare(recipe: Recipe, batch: Batch, state: TrainState, epoch: jax.Array) 
         "images": recipe.scale(images),
         "targets": targets,
         "mask": batch["mask"],
-        "keys": fold(dropout_key, batch["positions"]),
+        "keys": fold(dropout_key, positions),
     }
 
 
 def _gradients(recipe: Recipe) -> Callable:
-    """`(params, batch_stats, batch) -> (gradients, batch_stats, sums)`, over all devices."""
+    """`(params, batch_stats, batch, num_examples) -> (gradients, batch_stats, sums)`, over all
+    devices."""
     axis_name = AXIS if recipe.global_batch_norm else None
 
     def loss_function(params, batch_stats, batch, num_examples):
@@ -133,9 +148,7 @@ def _gradients(recipe: Recipe) -> Callable:
         sums = _sums(losses + penalty, scores, batch["targets"], mask)
         return loss, (nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)), sums)
 
-    def gradients(params, batch_stats, batch, num_examples=None):
-        if num_examples is None:
-            num_examples = _num_examples(batch)
+    def gradients(params, batch_stats, batch, num_examples):
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
             params, batch_stats, batch, num_examples
         )
@@ -147,11 +160,6 @@ def _gradients(recipe: Recipe) -> Callable:
     return gradients
 
 
-def _num_examples(batch: Batch) -> jax.Array:
-    """Examples that count in the global batch."""
-    return jax.lax.psum(jnp.sum(batch["mask"]), AXIS)
-
-
 def _accumulate(recipe: Recipe) -> Callable:
     """As `_gradients`, computed in parts; BatchNorm sees a part at a time."""
     num_parts = recipe.accumulation_steps
@@ -160,8 +168,7 @@ def _accumulate(recipe: Recipe) -> Callable:
     def split(array):  # interleaved, so that a short batch's padding is spread over the parts
         return jnp.moveaxis(array.reshape(-1, num_parts, *array.shape[1:]), 1, 0)
 
-    def gradients(params, batch_stats, batch):
-        num_examples = _num_examples(batch)
+    def gradients(params, batch_stats, batch, num_examples):
         zero_sums = {name: jnp.zeros(()) for name in ("loss", "correct", "count")}
         zero = (jax.tree.map(jnp.zeros_like, params), batch_stats, zero_sums)
 

@@ -11,6 +11,7 @@ from typing import Any
 import filelock
 from ml_collections import ConfigDict
 
+from jaxcnn import distributed
 from jaxcnn.config import flatten
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json, write_json
@@ -37,12 +38,16 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
     """Makes the folder, or takes up the run that is in it; it is this process's while entered.
 
     Gives a line for each field that differs from what the run had before. A new run's config is
-    written; an older one's is left, see `write_config`.
+    written; an older one's is left, see `write_config`. Process 0 does so for its group.
 
     Raises:
       UserError: the folder cannot be written, holds something else, holds another run, or another
         process is at work in it.
     """
+    if not distributed.is_main():
+        distributed.wait_for_all("the folder is open")
+        yield []
+        return
     path = workdir / "config.json"
     lock = filelock.FileLock(workdir / ".lock")
     try:
@@ -58,6 +63,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
         if not path.exists():
             write_json(path, to_dict(config))
+        distributed.wait_for_all("the folder is open")
         yield changes
     finally:
         lock.release()

@@ -161,8 +161,8 @@ def with_a_bad_batch(dataset, monkeypatch, row):
 
     prepare = step._prepare
 
-    def prepare_badly(recipe, batch, state, epoch):
-        prepared = prepare(recipe, batch, state, epoch)
+    def prepare_badly(recipe, batch, num_examples, state, epoch):
+        prepared = prepare(recipe, batch, num_examples, state, epoch)
         factor = jax.numpy.where(state.step == row, jax.numpy.inf, 1.0)
         return prepared | {"images": prepared["images"] * factor}
 

@@ -31,6 +31,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("optimizer.name", "adan", "config.optimizer.name = 'adan': allowed is one of"),
         ("optimizer.learning_rate", float("nan"), "config.optimizer.learning_rate = nan"),
         ("optimizer.momentum", 1.0, "at least 0 and less than 1"),
+        ("optimizer.scale_with_batch", "log", "allowed is one of none, linear, sqrt"),
         ("loss.label_smoothing", -0.1, "config.loss.label_smoothing = -0.1"),
         ("schedule.boundaries", (5, 3), "rising positive epochs"),
         ("model.name", "lenett", "config.model.name = 'lenett': allowed is one of"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.config import default_config
-from jaxcnn.training.schedules import SCHEDULES, make_schedule
+from jaxcnn.training.schedules import SCHEDULES, make_schedule, scaled_rate
 
 STEPS_PER_EPOCH, NUM_EPOCHS = 10, 20
 
@@ -83,3 +83,13 @@ def test_warmup_rises_to_the_schedule(name):
     assert np.all(np.diff(warm[:10]) > 0)
     if name not in ("cosine", "linear"):  # those two start their decay after the warm-up
         np.testing.assert_allclose(warm[20:], plain[20:], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "expected"), [("none", 0.1), ("linear", 0.8), ("sqrt", 0.1 * math.sqrt(8))]
+)
+def test_the_rate_follows_the_global_batch(scaling, expected):
+    config = default_config().optimizer
+    config.update(learning_rate=0.1, scale_with_batch=scaling, reference_batch_size=128)
+    assert scaled_rate(config, 1024) == pytest.approx(expected)
+    assert scaled_rate(config, 128) == 0.1

@@ -1,0 +1,212 @@
+"""Processes that train together: the same numbers, one that writes, and none left waiting."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxcnn import distributed
+from jaxcnn.errors import UserError
+
+CONFIG = """
+from jaxcnn.config import default_config, network
+
+def get_config():
+    config = default_config()
+    config.model = network("mlp", hidden=(64, 32))
+    config.dataset.image_size = 0
+    config.optimizer.update(name="momentum", learning_rate=0.05)
+    config.augment.update(crop=1, flip="alternating", mixup=0.1)
+    config.num_epochs = 6
+    config.checkpoint.every_steps = 7
+    return config
+"""
+# joins as the main job does, but gives up sooner
+IMPATIENT = """
+import sys
+from jaxcnn import cli, distributed, main
+distributed._CONNECT_SECONDS = 3
+cli.run(main.main, sys.argv)
+"""
+
+# joins, tells so with a file, and has nothing to do
+IDLE = """
+import pathlib, sys, time
+from jaxcnn import distributed, runtime
+runtime.prepare()
+with distributed.group(find_cluster=False):
+    pathlib.Path(sys.argv[2].partition("=")[2] + str(distributed.index())).touch()
+    time.sleep(100)
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "small.py"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, config):
+    """Starts the main job with several devices, or as a group of several processes."""
+    environment = os.environ | {"TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+    started = []
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+    def start(workdir, processes=1, devices=1, program=("-m", "jaxcnn.main")):
+        command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}"]
+        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        members = group_of(processes) if processes > 1 else [{}]
+        group = [
+            subprocess.Popen(command, env=environment | flags | member, **pipes)
+            for member in members
+        ]
+        started.extend(group)
+        return group
+
+    yield start
+    for process in started:  # where a test failed
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(start, tmp_path_factory):
+    """What one process with two devices leaves."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    assert ends(start(workdir, devices=2)) == [(0, "")]
+    return outcome(workdir)
+
+
+def group_of(count):
+    """What each process of a group finds in its environment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        values = [f"127.0.0.1:{listener.getsockname()[1]}", str(count)]
+    names = distributed.VARIABLES
+    return [dict(zip(names, [*values, str(index)], strict=True)) for index in range(count)]
+
+
+def ends(processes, seconds=300):
+    """The exit codes and what was said on stderr."""
+    errors = [process.communicate(timeout=seconds)[1] for process in processes]
+    return [(process.returncode, said) for process, said in zip(processes, errors, strict=True)]
+
+
+def outcome(workdir):
+    """Losses and accuracies of every epoch, and of the result."""
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    result = json.loads((workdir / "result.json").read_text())
+    numbers = [(row["epoch"], row["loss"], row["accuracy"]) for row in rows]
+    return [*numbers, (result["best_epoch"], result["test_loss"], result["test_accuracy"])]
+
+
+def assert_same(first, second):
+    """To rounding; an example on the edge may fall to the other side."""
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=3e-3)
+
+
+def wait_for_an_epoch(workdir):
+    metrics = workdir / "metrics.jsonl"
+    while not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.02)
+
+
+def test_a_process_dies_and_the_same_command_resumes(start, whole, tmp_path):
+    workdir = tmp_path / "run"
+    processes = start(workdir, processes=2)
+    wait_for_an_epoch(workdir)
+    processes[1].kill()
+    (code, said), _ = ends(processes, seconds=60)
+    assert code == 75 and said.count("\n") == 1
+    assert said.startswith("process 0: another process has ended")
+    processes = start(workdir, processes=2)
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert "resuming in epoch" in outputs[0] and "Gloo" not in outputs[0] and outputs[1] == ""
+    assert_same(outcome(workdir), whole)
+
+
+def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_path):
+    workdir = tmp_path / "run"
+    processes = start(workdir, processes=4)
+    wait_for_an_epoch(workdir)
+    processes[2].send_signal(signal.SIGTERM)
+    (code, said), *others = ends(processes)
+    assert code == 75 and said.startswith("process 0: stopped and saved at step")
+    assert others == [(75, "")] * 3
+    assert ends(start(workdir, devices=2)) == [(0, "")]
+    assert_same(outcome(workdir), whole)
+
+
+def test_a_process_dies_while_the_others_wait(start, tmp_path):
+    """JAX's runtime would abort them, with pages of its own."""
+    processes = start(tmp_path / "run", processes=2, program=("-c", IDLE))
+    while not (tmp_path / "run1").exists():
+        time.sleep(0.02)
+    processes[0].kill()
+    _, (code, said) = ends(processes, seconds=60)
+    assert code == 75 and said.count("\n") == 1
+    assert said.startswith("process 1: another process has ended")
+
+
+@pytest.mark.parametrize("index", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_a_process_that_stays_alone(index, start, tmp_path):
+    processes = start(tmp_path / "run", processes=2, program=("-c", IMPATIENT))
+    processes[1 - index].kill()
+    code, said = ends(processes)[index]
+    assert code == 2 and said.count("\n") == 1 and "did not all meet at 127.0.0.1:" in said
+
+
+def test_a_mistake_in_the_folder_ends_all(start, tmp_path):
+    (tmp_path / "notes.txt").write_text("of another kind")
+    (code, said), (other_code, _) = ends(start(tmp_path, processes=2))
+    assert code == 2 and said.startswith("process 0: error: ") and "holds files but no run" in said
+    assert other_code == 75
+
+
+ADDRESS = {"JAX_COORDINATOR_ADDRESS": "host:1234"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (ADDRESS, "set but not JAX_NUM_PROCESSES, JAX_PROCESS_ID"),
+        ({"JAX_PROCESS_ID": "0", "JAX_NUM_PROCESSES": "2"}, "set but not JAX_COORDINATOR_ADDRESS"),
+        (ADDRESS | {"JAX_PROCESS_ID": "2", "JAX_NUM_PROCESSES": "2"}, "JAX_PROCESS_ID = 2"),
+        (ADDRESS | {"JAX_PROCESS_ID": "-1", "JAX_NUM_PROCESSES": "2"}, "JAX_PROCESS_ID = -1"),
+        (ADDRESS | {"JAX_PROCESS_ID": "0", "JAX_NUM_PROCESSES": "two"}, "JAX_NUM_PROCESSES = two"),
+        (
+            {
+                "JAX_COORDINATOR_ADDRESS": "host",
+                "JAX_PROCESS_ID": "0",
+                "JAX_NUM_PROCESSES": "2",
+            },
+            "must be host:port",
+        ),
+    ],
+)
+def test_an_incomplete_environment_is_one_line(environment, message, monkeypatch):
+    for name in distributed.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message) as error, distributed.group(find_cluster=False):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_a_process_of_its_own_joins_nothing(monkeypatch):
+    for name in distributed.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with distributed.group(find_cluster=False):
+        assert distributed.is_main() and distributed.label() == ""
+        distributed.wait_for_all("nobody")

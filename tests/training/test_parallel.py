@@ -1,0 +1,118 @@
+"""Devices and backends: 20 steps end at the same parameters, whoever computes them."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcnn import models
+from jaxcnn.config import network
+from jaxcnn.data import feed
+from jaxcnn.errors import UserError
+from jaxcnn.training import parallel
+from jaxcnn.training.setup import make_recipe, make_run
+from jaxcnn.training.step import make_train_step
+
+NUM_STEPS = 20
+TABLE = ("lenet", "mnist_bn_dropout", "simpler_cnn", "compact_cnn")
+
+
+@pytest.fixture
+def demanding(config):
+    """Augmentations that draw by an example's place in its batch, by its place in the dataset, and
+    across the batch. 270 examples in batches of 64: every fifth step's is short."""
+    config.optimizer.update(name="momentum", learning_rate=0.01)  # adam makes signs of rounding
+    config.augment.update(crop=2, flip="alternating", mixup=0.2)
+    return config
+
+
+def train(run, step=None, feed_of=None):
+    """The parameters and the epoch's sums after 20 steps, which are four epochs."""
+    state, step, feed_of = run.state, step or run.train_step, feed_of or run.train_feed
+    if run.config.precision == "float64":
+        wide = {np.dtype("float32"): np.dtype("float64")}
+        state = jax.tree.map(lambda x: x.astype(wide.get(x.dtype, x.dtype)), state)
+    for number in range(NUM_STEPS):
+        epoch, row = divmod(number, run.steps_per_epoch)
+        if row == 0:
+            data, order = feed_of(epoch)
+            numbers = run.epoch_numbers(epoch, number)
+        state, sums = step(state, data, numbers, order)
+        jax.block_until_ready(sums)
+    return jax.device_get((state.params, sums))
+
+
+def trained_on(config, dataset, num_devices, backend):
+    config.num_devices, config.parallel = num_devices, backend
+    return train(make_run(config, dataset))
+
+
+def largest_difference(a, b):
+    return max(jax.tree.leaves(jax.tree.map(lambda x, y: np.abs(x - y).max(), a, b)))
+
+
+def test_20_steps_on_any_number_of_devices(demanding, dataset):
+    start = jax.device_get(make_run(demanding, dataset).state.params)
+    one, _ = trained_on(demanding, dataset, 1, "pmap")
+    assert largest_difference(one, start) > 0.01
+    for num_devices, backend in ((4, "shard_map"), (8, "pmap")):
+        several, _ = trained_on(demanding, dataset, num_devices, backend)
+        assert largest_difference(one, several) < 1e-5, (num_devices, backend)
+
+
+def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
+    """What a group of processes does, on the devices of one."""
+    demanding.num_devices, demanding.parallel = 4, "shard_map"
+    run = make_run(demanding, dataset)
+    model = models.build(**demanding.model, num_classes=4, image_shape=(16, 16, 1), seed=0)
+    recipe, _, _ = make_recipe(demanding, dataset, model, run.steps_per_epoch)
+    step = parallel.parallelize(
+        make_train_step(recipe),
+        mesh=run.mesh,
+        backend="shard_map",
+        in_axes=(None, 0, None, 0),
+        donate=False,
+    )
+
+    def share(epoch):
+        return feed.put_share(dataset.splits["train"], np.asarray(run.train_order(epoch)), run.mesh)
+
+    assert largest_difference(train(run, step, share), train(run)) == 0.0
+
+
+def test_a_device_s_share_is_what_its_order_names(dataset):
+    split, mesh = dataset.splits["test"], parallel.make_mesh(4)
+    order = feed.in_batches(np.arange(90)[::-1], 32, num_devices=4)  # the last batch is short
+    data, positions = jax.device_get(feed.put_share(split, order, mesh))
+    assert data["images"].shape[:2] == (4, 24) and order.shape == (4, 3, 8)
+    for device in range(4):
+        entries, places = order[device].reshape(-1), positions[device].reshape(-1)
+        np.testing.assert_array_equal(places >= 0, entries >= 0)
+        rows = np.where(entries >= 0, entries, ~entries)
+        own = np.where(places >= 0, places, ~places)
+        np.testing.assert_array_equal(data["indices"][device][own], rows)
+        np.testing.assert_array_equal(data["images"][device][own], split.images[rows])
+        np.testing.assert_array_equal(data["labels"][device][own], split.labels[rows])
+
+
+def test_more_devices_than_there_are():
+    with pytest.raises(UserError, match="config.num_devices = 9: there are 8"):
+        parallel.make_mesh(9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+def test_table_of_networks_devices_and_backends(name, demanding, dataset28, capsys):
+    """Dropout and BatchNorm over the global batch included: prints the largest difference.
+
+    In float64: in float32 one ReLU that flips by rounding is soon everywhere.
+    """
+    demanding.model, demanding.precision = network(name), "float64"
+    with jax.enable_x64(True):
+        one, _ = trained_on(demanding, dataset28, 1, "pmap")
+        for num_devices in (1, 2, 4, 8):
+            for backend in ("pmap", "shard_map"):
+                several, _ = trained_on(demanding, dataset28, num_devices, backend)
+                difference = largest_difference(one, several)
+                with capsys.disabled():
+                    print(f"\n{name:18}{num_devices:2}  {backend:10}{difference:.1e}", flush=True)
+                assert difference < 1e-9
