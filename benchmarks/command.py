@@ -77,7 +77,8 @@ def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
     table = Table(title=title)
     cells = [_cells(names, row) for row in rows]
     for heading in cells[0]:
-        table.add_column(heading, justify="left" if heading == "network" else "right")
+        is_name = heading == "network"
+        table.add_column(heading, justify="left" if is_name else "right", no_wrap=is_name)
     for row in cells:
         table.add_row(*row.values())
     console = Console()

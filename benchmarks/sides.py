@@ -25,7 +25,8 @@ from jaxcnn import runtime
 from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
-ENOUGH_SECONDS, MOST_SECONDS = 15.0, 45.0  # after them no more than the fewest, none at all
+ENOUGH_SECONDS = 15.0  # after them the fewest rounds will do
+MOST_SECONDS = 45.0  # after them no round begins
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 

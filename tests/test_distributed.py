@@ -135,6 +135,7 @@ def test_a_process_dies_and_the_same_command_resumes(start, whole, tmp_path):
     assert_same(outcome(workdir), whole)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_path):
     workdir = tmp_path / "run"
     processes = start(workdir, processes=4)

@@ -43,6 +43,13 @@ if behaviour == "train":
 sys.exit(behaviour)
 """
 
+# A shell's background jobs ignore SIGINT, and so would what they start.
+HEED_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 COMMANDS = {
     "python": f'exec "{sys.executable}" "$@"',
     "sleep": "",
@@ -108,6 +115,7 @@ def run(*command, **environment) -> subprocess.CompletedProcess:
 
 def stopped_by(number: int, command: list, *started: Path, **environment) -> int:
     """The exit code of a command that gets a signal once the files named `started` are there."""
+    command = [sys.executable, "-c", HEED_INTERRUPTS, *command]
     with subprocess.Popen(command, env=os.environ | environment) as launcher:
         end = time.monotonic() + 20
         while not all(file.exists() for file in started) and time.monotonic() < end:

@@ -96,8 +96,8 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
     steps = num_examples // config.global_batch_size
     if not steps or config.global_batch_size % mesh.size:
         raise UserError(
-            f"config.global_batch_size = {config.global_batch_size}: allowed is what the "
-            f"{mesh.size} devices divide, up to the {num_examples} training images"
+            f"config.global_batch_size = {config.global_batch_size}: allowed is a multiple of the "
+            f"number of devices, {mesh.size}, up to the {num_examples} training images"
         )
     recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
     train = _make_train(config, dataset, recipe, steps)

@@ -35,7 +35,7 @@ def count_starts(workdir):
     return len(list(workdir.glob("tensorboard/*")))
 
 
-@few_or_many(2, 30)
+@few_or_many(1, 30)
 def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tmp_path):
     """In start-up, compilation, epochs, saves, evaluation and the report at the end."""
     reference, seconds = whole
