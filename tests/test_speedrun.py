@@ -102,7 +102,7 @@ def test_a_seed_is_a_run(whole_run):
 
 @pytest.fixture
 def two_steps(monkeypatch):
-    """Two steps of one group, where rounding has not grown: in bfloat16 Muon makes much of it."""
+    """Two steps of one group: more would make much of rounding, and so would Muon in bfloat16."""
     monkeypatch.setattr(airbench_optimizer, "NEWTON_SCHULZ_DTYPE", np.float32)
     config = make_config(num_epochs=1, global_batch_size=300)
     config.model.widths = (8,)
@@ -113,18 +113,22 @@ def test_seeds_together_are_those_one_by_one(dataset, two_steps):
     run = make_whole_run(two_steps, dataset)
     together, sums = once(run.train_several, run.first_states([3, 4]), run.train_data)
     assert sums["loss"].shape == (2, 1) and sums["loss"][0, 0] != sums["loss"][1, 0]
-    alone, _ = once(run.train, run.first_state(4), run.train_data)
+    alone, own_sums = once(run.train, run.first_state(4), run.train_data)
+    np.testing.assert_allclose(own_sums["loss"], sums["loss"][1], rtol=1e-4)
     second = jax.tree.map(lambda leaf: leaf[1], together)
-    assert largest_difference(alone, second) < 1e-4
+    assert largest_difference(alone, second) < 1e-2
 
 
 @pytest.mark.slow
 def test_devices_share_a_batch(dataset, two_steps):
-    results = []
+    params, losses = [], []
     for two_steps.num_devices in (1, 4):
         run = make_whole_run(two_steps, dataset)
-        results.append(once(run.train, run.first_state(0), run.train_data)[0])
-    assert largest_difference(*results) < 1e-4
+        trained, sums = once(run.train, run.first_state(0), run.train_data)
+        params.append(trained)
+        losses.append(sums["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert largest_difference(*params) < 1e-2
 
 
 @pytest.mark.parametrize("changes", [{"global_batch_size": 601}, {"num_devices": 4}])
