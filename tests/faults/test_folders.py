@@ -61,7 +61,7 @@ def test_no_room_for_a_checkpoint(finish, whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [8, 100, 1000, 1500, 2000, 2500, 3000, 3500])
+@pytest.mark.parametrize("kilobytes", [8, 100, 1000, 1500, 2000, 2500, 3000])
 def test_a_full_disk(finish, whole, tmp_path, kilobytes):
     """From one on which nothing can be written to one that fills up late."""
     with mounted(tmp_path / "disk", f"size={kilobytes}k") as disk:
