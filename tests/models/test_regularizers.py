@@ -7,9 +7,10 @@ import pytest
 from flax import nnx
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
+from scipy.stats import chisquare
 
 from jaxcnn.models.base import Context, Scope
-from jaxcnn.models.regularizers import BatchNorm, Dropout, batch_normalise
+from jaxcnn.models.regularizers import BatchNorm, Dropout, batch_normalise, random_bits
 
 
 def built(layer, shape):
@@ -158,13 +159,24 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert float(out.mean()) == pytest.approx(1, abs=0.01)
 
 
-def test_layers_drop_independently():
-    scope = Scope()
-    first, second = Dropout(0.5), Dropout(0.5)
-    for name, layer in {"a": first, "b": second}.items():
-        layer.build((64,), scope.child(name))
-    x, context = jnp.ones((2, 64)), Context(keys=keys_for(2))
-    assert not np.array_equal(first(x, context), second(x, context))
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_what_is_dropped_is_random(rate):
+    """Examples, layers and units have nothing to do with each other, whatever their distance."""
+    count = 10_000
+    shares = [np.asarray(random_bits(keys_for(64), layer, count)) / 2**32 for layer in (0, 1)]
+    first, second = (((share < rate) - rate) / np.sqrt(rate * (1 - rate)) for share in shares)
+
+    def deviations(products):
+        """How far the mean of products that should be 0 is from it."""
+        return abs(products.mean()) * np.sqrt(products.size)
+
+    assert deviations(first) < 4 and deviations(second) < 4
+    assert deviations(first * second) < 4
+    for distance in (1, 2, 16, 28, 100, 1024):
+        assert deviations(first[:, distance:] * first[:, :-distance]) < 4, distance
+    between = (first @ first.T / np.sqrt(count))[np.triu_indices(64, 1)]
+    assert between.std() == pytest.approx(1, abs=0.1) and abs(between).max() < 5
+    assert chisquare(np.histogram(shares[0], 256, (0, 1))[0]).pvalue > 1e-4
 
 
 def test_dropout_in_evaluation_is_the_identity():
