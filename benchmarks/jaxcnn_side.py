@@ -78,7 +78,7 @@ class Worker:
             with jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
             self.step += at_once
-            parallel.wait_on_cpu(previous)
+            parallel.wait_for(previous)
         self.epochs += 1
         jax.device_get(sums)
 
@@ -96,7 +96,7 @@ class Worker:
             for row in range(order.shape[1]):
                 previous = batch
                 batch = self._feed(data, order, np.int32(row))
-                parallel.wait_on_cpu(previous)
+                parallel.wait_for(previous)
             jax.block_until_ready(batch)
 
     def _make_feed(self) -> Any:

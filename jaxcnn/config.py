@@ -35,6 +35,8 @@ def default_config() -> ConfigDict:
                 "label_set": "",  # cifar100: "fine" or "coarse"
                 "image_size": 32,  # 0: the dataset's own
                 "scaling": "unit",
+                "streaming": False,  # read as it trains: for what does not fit in memory
+                "workers": 0,  # processes that read then; 0: threads
             },
             "model": network("lenet"),
             "loss": {"label_smoothing": 0.0, "l2": 0.0, "heads": "prob_mix"},

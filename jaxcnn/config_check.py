@@ -55,6 +55,7 @@ def _rules() -> dict[str, Rule]:
         "batch_norm": _one_of("global", "per_device"),
         "dataset.label_set": _one_of("", "fine", "coarse"),
         "dataset.image_size": _between(0, 1024),
+        "dataset.workers": _between(0, 256),
         "dataset.scaling": _one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
         "loss.label_smoothing": fraction,
         "loss.l2": not_negative,

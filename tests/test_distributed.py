@@ -59,8 +59,8 @@ def start(tmp_path_factory, config):
     started = []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
-    def start(workdir, processes=1, devices=1, program=("-m", "jaxcnn.main")):
-        command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}"]
+    def start(workdir, *more, processes=1, devices=1, program=("-m", "jaxcnn.main")):
+        command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}", *more]
         flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
         members = group_of(processes) if processes > 1 else [{}]
         group = [
@@ -128,7 +128,7 @@ def test_a_process_dies_and_the_same_command_resumes(start, whole, tmp_path):
     (code, said), _ = ends(processes, seconds=60)
     assert code == 75 and said.count("\n") == 1
     assert said.startswith("process 0: another process has ended")
-    processes = start(workdir, processes=2)
+    processes = start(workdir, "--config.dataset.streaming=True", processes=2)
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert "resuming in epoch" in outputs[0] and "Gloo" not in outputs[0] and outputs[1] == ""

@@ -5,7 +5,6 @@ resuming is exact.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -125,34 +124,39 @@ def put_order(order: np.ndarray, mesh: Mesh) -> jax.Array:
     return jax.device_put(order, NamedSharding(mesh, PartitionSpec("batch")))
 
 
-def put_share(
-    split: Split, order: np.ndarray, mesh: Mesh
-) -> tuple[dict[str, jax.Array], jax.Array]:
-    """Of a split only what each device takes, in the order in which it takes it.
-
-    A process reads from the (memory-mapped) split the rows of its own devices alone.
+def take_share(
+    images: np.ndarray, labels: np.ndarray, order: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Of a split only what some devices take, in the order in which they take it.
 
     Args:
-      split: the examples.
-      order: from `in_batches`.
-      mesh: the devices, of several processes perhaps.
+      images, labels: the split's, memory-mapped: no other rows are read.
+      order: int32 (devices, steps, batch of a device), the devices' part of one from `in_batches`.
 
     Returns:
-      `images` uint8 (num_devices, n, h, w, c), `labels` (num_devices, n, …), and `indices` int32
-      (num_devices, n), where they stand in the split; and the order (num_devices, steps, batch of
-      a device), pointing to a device's n rows.
+      `images` uint8 (devices, n, h, w, c), `labels` (devices, n, …), and `indices` int32 (devices,
+      n), where they stand in the split; and the order, pointing to a device's n rows.
     """
-    sharding = NamedSharding(mesh, PartitionSpec("batch"))
     rows = np.where(order >= 0, order, ~order).reshape(len(order), -1)
     positions = np.arange(rows.shape[1], dtype=np.int32).reshape(order.shape[1:])
-    order = np.where(order >= 0, positions, ~positions)
+    share = {"images": images[rows], "labels": labels[rows], "indices": rows}
+    return share, np.where(order >= 0, positions, ~positions)
 
-    def put(shape: tuple[int, ...], take: Callable[[slice], np.ndarray]) -> jax.Array:
-        return jax.make_array_from_callback(shape, sharding, lambda place: take(place[0]))
 
-    data = {
-        "images": put(rows.shape + split.images.shape[1:], lambda own: split.images[rows[own]]),
-        "labels": put(rows.shape + split.labels.shape[1:], lambda own: split.labels[rows[own]]),
-        "indices": put(rows.shape, lambda own: rows[own]),
-    }
-    return data, put(order.shape, lambda own: order[own])
+def own_part(order: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """An order's part for this process's own devices."""
+    own = [device.process_index == jax.process_index() for device in mesh.devices.flat]
+    return order[own]
+
+
+def put_share(
+    share: tuple[dict[str, np.ndarray], np.ndarray], mesh: Mesh
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """What `take_share` took for this process's own devices, each one's part on it."""
+    sharding = NamedSharding(mesh, PartitionSpec("batch"))
+
+    def put(part: np.ndarray) -> jax.Array:
+        shape = (mesh.devices.size, *part.shape[1:])
+        return jax.make_array_from_process_local_data(sharding, part, shape)
+
+    return jax.tree.map(put, share)

@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxcnn.training.parallel import wait_on_cpu
+from jaxcnn.training.parallel import wait_for
 from jaxcnn.training.setup import Run
 from jaxcnn.training.state import TrainState
 
@@ -12,12 +12,11 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
 
     The loss includes the L2 terms, as in training; the accuracy is a fraction.
     """
-    data, order = run.eval_feed(view)
     sums = run.zero_eval_sums()
-    for _ in range(order.shape[1]):
+    for data, order, _ in run.eval_feed(view):
         previous = sums
         sums = run.eval_step(sums, state.evaluated_params, state.batch_stats, data, order)
-        wait_on_cpu(previous)
+        wait_for(previous, run.config.dataset.streaming)
     return to_means(jax.device_get(sums))
 
 

@@ -17,7 +17,7 @@ from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import MetricsWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.parallel import Agreement, wait_on_cpu
+from jaxcnn.training.parallel import Agreement, wait_for
 from jaxcnn.training.progress import Clock, Progress
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
@@ -122,7 +122,6 @@ class Loop:
         """Runs the epoch's steps; gives the sums of the step before, the last one's at the end,
         and whether it is time to read them."""
         run = self.run
-        data, order = run.train_feed(epoch)
         numbers = run.epoch_numbers(epoch, first_step)
         num_examples = len(run.views["train"].indices)
         batch_size = self.config.global_batch_size
@@ -130,14 +129,13 @@ class Loop:
         if self.has_compiled:
             clock.start()
         end = first_step + run.steps_per_epoch
-        while self.step < end:
+        for data, order, num_steps in run.train_feed(epoch, self.step - first_step):
             stops, is_late, is_time = self.agree(  # clocks and signals: each process has its own
                 stop.requested, self._is_late(), clock.is_time(REFRESH_SECONDS)
             )
             if stops:
                 self._stop(sums)
             previous = sums
-            num_steps = run.steps_per_dispatch if self.step + run.steps_per_dispatch <= end else 1
             train = run.train_steps if num_steps > 1 else run.train_step
             with jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
@@ -152,7 +150,7 @@ class Loop:
                 continue
             clock.add(min(num_steps * batch_size, num_examples - seen))
             if previous is not None:
-                wait_on_cpu(previous)
+                wait_for(previous, self.config.dataset.streaming)
                 yield previous, is_time
         yield sums, False
 

@@ -71,11 +71,11 @@ def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
 
 
 def hold_rate(config: ConfigDict) -> ConfigDict:
-    """The config with a constant schedule: the sweep alone moves the learning rate, and shows
-    where it is too high."""
+    """The config with a constant schedule, step by step: the sweep alone moves the learning rate,
+    and shows where it is too high."""
     config = copy.deepcopy(config)
     config.schedule.name, config.schedule.warmup_epochs = "constant", 0.0
-    config.optimizer.skip_bad_steps = False
+    config.optimizer.skip_bad_steps, config.steps_per_dispatch = False, 1
     return config
 
 
@@ -115,12 +115,13 @@ def _losses(run: Run, rates: np.ndarray) -> Iterator[float]:
     for step, rate in enumerate(track(rates, "sweeping the learning rate")):
         epoch, row = divmod(step, run.steps_per_epoch)
         if row == 0:
-            order = run.train_order(epoch)
+            feed = run.train_feed(epoch)
             numbers = run.epoch_numbers(epoch, first_step=step)
+        data, order, _ = next(feed)
         fresh = {"learning_rate": np.float32(rate), "sums": zero_sums()}
         fresh = on_every_device(fresh, run.mesh)  # sums of this step alone
         hyperparams = state.hyperparams | {"learning_rate": fresh["learning_rate"]}
         state = state.replace(hyperparams=hyperparams, sums=fresh["sums"])
-        state, sums = run.train_step(state, run.data["train"], numbers, order)
+        state, sums = run.train_step(state, data, numbers, order)
         sums = jax.device_get(sums)
         yield float(sums["loss"]) / float(sums["count"])

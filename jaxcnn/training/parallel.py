@@ -48,12 +48,13 @@ def on_every_device(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(place, tree)
 
 
-def wait_on_cpu(previous: Any) -> None:
-    """Waits for the step before: simulated CPU devices can hang where the host runs far ahead.
+def wait_for(previous: Any, is_streaming: bool = False) -> None:
+    """Waits for the step before where the host must not run ahead: simulated CPU devices can hang,
+    and streamed batches that wait for their step would fill the memory.
 
-    On an accelerator the host never waits.
+    Else, on an accelerator, the host never waits.
     """
-    if jax.default_backend() == "cpu":
+    if is_streaming or jax.default_backend() == "cpu":
         jax.block_until_ready(previous)
 
 

@@ -1,7 +1,11 @@
 """From a config to what the loop needs: data on the devices, network, compiled steps, state."""
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +28,11 @@ from jaxcnn.training.schedules import make_schedule, scaled_rate
 from jaxcnn.training.state import TrainState, create_state, split_model, zero_sums
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 
+_STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator, at most
+
+# the examples and their order, on the devices, and the steps to do with them in one call
+Feed = Iterator[tuple[dict[str, jax.Array], jax.Array, int]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -35,7 +44,7 @@ class Run:
       views: the examples for "train", "validation", "test".
       mesh: the devices.
       model: the network, for its summary.
-      data: the resident arrays by split; none in a group of processes, see `train_feed`.
+      data: the arrays by split, where each device holds them whole; else empty, see `train_feed`.
       train_step, eval_step: compiled for all devices, see `step.py`.
       train_steps: `steps_per_dispatch` training steps in one call.
       steps_per_dispatch: 1 on a CPU, where XLA's convolutions lose their threads in a scan.
@@ -66,13 +75,14 @@ class Run:
         """The order of an epoch (0-based), on the devices."""
         return feed.put_order(self._train_order(epoch), self.mesh)
 
-    def train_feed(self, epoch: int) -> tuple[dict[str, jax.Array], jax.Array]:
-        """The training examples and their order in an epoch (0-based), on the devices.
+    def train_feed(self, epoch: int, row: int = 0) -> Feed:
+        """For each call of a device in an epoch (0-based), from a row of its order on: the
+        training examples and their order, on the devices, and how many steps to do.
 
         In a group of processes each reads, and puts on its devices, its own part alone: the same
-        batches, without the rows that other processes compute.
+        batches, without the rows that other processes compute. Streamed, it is the next rows alone.
         """
-        return self._feed("train", self._train_order(epoch))
+        return self._feed("train", self._train_order(epoch), self._portions(row))
 
     def epoch_numbers(self, epoch: int, first_step: int) -> dict[str, jax.Array]:
         """What the training step must know of an epoch (0-based), on the devices."""
@@ -85,10 +95,22 @@ class Run:
         }
         return parallel.on_every_device({n: np.int32(v) for n, v in numbers.items()}, self.mesh)
 
-    def eval_feed(self, name: str) -> tuple[dict[str, jax.Array], jax.Array]:
+    def eval_feed(self, name: str) -> Feed:
         """As `train_feed`: the examples of a view, one after another."""
         order = self._order(self.views[name].indices, _eval_batch_size(self.config), 1)
-        return self._feed(self.views[name].split, order)
+        rows = [(row, row + 1) for row in range(order.shape[1])]
+        return self._feed(self.views[name].split, order, rows)
+
+    def _portions(self, row: int) -> list[tuple[int, int]]:
+        """The rows of an epoch's order that one call after another does."""
+        portions = []
+        while row < self.steps_per_epoch:
+            several = self.steps_per_dispatch
+            # a portion of several rows begins at a multiple of their number, see `take_batch`
+            fits = row % several == 0 and row + several <= self.steps_per_epoch
+            portions.append((row, row + (several if fits else 1)))
+            row = portions[-1][1]
+        return portions
 
     def _train_order(self, epoch: int) -> np.ndarray:
         view = self.views["train"]
@@ -100,10 +122,21 @@ class Run:
         num_devices = self.mesh.devices.size
         return feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
 
-    def _feed(self, split: str, order: np.ndarray) -> tuple[dict[str, jax.Array], jax.Array]:
-        if self.data:
-            return self.data[split], feed.put_order(order, self.mesh)
-        return feed.put_share(self.dataset.splits[split], order, self.mesh)
+    def _feed(self, split: str, order: np.ndarray, portions: Sequence[tuple[int, int]]) -> Feed:
+        examples = self.dataset.splits[split]
+        if self.config.dataset.streaming:
+            from jaxcnn.data.stream import stream
+
+            workers = self.config.dataset.workers
+            shares = stream(examples, order, self.mesh, portions=portions, workers=workers)
+        elif self.data:
+            shares = itertools.repeat((self.data[split], feed.put_order(order, self.mesh)))
+        else:
+            own = feed.own_part(order, self.mesh)
+            share = feed.take_share(examples.images, examples.labels, own)
+            shares = itertools.repeat(feed.put_share(share, self.mesh))
+        for (start, stop), (data, order) in zip(portions, shares, strict=False):
+            yield data, order, stop - start
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:
         """The sums before the first evaluation step, on the devices."""
@@ -174,10 +207,11 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     )
     compiled_for = {"mesh": mesh, "backend": config.parallel}
     train_step = make_train_step(recipe)
-    num_steps = config.steps_per_dispatch or _usual_steps_per_dispatch(steps)
-    # in a group each device holds a share of the data, else each holds them whole
-    of_data = 0 if mesh.is_multi_process else None
-    data = {} if mesh.is_multi_process else _put_splits(dataset, views, mesh)
+    num_steps = config.steps_per_dispatch or _usual_steps_per_dispatch(config, dataset, steps)
+    # streamed or in a group each device holds a share of the data, else each holds them whole
+    in_shares = config.dataset.streaming or mesh.is_multi_process
+    of_data = 0 if in_shares else None
+    data = {} if in_shares else _put_splits(dataset, views, mesh)
     training = {"in_axes": (None, of_data, None, 0), "donate": True} | compiled_for
     return Run(
         config=config,
@@ -200,20 +234,43 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     )
 
 
-def _usual_steps_per_dispatch(steps_per_epoch: int) -> int:
+def _usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
     """On an accelerator the largest number up to 64 that divides an epoch, or 32 with some single
-    steps at its end where that is small."""
+    steps at its end where that is small. Streamed, no more than 64 MiB of images."""
     if jax.default_backend() == "cpu":
         return 1
-    largest = max(n for n in range(1, 65) if steps_per_epoch % n == 0)
-    return largest if largest >= 16 else min(32, steps_per_epoch)
+    most = 64
+    if config.dataset.streaming:
+        batch_bytes = config.global_batch_size * math.prod(dataset.image_shape)
+        most = min(most, max(1, _STREAMED_BYTES // batch_bytes))
+    largest = max(n for n in range(1, most + 1) if steps_per_epoch % n == 0)
+    return largest if largest >= most // 4 else min(max(1, most // 2), steps_per_epoch)
 
 
 def _put_splits(
     dataset: Dataset, views: dict[str, feed.View], mesh: Mesh
 ) -> dict[str, dict[str, jax.Array]]:
-    splits = sorted({view.split for view in views.values()})
-    return {split: feed.put_split(dataset.splits[split], mesh) for split in splits}
+    splits = {view.split: dataset.splits[view.split] for view in views.values()}
+    needed, room = sum(split.images.nbytes for split in splits.values()), _room_for_data(mesh)
+    if needed > room:
+        raise UserError(
+            f"{dataset.name} has {needed >> 20:,} MiB of images, and there is room for "
+            f"{room >> 20:,} MiB: set config.dataset.streaming = True"
+        )
+    return {name: feed.put_split(split, mesh) for name, split in sorted(splits.items())}
+
+
+def _room_for_data(mesh: Mesh) -> int:
+    """Bytes of data that a device may hold: two thirds of its memory; simulated ones share the
+    machine's."""
+    device = mesh.devices.flat[0]
+    stats = device.memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] * 2 // 3
+    if device.platform != "cpu":
+        return sys.maxsize
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory * 2 // 3 // mesh.devices.size
 
 
 def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:

@@ -16,13 +16,15 @@ Batch = dict[str, jax.Array]
 
 
 def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
-    """The batch of a device: row `row` of its order (steps, batch), out of the resident data.
+    """The batch of a device: row `row` of its order (steps, batch), out of the data.
+
+    An order may hold a few of an epoch's rows: then row r stands at r modulo their number.
 
     Returns:
       `images` uint8 (batch, height, width, channels), `labels`, `mask` bool (batch,): examples
       that count, `indices` int32 (batch,): in the split.
     """
-    entries = jax.lax.dynamic_index_in_dim(order, row, keepdims=False)
+    entries = jax.lax.dynamic_index_in_dim(order, row % len(order), keepdims=False)
     mask = entries >= 0
     indices = jnp.where(mask, entries, ~entries)
     batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
@@ -42,7 +44,7 @@ def make_train_step(recipe: Recipe) -> Callable:
     """The per-device training step, to be run by `parallelize`.
 
     Returns:
-      `step(state, data, epoch, order) -> (state, sums)`: `data` holds the resident arrays,
+      `step(state, data, epoch, order) -> (state, sums)`: `data` holds the examples' arrays,
       `epoch` its int32 `number`, `num_examples`, `global_batch_size`, `first_step` and
       `schedule_shift` (what the schedule's step is ahead of the state's), `order` (steps, batch)
       the device's part of it.

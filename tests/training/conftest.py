@@ -62,10 +62,11 @@ def config():
 
 @pytest.fixture
 def train(monkeypatch, dataset):
-    """Trains a config in a folder; gives the result and what was printed."""
+    """Trains a config in a folder, on `dataset` or another; gives the result and what was
+    printed."""
 
-    def train(config, workdir):
-        monkeypatch.setattr(job, "load_data", lambda _: dataset)
+    def train(config, workdir, data=dataset):
+        monkeypatch.setattr(job, "load_data", lambda _: data)
         monkeypatch.setattr(job, "score_run", lambda _: None)  # its pictures take seconds
         printed = io.StringIO()
         result = job.train(config, workdir, Console(printed))

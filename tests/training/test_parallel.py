@@ -27,7 +27,8 @@ def demanding(config):
 
 def train(run, step=None, feed_of=None):
     """The parameters and the epoch's sums after 20 steps, which are four epochs."""
-    state, step, feed_of = run.state, step or run.train_step, feed_of or run.train_feed
+    state, step = run.state, step or run.train_step
+    feed_of = feed_of or (lambda epoch: next(run.train_feed(epoch))[:2])
     if run.config.precision == "float64":
         wide = {np.dtype("float32"): np.dtype("float64")}
         state = jax.tree.map(lambda x: x.astype(wide.get(x.dtype, x.dtype)), state)
@@ -74,7 +75,8 @@ def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
     )
 
     def share(epoch):
-        return feed.put_share(dataset.splits["train"], np.asarray(run.train_order(epoch)), run.mesh)
+        split, order = dataset.splits["train"], np.asarray(run.train_order(epoch))
+        return feed.put_share(feed.take_share(split.images, split.labels, order), run.mesh)
 
     assert largest_difference(train(run, step, share), train(run)) == 0.0
 
@@ -82,7 +84,8 @@ def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
 def test_a_device_s_share_is_what_its_order_names(dataset):
     split, mesh = dataset.splits["test"], parallel.make_mesh(4)
     order = feed.in_batches(np.arange(90)[::-1], 32, num_devices=4)  # the last batch is short
-    data, positions = jax.device_get(feed.put_share(split, order, mesh))
+    share = feed.take_share(split.images, split.labels, feed.own_part(order, mesh))
+    data, positions = jax.device_get(feed.put_share(share, mesh))
     assert data["images"].shape[:2] == (4, 24) and order.shape == (4, 3, 8)
     for device in range(4):
         entries, places = order[device].reshape(-1), positions[device].reshape(-1)

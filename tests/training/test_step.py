@@ -57,13 +57,12 @@ def test_device_count_does_not_change_the_numbers(demanding, dataset28, float64)
     demanding.precision = "float64"
     start = make_run(demanding, dataset28).state.params
     states = {}
-    for num_devices in (1, 2, 8):
+    for num_devices in (1, 8):
         demanding.num_devices = num_devices
         states[num_devices] = train(demanding, dataset28)[1]
-    for num_devices in (2, 8):
-        for name in ("params", "batch_stats", "opt_state"):
-            one, several = getattr(states[1], name), getattr(states[num_devices], name)
-            assert largest_difference(one, several) < 1e-9, (num_devices, name)
+    for name in ("params", "batch_stats", "opt_state"):
+        one, several = getattr(states[1], name), getattr(states[8], name)
+        assert largest_difference(one, several) < 1e-9, name
     assert largest_difference(states[1].params, start) > 1e-3
 
 

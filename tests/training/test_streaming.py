@@ -1,0 +1,88 @@
+"""Data that is read from the disk as it trains gives the same numbers as data that is resident."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from runs import assert_same_bits, last_state, without_times
+
+from jaxcnn.data import feed
+from jaxcnn.data.arrays import Split
+from jaxcnn.data.stream import stream
+from jaxcnn.errors import Stopped, UserError
+from jaxcnn.reporting.writers import read_metrics
+from jaxcnn.training import loop, parallel, setup
+from jaxcnn.training.setup import make_run
+
+
+@pytest.fixture
+def on_disk(dataset, tmp_path):
+    """The dataset with its images memory-mapped, as `load_dataset` gives them."""
+    splits = {}
+    for name, split in dataset.splits.items():
+        np.save(tmp_path / f"{name}.npy", split.images)
+        splits[name] = Split(np.load(tmp_path / f"{name}.npy", mmap_mode="r"), split.labels)
+    return dataclasses.replace(dataset, splits=splits)
+
+
+def test_same_bits_as_resident(config, train, on_disk, tmp_path):
+    config.augment.update(crop=2, flip="alternating")
+    config.steps_per_dispatch = 2
+    resident, _ = train(config, tmp_path / "resident")
+    config.dataset.streaming = True
+    streamed, _ = train(config, tmp_path / "streamed", on_disk)
+    assert without_times([streamed]) == without_times([resident])
+    rows = [read_metrics(tmp_path / name) for name in ("resident", "streamed")]
+    assert without_times(rows[0]) == without_times(rows[1])
+    states = [last_state(config, on_disk, tmp_path / name) for name in ("resident", "streamed")]
+    assert_same_bits(*states)
+
+
+def test_stopped_in_mid_epoch_it_goes_on_with_the_same_bits(
+    config, train, on_disk, tmp_path, monkeypatch
+):
+    config.dataset.streaming, config.steps_per_dispatch = True, 2
+    train(config, tmp_path / "whole", on_disk)
+
+    class StopInStep8(loop.Agreement):
+        calls = 0
+
+        def __call__(self, *wishes):
+            self.calls += 1
+            return (self.calls == 5, False, False)  # 2 + 2 + 1 steps, then 2
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "Agreement", StopInStep8)
+        with pytest.raises(Stopped, match="saved at step 7"):
+            train(config, tmp_path / "stopped", on_disk)
+    train(config, tmp_path / "stopped", on_disk)
+    states = [last_state(config, on_disk, tmp_path / name) for name in ("whole", "stopped")]
+    assert_same_bits(*states)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
+    split, mesh = on_disk.splits["test"], parallel.make_mesh(2)
+    order = feed.in_batches(np.arange(90)[::-1], 32, num_devices=2)  # the last batch is short
+    portions = [(0, 2), (2, 3)]
+    streamed = stream(split, order, mesh, portions=portions, workers=workers)
+    for (start, stop), given in zip(portions, streamed, strict=True):
+        expected = feed.take_share(split.images, split.labels, order[:, start:stop])
+        assert_same_bits(jax.device_get(given), expected)
+
+
+def test_data_that_do_not_fit_are_told_to_stream(config, dataset, monkeypatch):
+    monkeypatch.setattr(setup, "_room_for_data", lambda _: 50_000)
+    with pytest.raises(UserError, match=r"room for 0 MiB: set config.dataset.streaming = True"):
+        make_run(config, dataset)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_is_gone_is_named(on_disk, workers):
+    split, mesh = on_disk.splits["test"], parallel.make_mesh(2)
+    order = feed.in_batches(np.arange(90), 32, num_devices=2)
+    Path(split.images.filename).unlink()
+    with pytest.raises(UserError, match=r"test.npy cannot be read any more: .*No such file"):
+        next(stream(split, order, mesh, portions=[(0, 1)], workers=workers))
