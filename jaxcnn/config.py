@@ -25,7 +25,7 @@ def default_config() -> ConfigDict:
             "init_from": "",  # another run's folder: a new run starts from its best weights
             "evaluate_train": False,  # also score the whole training split after each epoch
             "parallel": "pmap",  # or "shard_map": the same numbers
-            "num_devices": 0,  # 0: all
+            "num_devices": 0,  # 0: all; on a CPU one for networks without convolutions
             "steps_per_dispatch": 0,  # in one call of the device; 0: many on an accelerator, else 1
             "precision": "float32",  # or "bfloat16": compute only, parameters stay float32
             "batch_norm": "global",  # statistics over the global batch, or "per_device"

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FEW_CHANNELS = 4
+FEW_CHANNELS = 4  # of inputs
+FEW_PRODUCTS = 256  # of inputs and outputs, up to which other forms than XLA's are faster
 MANY_CHANNELS = 80  # geometric mean of inputs and outputs: from here on Winograd's form is faster
 STRIP = 4  # columns of output that `by_strips` computes together, or more
 
@@ -64,6 +65,52 @@ def by_patches(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     return jnp.concatenate(windows, axis=-1) @ kernel.reshape(-1, outputs)
 
 
+def by_groups(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+    """XLA's convolution of maps a few times narrower and deeper: shapes as in `convolve`, stride 1.
+
+    The columns are taken in groups of one less than the kernel's size, which costs nothing: in
+    memory a group's channels lie side by side. Two groups are what a group of outputs depends on.
+    """
+    batch, height, width, outputs = _output_shape(images, kernel, padding)
+    x, matrices = _in_groups(images, kernel.shape[0], padding), _group_matrices(kernel)
+    y = by_xla(x, matrices, "valid").reshape(batch, height, -1, outputs)
+    return y[:, :, :width]
+
+
+def _group_size(size: int) -> int:
+    return max(size - 1, 2)
+
+
+def _output_shape(images: jax.Array, kernel: jax.Array, padding: str) -> tuple[int, ...]:
+    less = kernel.shape[0] - 1 if padding == "valid" else 0
+    batch, height, width, _ = images.shape
+    return batch, height - less, width - less, kernel.shape[-1]
+
+
+def _in_groups(images: jax.Array, size: int, padding: str) -> jax.Array:
+    """(batch, height, width, inputs) -> (batch, height, groups, group · inputs): one group more
+    than there are of outputs, which the last one depends on."""
+    images, group = _padded(images, size, padding), _group_size(size)
+    batch, height, width, inputs = images.shape
+    groups = -(-(width - size + 1) // group) + 1
+    images = jnp.pad(images, ((0, 0), (0, 0), (0, groups * group - width), (0, 0)))
+    return images.reshape(batch, height, groups, group * inputs)
+
+
+def _group_shifts(size: int, dtype: jnp.dtype) -> np.ndarray:
+    """[column of the kernel, column of two groups, column of output]: 1 where they meet."""
+    group = _group_size(size)
+    return np.stack([np.eye(2 * group, group, -column) for column in range(size)]).astype(dtype)
+
+
+def _group_matrices(kernel: jax.Array) -> jax.Array:
+    """(size, size, inputs, outputs) -> (size, 2, group · inputs, group · outputs)."""
+    size, _, inputs, outputs = kernel.shape
+    group = _group_size(size)
+    matrices = jnp.einsum("kwo,rkij->rwioj", _group_shifts(size, kernel.dtype), kernel)
+    return matrices.reshape(size, 2, group * inputs, group * outputs)
+
+
 def by_strips(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     """Several columns of the output at once, for a few inputs: shapes as in `convolve`, stride 1.
 
@@ -104,6 +151,25 @@ def kernel_gradient_by_product(
     _, _, inputs, outputs = kernel.shape
     product = images.reshape(-1, inputs).T @ gradient.reshape(-1, outputs)
     return product.reshape(kernel.shape)
+
+
+def kernel_gradient_by_groups(
+    images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
+) -> jax.Array:
+    """Of `by_groups`, a product for each of its matrices: as the form above."""
+    size, _, inputs, outputs = kernel.shape
+    group, width = _group_size(size), gradient.shape[2]
+    x = _in_groups(images, size, padding)
+    height, groups = gradient.shape[1], x.shape[2] - 1
+    gradient = jnp.pad(gradient, ((0, 0), (0, 0), (0, groups * group - width), (0, 0)))
+    gradient = gradient.reshape(-1, group * outputs)
+    products = [
+        x[:, row : row + height, first : first + groups].reshape(-1, group * inputs).T @ gradient
+        for row in range(size)
+        for first in (0, 1)
+    ]
+    products = jnp.stack(products).reshape(size, 2 * group, inputs, group, outputs)
+    return jnp.einsum("kwo,rwioj->rkij", _group_shifts(size, kernel.dtype), products)
 
 
 def kernel_gradient_by_shifts(
@@ -202,8 +268,9 @@ def _same_form(form: Callable) -> Forms:
 XLA = _same_form(by_xla)
 PRODUCT = _same_form(by_product)._replace(kernel_gradient=kernel_gradient_by_product)
 PATCHES = _same_form(by_patches)
-STRIPS = _same_form(by_strips)._replace(image_gradient=XLA.image_gradient)
-NARROW_STRIPS = STRIPS._replace(kernel_gradient=kernel_gradient_by_shifts)
+GROUPS = Forms(by_groups, _image_gradient(by_strips), XLA.kernel_gradient)
+LARGE_FIRST = GROUPS._replace(kernel_gradient=kernel_gradient_by_groups)
+SMALL_FIRST = GROUPS._replace(kernel_gradient=kernel_gradient_by_shifts)
 WINOGRAD = XLA._replace(kernel_gradient=kernel_gradient_by_winograd)
 
 
@@ -215,7 +282,9 @@ def _forms(images: jax.Array, kernel: jax.Array) -> Forms:
     if size > min(images.shape[1:3]):
         return PATCHES
     if inputs <= FEW_CHANNELS:
-        return NARROW_STRIPS if size == 3 else STRIPS
+        return SMALL_FIRST if size == 3 else LARGE_FIRST
+    if inputs * outputs <= FEW_PRODUCTS:
+        return GROUPS
     precise = jnp.finfo(images.dtype).bits >= 32  # Winograd's sums cost a few bits
     if size == 3 and inputs * outputs >= MANY_CHANNELS**2 and precise:
         return WINOGRAD

@@ -189,7 +189,6 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
             f"config.global_batch_size = {config.global_batch_size}: at most the "
             f"{num_examples} training examples"
         )
-    mesh = parallel.make_mesh(config.num_devices)
     steps = feed.steps_per_epoch(num_examples, config.global_batch_size)
     model = models.build(
         **config.model,
@@ -197,6 +196,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         image_shape=dataset.image_shape,
         seed=config.seed,
     )
+    mesh = parallel.make_mesh(config.num_devices or _usual_num_devices(model))
     recipe, params, batch_stats = make_recipe(config, dataset, model, steps)
     state = create_state(
         params,
@@ -232,6 +232,17 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         state=parallel.on_every_device(state, mesh),
         steps_per_epoch=steps,
     )
+
+
+def _usual_num_devices(model: nnx.Module) -> int:
+    """One simulated device for a network of dense layers alone, else all (0).
+
+    Each of its parameters is used once an image, so that to exchange gradients costs more than a
+    device saves; within one, the cores share each product.
+    """
+    simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
+    network = models.summary(model)
+    return int(simulated and network.flops < 3 * network.parameters)
 
 
 def _usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
