@@ -10,11 +10,16 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+import tensorstore
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
 from jaxcnn import distributed
 from jaxcnn.errors import UserError
 from jaxcnn.training.digests import check_digests, digests_of
+
+# Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
+# hands to Python as JSON, here 10 kB and more
+tensorstore.experimental_collect_matching_metrics = lambda *args, **kwargs: []
 
 
 class Checkpoints:
@@ -81,12 +86,14 @@ class Checkpoints:
             reason = " ".join(str(error).split()).rsplit(": ", 1)[-1]  # the system's own words
             raise UserError(
                 f"{self._folder}: a checkpoint cannot be written ({reason}); "
-                f"the newest is {self._newest_on_disk()}, where the same command will resume"
+                f"{self._newest_on_disk()}"
             ) from error
 
     def _newest_on_disk(self) -> str:
         steps = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
-        return f"of step {max(steps)}" if steps else "none"
+        if not steps:
+            return "there is none yet, so the same command will start anew"
+        return f"the newest is of step {max(steps)}, where the same command will resume"
 
     def restore_latest(
         self, like: Any, warn: Callable[[str], None]
