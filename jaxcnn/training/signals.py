@@ -40,7 +40,8 @@ class StopSignal:
 @contextlib.contextmanager
 def stopping_at_once() -> Iterator[None]:
     """While entered, the first signal ends the process as `Stopped` would, but where a
-    `StopSignal` is entered; the second ends it anyhow.
+    `StopSignal` is entered; the second ends it anyhow. After that they are ignored: what follows
+    is the process's end, which a signal must not make look like a failure.
 
     A thread of its own does it: Python's handlers wait for what XLA computes or compiles, and an
     exception raised by one is lost where libraries are at work.
@@ -48,14 +49,15 @@ def stopping_at_once() -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
-    previous = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(writer)
     try:
         yield
     finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         os.close(writer)
 
 
