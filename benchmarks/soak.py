@@ -59,7 +59,7 @@ def main() -> None:
     arguments, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={folder}/run"]
-        flags = ["--config.num_epochs=1000000", *more]
+        flags = [*more, "--config.num_epochs=1000000"]
         with subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL) as process:
             rows = watch(process, arguments.minutes)
             process.send_signal(signal.SIGTERM)
