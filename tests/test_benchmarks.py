@@ -99,13 +99,14 @@ def test_rounds_are_lengthened_before_they_count():
     job = sides.Job("lenet", "train_step", None, 0)
     quick, slow = Clockwork(job, 0.01), Clockwork(job, 2.0)
     seconds = sides.take_turns([quick, slow], round_seconds=1.0)
-    assert quick.counts[:4] == [1, 1, 100, 100] and set(slow.counts) == {1}
+    # each turn begins with one that is not timed
+    assert quick.counts[:8] == [1, 1, 1, 1, 1, 100, 1, 100] and set(slow.counts) == {1}
     assert seconds == pytest.approx(np.array([[0.01, 2.0]] * sides.MOST_ROUNDS))
 
 
 def test_slow_sides_take_fewer_turns():
-    assert sides.is_worth_another(4, 14.0) and not sides.is_worth_another(5, 1.0)
-    assert sides.is_worth_another(2, 44.0) and not sides.is_worth_another(3, 16.0)
+    assert sides.is_worth_another(4, 9.0) and not sides.is_worth_another(5, 1.0)
+    assert sides.is_worth_another(2, 29.0) and not sides.is_worth_another(3, 11.0)
     assert sides.is_worth_another(0, 99.0) and not sides.is_worth_another(1, 99.0)
 
 
