@@ -29,7 +29,7 @@ signal.signal(signal.SIGINT, stop)
 with open(f"process{index}.json", "a") as file:
     print(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}), file=file)
 print("said by", index)
-os.write(2, f"complained by {index}\n".encode())  # at once: two write to one pipe
+os.write(2, f"complained by {index}\\n".encode())  # at once: two write to one pipe
 behaviour = json.loads(os.environ.get("BEHAVIOUR", "{}")).get(index, 0)
 if behaviour == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
