@@ -63,8 +63,11 @@ def main() -> None:
         with subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL) as process:
             rows = watch(process, arguments.minutes)
             process.send_signal(signal.SIGTERM)
-        epochs = (Path(folder) / "run" / "metrics.csv").read_text().count(",validation,")
+        metrics = Path(folder) / "run" / "metrics.csv"
+        epochs = metrics.read_text().count(",validation,") if metrics.exists() else 0
     print(f"exit code {process.returncode} after {epochs} epochs, each with a checkpoint")
+    if not epochs or rows[-1, 0] <= WARM_UP:
+        sys.exit("error: the run ended, or was ended, before there was anything to judge")
     report(rows)
 
 

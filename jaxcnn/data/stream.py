@@ -84,10 +84,11 @@ def stream(
         through_pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
         shares = grain.experimental.WithOptionsIterDataset(shares, through_pipes)
         shares = shares.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
-    try:
-        with contextlib.closing(iter(shares)) as shares:  # which ends the processes
-            for share in shares:
-                yield put_share(share, mesh)
-    except (OSError, ValueError) as error:  # a file that is gone, or shorter than it was
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{source.path} cannot be read any more: {reason}") from error
+    with contextlib.closing(iter(shares)) as shares:  # which ends the processes
+        for _ in portions:
+            try:
+                share = next(shares)
+            except (OSError, ValueError) as error:  # a file that is gone, or shorter than it was
+                reason = str(error).splitlines()[0]
+                raise UserError(f"{source.path} cannot be read any more: {reason}") from error
+            yield put_share(share, mesh)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 FEW_CHANNELS = 4  # of inputs
-FEW_PRODUCTS = 256  # of inputs and outputs, up to which other forms than XLA's are faster
+FEW_PAIRS = 256  # of an input and an output: up to here other forms than XLA's are faster
 MANY_CHANNELS = 80  # geometric mean of inputs and outputs: from here on Winograd's form is faster
 STRIP = 4  # columns of output that `by_strips` computes together, or more
 
@@ -71,20 +71,14 @@ def by_groups(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     The columns are taken in groups of one less than the kernel's size, which costs nothing: in
     memory a group's channels lie side by side. Two groups are what a group of outputs depends on.
     """
-    batch, height, width, outputs = _output_shape(images, kernel, padding)
-    x, matrices = _in_groups(images, kernel.shape[0], padding), _group_matrices(kernel)
-    y = by_xla(x, matrices, "valid").reshape(batch, height, -1, outputs)
-    return y[:, :, :width]
+    size, _, _, outputs = kernel.shape
+    y = by_xla(_in_groups(images, size, padding), _group_matrices(kernel), "valid")
+    width = images.shape[2] - (size - 1 if padding == "valid" else 0)
+    return y.reshape(*y.shape[:2], -1, outputs)[:, :, :width]
 
 
 def _group_size(size: int) -> int:
     return max(size - 1, 2)
-
-
-def _output_shape(images: jax.Array, kernel: jax.Array, padding: str) -> tuple[int, ...]:
-    less = kernel.shape[0] - 1 if padding == "valid" else 0
-    batch, height, width, _ = images.shape
-    return batch, height - less, width - less, kernel.shape[-1]
 
 
 def _in_groups(images: jax.Array, size: int, padding: str) -> jax.Array:
@@ -283,7 +277,7 @@ def _forms(images: jax.Array, kernel: jax.Array) -> Forms:
         return PATCHES
     if inputs <= FEW_CHANNELS:
         return SMALL_FIRST if size == 3 else LARGE_FIRST
-    if inputs * outputs <= FEW_PRODUCTS:
+    if inputs * outputs <= FEW_PAIRS:
         return GROUPS
     precise = jnp.finfo(images.dtype).bits >= 32  # Winograd's sums cost a few bits
     if size == 3 and inputs * outputs >= MANY_CHANNELS**2 and precise:

@@ -103,9 +103,8 @@ class Run:
 
     def _portions(self, row: int) -> list[tuple[int, int]]:
         """The rows of an epoch's order that one call after another does."""
-        portions = []
+        portions, several = [], self.steps_per_dispatch
         while row < self.steps_per_epoch:
-            several = self.steps_per_dispatch
             # a portion of several rows begins at a multiple of their number, see `take_batch`
             fits = row % several == 0 and row + several <= self.steps_per_epoch
             portions.append((row, row + (several if fits else 1)))

@@ -42,7 +42,7 @@ def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tm
     rng = random.Random(count)
     for index in range(count):
         process = start(tmp_path / "run")
-        time.sleep(1.5 + (index + rng.random()) / count * seconds)  # Python itself has started
+        time.sleep(0.6 + (index + rng.random()) / count * seconds)  # Python itself has started
         process.send_signal(rng.choice([signal.SIGTERM, signal.SIGINT]))
         signalled = time.monotonic()
         _, errors = process.communicate()

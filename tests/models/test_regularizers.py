@@ -159,6 +159,15 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert float(out.mean()) == pytest.approx(1, abs=0.01)
 
 
+def test_layers_drop_independently():
+    scope = Scope()
+    first, second = Dropout(0.5), Dropout(0.5)
+    for name, layer in {"a": first, "b": second}.items():
+        layer.build((64,), scope.child(name))
+    x, context = jnp.ones((2, 64)), Context(keys=keys_for(2))
+    assert not np.array_equal(first(x, context), second(x, context))
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_what_is_dropped_is_random(rate):
     """Examples, layers and units have nothing to do with each other, whatever their distance."""

@@ -46,7 +46,7 @@ def test_stopped_in_mid_epoch_it_goes_on_with_the_same_bits(
     config.dataset.streaming, config.steps_per_dispatch = True, 2
     train(config, tmp_path / "whole", on_disk)
 
-    class StopInStep8(loop.Agreement):
+    class StopAtStep7(loop.Agreement):
         calls = 0
 
         def __call__(self, *wishes):
@@ -54,7 +54,7 @@ def test_stopped_in_mid_epoch_it_goes_on_with_the_same_bits(
             return (self.calls == 5, False, False)  # 2 + 2 + 1 steps, then 2
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "Agreement", StopInStep8)
+        patch.setattr(loop, "Agreement", StopAtStep7)
         with pytest.raises(Stopped, match="saved at step 7"):
             train(config, tmp_path / "stopped", on_disk)
     train(config, tmp_path / "stopped", on_disk)
