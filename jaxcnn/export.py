@@ -12,7 +12,9 @@ from jaxcnn.errors import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is exported.")
 _OUT = flags.DEFINE_string("out", "", "The file to write (default: model.zip in the workdir).")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Whose weights.")
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> None:
     file = Path(_OUT.value or Path(_WORKDIR.value) / "model.zip")
     if not file.parent.is_dir():
         raise UserError(f"--out={file}: there is no folder {file.parent}")
-    export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value), file)
+    export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value or ""), file)
     print(
         f"{file}: {file.stat().st_size:,} bytes. It is used so, without jaxcnn:\n\n{loader(file)}"
     )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is asked.")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Whose weights.")
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
+)
 _TOP_K = flags.DEFINE_integer("top_k", 5, "How many classes to name.", 1)
 _TTA = flags.DEFINE_enum(
     "tta", "none", ["none", "flip"], "Test-time augmentation: flip averages with the mirror image."
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.training.predictions import predict
     from jaxcnn.training.trained import load_trained
 
-    trained = load_trained(_WORKDIR.value, _CHECKPOINT.value)
+    trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
     paths, images, skipped = _read(list(find_pictures(map(Path, arguments))), trained.image_shape)
     predictions = predict(trained, paths, images, top_k=_TOP_K.value, tta=_TTA.value)
     if _JSON.value:

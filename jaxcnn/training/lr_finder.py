@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.progress import track
 from jaxcnn.training.parallel import on_every_device
+from jaxcnn.training.schedules import batch_factor
 from jaxcnn.training.setup import Run
 from jaxcnn.training.state import zero_sums
 
@@ -87,7 +88,8 @@ def sweep(run: Run, *, num_steps: int, lowest: float, highest: float) -> Sweep:
     Args:
       run: of a config from `hold_rate`; its state is used up.
       num_steps: of the whole sweep, which takes as many epochs as it needs.
-      lowest, highest: the first and the last rate.
+      lowest, highest: the first and the last rate, as the config names rates: the batch's size
+        scales them where the config says so.
 
     Raises:
       UserError: the loss is not finite from the start.
@@ -112,13 +114,14 @@ def sweep(run: Run, *, num_steps: int, lowest: float, highest: float) -> Sweep:
 def _losses(run: Run, rates: np.ndarray) -> Iterator[float]:
     """The loss of each step of a training run, step by step with its rate."""
     state = run.state
+    factor = batch_factor(run.config.optimizer, run.config.global_batch_size)
     for step, rate in enumerate(track(rates, "sweeping the learning rate")):
         epoch, row = divmod(step, run.steps_per_epoch)
         if row == 0:
             feed = run.train_feed(epoch)
             numbers = run.epoch_numbers(epoch, first_step=step)
         data, order, _ = next(feed)
-        fresh = {"learning_rate": np.float32(rate), "sums": zero_sums()}
+        fresh = {"learning_rate": np.float32(rate * factor), "sums": zero_sums()}
         fresh = on_every_device(fresh, run.mesh)  # sums of this step alone
         hyperparams = state.hyperparams | {"learning_rate": fresh["learning_rate"]}
         state = state.replace(hyperparams=hyperparams, sums=fresh["sums"])

@@ -40,14 +40,16 @@ def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTra
     return optax.inject_hyperparams(make)(**values)
 
 
+def _clip(config: Any) -> optax.GradientTransformation:
+    """Clipping; without it a part that does nothing, as a run may be resumed with it turned on."""
+    clip = config.gradient_clip
+    return optax.clip_by_global_norm(clip) if clip else optax.identity()
+
+
 def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weight_decay):
     """Clipping, `scale`, decoupled weight decay, the learning rate."""
-    clip = optax.identity()
-    if config.gradient_clip:
-        clip = optax.clip_by_global_norm(config.gradient_clip)
-    # always the same parts: a run may be resumed with clipping or decay turned on
     return optax.chain(
-        clip,
+        _clip(config),
         scale,
         optax.add_decayed_weights(weight_decay, mask=is_kernel),
         optax.scale_by_learning_rate(learning_rate),
@@ -105,8 +107,7 @@ def _muon(config):
             consistent_rms=0.2,  # of Nadam's updates
             muon_weight_dimension_numbers=_filters_as_matrices,
         )
-        clip = config.gradient_clip
-        return optax.chain(optax.clip_by_global_norm(clip) if clip else optax.identity(), muon)
+        return optax.chain(_clip(config), muon)
 
     return make, ("momentum",)
 
@@ -116,9 +117,8 @@ def _airbench(config):
     """The speed record's: `learning_rate` and `momentum` are those of the filters."""
 
     def make(learning_rate, weight_decay, momentum, global_batch_size):
-        clip = config.gradient_clip
         return optax.chain(
-            optax.clip_by_global_norm(clip) if clip else optax.identity(),
+            _clip(config),
             airbench(
                 learning_rate,
                 momentum,

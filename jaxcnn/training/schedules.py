@@ -25,15 +25,19 @@ BATCH_SCALINGS: dict[str, Callable[[float], float]] = {
 }
 
 
-def scaled_rate(config: Any, global_batch_size: int) -> float:
-    """The learning rate that `config` (the `optimizer` part of a run's config) gives batches of
-    that size: `learning_rate` at `reference_batch_size`, and as `scale_with_batch` says elsewhere.
+def batch_factor(config: Any, global_batch_size: int) -> float:
+    """By what the learning rate of batches of that size is larger than that of batches of
+    `reference_batch_size`, as `scale_with_batch` of `config` (the `optimizer` part) says.
 
     References: Goyal et al., Accurate, Large Minibatch SGD (2017), for "linear", with a warm-up;
     Krizhevsky, One weird trick for parallelizing convolutional neural networks (2014), "sqrt".
     """
-    times = global_batch_size / config.reference_batch_size
-    return config.learning_rate * BATCH_SCALINGS[config.scale_with_batch](times)
+    return BATCH_SCALINGS[config.scale_with_batch](global_batch_size / config.reference_batch_size)
+
+
+def scaled_rate(config: Any, global_batch_size: int) -> float:
+    """The learning rate that `config` gives batches of that size."""
+    return config.learning_rate * batch_factor(config, global_batch_size)
 
 
 def make_schedule(

@@ -8,9 +8,8 @@ import numpy as np
 
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
-from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import probes
-from jaxcnn.training.trained import Trained, load_examples, load_trained
+from jaxcnn.training.trained import Trained, load_examples, load_trained, tested_checkpoint
 
 _NUM_SALIENCY = 8  # pictures
 
@@ -33,12 +32,12 @@ def score_run(
       UserError: the folder holds no run or no such checkpoint, or it cannot be written; the
         dataset cannot be had; a layer has no maps.
     """
-    own = _own_checkpoint(workdir)
-    trained = load_trained(workdir, checkpoint or own)
+    trained = load_trained(workdir, checkpoint)
     layers = probes.choose_layers(trained, layers)
     examples = load_examples(trained, split)
     found = predictions(examples.labels, trained.logits(examples.images), trained.class_names)
-    stem = split if trained.checkpoint == own else f"{split}_{trained.checkpoint}"
+    is_own = trained.checkpoint == tested_checkpoint(workdir)
+    stem = split if is_own else f"{split}_{trained.checkpoint}"
     about = {
         "split": split,
         "checkpoint": trained.checkpoint,
@@ -49,16 +48,6 @@ def score_run(
     }
     pictures = _draw(trained, examples.images, found, layers, workdir / "plots" / stem)
     return evaluation.write_scores(workdir, stem, found, about, pictures)
-
-
-def _own_checkpoint(workdir: Path) -> str:
-    """The checkpoint whose test accuracy stands in the run's result, or will."""
-    for name, field in (("result", "tested_with"), ("config", "test_with")):
-        path = workdir / f"{name}.json"
-        found = read_json(path) if path.exists() else None
-        if isinstance(found, dict) and found.get(field) in ("best", "last"):
-            return "latest" if found[field] == "last" else "best"
-    return "best"
 
 
 def _draw(

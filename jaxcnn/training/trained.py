@@ -99,10 +99,13 @@ class Trained:
         return functools.partial(scores, arrays)
 
 
-def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
-    """The network of a run, with the weights of its best or its latest checkpoint.
+def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
+    """The network of a run, with the weights of one of its checkpoints.
 
     Reads only: a run may be training in the folder meanwhile.
+
+    Args:
+      checkpoint: "best" or "latest"; "" for the one that the run itself tests.
 
     Raises:
       UserError: the folder holds no run or no such checkpoint, or it is damaged.
@@ -111,6 +114,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
     config, about = read_config(workdir / "config.json"), _read_about(workdir / "dataset.json")
+    checkpoint = checkpoint or tested_checkpoint(workdir)
     model = models.build(
         **config.model,
         num_classes=len(about.class_names),
@@ -134,6 +138,16 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Trained:
         pixel_shift=np.asarray(about.pixel_shift, np.float32),
         pixel_scale=np.asarray(about.pixel_scale, np.float32),
     )
+
+
+def tested_checkpoint(workdir: Path) -> str:
+    """The checkpoint whose test accuracy stands in the run's result, or will: "best", "latest"."""
+    for name, field in (("result", "tested_with"), ("config", "test_with")):
+        path = workdir / f"{name}.json"
+        found = read_json(path) if path.exists() else None
+        if isinstance(found, dict) and found.get(field) in ("best", "last"):
+            return "latest" if found[field] == "last" else "best"
+    return "best"
 
 
 def load_examples(trained: Trained, split: str) -> Split:

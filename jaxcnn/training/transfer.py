@@ -14,13 +14,13 @@ from jaxcnn.training.trained import Trained, load_trained
 
 
 def load_start(workdir: str) -> Trained:
-    """The network of the run that a new one shall start from: its best weights.
+    """The network of the run that a new one shall start from: the weights that it tests.
 
     Raises:
       UserError: there is none.
     """
     try:
-        return load_trained(Path(workdir).expanduser(), "best")
+        return load_trained(Path(workdir).expanduser())
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 

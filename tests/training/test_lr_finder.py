@@ -76,6 +76,19 @@ def test_it_trains_as_a_run_with_that_rate_does(config, dataset):
     assert (swept.losses * sizes).sum() == pytest.approx(float(sums["loss"]), rel=1e-4)
 
 
+def test_rates_are_those_that_the_config_names(config, dataset):
+    """The batch's size scales them as in a run: a suggestion can be put on the command line."""
+
+    def losses(highest):
+        return sweep(
+            make_run(hold_rate(config), dataset), num_steps=5, lowest=highest / 10, highest=highest
+        ).losses
+
+    plain = losses(2e-3)
+    config.optimizer.update(scale_with_batch="linear", reference_batch_size=32)  # of 64
+    np.testing.assert_allclose(losses(1e-3), plain, rtol=1e-6)
+
+
 def test_a_sweep_that_starts_too_high(config, dataset):
     config.optimizer.name = "sgd"
     run = make_run(hold_rate(config), dataset)

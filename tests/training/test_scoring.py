@@ -52,6 +52,15 @@ def test_another_split_and_checkpoint_stand_beside(trained_workdir, tmp_path):
         score_run(workdir, layers=["conv9"])
 
 
+def test_by_default_the_weights_are_those_that_the_run_tests(trained_workdir, tmp_path):
+    assert load_trained(trained_workdir).checkpoint == "latest"
+    workdir = tmp_path / "run"
+    shutil.copytree(trained_workdir, workdir)
+    result = json.loads((workdir / "result.json").read_text())
+    (workdir / "result.json").write_text(json.dumps(result | {"tested_with": "best"}))
+    assert load_trained(workdir).checkpoint == "best"
+
+
 def test_saliency_is_the_gradient_of_the_predicted_score(trained, images):
     saliency, maps = probes.probe(trained, images, ["conv1"])
     assert saliency.shape == images.shape[:3] and maps["conv1"].shape == (2, 28, 28, 6)
