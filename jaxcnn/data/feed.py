@@ -5,6 +5,7 @@ resuming is exact.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -149,10 +150,9 @@ def own_part(order: np.ndarray, mesh: Mesh) -> np.ndarray:
     return order[own]
 
 
-def put_share(
-    share: tuple[dict[str, np.ndarray], np.ndarray], mesh: Mesh
-) -> tuple[dict[str, jax.Array], jax.Array]:
-    """What `take_share` took for this process's own devices, each one's part on it."""
+def put_share(share: Any, mesh: Mesh) -> Any:
+    """A pytree of arrays with an entry for each of this process's own devices, such as
+    `take_share` takes: each one's part on it."""
     sharding = NamedSharding(mesh, PartitionSpec("batch"))
 
     def put(part: np.ndarray) -> jax.Array:

@@ -1,6 +1,7 @@
 """Pooling over windows, in the form that XLA runs fastest for each kind of window."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +26,7 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     in XLA's form the first one takes it all.
     """
     if window == stride and (padding == "valid" or _fits(x, window)):
-        windows = _windows(x, window)
-        rows = functools.reduce(jnp.maximum, [windows[:, :, i] for i in range(window)])
-        return functools.reduce(jnp.maximum, [rows[:, :, :, i] for i in range(window)])
+        return _over_windows(jnp.maximum, x, window)
     if padding == "same":
         borders = [_same_border(side, window, stride) for side in x.shape[1:3]]
         x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=-jnp.inf)
@@ -44,12 +43,12 @@ def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     Windows that overlap are a product with a matrix of 0 and 1, (position, window): on a CPU five
     to ten times faster than XLA's window reduction and its gradient.
     """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
     if window == stride:
-        return _windows(x, window).mean(axis=(2, 4))
+        return (_over_windows(jnp.add, x.astype(wide), window) / window**2).astype(x.dtype)
     batch, *sides, channels = x.shape
     rows, columns = (_membership(side, window, stride) for side in sides)
     membership = np.kron(rows, columns).astype(x.dtype)
-    wide = jnp.promote_types(x.dtype, jnp.float32)
     x = x.reshape(batch, -1, channels)
     total = jnp.einsum("bpc,pw->bwc", x, membership, preferred_element_type=wide)
     total = total.reshape(batch, rows.shape[1], columns.shape[1], channels)
@@ -67,12 +66,15 @@ def _fits(x: jax.Array, window: int) -> bool:
     return all(side % window == 0 for side in x.shape[1:3])
 
 
-def _windows(x: jax.Array, window: int) -> jax.Array:
-    """(batch, rows, window, columns, window, channels); what fills no window is cut off."""
+def _over_windows(combine: Callable, x: jax.Array, window: int) -> jax.Array:
+    """Windows that do not overlap, combined over rows and then over columns, entry by entry: on a
+    CPU three times faster than a reduction. What fills no window is cut off."""
     batch, height, width, channels = x.shape
     rows, columns = height // window, width // window
     x = x[:, : rows * window, : columns * window]
-    return x.reshape(batch, rows, window, columns, window, channels)
+    x = x.reshape(batch, rows, window, columns, window, channels)
+    x = functools.reduce(combine, [x[:, :, i] for i in range(window)])
+    return functools.reduce(combine, [x[:, :, :, i] for i in range(window)])
 
 
 def _same_border(side: int, window: int, stride: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
         previous = sums
         sums = run.eval_step(sums, state.evaluated_params, state.batch_stats, data, order)
         wait_for(previous, run.config.dataset.streaming)
-    return to_means(jax.device_get(sums))
+    return to_means(jax.device_get(run.add_up(sums)))
 
 
 def to_means(sums: dict) -> dict[str, float]:

@@ -89,19 +89,29 @@ class Agreement:
 
 
 def parallelize(
-    function: Callable, *, mesh: Mesh, backend: str, in_axes: tuple[int | None, ...], donate: bool
+    function: Callable,
+    *,
+    mesh: Mesh,
+    backend: str,
+    in_axes: tuple[int | None, ...],
+    out_axis: int | None = None,
+    donate: bool = False,
+    compiler_options: dict[str, Any] | None = None,
 ) -> Callable:
     """Compiles a per-device function for all devices of the mesh.
 
     Args:
       function: takes pytrees of arrays, may use `jax.lax.psum` over axis "batch", and returns
-        pytrees that are equal on all devices.
+        pytrees.
       mesh: the devices.
       backend: "pmap" or "shard_map"; the numbers are the same. Over several processes both are
         shard_map: JAX's pmap is that with a copy of each argument at each call.
       in_axes: for each argument None, where it is whole on every device, or 0, where each device
         gets its entry of the first axis, which has as many.
+      out_axis: None, where the results are equal on all devices, or 0, where each device's are
+        the entry of a new first axis.
       donate: whether the first argument's memory is used again for the results.
+      compiler_options: XLA's, of this function alone; "shard_map" only, as pmap takes none.
 
     Returns:
       The compiled function.
@@ -112,7 +122,7 @@ def parallelize(
             function,
             axis_name=AXIS,
             in_axes=in_axes,
-            out_axes=None,
+            out_axes=out_axis,
             devices=list(mesh.devices.flat),
             donate_argnums=donated,
         )
@@ -122,15 +132,18 @@ def parallelize(
             arg if axis is None else jax.tree.map(lambda part: part[0], arg)
             for arg, axis in zip(args, in_axes, strict=True)
         ]
-        return function(*own)
+        result = function(*own)
+        return result if out_axis is None else jax.tree.map(lambda part: part[None], result)
 
-    in_specs = tuple(PartitionSpec() if axis is None else PartitionSpec(AXIS) for axis in in_axes)
+    def spec(axis: int | None) -> PartitionSpec:
+        return PartitionSpec() if axis is None else PartitionSpec(AXIS)
+
     # check_vma=True inserts a psum of its own into gradients, and trains wrongly
     sharded = jax.shard_map(
         without_leading_axes,
         mesh=mesh,
-        in_specs=in_specs,
-        out_specs=PartitionSpec(),
+        in_specs=tuple(map(spec, in_axes)),
+        out_specs=spec(out_axis),
         check_vma=False,
     )
-    return jax.jit(sharded, donate_argnums=donated)
+    return jax.jit(sharded, donate_argnums=donated, compiler_options=compiler_options)

@@ -1,6 +1,7 @@
 """From a config to what the loop needs: data on the devices, network, compiled steps, state."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -25,9 +26,10 @@ from jaxcnn.training import parallel
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.schedules import make_schedule, scaled_rate
-from jaxcnn.training.state import TrainState, create_state, split_model, zero_sums
+from jaxcnn.training.state import TrainState, create_state, split_model
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 
+_FEW_FLOPS = 10e6  # forward, an image
 _STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator, at most
 
 # the examples and their order, on the devices, and the steps to do with them in one call
@@ -46,6 +48,7 @@ class Run:
       model: the network, for its summary.
       data: the arrays by split, where each device holds them whole; else empty, see `train_feed`.
       train_step, eval_step: compiled for all devices, see `step.py`.
+      add_up: evaluation's sums over all devices.
       train_steps: `steps_per_dispatch` training steps in one call.
       steps_per_dispatch: 1 on a CPU, where XLA's convolutions lose their threads in a scan.
       state: before the first step, on the devices.
@@ -62,6 +65,7 @@ class Run:
     train_steps: Callable
     steps_per_dispatch: int
     eval_step: Callable
+    add_up: Callable
     state: TrainState
     steps_per_epoch: int
 
@@ -138,10 +142,11 @@ class Run:
             yield data, order, stop - start
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:
-        """The sums before the first evaluation step, on the devices."""
-        sums = {name: zero_sums()[name] for name in ("loss", "correct", "count")}
-        sums["row"] = np.zeros((), np.int32)
-        return parallel.on_every_device(sums, self.mesh)
+        """The sums before the first evaluation step: each device has its own `loss`, `correct`
+        and `count`, and `row`, int32, the next row of the order."""
+        devices = len(self.mesh.local_devices)
+        sums = {name: np.zeros(devices, np.float32) for name in ("loss", "correct", "count")}
+        return feed.put_share(sums | {"row": np.zeros(devices, np.int32)}, self.mesh)
 
 
 def load_data(config: ConfigDict) -> Dataset:
@@ -224,9 +229,14 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         steps_per_dispatch=num_steps,
         eval_step=parallel.parallelize(
             make_eval_step(recipe),
-            in_axes=(None, None, None, of_data, 0),
-            donate=False,
-            **compiled_for,
+            mesh=mesh,
+            backend="shard_map",
+            in_axes=(0, None, None, of_data, 0),
+            out_axis=0,
+            compiler_options=_evaluation_options(model),
+        ),
+        add_up=parallel.parallelize(
+            functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,), **compiled_for
         ),
         state=parallel.on_every_device(state, mesh),
         steps_per_epoch=steps,
@@ -242,6 +252,16 @@ def _usual_num_devices(model: nnx.Module) -> int:
     simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
     network = models.summary(model)
     return int(simulated and network.flops < 3 * network.parameters)
+
+
+def _evaluation_options(model: nnx.Module) -> dict[str, Any]:
+    """XLA's options for evaluation on a CPU: for a small network its own convolutions in place of
+    YNNPACK's, which join several in one loop and take up to twice as long."""
+    knows_it = jax.__version_info__ < (0, 11)  # an experimental option may change
+    is_small = models.summary(model).flops < _FEW_FLOPS
+    if jax.default_backend() != "cpu" or not is_small or not knows_it:
+        return {}
+    return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 def _usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
