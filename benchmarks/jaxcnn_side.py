@@ -121,15 +121,12 @@ class Worker:
         return jax.pmap(feed, axis_name=parallel.AXIS, in_axes=(None, 0, None))
 
     def matrix_product(self, count: int) -> None:
-        """A square matrix times itself, of float32 on a CPU, of bfloat16 on a GPU."""
-        products = [self._matrix @ self._matrix for _ in range(count)]
-        if ON_GPU:
-            jax.block_until_ready(products)
+        """A square matrix times itself, of float32 on a CPU (all cores), of bfloat16 on a GPU."""
+        jax.block_until_ready([jnp.matmul(self._matrix, self._matrix) for _ in range(count)])
 
     @functools.cached_property
     def _matrix(self) -> Any:
-        shape = (PRODUCT_SIZE, PRODUCT_SIZE)
-        return jnp.ones(shape, jnp.bfloat16) if ON_GPU else np.ones(shape, np.float32)
+        return jnp.ones((PRODUCT_SIZE, PRODUCT_SIZE), jnp.bfloat16 if ON_GPU else jnp.float32)
 
     def device_memory(self) -> int:
         """The most bytes of the GPU that were in use; 0 on a CPU."""
