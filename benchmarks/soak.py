@@ -37,16 +37,17 @@ def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
 
 
 def report(rows: np.ndarray) -> None:
-    """Prints memory and handles after the warm-up: first and last tenth, range and slope."""
+    """Prints memory and handles after the warm-up: means of each tenth, range and slope."""
     seconds, memory, handles = rows[rows[:, 0] > WARM_UP].T
-    tenth = max(len(seconds) // 10, 1)
-    first, last = memory[:tenth].mean(), memory[-tenth:].mean()
+    tenths = [part.mean() for part in np.array_split(memory, min(10, len(memory)))]
+    first, last = tenths[0], tenths[-1]
     slope = np.polyfit(seconds / 3600, memory, 1)[0]
     print(
         f"{seconds[-1] / 60:.1f} minutes, {len(seconds)} looks after the first minute\n"
         f"resident memory: {first / 2**20:.1f} MiB at first, {last / 2**20:.1f} MiB at last "
         f"({last / first - 1:+.2%}), {memory.min() / 2**20:.1f} to {memory.max() / 2**20:.1f}; "
-        f"slope {slope / 2**20:+.2f} MiB an hour\n"
+        f"slope {slope / 2**20:+.2f} MiB an hour; by tenths of the time "
+        f"{', '.join(f'{part / 2**20:.1f}' for part in tenths)}\n"
         f"open files: {handles[0]:.0f} at first, {handles[-1]:.0f} at last, {handles.min():.0f} to "
         f"{handles.max():.0f}"
     )
