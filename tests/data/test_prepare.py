@@ -86,6 +86,18 @@ def test_records_are_a_tfds_dataset(tmp_path, folder):
     assert source[3]["label"] == labels[3]
 
 
+def test_a_large_split_lies_in_several_files_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxcnn.data.datasets.base._FILE_BYTES", 500 * 8 * 8)
+    digits = load_dataset("digits", data_dir=tmp_path)
+    names = [path.name for path in tmp_path.rglob("*array_record*") if "train" in path.name]
+    assert sorted(name[-5:] for name in names) == ["00003"] * 3  # of 1,438 images
+    monkeypatch.undo()
+    whole = load_dataset("digits", data_dir=tmp_path / "whole")
+    for split, expected in whole.splits.items():
+        np.testing.assert_array_equal(digits.splits[split].images, expected.images)
+        np.testing.assert_array_equal(digits.splits[split].labels, expected.labels)
+
+
 def test_resized_images_are_cached_too(tmp_path):
     dataset = load_dataset("digits", data_dir=tmp_path, image_size=20)
     own = load_dataset("digits", data_dir=tmp_path)

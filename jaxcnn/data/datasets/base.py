@@ -5,8 +5,11 @@ kept in the publisher's order.
 """
 
 import dataclasses
+import functools
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,6 +21,10 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from jaxcnn.data.datasets import VERSION, Place
 from jaxcnn.data.datasets.download import download
 from jaxcnn.data.datasets.progress import Reporter
+
+_FILE_BYTES = 256 << 20  # of images in a file of records, before they are PNG
+
+Record = tuple[int, dict[str, Any]]  # an example's number, and its features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +54,12 @@ def feature_name(label_set: str) -> str:
     return f"{label_set}_label" if label_set else "label"
 
 
-class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A dataset of images of one shape. A subclass says where it comes from and reads it."""
+class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+    """A dataset of images of one shape. A subclass says where it comes from and reads it.
+
+    It is written file by file: tfds' other builder gathers a split in memory, and from a gigabyte
+    on needs TensorFlow.
+    """
 
     VERSION = tfds.core.Version(VERSION)
     description: ClassVar[str]
@@ -116,16 +127,25 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, list[Callable[[], Iterator[Record]]]]:
         files = self.files
         if files is None:
             files = download(
                 self.name, dl_manager, self.url_infos, self.instructions, self.reporter
             )
-        splits = self.read(files)
-        return {name: self._generate_examples(name, split) for name, split in splits.items()}
+        return {name: self._files_of(name, split) for name, split in self.read(files).items()}
 
-    def _generate_examples(self, name: str, examples: Examples) -> Iterator[tuple[int, dict]]:
+    def _files_of(self, name: str, examples: Examples) -> list[Callable[[], Iterator[Record]]]:
+        """What each file of a split holds; they are written one after the other."""
+        in_a_file = max(1, _FILE_BYTES // math.prod(self.image_shape))
+        num_files = max(1, -(-examples.count // in_a_file))
+        records = self._records_of(name, examples)
+        counts = [*[in_a_file] * (num_files - 1), None]
+        return [functools.partial(itertools.islice, records, count) for count in counts]
+
+    def _records_of(self, name: str, examples: Examples) -> Iterator[Record]:
         images = self.reporter.track(examples.images, examples.count, f"writing {name}")
         for index, image in enumerate(images):
             labels = {feature_name(key): row[index] for key, row in examples.labels.items()}
