@@ -131,7 +131,7 @@ def take_share(
     """Of a split only what some devices take, in the order in which they take it.
 
     Args:
-      images, labels: the split's, memory-mapped: no other rows are read.
+      images, labels: the split's, memory-mapped or the like: no other rows are read.
       order: int32 (devices, steps, batch of a device), the devices' part of one from `in_batches`.
 
     Returns:

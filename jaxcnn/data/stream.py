@@ -6,6 +6,7 @@ resident, and there is no reader's state to save.
 
 import contextlib
 import dataclasses
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,12 +25,30 @@ _AHEAD = 4  # portions that are read ahead of the step, by as many threads
 
 
 @dataclasses.dataclass(frozen=True)
+class _Images:
+    """A file's images, read one by one: a file that is mapped comes page by page, and from a disk
+    with all that lies around them, several times as slowly."""
+
+    path: Path
+    offset: int  # of the first one in the file
+    shape: tuple[int, ...]  # of all of them
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        images = np.empty((*rows.shape, *self.shape[1:]), np.uint8)
+        size = math.prod(self.shape[1:])
+        with open(self.path, "rb", buffering=0) as file:
+            for row, image in zip(rows.flat, images.reshape(-1, size), strict=True):
+                file.seek(self.offset + int(row) * size)
+                if file.readinto(image) < size:
+                    raise ValueError("it is shorter than it was")
+        return images
+
+
+@dataclasses.dataclass(frozen=True)
 class _Portions:
     """Grain's source: the shares of an order's portions, read when they are asked for."""
 
-    path: Path
-    offset: int  # in the file, of the images
-    shape: tuple[int, ...]  # theirs
+    images: _Images
     labels: np.ndarray
     order: np.ndarray
     portions: Sequence[tuple[int, int]]
@@ -39,9 +58,7 @@ class _Portions:
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         start, stop = self.portions[number]
-        # mapped anew each time, so that no page stays mapped and workers need no more than a path
-        images = np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
-        return take_share(images, self.labels, self.order[:, start:stop])
+        return take_share(self.images, self.labels, self.order[:, start:stop])
 
 
 def stream(
@@ -67,10 +84,9 @@ def stream(
     Raises:
       UserError: the file is gone, or cut short.
     """
+    images = _Images(Path(split.images.filename), split.images.offset, split.images.shape)
     source = _Portions(
-        path=Path(split.images.filename),
-        offset=split.images.offset,
-        shape=split.images.shape,
+        images=images,
         labels=split.labels,
         order=own_part(order, mesh),
         portions=portions,
@@ -90,5 +106,5 @@ def stream(
                 share = next(shares)
             except (OSError, ValueError) as error:  # a file that is gone, or shorter than it was
                 reason = str(error).splitlines()[0]
-                raise UserError(f"{source.path} cannot be read any more: {reason}") from error
+                raise UserError(f"{images.path} cannot be read any more: {reason}") from error
             yield put_share(share, mesh)

@@ -83,6 +83,10 @@ def test_data_that_do_not_fit_are_told_to_stream(config, dataset, monkeypatch):
 def test_a_file_that_is_gone_is_named(on_disk, workers):
     split, mesh = on_disk.splits["test"], parallel.make_mesh(2)
     order = feed.in_batches(np.arange(90), 32, num_devices=2)
-    Path(split.images.filename).unlink()
+    file = Path(split.images.filename)
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"test.npy cannot be read any more: it is shorter"):
+        next(stream(split, order, mesh, portions=[(0, 1)], workers=workers))
+    file.unlink()
     with pytest.raises(UserError, match=r"test.npy cannot be read any more: .*No such file"):
         next(stream(split, order, mesh, portions=[(0, 1)], workers=workers))
