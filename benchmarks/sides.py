@@ -26,7 +26,7 @@ from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
 ENOUGH_SECONDS = 10.0  # after them the fewest rounds will do
-MOST_SECONDS = 30.0  # after them no round begins
+MOST_SECONDS = 20.0  # after them no round begins
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 
@@ -117,9 +117,13 @@ class Process:
         except EOFError:
             raise UserError(f"{self.name} failed on {self.job.network}, as shown above") from None
 
+    def ask(self, method: str, count: int) -> None:
+        """Has something done so often, without waiting for it."""
+        self.connection.send((method, count))
+
     def do(self, method: str, count: int) -> float:
         """Has something done so often; returns the seconds that it took."""
-        self.connection.send((method, count))
+        self.ask(method, count)
         seconds, self.memory = self.receive()
         return seconds
 
@@ -150,8 +154,10 @@ class Process:
 
 def take_turns(processes: list[Process], round_seconds: float) -> np.ndarray:
     """Seconds of a turn (rounds, sides); rounds before all last long enough don't count."""
-    for process in processes:  # compiles
-        process.take_turn()
+    for process in processes:  # compile, all at once
+        process.ask(processes[0].job.task, 1)
+    for process in processes:
+        process.receive()
     rounds, started = [], time.perf_counter()
     while is_worth_another(len(rounds), time.perf_counter() - started):
         times = [process.take_turn() for process in processes]
