@@ -107,7 +107,7 @@ def _normalise_backward(epsilon, axis_name, residuals, gradients):
     by_scale, by_bias = (gradient * normalised).sum(axes), gradient.sum(axes)
     through_var, through_mean = by_scale, by_bias
     if axis_name is not None:
-        through_var, through_mean = lax.psum((by_scale, by_bias), axis_name)
+        through_var, through_mean = lax.psum(jnp.stack([by_scale, by_bias]), axis_name)
     through = (through_mean + normalised * through_var) / jnp.maximum(count, 1)
     if mask is not None:
         through = jnp.where(_per_example(mask, x), through, 0)
@@ -135,8 +135,10 @@ def batch_moments(
     offset = centred.sum(axes) / jnp.maximum(count, 1)
     mean, deviation = shift + offset, jnp.square(centred).sum(axes) - count * jnp.square(offset)
     if axis_name is not None:
-        counts, means, deviations = lax.all_gather((count, mean, deviation), axis_name)
-        count, weights = counts.sum(), counts[:, None]
+        # one array: on a CPU each costs an exchange of its own
+        every = lax.all_gather(jnp.concatenate([count[None], mean, deviation]), axis_name)
+        weights, (means, deviations) = every[:, :1], jnp.split(every[:, 1:], 2, axis=1)
+        count = weights.sum()
         mean = (weights * means).sum(0) / jnp.maximum(count, 1)
         deviation = (deviations + weights * jnp.square(means - mean)).sum(0)
     return count, mean, jnp.maximum(deviation / jnp.maximum(count, 1), 0)

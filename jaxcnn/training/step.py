@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 
 from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
-from jaxcnn.training.parallel import AXIS
+from jaxcnn.training.parallel import AXIS, sum_over_devices
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.state import TrainState, zero_sums
 
@@ -154,7 +154,7 @@ def _gradients(recipe: Recipe) -> Callable:
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
             params, batch_stats, batch, num_examples
         )
-        gradients, sums = jax.lax.psum((gradients, sums), AXIS)
+        gradients, sums = sum_over_devices((gradients, sums))
         if not recipe.global_batch_norm:
             batch_stats = jax.lax.pmean(batch_stats, AXIS)
         return gradients, batch_stats, sums

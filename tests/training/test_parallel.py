@@ -97,6 +97,34 @@ def test_a_device_s_share_is_what_its_order_names(dataset):
         np.testing.assert_array_equal(data["labels"][device][own], split.labels[rows])
 
 
+@pytest.mark.parametrize("backend", ["pmap", "shard_map"])
+def test_sums_over_the_devices(backend):
+    rng = np.random.default_rng(0)
+    shapes = {"kernel": (3, 400, 300), "bias": (300,), "scale": (5, 1), "loss": (), "odd": (0,)}
+    tree = {name: rng.normal(size=(4, *shape)).astype("f") for name, shape in shapes.items()}
+    tree["wide"] = rng.normal(size=(4, 7)).astype("float16")
+    add_up = parallel.parallelize(
+        lambda parts: parallel.sum_over_devices({"rest": [parts], "one": parts["loss"]}),
+        mesh=parallel.make_mesh(4),
+        backend=backend,
+        in_axes=(0,),
+    )
+    result = jax.device_get(add_up(tree))
+    assert result["one"] == result["rest"][0]["loss"]
+    for name, parts in tree.items():
+        total = result["rest"][0][name]
+        assert total.dtype == parts.dtype
+        np.testing.assert_allclose(total, parts.sum(axis=0), rtol=1e-3, atol=1e-5)
+
+
+def test_small_arrays_share_an_exchange(config, dataset):
+    run = make_run(config, dataset)
+    data, order = next(run.train_feed(0))[:2]
+    lowered = run.train_step.lower(run.state, data, run.epoch_numbers(0, 0), order)
+    exchanges = lowered.as_text().count("stablehlo.all_reduce")
+    assert 0 < exchanges < len(jax.tree.leaves(run.state.params))
+
+
 def test_more_devices_than_there_are():
     with pytest.raises(UserError, match="config.num_devices = 9: there are 8"):
         parallel.make_mesh(9)
