@@ -17,7 +17,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _HOLES = (2**16, 2**14)  # bytes
 _MOST_HOLES = 2**12  # of a size
 _LONG_ROW = 64  # blocks side by side: what they are taken from is no mere hole
-_LONG_COMPILATION = 0.5  # seconds
+_ROOM = 2**26
+_LONG_COMPILATION = 0.1  # seconds, or the reading of a large program from the cache
 _blocks: list[int] = []  # that fill the holes
 
 
@@ -81,6 +82,10 @@ def fill_holes() -> None:
                 break
         for block in row:
             c.free(block)
+    # a hole of its own for what is small: else it is cut out of the large ones that a step frees
+    room, fence = c.malloc(_ROOM), c.malloc(_ROOM)
+    _blocks.append(fence)
+    c.free(room)
 
 
 def _host_device_per_core() -> None:
