@@ -26,7 +26,7 @@ from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
 ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do
-MOST_SECONDS = 13.0  # after them no round begins
+MOST_SECONDS = 20.0  # after them no round begins
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 
