@@ -17,7 +17,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _HOLES = (2**16, 2**14)  # bytes
 _MOST_HOLES = 2**12  # of a size
 _LONG_ROW = 64  # blocks side by side: what they are taken from is no mere hole
-_ROOM = 2**26
+_ROOM = 2**26  # bytes
 _LONG_COMPILATION = 0.1  # seconds, or the reading of a large program from the cache
 _blocks: list[int] = []  # that fill the holes
 
@@ -34,13 +34,17 @@ def prepare() -> None:
 
 def keep_heap() -> None:
     """Keeps freed memory in the process: XLA's CPU temporaries are otherwise mapped every step."""
-    if not sys.platform.startswith("linux"):
-        return
-    c = ctypes.CDLL(None)
-    if hasattr(c, "mallopt"):  # glibc; musl has none
+    c = _glibc()
+    if c is not None:
         c.mallopt(_M_MMAP_MAX, 0)
         c.mallopt(_M_TRIM_THRESHOLD, -1)
         c.mallopt(_M_ARENA_MAX, 1)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, where its heap is the one that is tuned here; musl has no `mallopt`."""
+    c = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return c if hasattr(c, "mallopt") else None
 
 
 @functools.cache
@@ -53,7 +57,7 @@ def fill_holes_after_compiling() -> None:
         if is_compilation and seconds > _LONG_COMPILATION and jax.default_backend() == "cpu":
             fill_holes()
 
-    if sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "mallopt"):  # glibc
+    if _glibc() is not None:
         jax.monitoring.register_event_duration_secs_listener(listen)
 
 
@@ -62,6 +66,7 @@ def fill_holes() -> None:
 
     A compiler leaves thousands, of as many sizes. glibc keeps them sorted in a list, and walks
     along it whenever XLA's convolutions allocate, while the other devices wait for the heap.
+    It must be glibc's heap, as `fill_holes_after_compiling` sees to.
     """
     c = ctypes.CDLL(None)
     c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
