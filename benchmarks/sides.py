@@ -26,7 +26,6 @@ from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
 ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do
-MOST_SECONDS = 20.0  # after them no round begins
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 
@@ -152,29 +151,37 @@ class Process:
         self.process.kill()
 
 
-def take_turns(processes: list[Process], round_seconds: float) -> np.ndarray:
-    """Seconds of a turn (rounds, sides); rounds before all last long enough don't count."""
+def take_turns(processes: list[Process], round_seconds: float, until: float) -> np.ndarray:
+    """Seconds of a turn (rounds, sides); rounds before all last long enough don't count.
+
+    `until`: the value of `time.perf_counter()` at which they should be done.
+    """
     for process in processes:  # compile, all at once
         process.ask(processes[0].job.task, 1)
     for process in processes:
         process.receive()
-    rounds, started = [], time.perf_counter()
-    while is_worth_another(len(rounds), time.perf_counter() - started):
+    rounds, length, started = [], 0.0, time.perf_counter()
+    while True:
+        now = time.perf_counter()
+        if not is_worth_another(len(rounds), now - started, until - now - length):
+            break
         times = [process.take_turn() for process in processes]
+        length = time.perf_counter() - now
         are_short = [process.lengthen(round_seconds) for process in processes]
         if not any(are_short):
             rounds.append(times)
     return np.array(rounds)
 
 
-def is_worth_another(num_rounds: int, seconds: float) -> bool:
-    """Whether there should be one more round, after so many seconds; there is at least one."""
-    limit = ENOUGH_SECONDS if num_rounds >= FEWEST_ROUNDS else MOST_SECONDS
-    return num_rounds == 0 or (num_rounds < MOST_ROUNDS and seconds < limit)
+def is_worth_another(num_rounds: int, seconds: float, seconds_left: float) -> bool:
+    """Whether there should be one more round, after so many seconds, and with so many left once it
+    is done; there is at least one."""
+    is_enough = num_rounds >= FEWEST_ROUNDS and seconds >= ENOUGH_SECONDS
+    return num_rounds == 0 or (num_rounds < MOST_ROUNDS and not is_enough and seconds_left >= 0)
 
 
-def measure(job: Job, names: list[str], round_seconds: float) -> dict[str, Any]:
-    """Lets the sides do a job in turns; returns its row of the results.
+def measure(job: Job, names: list[str], round_seconds: float, until: float) -> dict[str, Any]:
+    """Lets the sides do a job in turns; returns its row of the results. `until`: see `take_turns`.
 
     Raises:
       UserError: a side failed, or they don't train the same network on the same kind of device.
@@ -184,7 +191,7 @@ def measure(job: Job, names: list[str], round_seconds: float) -> dict[str, Any]:
         abouts = [process.receive() for process in processes]
         check_equal(job.network, names, abouts)
         busy = machine.busy_cores()
-        seconds = take_turns(processes, round_seconds)
+        seconds = take_turns(processes, round_seconds, until)
         row = {"network": job.network, "batch_size": job.batch_size} | abouts[0]
         row |= {"rounds": len(seconds), "busy_cores": busy}
         row |= to_speeds(names, job.images_per_turn / seconds)

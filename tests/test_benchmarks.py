@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -100,16 +101,22 @@ class Clockwork(sides.Process):
 def test_rounds_are_lengthened_before_they_count():
     job = sides.Job("lenet", "train_step", None, 0)
     quick, slow = Clockwork(job, 0.01), Clockwork(job, 2.0)
-    seconds = sides.take_turns([quick, slow], round_seconds=1.0)
+    seconds = sides.take_turns([quick, slow], round_seconds=1.0, until=time.perf_counter() + 60)
     # one to compile, and each turn begins with one that is not timed
     assert quick.counts[:7] == [1, 1, 1, 1, 100, 1, 100] and set(slow.counts) == {1}
     assert seconds == pytest.approx(np.array([[0.01, 2.0]] * sides.MOST_ROUNDS))
 
 
 def test_slow_sides_take_fewer_turns():
-    assert sides.is_worth_another(4, 7.0) and not sides.is_worth_another(5, 1.0)
-    assert sides.is_worth_another(2, 19.0) and not sides.is_worth_another(3, 11.0)
-    assert sides.is_worth_another(0, 99.0) and not sides.is_worth_another(1, 99.0)
+    assert sides.is_worth_another(4, 7.0, 10.0) and not sides.is_worth_another(5, 1.0, 10.0)
+    assert sides.is_worth_another(2, 19.0, 10.0) and not sides.is_worth_another(3, 11.0, 10.0)
+    assert sides.is_worth_another(0, 99.0, -9.0) and not sides.is_worth_another(1, 9.0, -1.0)
+
+
+def test_one_round_is_made_when_the_time_is_up():
+    job = sides.Job("lenet", "train_step", None, 0)
+    late = time.perf_counter() - 1
+    assert len(sides.take_turns([Clockwork(job, 2.0)], round_seconds=1.0, until=late)) == 1
 
 
 def test_sides_that_differ_are_refused():
