@@ -48,8 +48,7 @@ def run(
         names = list(_SIDES.value or side_names)
         chosen = _chosen_networks(quick_networks if _QUICK.value else networks)
         sides.check_installed(names)
-        if _JSON.value and not Path(_JSON.value).resolve().parent.is_dir():
-            raise UserError(f"--json={_JSON.value}: there is no such folder")
+        sides.check_json(_JSON.value)
         round_seconds = QUICK_ROUND_SECONDS if _QUICK.value else ROUND_SECONDS
         deadline = time.perf_counter() + (QUICK_MOST_SECONDS if _QUICK.value else MOST_SECONDS)
         rows = []

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-NUM_CLASSES = 10
 AUXILIARY_WEIGHT = 0.3  # of an auxiliary head's probabilities, beside 1 for the main one's
 L2 = {"simpler_cnn": ("conv",), "vgg16_bn": ("conv", "dense")}  # whose kernels have L2_WEIGHT
 L2_WEIGHT = 1e-4

@@ -150,6 +150,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128, help="images a device")
     parser.add_argument("--json", type=Path, help="a file for the rows")
     options = parser.parse_args()
+    if options.json and not options.json.resolve().parent.is_dir():
+        parser.error(f"--json={options.json}: there is no such folder")
     names = models.network_names(options.pattern)
     rows = [to_row(traffic_of(name), options.batch) for name in names]
     Console(width=140).print(render(rows, options.batch))

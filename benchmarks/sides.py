@@ -270,6 +270,16 @@ def check_installed(names: list[str]) -> None:
             raise UserError(f"{SIDES[name].package} is not installed: pip install -e '.[bench]'")
 
 
+def check_json(path: str) -> None:
+    """Sees to it, before the work, that a results file can be written.
+
+    Raises:
+      UserError: its folder is not there.
+    """
+    if path and not Path(path).resolve().parent.is_dir():
+        raise UserError(f"--json={path}: there is no such folder")
+
+
 def write_results(path: Path, benchmark: str, rows: list[dict[str, Any]]) -> None:
     """Writes rows as JSON, with the machine and the versions of what was measured."""
     versions = {}

@@ -161,6 +161,7 @@ def main(arguments: list[str]) -> None:
     """Measures, prints the tables, and writes the JSON file if there is to be one."""
     if arguments:
         raise UserError(f"{arguments[0]}: not understood")
+    sides.check_json(_JSON.value)
     with tempfile.TemporaryDirectory() as folder:
         from jaxcnn.data.arrays import load_dataset
 

@@ -1,18 +1,21 @@
 """The time of one training step of every network: `python benchmarks/step_times.py`.
 
-Each network trains by its config's recipe on noise of its dataset's size, in a process of its own.
-The first step, which compiles, is timed apart; of the others the fastest is taken, as the heap may
-grow in some. The machine should have nothing else to do.
+On the CPU, each network trains by its config's recipe on noise of its dataset's size, in a process
+of its own. The first step, which compiles, is timed apart; of the others the fastest is taken, as
+the heap may grow in some. The machine should have nothing else to do.
 """
 
 import fnmatch
-import json
-import multiprocessing
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import machine
+import sides
 from absl import flags
 from recipes import FOLDER, noise
 from rich.console import Console
@@ -40,7 +43,7 @@ COLUMNS = {  # of the table: heading and format
 
 
 def measure(name: str, num_steps: int) -> dict[str, Any]:
-    """The row of a config: seconds of the first and of a later step, and what follows from them.
+    """The row of a config: seconds of the first and of the fastest other step, and what follows.
 
     A step counts as three times the forward operations.
     """
@@ -83,21 +86,28 @@ def main(arguments: list[str]) -> None:
     """Measures one config after the other, and prints and writes the table."""
     known = config_variants(FOLDER)
     names = [n for n in known if any(fnmatch.fnmatch(n, pattern) for pattern in _CONFIGS.value)]
-    if arguments or not names:
+    if arguments:
+        raise UserError(f"{arguments[0]}: not understood")
+    if not names:
         raise UserError(f"--configs={','.join(_CONFIGS.value)}: matches none of the configs")
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    rows, spawn = [], multiprocessing.get_context("spawn")
+    sides.check_json(_JSON.value)
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    rows = []
     for name in names:
-        with spawn.Pool(1) as pool:  # its memory goes with it
-            rows.append(pool.apply(measure, (name, _STEPS.value)))
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # its memory goes with it
+            try:
+                rows.append(pool.submit(measure, name, _STEPS.value).result())
+            except BrokenProcessPool as error:
+                raise UserError(f"{name}: its process was killed, for lack of memory?") from error
         Console(stderr=True).print(f"{name}: {rows[-1]['step_seconds']:.3f} s")
         if _JSON.value:
-            Path(_JSON.value).write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+            sides.write_results(Path(_JSON.value), "step_times", rows)
     Console().print(_table(rows))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(*(heading for heading, _ in COLUMNS.values()), box=None)
+    headings = (heading for heading, _ in COLUMNS.values())
+    table = Table(*headings, title=f"A training step: {machine.describe()}", box=None)
     for row in rows:
         table.add_row(*(format(row[key], spec) for key, (_, spec) in COLUMNS.items()))
     return table

@@ -94,6 +94,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=0, help="default: 10,000, quick: 2,000")
     parser.add_argument("--size", type=int, default=96, help="pixels of a side")
     arguments = parser.parse_args()
+    if arguments.json and not Path(arguments.json).resolve().parent.is_dir():
+        parser.error(f"--json={arguments.json}: there is no such folder")
     count = arguments.images or (2_000 if arguments.quick else 10_000)
     with tempfile.TemporaryDirectory() as folder:
         name = f"folder:{folder}/pictures"

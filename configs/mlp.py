@@ -1,6 +1,7 @@
 """The SGD publication's multi-layer perceptrons on CIFAR-10: learning rates, momenta, widths.
 
-Batch 64 and pixels in 0…1 (not given by the publication), no schedule, no augmentation.
+No schedule, no augmentation. Not given by the publication: batch 64, and pixels in -1…1
+(`--config.dataset.scaling=unit` for 0…1), which its CNNs' figures speak for, see lenet5.py.
 
 Source: the SGD publication (003_15b86b5d52418ee2.txt).
 Published test accuracy: base_lr0p001 about 44 %, base_lr0p005 48.5 %, model1 and model2 54–55 %;
@@ -32,6 +33,7 @@ def get_config(variant: str = "model2") -> ConfigDict:
     )
     config = published_config()
     config.dataset.name = "cifar10"
+    config.dataset.scaling = "centered"
     config.model = network("mlp", hidden=hidden)
     config.global_batch_size = 64
     config.num_epochs = num_epochs

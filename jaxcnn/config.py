@@ -22,7 +22,7 @@ def default_config() -> ConfigDict:
             "validation": "holdout",  # or "tail", "validation" (the publisher's), "test"
             "validation_fraction": 0.1,  # of the training split, for "holdout" and "tail"
             "test_with": "best",  # the weights that are tested: "best" on validation, or "last"
-            "init_from": "",  # another run's folder: a new run starts from its best weights
+            "init_from": "",  # another run's folder: a new run starts from its weights
             "evaluate_train": False,  # also score the whole training split after each epoch
             "parallel": "pmap",  # or "shard_map": the same numbers
             "num_devices": 0,  # 0: all; on a CPU one for networks without convolutions

@@ -4,6 +4,7 @@ One short run of the config, in which the rate rises from --min to --max; nothin
 the picture. The config's schedule is held constant.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,10 +49,14 @@ def _sweep(config: ConfigDict) -> "Sweep":
     from jaxcnn.config_check import check_config
     from jaxcnn.training.lr_finder import hold_rate, sweep
     from jaxcnn.training.setup import load_data, make_run
+    from jaxcnn.training.transfer import load_start, start_from
 
     check_config(config)
     config = hold_rate(config)
+    start = load_start(config.init_from) if config.init_from else None
     run = make_run(config, load_data(config))
+    if start:
+        run = dataclasses.replace(run, state=start_from(start, run.state)[0])
     return sweep(run, num_steps=_NUM_STEPS.value, lowest=_MIN.value, highest=_MAX.value)
 
 

@@ -15,7 +15,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon (default: the quickstart)."
 )
 _INIT_FROM = flags.DEFINE_string(
-    "init_from", "", "A run's folder: a new run starts from its best weights (config.init_from)."
+    "init_from", "", "A run's folder: a new run starts from its weights (config.init_from)."
 )
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Let JAX find the other processes (SLURM, TPU pod, Kubernetes)."

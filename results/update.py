@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn import models
-from jaxcnn.config import config_variants
+from jaxcnn.config import config_variants, flatten
 from jaxcnn.data.sizes import dataset_sizes
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json, write_text
+from jaxcnn.training.workdir import to_dict
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -21,7 +24,12 @@ BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
 
 def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
-    """The row of a config: the mean over its runs."""
+    """The row of a config: the mean over its runs.
+
+    Raises:
+      UserError: there is no such config, or a run is of another recipe, or has not ended.
+    """
+    check_recipe(name, workdirs)
     results = [read_json(workdir / "result.json") for workdir in workdirs]
     config = read_json(workdirs[0] / "config.json")
     environment = read_json(workdirs[0] / "environment.json")
@@ -49,6 +57,21 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "seconds": statistics.mean(result["seconds"] for result in results),
         "device": f"{len(environment['devices'])} × {environment['devices'][0]}",
     }
+
+
+def check_recipe(name: str, workdirs: list[Path]) -> None:
+    """Sees to it that the runs are those of a config; see `make_row`."""
+    known = config_variants(HERE.parent / "configs")
+    if name not in known:
+        raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
+    recipe = flatten(to_dict(known[name]()))
+    for workdir in workdirs:
+        ran = flatten(read_json(workdir / "config.json"))
+        for field, value in recipe.items():
+            if not field.startswith(HARMLESS) and ran.get(field, value) != value:
+                raise UserError(
+                    f"{workdir}: is no run of {name}: its {field} is {ran[field]!r}, not {value!r}"
+                )
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
@@ -87,6 +110,14 @@ def ours(row: dict[str, Any] | None) -> str:
 
 def main(arguments: list[str]) -> None:
     """Adds the rows, and rewrites the table between README's markers."""
+    try:
+        update(arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def update(arguments: list[str]) -> None:
+    """Takes up the rows, and writes `cpu.json` and README's table."""
     path = HERE / "cpu.json"
     rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
     for argument in arguments:

@@ -6,7 +6,7 @@ import pytest
 from test_commands import ROOT, run
 
 
-def test_a_suggestion_and_its_picture(tmp_path, monkeypatch):
+def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     arguments = (
         "jaxcnn.find_lr", f"--config={ROOT}/configs/digits.py", "--config.num_devices=1",
@@ -25,6 +25,10 @@ def test_a_suggestion_and_its_picture(tmp_path, monkeypatch):
     done = run(*arguments, "--json", "--out=out", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert f"{found['suggestion']:.3g}" == rate  # the same command gives the same numbers
+    first_loss = found["losses"][0]
+    start = f"--config.init_from={trained_workdir}"
+    done = run(*arguments, start, "--json", "--out=out", cwd=tmp_path)
+    assert json.loads(done.stdout)["losses"][0] < first_loss / 2  # it starts from trained weights
     assert len(found["learning_rates"]) == len(found["losses"]) == len(found["smoothed_losses"])
 
 

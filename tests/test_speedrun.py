@@ -131,7 +131,9 @@ def test_devices_share_a_batch(dataset, two_steps):
     assert largest_difference(*params) < 1e-2
 
 
-@pytest.mark.parametrize("changes", [{"global_batch_size": 601}, {"num_devices": 4}])
+@pytest.mark.parametrize(
+    "changes", [{"global_batch_size": 601}, {"num_devices": 4}, {"optimizer.accumulation_steps": 7}]
+)
 def test_a_batch_that_cannot_be_made_is_named(dataset, changes):
     config = make_config(**changes)
     with pytest.raises(UserError, match=f"global_batch_size = {config.global_batch_size}: allowed"):

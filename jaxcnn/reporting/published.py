@@ -11,7 +11,7 @@ from jaxcnn.reporting.writers import read_json
 _CHECKOUT = Path(__file__).parents[2]
 _FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
 # Flags that leave a config's recipe as it is.
-_HARMLESS = ("seed", "num_devices", "parallel", "checkpoint.", "dataset.data_dir", "evaluate_train")
+HARMLESS = ("seed", "num_devices", "parallel", "checkpoint.", "dataset.data_dir", "evaluate_train")
 
 
 def published_accuracy(command: Sequence[str] | None) -> float | None:
@@ -49,13 +49,20 @@ def _config_name(command: Sequence[str]) -> str | None:
             return None
         if flag == "config":
             path, _, variant = (value if is_joined else next(arguments, "")).partition(":")
+            if not _is_of_checkout(Path(path)):
+                return None
             name = ":".join(part for part in (Path(path).stem, variant) if part)
     return name
 
 
+def _is_of_checkout(path: Path) -> bool:
+    """Whether a config file is one of the checkout's; a path may be relative to its root."""
+    return (_CHECKOUT / path).resolve().parent == _CHECKOUT / "configs"
+
+
 def _changes_recipe(flag: str) -> bool:
     field = flag.removeprefix("config.")
-    return field != flag and not field.startswith(_HARMLESS)
+    return field != flag and not field.startswith(HARMLESS)
 
 
 @functools.cache

@@ -130,8 +130,7 @@ def write_json(path: str | Path, value: Any) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    with _writing_to(path):
-        write_text(Path(path), json.dumps(_to_json(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(Path(path), json.dumps(_to_json(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
@@ -149,14 +148,20 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file through a temporary one beside it, so that `path` is always whole."""
+    """Writes a file through a temporary one beside it, so that `path` is always whole.
+
+    Raises:
+      UserError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
+        with _writing_to(path), open(temporary, "w", encoding="utf-8", newline="") as file:
             file.write(text)
-        os.replace(temporary, path)
+        with _writing_to(path):
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

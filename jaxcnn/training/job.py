@@ -1,5 +1,6 @@
 """The main job: check, prepare, train, and leave a folder that tells the whole story."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from jaxcnn.training.loop import Loop
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
-from jaxcnn.training.workdir import open_workdir, write_config
+from jaxcnn.training.workdir import open_workdir, refuse_other_data, write_config
 
 
 def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
@@ -35,21 +36,25 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     """
     console = console or Console()
     check_config(config)
-    is_new = not (workdir / "checkpoints").exists()
+    # what ended before its first checkpoint begins anew
+    is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
     start = load_start(config.init_from) if config.init_from and is_new else None
-    run = make_run(config, load_data(config))
+    run, taken_over = make_run(config, load_data(config)), []
+    if start:
+        state, taken_over = start_from(start, run.state)
+        run = dataclasses.replace(run, state=state)
+    about_data = describe_data(run)
     with open_workdir(workdir, config) as changes:
+        refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)
         if distributed.is_main():
-            write_config(workdir, config, describe_data(run), list(run.mesh.devices.flat))
+            write_config(workdir, config, about_data, list(run.mesh.devices.flat))
             (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)
-        elif start:
-            loop.state, lines = start_from(start, loop.state)
-            for line in lines:
-                console.print(line)
+        for line in taken_over:
+            console.print(line)
         result = loop.train()
         if distributed.is_main():
             _report(workdir, result)

@@ -10,8 +10,6 @@ from scipy.special import softmax
 
 from jaxcnn.training.trained import Trained
 
-AUGMENTATIONS = ("none", "flip")  # at test time
-
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:

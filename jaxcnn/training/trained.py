@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
@@ -26,6 +27,7 @@ from jaxcnn.training.losses import to_scores
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.setup import load_data
 from jaxcnn.training.state import split_model
+from jaxcnn.training.workdir import refuse_other_data
 
 BATCH_SIZE = 256
 
@@ -60,9 +62,11 @@ class Trained:
 
     def scores(self, pixels: jax.Array) -> jax.Array:
         """Pixels 0…255, uint8 or float (batch, height, width, channels) → float32 (batch,
-        num_classes), whose softmax are the probabilities; pure, to be compiled or derived."""
+        num_classes), whose softmax are the probabilities; pure, to be compiled or derived. It is
+        computed in the run's own precision."""
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
-        return to_scores(self.model(images), self.config.loss.heads)
+        outputs = self.model(images, dtype=jnp.dtype(self.config.precision))
+        return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """As `scores`, on the host and on all devices: uint8 (n, height, width, channels) →
@@ -154,9 +158,11 @@ def load_examples(trained: Trained, split: str) -> Split:
     """The examples of the run's "train", "validation" or "test", as the run cut them.
 
     Raises:
-      UserError: the dataset cannot be had.
+      UserError: the dataset cannot be had, or its classes or image size are not the run's.
     """
     dataset = load_data(trained.config)
+    names = ("class_names", "image_shape")
+    refuse_other_data(trained.workdir, {name: list(getattr(dataset, name)) for name in names})
     views = feed.make_views(dataset, trained.config.validation, trained.config.validation_fraction)
     view = views[split]
     arrays = dataset.splits[view.split]

@@ -89,16 +89,21 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
     """Puts the data on the devices and prepares the programs.
 
     Raises:
-      UserError: the batch is larger than the training split, or the devices don't divide it.
+      UserError: the batch is larger than the training split, the devices or the accumulated parts
+        don't divide it, or it shall start from another run.
     """
     mesh = parallel.make_mesh(config.num_devices)
     num_examples = len(dataset.splits["train"].labels)
     steps = num_examples // config.global_batch_size
-    if not steps or config.global_batch_size % mesh.size:
+    divisor = mesh.size * config.optimizer.accumulation_steps
+    if not steps or config.global_batch_size % divisor:
         raise UserError(
             f"config.global_batch_size = {config.global_batch_size}: allowed is a multiple of the "
-            f"number of devices, {mesh.size}, up to the {num_examples} training images"
+            f"number of devices times optimizer.accumulation_steps, {divisor}, up to the "
+            f"{num_examples} training images"
         )
+    if config.init_from:
+        raise UserError("config.init_from: a speedrun starts from random weights; leave it empty")
     recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
     train = _make_train(config, dataset, recipe, steps)
     # not pmap, which copies the data at each call

@@ -21,6 +21,8 @@ _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
     "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
+# Other images under the same name are other data, too.
+_DATA_IDENTITY = ("class_names", "image_shape", "num_examples")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 
@@ -91,6 +93,30 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
                 f"{now[name]!r}; name another --workdir"
             )
     return [f"{name}: {before.get(name)!r} before, now {now[name]!r}" for name in changed]
+
+
+def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
+    """Sees to it that the data are those that the folder's `dataset.json`, if any, tells of.
+
+    Raises:
+      UserError: the classes, the size of the images or the numbers of examples are others.
+    """
+    path = workdir / "dataset.json"
+    before = read_json(path) if path.exists() else {}
+    if not isinstance(before, dict):
+        raise UserError(f"{path}: is not a run's; name another --workdir")
+    for name in _DATA_IDENTITY:
+        known = before.get(name)
+        if known is not None and name in now and known != now[name]:
+            raise UserError(
+                f"{workdir}: was trained on other data: their {name}, {_short(known)} before, now "
+                f"are {_short(now[name])}; name another --workdir, or bring the data back"
+            )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:

@@ -145,6 +145,8 @@ def test_the_split_that_chose_is_said_of_each_run(write_run):
         (["main.py", "--config=configs/mlp.py"], 0.545),  # model2 is the default variant
         (["main.py", "--config=configs/alexnet_bn.py"], 0.692),  # without variants
         (["main.py", "--config=mine.py"], None),
+        (["main.py", "--config=/elsewhere/lenet.py"], None),
+        (["main.py", "--config=/elsewhere/configs/lenet.py"], None),
         (["main.py"], None),
         (None, None),
     ],

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn.config import network
+from jaxcnn.data.arrays import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import read_metrics
@@ -135,13 +137,11 @@ def test_start_from_another_run_s_weights(config, train, dataset, tmp_path):
 
 
 def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatch, tmp_path):
-    from conftest import make_dataset
-
     from jaxcnn.training import job
 
     train(config, tmp_path / "first")
     config.init_from = str(tmp_path / "first")
-    others = dataclasses.replace(make_dataset(16), class_names=tuple("abcdefg"))
+    others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
     monkeypatch.setattr(job, "load_data", lambda _: others)
     printed = io.StringIO()
     job.train(config, tmp_path / "second", Console(printed))
@@ -153,6 +153,49 @@ def test_nothing_to_start_from(config, train, tmp_path):
     with pytest.raises(UserError, match=r"config.init_from: .*nowhere: holds no run"):
         train(config, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_nothing_that_fits(config, train, dataset, monkeypatch, tmp_path):
+    from jaxcnn.training import job
+
+    train(config, tmp_path / "first")
+    config.init_from, config.model = str(tmp_path / "first"), network("mlp", hidden=(8,))
+    others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
+    monkeypatch.setattr(job, "load_data", lambda _: others)
+    with pytest.raises(UserError, match="config.init_from = .* no array of lenet has a name"):
+        job.train(config, tmp_path / "second", Console(io.StringIO()))
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_run_without_a_checkpoint_starts_from_the_weights_again(config, train, tmp_path):
+    first, _ = train(config, tmp_path / "first")
+    config.num_epochs, config.init_from = 1, str(tmp_path / "first")
+    config.optimizer.learning_rate = 1e30
+    with pytest.raises(Diverged, match="there is no checkpoint"):
+        train(config, tmp_path / "second")
+    config.optimizer.learning_rate = 0.0
+    second, printed = train(config, tmp_path / "second")
+    assert "100.0% of the parameters are taken over" in printed
+    assert second["best_validation_accuracy"] == first["best_validation_accuracy"]
+
+
+@pytest.mark.parametrize("field", ["class_names", "num_examples"])
+def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
+    from jaxcnn.training import job
+
+    config.num_epochs = 1
+    train(config, tmp_path)
+    before = (tmp_path / "dataset.json").read_text()
+    fewer = Split(dataset.splits["train"].images[:250], dataset.splits["train"].labels[:250])
+    change = {
+        "class_names": {"class_names": tuple("abcd")},
+        "num_examples": {"splits": dataset.splits | {"train": fewer}},
+    }[field]
+    monkeypatch.setattr(job, "load_data", lambda _: dataclasses.replace(dataset, **change))
+    config.num_epochs = 2
+    with pytest.raises(UserError, match=f"was trained on other data: their {field}, "):
+        job.train(config, tmp_path, Console(io.StringIO()))
+    assert (tmp_path / "dataset.json").read_text() == before
 
 
 def with_a_bad_batch(dataset, monkeypatch, row):

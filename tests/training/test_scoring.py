@@ -1,14 +1,17 @@
 """A trained run scored: the figures are the run's, and the gradients are gradients."""
 
+import dataclasses
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxcnn.errors import UserError
 from jaxcnn.training import probes
 from jaxcnn.training.scoring import score_run
+from jaxcnn.training.setup import load_data
 from jaxcnn.training.trained import load_examples, load_trained
 
 
@@ -59,6 +62,26 @@ def test_by_default_the_weights_are_those_that_the_run_tests(trained_workdir, tm
     result = json.loads((workdir / "result.json").read_text())
     (workdir / "result.json").write_text(json.dumps(result | {"tested_with": "best"}))
     assert load_trained(workdir).checkpoint == "best"
+
+
+def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained_workdir, workdir)
+    config = json.loads((workdir / "config.json").read_text())
+    (workdir / "config.json").write_text(json.dumps(config | {"precision": "bfloat16"}))
+    trained = load_trained(workdir)
+    scaled = (images.astype(np.float32) - trained.pixel_shift) * trained.pixel_scale
+    narrow = trained.model(jnp.asarray(scaled), dtype=jnp.bfloat16)
+    np.testing.assert_allclose(trained.logits(images), narrow, rtol=0.02, atol=0.02)
+    assert np.abs(trained.logits(images) - trained.model(jnp.asarray(scaled))).max() > 1e-4
+
+
+def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypatch):
+    renamed = load_data(trained.config)
+    renamed = dataclasses.replace(renamed, class_names=tuple(reversed(renamed.class_names)))
+    monkeypatch.setattr("jaxcnn.training.trained.load_data", lambda _: renamed)
+    with pytest.raises(UserError, match="was trained on other data: their class_names"):
+        score_run(trained_workdir)
 
 
 def test_saliency_is_the_gradient_of_the_predicted_score(trained, images):
