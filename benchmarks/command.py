@@ -55,8 +55,9 @@ def run(
         for index, network in enumerate(chosen):
             size = num_images(network, task, is_quick=_QUICK.value)
             job = sides.Job(network, task, load_config(network, task), size)
-            now = time.perf_counter()
-            until = now + (deadline - now) / (len(chosen) - index)
+            seconds_left = deadline - time.perf_counter()
+            is_last = index == len(chosen) - 1
+            until = deadline - (0.0 if is_last else seconds_left / 2)
             rows.append(sides.measure(job, names, round_seconds, until))
             if _JSON.value:
                 sides.write_results(Path(_JSON.value), task, rows)

@@ -27,8 +27,8 @@ RECIPES = {  # network: its config
     "googlenet": "googlenet:cifar10",
     "resnet50": "resnet50:cifar10",
 }
-USUAL = (  # a benchmark's networks unless others are named, the slow ones first: those that
-    # are left share what time these leave
+USUAL = (  # a benchmark's networks unless others are named, the slow ones first: each may
+    # take half of the time that is left
     "googlenet", "resnet50", "vgg16_bn", "alexnet", "simpler_cnn", "lenet", "mnist_vanilla",
     "mnist_bn_dropout",
 )  # fmt: skip
