@@ -49,9 +49,8 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
     """
     runtime.prepare()
     runtime.fill_holes_after_compiling()
-    import jax
-
     from jaxcnn import models
+    from jaxcnn.training.parallel import wait_for
     from jaxcnn.training.setup import make_run
 
     config = config_variants(FOLDER)[name]()
@@ -66,7 +65,7 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
         numbers = run.epoch_numbers(0, first_step=step)  # the first batch each time
         started = time.perf_counter()
         state, sums = run.train_step(state, run.data["train"], numbers, order)
-        jax.block_until_ready(sums)
+        wait_for(sums)
         seconds.append(time.perf_counter() - started)
     step_seconds = min(seconds[1:])
     images_per_second = batch_size / step_seconds
