@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,7 @@ _MOST_HOLES = 2**12  # of a size
 _LONG_ROW = 64  # blocks side by side: what they are taken from is no mere hole
 _ROOM = 2**26  # bytes
 _LONG_COMPILATION = 0.1  # seconds, or the reading of a large program from the cache
-_UNTIL_AT_WORK = 0.05  # seconds
-_SMALL_PROCESS = 2**29  # bytes: one as small gives nothing back
 _blocks: list[int] = []  # that fill the holes
-_usual_memory = _SMALL_PROCESS  # of the process, bytes
 
 
 def prepare() -> None:
@@ -45,7 +41,6 @@ def keep_heap() -> None:
         c.mallopt(_M_ARENA_MAX, 1)
 
 
-@functools.cache
 def _glibc() -> ctypes.CDLL | None:
     """The C library, where its heap is the one that is tuned here; musl has no `mallopt`."""
     c = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
@@ -96,31 +91,6 @@ def fill_holes() -> None:
     room, fence = c.malloc(_ROOM), c.malloc(_ROOM)
     _blocks.append(fence)
     c.free(room)
-
-
-def give_back_growth() -> None:
-    """Gives the heap's free memory back where the process has grown by half since the last time.
-
-    It is called when a step was dispatched: soon it is at work, and its memory is not free. glibc
-    before 2.39 cuts a few bytes off an aligned block that it allocates anew, and may lose them to a
-    thread's cache (its bug 30723). The next block of that size, gigabytes for a large network, is
-    then taken from the end of the heap, and the old one would stay in memory unused.
-    """
-    global _usual_memory
-    c = _glibc()
-    if c is not None and _resident_memory() > 1.5 * _usual_memory:
-        time.sleep(_UNTIL_AT_WORK)
-        c.malloc_trim(0)
-        _usual_memory = max(_resident_memory(), _SMALL_PROCESS)
-
-
-def _resident_memory() -> int:
-    """Bytes of the process that are in memory; Linux."""
-    descriptor = os.open("/proc/self/statm", os.O_RDONLY)
-    try:
-        return int(os.read(descriptor, 100).split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    finally:
-        os.close(descriptor)
 
 
 def _host_device_per_core() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxcnn import runtime
 from jaxcnn.errors import UserError
 
 AXIS = "batch"
@@ -57,10 +56,7 @@ def wait_for(previous: Any, is_streaming: bool = False) -> None:
 
     Else, on an accelerator, the host never waits.
     """
-    is_on_cpu = jax.default_backend() == "cpu"
-    if is_on_cpu:
-        runtime.give_back_growth()
-    if is_streaming or is_on_cpu:
+    if is_streaming or jax.default_backend() == "cpu":
         jax.block_until_ready(previous)
 
 
