@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json
 
-_CHECKOUT = Path(__file__).parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
 # Flags that leave a config's recipe as it is.
 HARMLESS = ("seed", "num_devices", "parallel", "checkpoint.", "dataset.data_dir", "evaluate_train")

@@ -155,9 +155,9 @@ def write_text(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _writing_to(path), open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
         with _writing_to(path):
+            with open(temporary, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
