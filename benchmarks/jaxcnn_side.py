@@ -9,13 +9,13 @@ import numpy as np
 from recipes import noise
 from sides import Job
 
-from jaxcnn import runtime
+from jaxcnn import heap, runtime
 
 if not machine.has_gpu():
     os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the GPU is shared with the others
 runtime.prepare()
-runtime.fill_holes_after_compiling()
+heap.tidy_after_compiling()
 
 import jax  # noqa: E402  (after `prepare`)
 import jax.numpy as jnp  # noqa: E402

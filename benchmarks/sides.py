@@ -21,7 +21,7 @@ import machine
 import numpy as np
 from recipes import EVAL_BATCH_SIZE
 
-from jaxcnn import runtime
+from jaxcnn import heap
 from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
@@ -84,7 +84,7 @@ def serve(connection: Connection, name: str, job: Job) -> None:
     peak memory in bytes (of the GPU where there is one)."""
     side = SIDES[name]
     if side.keeps_heap:
-        runtime.keep_heap()
+        heap.keep_freed_memory()
     worker = importlib.import_module(side.module).Worker(job, **side.options)
     connection.send(worker.about)
     with contextlib.suppress(EOFError):  # the parent is done

@@ -21,7 +21,7 @@ from recipes import FOLDER, noise
 from rich.console import Console
 from rich.table import Table
 
-from jaxcnn import cli, runtime
+from jaxcnn import cli, heap, runtime
 from jaxcnn.config import config_variants
 from jaxcnn.errors import UserError
 
@@ -48,7 +48,7 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
     A step counts as three times the forward operations.
     """
     runtime.prepare()
-    runtime.fill_holes_after_compiling()
+    heap.tidy_after_compiling()
     from jaxcnn import models
     from jaxcnn.training.parallel import wait_for
     from jaxcnn.training.setup import make_run

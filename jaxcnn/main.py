@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from jaxcnn import cli, distributed, runtime
+from jaxcnn import cli, distributed, heap
 from jaxcnn.errors import UserError
 
 QUICKSTART = Path(__file__).with_name("quickstart.py")
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
 
     if _INIT_FROM.value:
         _CONFIG.value.init_from = _INIT_FROM.value
-    runtime.fill_holes_after_compiling()
+    heap.tidy_after_compiling()
     with distributed.group(_DISTRIBUTED.value):
         train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
 
