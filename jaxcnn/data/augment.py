@@ -110,20 +110,14 @@ def _flip(images: jax.Array, which: jax.Array) -> jax.Array:
     return jnp.where(which[:, None, None, None], images[:, :, ::-1], images)
 
 
-def random_rotation(images: jax.Array, keys: jax.Array, degrees: float) -> jax.Array:
-    """Turns about the centre by up to ±degrees, bilinear, the border filled with nearest pixels."""
-    return random_affine(images, keys, degrees=degrees)
-
-
-def random_shift(images: jax.Array, keys: jax.Array, fraction: float) -> jax.Array:
-    """Shifts by up to ±fraction of width and height, bilinear, filled with nearest pixels."""
-    return random_affine(images, keys, fraction=fraction)
-
-
 def random_affine(
     images: jax.Array, keys: jax.Array, *, degrees: float = 0.0, fraction: float = 0.0
 ) -> jax.Array:
-    """Rotation and shift in one resampling, as Keras's ImageDataGenerator does it."""
+    """Turns about the centre by up to ±degrees and shifts by up to ±fraction of width and height.
+
+    One bilinear resampling, the border filled with nearest pixels, as Keras's ImageDataGenerator
+    does it.
+    """
     limit = degrees * (math.pi / 180)
     uniform = partial(jax.random.uniform, minval=-1.0, maxval=1.0)
     angles = limit * _draw(uniform, keys, "rotation")

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -31,6 +32,7 @@ from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 
 _FEW_FLOPS = 10e6  # forward, an image
 _STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator, at most
+_CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")  # Linux: bytes, or "max"
 
 # the examples and their order, on the devices, and the steps to do with them in one call
 Feed = Iterator[tuple[dict[str, jax.Array], jax.Array, int]]
@@ -292,7 +294,7 @@ def _put_splits(
 
 def _room_for_data(mesh: Mesh) -> int:
     """Bytes of data that a device may hold: two thirds of its memory; simulated ones share the
-    machine's."""
+    machine's, or the container's."""
     device = mesh.devices.flat[0]
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
@@ -300,6 +302,9 @@ def _room_for_data(mesh: Mesh) -> int:
     if device.platform != "cpu":
         return sys.maxsize
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _CONTAINER_MEMORY.read_text().strip() if _CONTAINER_MEMORY.exists() else "max"
+    if limit != "max":
+        memory = min(memory, int(limit))
     return memory * 2 // 3 // mesh.devices.size
 
 

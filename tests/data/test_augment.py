@@ -137,8 +137,7 @@ def test_an_affine_warp_keeps_the_range_of_pixels(seed, degrees, fraction):
 
 def test_no_rotation_and_no_shift_is_identity():
     images, keys = images_of(5), keys_of(5)
-    np.testing.assert_array_equal(augment.random_rotation(images, keys, 0.0), images)
-    np.testing.assert_array_equal(augment.random_shift(images, keys, 0.0), images)
+    np.testing.assert_array_equal(augment.random_affine(images, keys), images)
 
 
 def test_a_warp_turns_and_shifts_like_numpy():

@@ -73,8 +73,12 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
         assert_same_bits(jax.device_get(given), expected)
 
 
-def test_data_that_do_not_fit_are_told_to_stream(config, dataset, monkeypatch):
-    monkeypatch.setattr(setup, "_room_for_data", lambda _: 50_000)
+def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(setup, "_CONTAINER_MEMORY", limit)
+    limit.write_text("max\n")
+    make_run(config, dataset)
+    limit.write_text("75000\n")
     with pytest.raises(UserError, match=r"room for 0 MiB: set config.dataset.streaming = True"):
         make_run(config, dataset)
 
