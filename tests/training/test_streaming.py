@@ -73,6 +73,7 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
         assert_same_bits(jax.device_get(given), expected)
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="accelerators have memory of their own")
 def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(setup, "_CONTAINER_MEMORY", limit)
