@@ -1,8 +1,8 @@
 """The time of one training step of every network: `python benchmarks/step_times.py`.
 
 On the CPU, each network trains by its config's recipe on noise of its dataset's size, in a process
-of its own. The first step, which compiles, is timed apart; of the others the fastest is taken, as
-the heap may grow in some. The machine should have nothing else to do.
+of its own. The first step, which compiles, is timed apart; of the others the fastest is taken. The
+machine should have nothing else to do.
 """
 
 import fnmatch

@@ -12,7 +12,7 @@ _FILLERS = (2**16, 2**14)  # bytes
 _MOST_FILLERS = 2**12  # of a size
 _LONG_ROW = 64  # blocks side by side: what they are taken from is no mere hole
 _ROOM = 2**26  # bytes
-_SPARE = _ROOM + 2**24
+_SPARE = _ROOM + 2**24  # bytes of a place, beyond its temporaries
 _LONG_COMPILATION = 0.1  # seconds, or the reading of a large program from the cache
 _fillers: list[int] = []  # blocks out of use until the next `tidy`
 _sizes_with_places: set[int] = set()  # bytes of a device's temporaries
@@ -46,13 +46,16 @@ def tidy_after_compiling() -> None:
 
 def tidy(temporaries: Set[int] = frozenset(), num_devices: int = 1) -> None:
     """Takes the heap's holes out of use until the next call, gives their memory back, and leaves
-    places for the temporaries of programs: each of `temporaries` is the bytes that one takes on a
-    device.
+    places for the temporaries of programs.
 
     A compiler leaves thousands of holes, of as many sizes. glibc keeps them sorted in a list, and
     walks along it whenever XLA's convolutions allocate, while the other devices wait for the heap.
 
     It must be glibc's heap, as `tidy_after_compiling` sees to.
+
+    Args:
+      temporaries: bytes that each program takes on a device.
+      num_devices: of this process.
     """
     c = ctypes.CDLL(None)
     c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -107,7 +107,7 @@ assert len(calls) == 1, calls
 @pytest.mark.parametrize(
     "program", [_HOLES, _LARGE, _STEPS, _LISTENER], ids=["holes", "large", "steps", "listener"]
 )
-def test_holes_of_the_heap(program):
+def test_the_heap(program):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     if done.stderr.startswith("no glibc"):
         pytest.skip("glibc's heap")
