@@ -26,6 +26,7 @@ from jaxcnn.errors import UserError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
 ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do
+LONG_SECONDS = 4.0  # a turn that takes as long needs none before it to warm up
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 
@@ -129,11 +130,13 @@ class Process:
     def take_turn(self) -> float:
         """A round; returns the seconds of one time that the task was done.
 
-        Once more before, which is not timed: the system takes memory from those who wait, and other
-        sides' data fill the caches. An epoch is long enough without.
+        Once more before, which is not timed unless it takes long: the system takes memory from
+        those who wait, and other sides' data fill the caches. An epoch is long enough without.
         """
         if self.job.task != "epoch":
-            self.do(self.job.task, 1)
+            self.seconds = self.do(self.job.task, 1)
+            if self.seconds >= LONG_SECONDS:
+                return self.seconds
         self.seconds = self.do(self.job.task, self.count)
         return self.seconds / self.count
 
@@ -146,8 +149,11 @@ class Process:
         return is_short
 
     def close(self) -> None:
-        """Ends the process."""
+        """Tells the process to end."""
         self.connection.close()
+
+    def wait(self) -> None:
+        """Waits for its end, for a while."""
         self.process.join(timeout=5)
         self.process.kill()
 
@@ -203,6 +209,8 @@ def measure(job: Job, names: list[str], round_seconds: float, until: float) -> d
     finally:
         for process in processes:
             process.close()
+        for process in processes:
+            process.wait()
     return row
 
 

@@ -119,6 +119,11 @@ def test_one_round_is_made_when_the_time_is_up():
     assert len(sides.take_turns([Clockwork(job, 2.0)], round_seconds=1.0, until=late)) == 1
 
 
+def test_a_long_turn_needs_none_to_warm_up():
+    process = Clockwork(sides.Job("vgg16_bn", "evaluation", None, 0), sides.LONG_SECONDS)
+    assert process.take_turn() == sides.LONG_SECONDS and process.counts == [1]
+
+
 def test_sides_that_differ_are_refused():
     about = {"parameters": 7, "trainable_parameters": 7, "platform": "cpu"}
     sides.check_equal("lenet", ["jaxcnn", "torch"], [about, dict(about)])
