@@ -154,9 +154,11 @@ def _gradients(recipe: Recipe) -> Callable:
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
             params, batch_stats, batch, num_examples
         )
-        gradients, sums = sum_over_devices((gradients, sums))
-        if not recipe.global_batch_norm:
-            batch_stats = jax.lax.pmean(batch_stats, AXIS)
+        if recipe.global_batch_norm:  # then all devices have the same statistics
+            gradients, sums = sum_over_devices((gradients, sums))
+        else:
+            shares = jax.tree.map(lambda value: value / jax.lax.axis_size(AXIS), batch_stats)
+            gradients, sums, batch_stats = sum_over_devices((gradients, sums, shares))
         return gradients, batch_stats, sums
 
     return gradients

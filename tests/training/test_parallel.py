@@ -125,6 +125,25 @@ def test_small_arrays_share_an_exchange(config, dataset):
     assert 0 < exchanges < len(jax.tree.leaves(run.state.params))
 
 
+def test_batch_norm_per_device(config, dataset28):
+    """Averages of the devices' own statistics: equal shares have the global mean in common, and
+    less variance. They take no exchange of their own."""
+    config.model, config.num_devices = network("mnist_small_bn"), 4
+    states, exchanges = {}, {}
+    for kind in ("global", "per_device"):
+        config.batch_norm = kind
+        run = make_run(config, dataset28)
+        data, order = next(run.train_feed(0))[:2]
+        batch = (data, run.epoch_numbers(0, 0), order)
+        exchanges[kind] = run.train_step.lower(run.state, *batch).as_text().count("all_reduce")
+        states[kind] = jax.device_get(run.train_step(run.state, *batch)[0])
+    first = {kind: next(iter(state.batch_stats.values())) for kind, state in states.items()}
+    one, several = first["global"], first["per_device"]
+    np.testing.assert_allclose(several["mean"], one["mean"], rtol=1e-5, atol=1e-7)
+    assert np.all(several["var"] <= one["var"]) and np.any(several["var"] < one["var"])
+    assert exchanges["per_device"] < exchanges["global"]
+
+
 def test_more_devices_than_there_are():
     with pytest.raises(UserError, match="config.num_devices = 9: there are 8"):
         parallel.make_mesh(9)
