@@ -85,6 +85,8 @@ def main(arguments: list[str]) -> None:
         results = read_json(argument)
         if not isinstance(results, dict) or results.get("benchmark") not in TITLES:
             raise UserError(f"{argument}: holds no results of {', '.join(TITLES)}")
+        if not results.get("rows"):
+            raise UserError(f"{argument}: holds no rows")
         if not ratios(results["rows"]):
             raise UserError(f"{argument}: was made with one side; there is nothing to compare")
         files.append(results)

@@ -96,6 +96,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.json and not Path(arguments.json).resolve().parent.is_dir():
         parser.error(f"--json={arguments.json}: there is no such folder")
+    if arguments.images < 0 or arguments.size < 1:
+        parser.error("--images and --size must be positive")
     count = arguments.images or (2_000 if arguments.quick else 10_000)
     with tempfile.TemporaryDirectory() as folder:
         name = f"folder:{folder}/pictures"

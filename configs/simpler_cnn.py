@@ -38,7 +38,7 @@ def get_config(variant: str = "cifar10") -> ConfigDict:
     if variant == "augmented":
         config.augment.update(rotation=15.0, shift=0.1, flip="random")
     if variant == "ferplus":
-        config.validation, config.test_with = "validation", "best"
+        config.validation = "validation"
     if variant == "ferplus_tail_split":
         config.validation = "tail"
     return config

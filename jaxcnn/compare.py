@@ -15,10 +15,13 @@ from jaxcnn import cli
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from jaxcnn.reporting.document import Table
 
 _OUT = flags.DEFINE_string("out", "comparison", "The folder that the comparison is written to.")
 _LEFT_TO_THE_PAGE = ("test loss", "million FLOPs", "epochs", "tested weights")
+_FEWEST_COLUMNS = 3
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
@@ -44,23 +47,33 @@ def main(arguments: list[str]) -> int:
 
 
 def _print(title: str, table: "Table") -> None:
+    """As many columns as fit, from the left: the others' figures are on the page."""
     from rich.console import Console
+
+    console = Console()
+    width = console.width if console.is_terminal else 120
+    kept = [index for index, name in enumerate(table.head) if name not in _LEFT_TO_THE_PAGE]
+    shown = _as_rich(title, table, kept)
+    while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
+        kept.pop()
+        shown = _as_rich(title, table, kept)
+    Console(width=width).print(shown)
+
+
+def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
+    """Some columns of the table."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(
         title=Text(title), caption=Text(table.caption), box=None, title_justify="left"
     )
-    kept = [index for index, name in enumerate(table.head) if name not in _LEFT_TO_THE_PAGE]
     for index in kept:
         justify = "right" if index else "left"
-        shown.add_column(
-            Text(table.head[index]), justify=justify, no_wrap=index == 0, overflow="fold"
-        )
+        shown.add_column(Text(table.head[index]), justify=justify, no_wrap=True)
     for row in table.rows:
         shown.add_row(*(Text(row[index]) for index in kept))
-    console = Console()
-    Console(width=console.width if console.is_terminal else 120).print(shown)
+    return shown
 
 
 if __name__ == "__main__":

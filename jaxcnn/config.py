@@ -45,11 +45,12 @@ def default_config() -> ConfigDict:
                 "learning_rate": 1e-3,
                 "scale_with_batch": "none",  # the rate: "linear" or "sqrt" of global_batch_size
                 "reference_batch_size": 128,  # where it is then learning_rate
-                "momentum": 0.9,  # momentum, nesterov
+                "momentum": 0.9,  # momentum, nesterov, muon, airbench
                 "b1": 0.9,  # adam, adamw
                 "b2": 0.999,
                 "eps": 1e-7,
-                "weight_decay": 0.0,  # decoupled, kernels only
+                # decoupled, of kernels; with muon of filters only, with airbench see optimizers.py
+                "weight_decay": 0.0,
                 "gradient_clip": 0.0,  # largest global norm; 0: none
                 "accumulation_steps": 1,  # parts a batch is computed in
                 "skip_bad_steps": False,  # skip steps that are not finite, each halves the rate

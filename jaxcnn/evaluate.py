@@ -48,7 +48,7 @@ def _print(scores: dict, workdir: Path) -> None:
 
     from jaxcnn.reporting.evaluation_report import render
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for part in render(scores):
         console.print(part)
     console.print(f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}")

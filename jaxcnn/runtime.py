@@ -26,8 +26,8 @@ def prepare() -> None:
 def _host_device_per_core() -> None:
     """One CPU device a core: data parallelism uses the cores better than XLA's own threads."""
     xla_flags = os.environ.get("XLA_FLAGS", "")
-    is_one_of_several = "JAX_NUM_PROCESSES" in os.environ  # they may share the cores: one each
-    if _HOST_DEVICES not in xla_flags and not is_one_of_several:
+    one_of_several = os.environ.get("JAX_NUM_PROCESSES")  # they may share the cores: one each
+    if _HOST_DEVICES not in xla_flags and not one_of_several:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         os.environ["XLA_FLAGS"] = f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, 8)}".strip()
 

@@ -64,9 +64,15 @@ def check_recipe(name: str, workdirs: list[Path]) -> None:
     known = config_variants(HERE.parent / "configs")
     if name not in known:
         raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
-    recipe = flatten(to_dict(known[name]()))
+    for workdir in workdirs:
+        if read_json(workdir / "environment.json").get("changes"):
+            raise UserError(f"{workdir}: went on with other settings than it began with")
+    recipe, seeds = flatten(to_dict(known[name]())), set()
     for workdir in workdirs:
         ran = flatten(read_json(workdir / "config.json"))
+        if ran["seed"] in seeds:
+            raise UserError(f"{workdir}: its seed, {ran['seed']}, is that of another run")
+        seeds.add(ran["seed"])
         for field, value in recipe.items():
             if not field.startswith(HARMLESS) and ran.get(field, value) != value:
                 raise UserError(
@@ -121,6 +127,8 @@ def update(arguments: list[str]) -> None:
     path = HERE / "cpu.json"
     rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
     for argument in arguments:
+        if not all(argument.partition("=")):
+            raise UserError(f"{argument}: is not NAME=WORKDIR, or NAME=WORKDIR,WORKDIR")
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
     write_json(path, {"rows": [rows[name] for name in sorted(rows)]})

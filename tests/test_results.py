@@ -1,12 +1,14 @@
 """README's table is the one that its results make."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.reporting.writers import read_json, write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -23,6 +25,24 @@ def test_a_run_of_another_recipe_is_no_result(trained_workdir, name, said):
     update = runpy.run_path(str(RESULTS / "update.py"))
     with pytest.raises(UserError, match=said):
         update["make_row"](name, [trained_workdir])
+
+
+def test_a_run_counts_once(trained_workdir, tmp_path, monkeypatch):
+    update = runpy.run_path(str(RESULTS / "update.py"))
+    config = read_json(trained_workdir / "config.json")
+    recipe = {"digits": lambda: ConfigDict(config)}
+    monkeypatch.setitem(update["check_recipe"].__globals__, "config_variants", lambda _: recipe)
+    assert update["make_row"]("digits", [trained_workdir])["n"] == 1
+    with pytest.raises(UserError, match="its seed, 0, is that of another run"):
+        update["make_row"]("digits", [trained_workdir, trained_workdir])
+    changed = tmp_path / "changed"
+    shutil.copytree(trained_workdir, changed)
+    environment = read_json(changed / "environment.json")
+    write_json(changed / "environment.json", environment | {"changes": [{"step": 1}]})
+    with pytest.raises(UserError, match="went on with other settings than it began with"):
+        update["make_row"]("digits", [changed])
+    with pytest.raises(UserError, match="digits: is not NAME=WORKDIR"):
+        update["update"](["digits"])
 
 
 def test_the_table_is_up_to_date():

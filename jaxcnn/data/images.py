@@ -28,14 +28,26 @@ def read_picture(path: Path, mode: str) -> Image.Image:
     """
     with _opened(path) as opened:
         picture = ImageOps.exif_transpose(opened)
-        if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the upper
-            upper = np.asarray(picture) >> 8
-            picture = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+        if picture.mode.startswith("I") or picture.mode == "F":
+            picture = Image.fromarray(_to_bytes(np.asarray(picture)))
+        if picture.mode == "LAB":  # of which Pillow makes no grey
+            picture = picture.convert("RGB")
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             page = Image.new("RGBA", picture.size, "white")
             picture = Image.alpha_composite(page, picture)
         return picture.convert(mode)
+
+
+def _to_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Grey values of more than 8 bits as uint8. Pillow would cut off what is above 255; 16 bits
+    are taken for 0…65,535, floats up to 1 for 0…1, what else lies below 256 for 0…255."""
+    highest = pixels.max(initial=0)
+    if pixels.dtype.kind == "f":
+        scale = 255 if highest <= 1 else 1 if highest < 256 else 1 / 256
+    else:
+        scale = 1 if pixels.dtype == np.int32 and highest < 256 else 1 / 256
+    return np.nan_to_num(pixels * scale).clip(0, 255).astype(np.uint8)
 
 
 def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:

@@ -64,7 +64,9 @@ class _Linear(Layer):
     def finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
-            x = x + self.bias[...].astype(x.dtype)
+            # not in bfloat16: the gradient is a sum over all positions, in which it would be lost
+            wide = jnp.promote_types(x.dtype, jnp.float32)
+            x = (x.astype(wide) + self.bias[...]).astype(x.dtype)
         return ACTIVATIONS[self.activation](x)
 
     def penalty(self) -> jax.Array | float:

@@ -28,7 +28,7 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     if window == stride and (padding == "valid" or _fits(x, window)):
         return _over_windows(jnp.maximum, x, window)
     if padding == "same":
-        borders = [_same_border(side, window, stride) for side in x.shape[1:3]]
+        borders = lax.padtype_to_pads(x.shape[1:3], (window, window), (stride, stride), "SAME")
         x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=-jnp.inf)
     for axis in (1, 2):
         span = (x.shape[axis] - window) // stride * stride + 1
@@ -75,9 +75,3 @@ def _over_windows(combine: Callable, x: jax.Array, window: int) -> jax.Array:
     x = x.reshape(batch, rows, window, columns, window, channels)
     x = functools.reduce(combine, [x[:, :, i] for i in range(window)])
     return functools.reduce(combine, [x[:, :, :, i] for i in range(window)])
-
-
-def _same_border(side: int, window: int, stride: int) -> tuple[int, int]:
-    """XLA's: the odd one behind."""
-    total = max((-(-side // stride) - 1) * stride + window - side, 0)
-    return total // 2, total - total // 2

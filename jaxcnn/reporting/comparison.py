@@ -9,11 +9,9 @@ from typing import Any
 
 from jaxcnn.config import flatten
 from jaxcnn.reporting.curves import series
-from jaxcnn.reporting.published import published_accuracy
+from jaxcnn.reporting.published import HARMLESS, published_accuracy
 from jaxcnn.reporting.runs import Run
 
-# Fields that leave the numbers as they are, and the seed: what differs in these alone is a group.
-_NOT_RECIPE = ("seed", "evaluate_train", "parallel", "checkpoint.", "dataset.data_dir")
 _LONGEST_LABEL = 28  # letters; a longer one crowds a picture's axis
 
 
@@ -148,7 +146,9 @@ def _rank(group: Group) -> float:
 
 def _fields(run: Run) -> dict[str, Any]:
     leaves = flatten(run.config)
-    return {name: v for name, v in leaves.items() if not name.startswith(_NOT_RECIPE)}
+    fields = {name: v for name, v in leaves.items() if not name.startswith(HARMLESS)}
+    changes = run.environment.get("changes")  # what it began with is another recipe
+    return fields | ({"changed after step": changes} if changes else {})
 
 
 def _recipe(run: Run) -> str:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.reporting.comparison import Estimate, Group, Section
-from jaxcnn.reporting.style import COLORS, COLUMN, color_of, has_own_color, new_figure, save, styled
+from jaxcnn.reporting.style import (
+    COLORS,
+    COLUMN,
+    color_of,
+    has_own_color,
+    new_figure,
+    plain,
+    save,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +111,7 @@ def _bars(axes: "Axes", section: Section) -> bool:
         axes.text(102, row, f"{100 * score.mean:.2f}{spread}", va="center")
     _mark_published(axes, groups)
     _explain(axes, groups)
-    axes.set_yticks(range(len(groups)), [group.label for group in groups])
+    axes.set_yticks(range(len(groups)), [plain(group.label) for group in groups])
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.set_xlim(0, 100)
@@ -149,7 +158,7 @@ def _cost(name: str) -> Callable[["Axes", Section], bool]:
             costs.append(cost.mean * scale)
             axes.errorbar(
                 costs[-1], 100 * score.mean, yerr=_whisker(score), capsize=3, linestyle="none",
-                marker=look.marker, markersize=7, color=look.color, label=group.label,
+                marker=look.marker, markersize=7, color=look.color, label=plain(group.label),
             )  # fmt: skip
         if not costs:
             return False
@@ -168,7 +177,7 @@ def _curves(split: str, name: str, unit: str, scale: float) -> Callable[["Axes",
         for group in section.groups:
             curve = group.curve(split, name)
             if curve:
-                _curve(axes, curve, of[group.label], group.title, scale)
+                _curve(axes, curve, of[group.label], plain(group.title), scale)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_ylabel(unit)
@@ -197,9 +206,10 @@ def _classes(kind: str) -> Callable[["Axes", Section], bool]:
         names, of = section.class_names(kind), looks(section.groups)
         for group in section.finished:
             scores = {row: group.class_score(n, kind=kind) for row, n in enumerate(names)}
-            _points(axes, {row: s for row, s in scores.items() if s}, of[group.label], group.label)
+            found = {row: score for row, score in scores.items() if score}
+            _points(axes, found, of[group.label], plain(group.label))
         are_few = len(names) <= 20
-        axes.set_yticks(range(len(names)), names, fontsize=9 if are_few else 6)
+        axes.set_yticks(range(len(names)), list(map(plain, names)), fontsize=9 if are_few else 6)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlabel("test accuracy (%)")
         axes.figure.set_figheight(1.3 + len(names) * (0.25 if are_few else 0.12))

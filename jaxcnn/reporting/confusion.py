@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcnn.reporting.style import COLUMN, new_figure, save, styled
+from jaxcnn.reporting.style import COLUMN, new_figure, plain, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], stem: Path) -
     few = len(matrix) <= _KEPT_IN_ORDER
     order = np.arange(len(matrix)) if few else confusion_order(matrix)
     percents = 100 * _shares(matrix)[np.ix_(order, order)]
-    names = [class_names[i].replace("_", " ") for i in order]
+    names = [plain(class_names[i].replace("_", " ")) for i in order]
     size = COLUMN if len(names) <= 10 else 7.0
     with styled():
         from matplotlib.colors import PowerNorm
@@ -99,7 +99,7 @@ def _write_cells(axes: "Axes", percents: np.ndarray, size: float) -> None:
     """Each entry that rounds to at least one percent."""
     font = min(8.0, 0.26 * size * 72 / len(percents))
     for (row, column), value in np.ndenumerate(percents):
-        if value >= 0.5:
+        if value > 0.5:  # which rounds to 0
             color = "white" if value > 35 else "black"
             text = f"{value:.1f}" if 99.5 <= value < 100 else f"{value:.0f}"
             axes.text(column, row, text, ha="center", va="center", color=color, size=font)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from jaxcnn.reporting import document
 from jaxcnn.reporting.evaluation import FOLDER, provenance
@@ -27,14 +28,21 @@ _PICTURES = {
 }
 
 
-def sections(workdir: Path) -> list[str]:
-    """The Markdown sections of all evaluations in a run's folder, the test split first.
+def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
+    """The Markdown sections of all evaluations in a run's folder, the test split first; but not of
+    those from before the run went on to the result it has now.
 
     Raises:
       UserError: a file of them is damaged.
     """
     paths = sorted((workdir / FOLDER).glob("*.json"), key=lambda path: (path.stem != "test", path))
-    return [_section(path.stem, read_json(path)) for path in paths]
+    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
+    found = {path.stem: read_json(path) for path in paths}
+    return [
+        _section(stem, scores)
+        for stem, scores in found.items()
+        if scores["epoch"] == epochs[scores["checkpoint"]]
+    ]
 
 
 def _section(stem: str, scores: Mapping[str, Any]) -> str:
@@ -125,5 +133,5 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
     for name in head:
         classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
     for row in rows:
-        classes.add_row(*row)
+        classes.add_row(*map(Text, row))
     return [_about(scores), overall, classes]

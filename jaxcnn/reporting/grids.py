@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcnn.reporting.metrics import Predictions, confident_mistakes
-from jaxcnn.reporting.style import COLUMN, GREEN, VERMILION, new_figure, save, styled
+from jaxcnn.reporting.style import COLUMN, GREEN, VERMILION, new_figure, plain, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +175,7 @@ def _label(axes: "Axes", *lines: tuple[str, str]) -> None:
 
 
 def _name(found: Predictions, index: int) -> str:
-    return found.class_names[index].replace("_", " ")
+    return plain(found.class_names[index].replace("_", " "))
 
 
 def _percent(share: float) -> str:

@@ -10,8 +10,11 @@ from jaxcnn.reporting.writers import read_json
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
-# Flags that leave a config's recipe as it is.
-HARMLESS = ("seed", "num_devices", "parallel", "checkpoint.", "dataset.data_dir", "evaluate_train")
+# Fields that leave a recipe as it is: the seed, and what changes no number.
+HARMLESS = (
+    "seed", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.", "evaluate_train",
+    "dataset.data_dir", "dataset.streaming", "dataset.workers",
+)  # fmt: skip
 
 
 def published_accuracy(command: Sequence[str] | None) -> float | None:

@@ -44,7 +44,7 @@ def write_report(workdir: str | Path) -> Path:
         f"# {config['model']['name']} on {config['dataset']['name']}",
         _result(config, result),
         _curves(workdir),
-        *evaluation_report.sections(workdir),
+        *evaluation_report.sections(workdir, result),
         _last_epochs(rows, result),
         _recipe(config),
         _commands(environment, workdir),
@@ -121,10 +121,21 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     is_module = Path(script).parent.name == "jaxcnn"
     program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
     command = shlex.join(["python", *program, *arguments])
-    return (
+    text = (
         f"## Again\n\n```\n{command}\n```\n\n"
         "The same command resumes the run in its folder if it was interrupted; with another "
-        "`--workdir` it reproduces the run from the beginning."
+        "`--workdir` it "
+    )
+    changes = environment.get("changes") or []
+    if not changes:
+        return text + "reproduces the run from the beginning."
+    lines = [f"- after step {each['step']}: {'; '.join(each['fields'])}" for each in changes]
+    return "\n".join(
+        [
+            text + "is another run: this one did not have its settings from the beginning. If it "
+            "had ended before, the test set was scored then, too.\n",
+            *lines,
+        ]
     )
 
 

@@ -76,6 +76,11 @@ def has_own_color(name: str) -> bool:
     return name in _NETWORKS
 
 
+def plain(text: str) -> str:
+    """A user's text as matplotlib shall draw it: between two dollars it would read a formula."""
+    return text.replace("$", r"\$")
+
+
 def styled() -> contextlib.AbstractContextManager:
     """A `with` block in which pictures are drawn in the style."""
     import matplotlib

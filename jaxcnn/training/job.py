@@ -49,7 +49,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)
         if distributed.is_main():
-            write_config(workdir, config, about_data, list(run.mesh.devices.flat))
+            devices = list(run.mesh.devices.flat)
+            write_config(workdir, config, about_data, devices, changes, loop.step)
             (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxcnn.reporting.writers import MetricsWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.parallel import Agreement, wait_for
-from jaxcnn.training.progress import Clock, Progress
+from jaxcnn.training.progress import Clock, Progress, images_per_second
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
 from jaxcnn.training.state import TrainState
@@ -46,8 +46,9 @@ class Loop:
         self._take_over_batch_size()
         if restored:
             self.progress.add_resume(self.step, run.steps_per_epoch)
-        self.has_compiled = False
-        self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else 0
+        self.compiled: set[Callable] = set()
+        skipped = int(self.state.sums["bad_steps"])  # in an epoch that is resumed
+        self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         resume_step = self.step if restored else None
         is_main = distributed.is_main()
         self.writer = MetricsWriter(workdir, resume_step=resume_step) if is_main else _NoWriter()
@@ -126,8 +127,7 @@ class Loop:
         num_examples = len(run.views["train"].indices)
         batch_size = self.config.global_batch_size
         sums = None
-        if self.has_compiled:
-            clock.start()
+        clock.start()
         end = first_step + run.steps_per_epoch
         for data, order, num_steps in run.train_feed(epoch, self.step - first_step):
             stops, is_late, is_time = self.agree(  # clocks and signals: each process has its own
@@ -137,15 +137,19 @@ class Loop:
                 self._stop(sums)
             previous = sums
             train = run.train_steps if num_steps > 1 else run.train_step
+            compiles = train not in self.compiled
+            if compiles:
+                jax.block_until_ready(previous)
+                clock.stop()
             with jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
             seen = (self.step - first_step) * batch_size
             self.step += num_steps
             if self.step < end:
                 self._save_if_due(sums, is_late)
-            if not self.has_compiled:  # the first step compiles, and is not timed
+            if compiles:
                 jax.block_until_ready(sums)
-                self.has_compiled = True
+                self.compiled.add(train)
                 clock.start()
                 continue
             clock.add(min(num_steps * batch_size, num_examples - seen))
@@ -246,7 +250,7 @@ class Loop:
             "num_epochs": self.epoch,
             "resumed": [done for done in progress.resumed if done < self.epoch],
             "seconds": time.monotonic() - self.started,
-            "images_per_second": progress.train_images / max(progress.train_seconds, 1e-9),
+            "images_per_second": images_per_second(progress.train_images, progress.train_seconds),
             "parameters": network.parameters,
             "flops": network.flops,
             "seed": config.seed,

@@ -70,22 +70,26 @@ class Progress:
 
 
 class Clock:
-    """Times an epoch's steps, without the first one of a process, which compiles."""
+    """Times an epoch's steps, but for those that compile."""
 
     def __init__(self):
-        self.images, self.seconds, self._started, self._shown = 0, 0.0, 0.0, 0.0
+        self.images, self.seconds = 0, 0.0
+        self._started: float | None = None  # None: it stands
+        self._shown = 0.0
 
     def start(self) -> None:
-        """Starts to count time."""
+        """Starts to count time, or goes on."""
         self._started = self._shown = time.perf_counter()
+
+    def stop(self) -> None:
+        """Counts no time until it is started again."""
+        if self._started is not None:
+            self.seconds += time.perf_counter() - self._started
+        self._started = None
 
     def add(self, images: int) -> None:
         """Counts a step's images."""
         self.images += images
-
-    def stop(self) -> None:
-        """Ends the epoch."""
-        self.seconds = time.perf_counter() - self._started
 
     def is_time(self, seconds: float) -> bool:
         """Whether that many seconds have passed since it last said so."""
@@ -96,6 +100,12 @@ class Clock:
         return is_time
 
     @property
-    def images_per_second(self) -> float:
-        """So far."""
-        return self.images / max(self.seconds or time.perf_counter() - self._started, 1e-9)
+    def images_per_second(self) -> float | None:
+        """So far; None if no step has been timed."""
+        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        return images_per_second(self.images, self.seconds + running)
+
+
+def images_per_second(images: int, seconds: float) -> float | None:
+    """None where nothing was timed."""
+    return images / max(seconds, 1e-9) if images else None

@@ -1,5 +1,6 @@
 """Learning-rate schedules: functions from a step to the factor of the configured rate."""
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,9 @@ def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, 
 @_schedule("step")
 def _step(config, *, steps_per_epoch, **_):
     """Multiplied by `factor` at each of the epochs in `boundaries`."""
-    boundaries = {round(epoch * steps_per_epoch): config.factor for epoch in config.boundaries}
+    boundaries = collections.defaultdict(lambda: 1.0)
+    for epoch in config.boundaries:  # two may fall on one step
+        boundaries[round(epoch * steps_per_epoch)] *= config.factor
     return optax.piecewise_constant_schedule(1.0, boundaries)
 
 

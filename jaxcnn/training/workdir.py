@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
@@ -46,6 +47,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
       UserError: the folder cannot be written, holds something else, holds another run, or another
         process is at work in it.
     """
+    if "[" in str(workdir.absolute()):  # Orbax looks for its files by patterns, and finds none
+        raise UserError(f"{workdir}: no [ may be in the folder's path; name another --workdir")
     if not distributed.is_main():
         distributed.wait_for_all("the folder is open")
         yield []
@@ -72,13 +75,32 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
 
 
 def write_config(
-    workdir: Path, config: ConfigDict, dataset: dict[str, Any], devices: list[Any]
+    workdir: Path,
+    config: ConfigDict,
+    dataset: dict[str, Any],
+    devices: list[Any],
+    changes: Sequence[str] = (),
+    step: int = 0,
 ) -> None:
     """Writes `config.json`, `dataset.json` (what a user of the trained network must know of its
-    data) and `environment.json`, once it is certain that the run goes on."""
+    data) and `environment.json`, once it is certain that the run goes on.
+
+    Args:
+      changes: what is set otherwise from `step` on, as `open_workdir` gives it; what matters to the
+        numbers is kept in `environment.json`, for those who read the run's result.
+    """
+    changed = [change for change in changes if not change.startswith(HARMLESS)]
+    known = _changes_so_far(workdir) if step else []
+    if step and changed:
+        known.append({"step": step, "fields": changed})
     write_json(workdir / "config.json", to_dict(config))
     write_json(workdir / "dataset.json", dataset)
-    write_json(workdir / "environment.json", environment(devices))
+    write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+
+
+def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
+    path = workdir / "environment.json"
+    return read_json(path).get("changes", []) if path.exists() else []
 
 
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:

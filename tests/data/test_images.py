@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from jaxcnn.data.images import find_pictures, fit, is_grey, read_picture
 from jaxcnn.errors import UserError
@@ -46,6 +46,24 @@ def test_colours_survive_every_mode_and_format(tmp_path, mode, name):
     assert picture.mode == "RGB" and picture.size == (32, 24)
     assert corners(picture) == COLORS
     assert not is_grey(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [((0, 1), "f4"), ((0, 255), "f4"), ((0, 65535), "f4"), ((0, 255), "i4"), ((-9, 65535), "i4")],
+)
+def test_grey_of_every_range(tmp_path, values, dtype):
+    path, black, white = tmp_path / "a.tif", *values
+    Image.fromarray(np.array([[black, white], [white, black]], dtype)).save(path)
+    assert np.asarray(read_picture(path, "L")).tolist() == [[0, 255], [255, 0]]
+
+
+def test_lab_has_colours_and_a_grey(tmp_path):
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(quarters(), *profiles, outputMode="LAB")
+    lab.save(tmp_path / "a.tif")
+    assert corners(read_picture(tmp_path / "a.tif", "RGB")) == COLORS
+    assert np.asarray(read_picture(tmp_path / "a.tif", "L"))[-1, -1] > 250  # the white quarter
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16", "I;16B", "I"])

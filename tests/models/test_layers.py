@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import lax
 
 from jaxcnn.models import layers
@@ -35,6 +36,20 @@ def test_conv(size, stride, padding):
     out = layer(x, Context())
     assert out.shape[1:] == layer.output_shape
     np.testing.assert_allclose(out, expected + jnp.arange(4.0), atol=1e-5)
+
+
+def test_a_bias_s_gradient_is_summed_in_float32():
+    """50,176 ones: bfloat16 would stop to count at some hundreds."""
+    layer = built(layers.Conv(4, 5), (32, 32, 3))
+    graph, bias, rest = nnx.split(layer, nnx.PathContains("bias"), ...)
+
+    def total(bias):
+        out = nnx.merge(graph, bias, rest)(images(64, 32, 32, 3).astype(jnp.bfloat16), Context())
+        assert out.dtype == jnp.bfloat16
+        return out.astype(jnp.float32).sum()
+
+    gradient = jax.jit(jax.grad(total))(bias)
+    np.testing.assert_allclose(jax.tree.leaves(gradient)[0], 64 * 28 * 28, rtol=1e-3)
 
 
 def test_a_bias_can_be_left_out():

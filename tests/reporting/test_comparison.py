@@ -18,6 +18,7 @@ from jaxcnn.reporting.comparison_plots import looks
 from jaxcnn.reporting.published import published_accuracy
 from jaxcnn.reporting.runs import read_runs
 from jaxcnn.reporting.style import color_of
+from jaxcnn.reporting.writers import read_json, write_json
 
 
 def sections_of(folders):
@@ -42,6 +43,26 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group(write_run):
     assert [group.label for group in section.groups] == [
         "lenet, learning_rate 0.001", "lenet, learning_rate 0.1"
     ]  # fmt: skip
+
+
+def test_a_run_that_went_on_otherwise_is_of_another_recipe(write_run):
+    folders = [write_run(name, accuracy=a) for name, a in (("a", 0.6), ("b", 0.8))]
+    path = folders[1] / "environment.json"
+    changes = [{"step": 30, "fields": ["num_epochs: 3 before, now 4"]}]
+    write_json(path, read_json(path) | {"changes": changes})
+    (section,), repeats = sections_of(folders)
+    assert repeats == [] and len(section.groups) == 2
+    assert section.differences == {"changed after step": [changes, None]}
+
+
+def test_what_changes_no_number_is_no_other_recipe(write_run):
+    folders = [write_run("a", seed=0), write_run("b", seed=1)]
+    path = folders[1] / "config.json"
+    config = read_json(path)
+    config["dataset"]["streaming"], config["num_devices"] = True, 1
+    write_json(path, config)
+    (section,), _ = sections_of(folders)
+    assert [len(group.finished) for group in section.groups] == [2]
 
 
 def test_a_seed_that_ran_twice_counts_once(write_run):
@@ -140,6 +161,7 @@ def test_the_split_that_chose_is_said_of_each_run(write_run):
         (["main.py", "--config=configs/lenet.py"], 0.5974),
         (["main.py", "--config", "configs/lenet.py:cifar100", "--workdir=x"], 0.2843),
         (["main.py", "--config=configs/lenet.py", "--config.seed=3"], 0.5974),
+        (["main.py", "--config=configs/lenet.py", "--config.dataset.streaming=True"], 0.5974),
         (["main.py", "--config=configs/lenet.py", "--config.num_epochs=3"], None),
         (["main.py", "--config=configs/lenet.py", "--init_from=runs/x"], None),
         (["main.py", "--config=configs/mlp.py"], 0.545),  # model2 is the default variant

@@ -1,11 +1,13 @@
 """What an evaluation writes, and what the report says of it."""
 
 import csv
+import io
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from jaxcnn.data.groups import SUPERCLASSES
 from jaxcnn.errors import UserError
@@ -16,6 +18,7 @@ from jaxcnn.reporting.metrics import predictions
 from jaxcnn.reporting.style import COLORS, color_of, new_figure, save, styled
 from jaxcnn.reporting.writers import MetricsWriter, write_json
 
+RESULT = {"best_epoch": 7, "num_epochs": 9}
 ABOUT = {
     "split": "test", "checkpoint": "best", "step": 70, "epoch": 7, "validation": "holdout",
     "dataset": "x",
@@ -67,7 +70,7 @@ def test_both_levels_of_cifar100(tmp_path):
     assert scores["superclass_accuracy"] > scores["accuracy"]
     assert len(scores["superclasses"]) == 20 and "wardrobe" in scores["selected_classes"]
     assert len(read_csv(tmp_path / "evaluation" / "test_superclass_confusion.csv")) == 21
-    (text,) = evaluation_report.sections(tmp_path)
+    (text,) = evaluation_report.sections(tmp_path, RESULT)
     assert "The 10 classes recognised best, and the 10 recognised worst" in text
     assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
     assert "| medium\\_mammals |" in text and "that the publication selects" in text
@@ -77,11 +80,26 @@ def test_the_report_s_sections_show_the_test_first(tmp_path):
     found = make_predictions(["a|b", "c", "d"])
     write_scores(tmp_path, "train", found, ABOUT | {"split": "train"})
     write_scores(tmp_path, "test", found, ABOUT)
-    first, second = evaluation_report.sections(tmp_path)
+    first, second = evaluation_report.sections(tmp_path, RESULT)
     assert first.startswith("## Evaluation on the test split, best checkpoint")
     assert "| a\\|b |" in first and "](plots/test\\_" not in first
     assert "](plots/test_confusion.png)" in first and "](plots/train_confusion.png)" in second
-    assert evaluation_report.sections(tmp_path / "nothing") == []
+    assert evaluation_report.sections(tmp_path / "nothing", RESULT) == []
+    gone_on = RESULT | {"best_epoch": RESULT["best_epoch"] + 1}
+    assert evaluation_report.sections(tmp_path, gone_on) == []  # they are of another epoch
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    names = ["tax $x^$", "cat [red]", "$\\frac$"]  # formulas and markup, elsewhere
+    found = make_predictions(names)
+    scores = write_scores(tmp_path, "test", found, ABOUT)
+    assert is_drawn(tmp_path / "plots" / "test_confusion.png")
+    svg = (tmp_path / "plots" / "test_confusion.svg").read_text()
+    assert "tax $x^$" in svg and "$\\frac$" in svg
+    printed = io.StringIO()
+    for part in evaluation_report.render(scores):
+        Console(file=printed, width=100, markup=False).print(part)
+    assert all(name in printed.getvalue() for name in names)
 
 
 @pytest.mark.parametrize(

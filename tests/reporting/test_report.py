@@ -12,7 +12,7 @@ from PIL import Image
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.curves import best_epoch, plot_curves
 from jaxcnn.reporting.report import write_report
-from jaxcnn.reporting.writers import MetricsWriter, read_metrics, write_json
+from jaxcnn.reporting.writers import MetricsWriter, read_json, read_metrics, write_json
 
 PICTURES = ["accuracy", "loss", "learning_rate", "difference_accuracy", "difference_loss"]
 
@@ -109,6 +109,17 @@ def test_the_report_tells_the_run(tmp_path):
     assert "python -m jaxcnn.main '--config=configs/le net.py'" in text
     assert "| jax | 0.10.2 |" in text and "| devices | 2 × cpu cpu |" in text
     assert "| `optimizer.learning_rate` | `0.001` |" in text
+
+
+def test_the_report_says_what_was_changed_on_the_way(tmp_path):
+    write_run(tmp_path)
+    assert "reproduces the run from the beginning." in write_report(tmp_path).read_text()
+    environment = read_json(tmp_path / "environment.json")
+    changes = [{"step": 63, "fields": ["num_epochs: 3 before, now 5", "x: 1 before, now 2"]}]
+    write_json(tmp_path / "environment.json", environment | {"changes": changes})
+    text = write_report(tmp_path).read_text()
+    assert "reproduces" not in text
+    assert "- after step 63: num_epochs: 3 before, now 5; x: 1 before, now 2" in text
 
 
 def test_the_report_says_which_data_chose(tmp_path):

@@ -228,6 +228,15 @@ def test_a_bad_step_is_skipped_and_halves_the_rate(config, train, dataset, monke
     assert rows[-1]["learning_rate"] == pytest.approx(config.optimizer.learning_rate / 2)
 
 
+def test_skipping_can_be_left_off_later(config, train, dataset, monkeypatch, tmp_path):
+    with_a_bad_batch(dataset, monkeypatch, row=1)
+    config.optimizer.skip_bad_steps, config.num_epochs = True, 1
+    stop_after(config, dataset, tmp_path, 4)
+    config.optimizer.skip_bad_steps = False
+    result, printed = train(config, tmp_path)
+    assert "resuming in epoch 1, after 4 steps" in printed and np.isfinite(result["test_loss"])
+
+
 def test_skipping_has_an_end(config, train, dataset, monkeypatch, tmp_path):
     config.optimizer.skip_bad_steps, config.optimizer.learning_rate = True, 1e38
     config.global_batch_size, config.optimizer.name = 8, "sgd"

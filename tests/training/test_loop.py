@@ -56,12 +56,25 @@ def test_more_epochs_resume_to_the_last_bit(config, train, dataset, tmp_path):
     _, printed = train(config, tmp_path / "parts")
     assert "resuming in epoch 3, after 10 steps" in printed
     assert "num_epochs: 2 before, now 4" in printed
+    changes = [{"step": 10, "fields": ["num_epochs: 2 before, now 4"]}]
+    for name, known in (("whole", []), ("parts", changes)):
+        assert json.loads((tmp_path / name / "environment.json").read_text())["changes"] == known
     states = [last_state(config, dataset, tmp_path / name) for name in ("whole", "parts")]
     assert_same_bits(*states)
     rows = [without_times(read_metrics(tmp_path / name)) for name in ("whole", "parts")]
     assert [row for row in rows[0] if row["split"] != "test"] == [
         row for row in rows[1] if row["split"] != "test"
     ]
+
+
+def test_steps_that_compile_are_not_timed(config, dataset, tmp_path):
+    config.steps_per_dispatch = 4  # an epoch's fifth step is a program of its own
+    loop = Loop(make_run(config, dataset), tmp_path, Console(io.StringIO()))
+    result = loop.train()
+    assert loop.progress.train_images == 270 and result["images_per_second"] > 0
+    config.num_epochs = 1
+    loop = Loop(make_run(config, dataset), tmp_path / "short", Console(io.StringIO()))
+    assert loop.train()["images_per_second"] is None
 
 
 def stopping_after(run, num_steps, number=signal.SIGTERM):

@@ -60,6 +60,11 @@ def test_step_changes_at_the_epoch():
     np.testing.assert_allclose(found[49:51], [0.01, 0.001], rtol=1e-5)
 
 
+def test_boundaries_at_one_step_both_count():
+    found = rates(name="step", boundaries=(3, 3.01), factor=0.1)
+    np.testing.assert_allclose(found[29:31], [0.1, 0.001], rtol=1e-5)
+
+
 def test_cosine_and_linear_end_at_the_final_fraction():
     for name, middle in (("cosine", 0.055), ("linear", 0.055)):
         found = rates(name=name, final_fraction=0.1)
