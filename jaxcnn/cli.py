@@ -32,8 +32,22 @@ def _without_traceback(text: str) -> str:
         return text
     lines = trace.splitlines()
     start = 1 + max(index for index, line in enumerate(lines) if line.startswith(" "))
-    own = re.findall(r'File "(?!.*config_flags.py)[^"]*", line (\d+)', trace)
+    own = re.findall(r'File "(?!.*site-packages)[^"]*", line (\d+)', trace)
     return f"{what}{f'line {own[-1]}: ' if own else ''}{' '.join(lines[start:])}"
+
+
+def _unknown_field(error: Exception, argv: list[str]) -> str:
+    """What is wrong with a flag --config.FIELD, of whose name ml_collections gives a part; "" where
+    it is not that."""
+    name = re.match(r"\W*(\w*)", str(error))[1]
+    given = (argument.lstrip("-").partition("=")[0] for argument in argv)
+    field = next((flag for flag in given if name in flag.split(".")[1:]), None)
+    if field is None:
+        return ""
+    if field.startswith("config.model."):
+        return f"{field}: the network that the config file names has no such option"
+    guess = re.search(r'Did you mean "(\w+)"', str(error))
+    return f"{field} is not a field of a run" + (f"; did you mean {guess[1]}?" if guess else "")
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -47,7 +61,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
         return _fail(UserError(_without_traceback(str(error))))
     except Exception as error:  # a config file is the user's Python: it may raise anything
         text = _one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
-        return _fail(UserError(f"config: {text}"))
+        return _fail(UserError(_unknown_field(error, argv) or f"config: {text}"))
 
 
 def run(

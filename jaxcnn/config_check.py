@@ -134,6 +134,8 @@ def _check_type(name: str, value: Any, default: Any) -> None:
         right = isinstance(value, type(default))
     if not right:
         raise UserError(f"config.{name} = {value!r}: must be of type {type(default).__name__}")
+    if isinstance(value, int) and abs(value) >= 2**31:
+        raise UserError(f"config.{name}: too large a number")
 
 
 def _check_network(config: ConfigDict) -> None:
@@ -154,13 +156,23 @@ def _check_combinations(config: ConfigDict) -> None:
 
     boundaries = config.schedule.boundaries
     refuse(
-        any(isinstance(b, bool) or not isinstance(b, (int, float)) or b <= 0 for b in boundaries)
+        not all(type(b) in (int, float) and 0 < b < 2**31 for b in boundaries)
         or list(boundaries) != sorted(set(boundaries)),
         f"config.schedule.boundaries = {boundaries!r}: allowed are rising positive epochs",
     )
     refuse(
         config.schedule.name == "step" and not boundaries,
         "config.schedule.boundaries = (): the step schedule needs the epochs of its steps",
+    )
+    refuse(
+        config.schedule.name != "step" and bool(boundaries),
+        f"config.schedule.boundaries = {boundaries!r}: they are of the step schedule, and "
+        f"config.schedule.name is {config.schedule.name!r}",
+    )
+    refuse(
+        config.dataset.workers > 0 and not config.dataset.streaming,
+        f"config.dataset.workers = {config.dataset.workers}: they read for "
+        "config.dataset.streaming, which is False",
     )
     refuse(
         config.test_with == "best" and config.validation == "test",

@@ -6,6 +6,7 @@ the picture. The config's schedule is held constant.
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> None:
     """Sweeps, draws, and says what to put on the command line."""
     if arguments or _CONFIG.value is None:
         raise UserError("give --config=FILE, and no other words")
-    if not 0 < _MIN.value < _MAX.value:
+    if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
     from jaxcnn.reporting.lr_plot import plot_sweep
 

@@ -32,8 +32,10 @@ def main(arguments: list[str]) -> None:
     """Trains, or resumes what is in the workdir."""
     if arguments:
         raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
+    from jaxcnn.config_check import check_config
     from jaxcnn.training.job import train
 
+    check_config(_CONFIG.value)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = _INIT_FROM.value
     heap.tidy_after_compiling()

@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("give one of --config=FILE, --network=NAME and --list [PATTERN]")
     if len(arguments) > (1 if _LIST.value else 0):
         raise UserError(f"{arguments[-1]}: not understood; flags begin with --")
+    if not _NETWORK.value and (_NUM_CLASSES.value or _IMAGE_SIZE.value):
+        raise UserError("--num_classes and --image_size go with --network; a config has a dataset")
     if _LIST.value:
         show_list(*arguments)
     elif _NETWORK.value:

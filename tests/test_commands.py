@@ -36,7 +36,9 @@ def test_the_quickstart(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--config.num_epoch=3"], "num_epoch"),
+        (["--config.num_epoch=3"], "config.num_epoch is not a field of a run; did you mean num_ep"),
+        (["--config.lr=3"], "config.lr is not a field of a run"),
+        (["--config.model.depth=3"], "config.model.depth: the network that the config file names"),
         (["--config.num_epochs=three"], "num_epochs"),
         (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),
         ([f"--config={ROOT}/configs/lenet.py:imagenet"], "no variant 'imagenet'"),

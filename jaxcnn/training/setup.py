@@ -358,6 +358,9 @@ def describe_data(run: Run) -> dict[str, Any]:
         "image_shape": list(run.dataset.image_shape),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),
+        # of the training images: other pictures have others
+        "pixel_mean": np.round(run.dataset.pixel_mean.astype(np.float64), 3).tolist(),
+        "pixel_std": np.round(run.dataset.pixel_std.astype(np.float64), 3).tolist(),
         "num_examples": {name: len(view.indices) for name, view in run.views.items()},
         "steps_per_epoch": run.steps_per_epoch,
     }

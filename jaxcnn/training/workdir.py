@@ -23,7 +23,9 @@ _IDENTITY = (
     "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 # Other images under the same name are other data, too.
-_DATA_IDENTITY = ("class_names", "image_shape", "num_examples")
+_DATA_IDENTITY = ("class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std")
+# What may be set otherwise when a run has ended, and its test is repeated.
+_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 
@@ -66,6 +68,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
         changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        _refuse_after_the_end(workdir, config, changes)
         if not path.exists():
             write_json(path, to_dict(config))
         distributed.wait_for_all("the folder is open")
@@ -115,6 +118,23 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
                 f"{now[name]!r}; name another --workdir"
             )
     return [f"{name}: {before.get(name)!r} before, now {now[name]!r}" for name in changed]
+
+
+def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
+    """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
+    path = workdir / "result.json"
+    if not path.exists():
+        return
+    num_epochs = read_json(path)["num_epochs"]
+    goes_on = any(change.startswith(("num_epochs", "early_stopping.")) for change in changes)
+    if goes_on and config.num_epochs > num_epochs:
+        return
+    for change in changes:
+        if not change.startswith(_AFTER_THE_END):
+            raise UserError(
+                f"{workdir}: the run has ended, after {num_epochs} epochs, and does not go on with "
+                f"{change}; give more config.num_epochs, or name another --workdir"
+            )
 
 
 def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:

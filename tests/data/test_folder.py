@@ -1,5 +1,7 @@
 """A folder of the user's images as a dataset."""
 
+import os
+
 import archives
 import numpy as np
 import pytest
@@ -49,6 +51,26 @@ def test_changed_folder_is_prepared_again(tmp_path):
     assert load_dataset(name, data_dir=data_dir).class_names == ("cat", "dog", "eel")
 
 
+def test_changed_pictures_behind_links_are_prepared_again(tmp_path):
+    pictures, linked = tmp_path / "real", tmp_path / "linked"
+    for split in ("train", "test"):
+        archives.write_pictures(pictures / split, {"cat": 3, "dog": 3})
+        (linked / split).mkdir(parents=True)
+        for name in ("cat", "dog"):
+            (linked / split / name).symlink_to(pictures / split / name)
+    name, data_dir = f"folder:{linked}", tmp_path / "data"
+    load_dataset(name, data_dir=data_dir)
+    Image.new("RGB", (12, 12), "white").save(pictures / "train" / "cat" / "0.png")
+    assert load_dataset(name, data_dir=data_dir).splits["train"].images[0].min() == 255
+
+
+def test_a_small_class_has_a_test_image_too(tmp_path):
+    pictures = archives.write_pictures(tmp_path / "pets", {"cat": 10, "dog": 2, "eel": 1})
+    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")
+    assert np.bincount(dataset.splits["train"].labels).tolist() == [8, 1, 1]
+    assert np.bincount(dataset.splits["test"].labels).tolist() == [2, 1]
+
+
 def test_folders_that_cannot_be_used(tmp_path):
     def refusal(path):
         with pytest.raises(UserError) as caught:
@@ -68,3 +90,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     assert "needs both train and test" in refusal(splits)
     archives.write_pictures(splits / "test", {"emu": 2})
     assert "train has no such class" in refusal(splits)
+    (pictures / "emu").mkdir()
+    assert f"{pictures / 'emu'} holds no images to train on" in refusal(pictures)
+    os.rename(pictures / "emu", os.fsencode(pictures) + b"/caf\xe9")
+    assert "'caf\\udce9' is not in UTF-8" in refusal(pictures)

@@ -179,7 +179,19 @@ def test_a_run_without_a_checkpoint_starts_from_the_weights_again(config, train,
     assert second["best_validation_accuracy"] == first["best_validation_accuracy"]
 
 
-@pytest.mark.parametrize("field", ["class_names", "num_examples"])
+def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
+    result, _ = train(config, tmp_path)
+    recipe = (tmp_path / "config.json").read_text()
+    config.optimizer.learning_rate *= 2
+    with pytest.raises(UserError, match="has ended, after 2 epochs, and does not go on with optim"):
+        train(config, tmp_path)
+    assert (tmp_path / "config.json").read_text() == recipe
+    assert read_metrics(tmp_path)[-1]["split"] == "test"
+    config.num_epochs += 1  # so it goes on
+    assert train(config, tmp_path)[0]["num_epochs"] == 3
+
+
+@pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
     from jaxcnn.training import job
 
@@ -189,6 +201,7 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
     fewer = Split(dataset.splits["train"].images[:250], dataset.splits["train"].labels[:250])
     change = {
         "class_names": {"class_names": tuple("abcd")},
+        "pixel_mean": {"pixel_mean": dataset.pixel_mean + 1},
         "num_examples": {"splits": dataset.splits | {"train": fewer}},
     }[field]
     monkeypatch.setattr(job, "load_data", lambda _: dataclasses.replace(dataset, **change))

@@ -27,6 +27,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
     ("field", "value", "said"),
     [
         ("num_epochs", 0, "config.num_epochs = 0: allowed is at least 1"),
+        ("num_epochs", 10**400, "config.num_epochs: too large a number"),
+        ("schedule.boundaries", (1e400,), "rising positive epochs"),
         ("parallel", "gpu", "config.parallel = 'gpu': allowed is one of pmap, shard_map"),
         ("optimizer.name", "adan", "config.optimizer.name = 'adan': allowed is one of"),
         ("optimizer.learning_rate", float("nan"), "config.optimizer.learning_rate = nan"),
@@ -105,6 +107,8 @@ def test_a_missing_field_is_named():
         ({"global_batch_size": 2, "optimizer.accumulation_steps": 3}, "at most"),
         ({"schedule.warmup_epochs": 40.0}, "less than config.num_epochs = 40"),
         ({"schedule.name": "step"}, "needs the epochs"),
+        ({"schedule.boundaries": (3,)}, "they are of the step schedule"),
+        ({"dataset.workers": 3}, "they read for config.dataset.streaming"),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):

@@ -89,7 +89,8 @@ class Place:
         if self.builder != "folder":
             return ""
         digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
+        depths = ("*", "*/*", "*/*/*")  # not rglob, which passes over linked folders
+        for path in sorted(path for depth in depths for path in self.folder.glob(depth)):
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
             digest.update(repr(about).encode(errors="surrogateescape"))

@@ -32,9 +32,10 @@ def labels_path(directory: Path, split: str, label_set: str) -> Path:
 def read_info(directory: Path) -> dict[str, Any] | None:
     """What `dataset.json` says; None where there is no complete cache."""
     try:
-        return json.loads((directory / _INFO).read_text())
+        info = json.loads((directory / _INFO).read_text())
     except (OSError, ValueError):
         return None
+    return info if isinstance(info, dict) else None
 
 
 def write_cache(

@@ -45,10 +45,12 @@ class Digits(ImageBuilder):
 
 
 def stratified_test(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Which examples are test: bool (n,), the same fraction of each class of int (n,) labels."""
+    """Which examples are test: bool (n,), the same fraction of each class of int (n,) labels, and
+    at least one where it has two."""
     random = np.random.default_rng(seed)
     is_test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        is_test[random.permutation(members)[: round(fraction * len(members))]] = True
+        count = max(round(fraction * len(members)), min(1, len(members) - 1))
+        is_test[random.permutation(members)[:count]] = True
     return is_test

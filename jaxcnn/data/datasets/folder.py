@@ -1,9 +1,10 @@
 """A folder of the user's images: a sub-folder per class, with or without splits above them.
 
 Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/*), or PATH/CLASS/*, of
-which a fifth of each class, drawn with a fixed seed, becomes the test split.
+which a fifth of each class, at least one image, drawn with a fixed seed, becomes the test split.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -95,14 +96,34 @@ def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
     for split, pictures in found.items():
         if not pictures:
             raise UserError(f"{folder} has too few images: none is left for {split}")
+    for label in sorted(set(range(len(names))) - {label for _, label in found["train"]}):
+        empty = folder / ("train" if splits else "") / names[label]
+        raise UserError(f"{empty} holds no images to train on: fill it, or take it away")
     return names, found
 
 
 def _sub_folders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
-    children = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return tuple(sorted(path.name for path in children if path.is_dir()))
+    children = [path for path in _children(folder) if not path.name.startswith(".")]
+    names = sorted(path.name for path in children if path.is_dir())
+    for name in names:
+        if not _is_text(name):
+            raise UserError(f"{folder}: the name of its folder {name!a} is not in UTF-8")
+    return tuple(names)
+
+
+def _is_text(name: str) -> bool:
+    with contextlib.suppress(UnicodeEncodeError):  # of bytes that stand for themselves
+        return bool(name.encode())
+    return False
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def _list_pictures(folder: Path, names: tuple[str, ...]) -> Pictures:
@@ -110,9 +131,9 @@ def _list_pictures(folder: Path, names: tuple[str, ...]) -> Pictures:
         raise UserError(f"{folder / name}: train has no such class")
     pictures = []
     for label, name in enumerate(names):
-        for path in sorted((folder / name).glob("*")):
-            if may_be_picture(path):
-                pictures.append((path, label))
+        if (folder / name).is_dir():  # a class may be missing in the other splits
+            paths = filter(may_be_picture, _children(folder / name))
+            pictures += [(path, label) for path in paths]
     return pictures
 
 

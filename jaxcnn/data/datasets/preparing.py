@@ -70,7 +70,14 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     tfds.disable_progress_bar()
     fingerprint = place.fingerprint()
     if not archives and place.has_records():
-        _write_arrays(place, _builder(place, place.data_dir, report), fingerprint, place.arrays)
+        try:
+            builder = _builder(place, place.data_dir, report)
+            _write_arrays(place, builder, fingerprint, place.arrays)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # its readers raise all sorts
+            message = f"{place.directory} is damaged; delete it to prepare it again"
+            raise UserError(message) from error
         return
     builder = _builder(place, empty, report)
     builder.files = _find_files(place, builder, archives)
