@@ -99,7 +99,7 @@ def _write_cells(axes: "Axes", percents: np.ndarray, size: float) -> None:
     """Each entry that rounds to at least one percent."""
     font = min(8.0, 0.26 * size * 72 / len(percents))
     for (row, column), value in np.ndenumerate(percents):
-        if value > 0.5:  # which rounds to 0
+        if value > 0.5:  # 0.5 rounds to 0
             color = "white" if value > 35 else "black"
             text = f"{value:.1f}" if 99.5 <= value < 100 else f"{value:.0f}"
             axes.text(column, row, text, ha="center", va="center", color=color, size=font)
