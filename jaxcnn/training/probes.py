@@ -1,5 +1,6 @@
 """What a trained network looks at: first filters, feature maps, and the pixels that count."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,6 @@ from jaxcnn.errors import UserError
 from jaxcnn.models.base import Layer
 from jaxcnn.models.blocks import Group
 from jaxcnn.models.layers import Conv
-from jaxcnn.training.losses import to_scores
 from jaxcnn.training.trained import Trained
 
 
@@ -62,19 +62,12 @@ def _map_layers(trained: Trained) -> list[str]:
     found: list[str] = []  # what JAX returns it sorts by name
 
     def look(images: jax.Array) -> None:
-        outputs = _outputs(trained, trained.model, images)[1]
+        outputs: dict[str, jax.Array] = {}
+        trained.scores(images, outputs)
         found.extend(name for name, output in outputs.items() if output.ndim == 4)
 
     jax.eval_shape(look, jax.ShapeDtypeStruct((1, *trained.image_shape), np.float32))
     return found
-
-
-def _outputs(trained: Trained, model: Any, pixels: jax.Array) -> tuple[jax.Array, dict]:
-    """The scores of pixels 0…255, float32 (batch, height, width, channels), and all outputs."""
-    outputs: dict[str, jax.Array] = {}
-    images = (pixels - trained.pixel_shift) * trained.pixel_scale
-    scores = to_scores(model(images, intermediates=outputs), trained.config.loss.heads)
-    return scores, outputs
 
 
 def probe(
@@ -97,9 +90,12 @@ def probe(
     graph, arrays = nnx.split(trained.model)
 
     def predicted_scores(pixels: jax.Array, arrays: Any) -> tuple[jax.Array, dict]:
-        scores, outputs = _outputs(trained, nnx.merge(graph, arrays), pixels)
+        outputs: dict[str, jax.Array] = {}
+        network = dataclasses.replace(trained, model=nnx.merge(graph, arrays))
+        scores = network.scores(pixels, outputs)
+        chosen = {name: outputs[name].astype(jnp.float32) for name in layers}
         # an image's score depends on no other image, so the sum's gradient holds each one's
-        return jnp.sum(jnp.max(scores, axis=-1)), {name: outputs[name] for name in layers}
+        return jnp.sum(jnp.max(scores, axis=-1)), chosen
 
     gradient = jax.jit(jax.grad(predicted_scores, has_aux=True))
     by_pixel, outputs = jax.device_get(gradient(images.astype(np.float32), arrays))

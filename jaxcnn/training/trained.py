@@ -60,12 +60,15 @@ class Trained:
     pixel_shift: np.ndarray
     pixel_scale: np.ndarray
 
-    def scores(self, pixels: jax.Array) -> jax.Array:
+    def scores(
+        self, pixels: jax.Array, intermediates: dict[str, jax.Array] | None = None
+    ) -> jax.Array:
         """Pixels 0…255, uint8 or float (batch, height, width, channels) → float32 (batch,
         num_classes), whose softmax are the probabilities; pure, to be compiled or derived. It is
-        computed in the run's own precision."""
+        computed in the run's own precision. `intermediates` is filled with each layer's output."""
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
-        outputs = self.model(images, dtype=jnp.dtype(self.config.precision))
+        dtype = jnp.dtype(self.config.precision)
+        outputs = self.model(images, dtype=dtype, intermediates=intermediates)
         return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:

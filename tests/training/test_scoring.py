@@ -74,6 +74,9 @@ def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
     narrow = trained.model(jnp.asarray(scaled), dtype=jnp.bfloat16)
     np.testing.assert_allclose(trained.logits(images), narrow, rtol=0.02, atol=0.02)
     assert np.abs(trained.logits(images) - trained.model(jnp.asarray(scaled))).max() > 1e-4
+    saliency, maps = probes.probe(trained, images, ["conv1"])
+    assert saliency.dtype == maps["conv1"].dtype == np.float32
+    np.testing.assert_array_equal(maps["conv1"], maps["conv1"].astype(jnp.bfloat16))
 
 
 def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypatch):
