@@ -1,10 +1,11 @@
 """The report of a run: one Markdown page in its workdir, from the files the run wrote there."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.config import flatten
 from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
@@ -103,16 +104,9 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
 
 def _recipe(config: Mapping[str, Any]) -> str:
     """The config as a table of dotted names: the whole of it, as the run resolved it."""
-    rows = [(f"`{name}`", f"`{value}`") for name, value in _leaves(config)]
+    leaves = flatten(dict(config)).items()
+    rows = [(f"`{name}`", "`{}`".format('""' if value == "" else value)) for name, value in leaves]
     return "## Recipe\n\n" + _table(["field", "value"], rows)
-
-
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, str(value) if value != "" else '""'
 
 
 def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
