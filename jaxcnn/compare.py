@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _print(title: str, table: "Table") -> None:
-    """As many columns as fit, from the left: the others' figures are on the page."""
+    """As many columns as fit, and the last, which explains †: the others are on the page."""
     from rich.console import Console
 
     console = Console()
@@ -55,7 +55,7 @@ def _print(title: str, table: "Table") -> None:
     kept = [index for index, name in enumerate(table.head) if name not in _LEFT_TO_THE_PAGE]
     shown = _as_rich(title, table, kept)
     while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
-        kept.pop()
+        del kept[-2]
         shown = _as_rich(title, table, kept)
     Console(width=width).print(shown)
 
