@@ -64,6 +64,14 @@ def test_changed_pictures_behind_links_are_prepared_again(tmp_path):
     assert load_dataset(name, data_dir=data_dir).splits["train"].images[0].min() == 255
 
 
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_a_validation_split(tmp_path, name):
+    for split in ("train", name, "test"):
+        archives.write_pictures(tmp_path / "pets" / split, {"cat": 2, "dog": 3})
+    dataset = load_dataset(f"folder:{tmp_path / 'pets'}", data_dir=tmp_path / "data")
+    assert len(dataset.splits["validation"].labels) == 5
+
+
 def test_a_small_class_has_a_test_image_too(tmp_path):
     pictures = archives.write_pictures(tmp_path / "pets", {"cat": 10, "dog": 2, "eel": 1})
     dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")

@@ -1,7 +1,8 @@
 """A folder of the user's images: a sub-folder per class, with or without splits above them.
 
-Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/*), or PATH/CLASS/*, of
-which a fifth of each class, at least one image, drawn with a fixed seed, becomes the test split.
+Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/* or PATH/val/CLASS/*),
+or PATH/CLASS/*, of which a fifth of each class, at least one image, drawn with a fixed seed,
+becomes the test split.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from jaxcnn.errors import UserError
 
 _SEED = 0
 _TEST_FRACTION = 0.2
-_SPLITS = ("train", "validation", "test")
+_SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 Pictures = list[tuple[Path, int]]  # with their class numbers
 
@@ -82,15 +83,15 @@ class ImageFolder(ImageBuilder):
 
 def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
     """The names of the classes, and the pictures of each split."""
-    splits = [split for split in _SPLITS if (folder / split).is_dir()]
+    splits = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
     names = _sub_folders(folder / "train" if splits else folder)
     if len(names) < 2:
         layout = "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
         raise UserError(f"{folder} has fewer than two classes: lay the images out as {layout}")
     if not splits:
         found = _split(_list_pictures(folder, names))
-    elif {"train", "test"} <= set(splits):
-        found = {split: _list_pictures(folder / split, names) for split in splits}
+    elif {"train", "test"} <= splits.keys():
+        found = {split: _list_pictures(path, names) for split, path in splits.items()}
     else:
         raise UserError(f"{folder} has {' and '.join(splits)}, but needs both train and test")
     for split, pictures in found.items():
