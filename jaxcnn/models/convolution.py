@@ -1,12 +1,15 @@
 """Convolution: the same sums on every platform, in the form that each adds up fastest.
 
-A GPU or TPU has XLA's convolution. On a CPU that comes close to the speed of a matrix product, but
-in three places: filters larger than the map (a hundred times slower), images of a few channels, and
-the gradient of 3x3 filters of many channels. There other forms take its place, equal to rounding.
+A GPU or TPU has XLA's convolution. On a CPU that comes close to the speed of a matrix product with
+many channels, where Winograd's form takes half of the operations; it is slow with a few channels,
+in the gradient of the kernel, and where most of a kernel meets the padding (a hundred times slower
+if it is larger than the map). There other forms take its place, equal to rounding.
 """
 
 import functools
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -14,9 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FEW_CHANNELS = 4  # of inputs
-FEW_PAIRS = 256  # of an input and an output: up to here other forms than XLA's are faster
-MANY_CHANNELS = 80  # geometric mean of inputs and outputs: from here on Winograd's form is faster
+FEW_CHANNELS = 4  # of inputs: images
+# products of inputs and outputs
+FEW_PAIRS = 256  # up to here `by_groups` is faster than XLA's form
+SOME_PAIRS = 1024  # below it maps are taken in parts
+WINOGRAD_PAIRS = 45**2  # from here on `by_winograd` is faster, and
+MANY_PAIRS = 80**2  # from here on its gradient of the kernel
+TAPS_PAIRS = 64**2  # from here on `by_taps` is faster, with
+FEW_INSIDE = 0.61  # at most this share of a kernel's uses off the padding
+CACHE = 2**19  # bytes of a part's maps
+MOST_PARTS = 8  # each is compiled by itself
+KERNEL_TO_TILE = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # Winograd's G
 STRIP = 4  # columns of output that `by_strips` computes together, or more
 
 
@@ -31,7 +42,7 @@ def convolve(images: jax.Array, kernel: jax.Array, stride: int, padding: str) ->
     """
     if kernel.shape[0] == 1:
         images, stride = images[:, ::stride, ::stride], 1
-    if stride > 1 or _forms(images, kernel) == XLA:
+    if stride > 1:
         return by_xla(images, kernel, padding, stride)
     return _convolve(images, kernel, padding)
 
@@ -52,17 +63,46 @@ def by_product(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     return images @ kernel[0, 0]
 
 
-def by_patches(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
-    """Each position's window as a row, times the kernel: shapes as in `convolve`, stride 1."""
-    size, _, _, outputs = kernel.shape
-    images = _padded(images, size, padding)
-    height, width = (side - size + 1 for side in images.shape[1:3])
-    windows = [
-        images[:, row : row + height, column : column + width]
-        for row in range(size)
-        for column in range(size)
+def by_taps(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+    """A product for each entry of the kernel, of the positions where it does not meet the padding:
+    shapes as in `convolve`, stride 1, "same"."""
+    inputs, outputs = kernel.shape[2:]
+    wide = jnp.promote_types(images.dtype, jnp.float32)  # of the sums
+    total = jnp.zeros((*images.shape[:3], outputs), wide)
+    for row, column, (y, x), (y_in, x_in) in _taps(kernel.shape[0], images.shape[1:3]):
+        part = images[:, y_in, x_in]
+        product = jnp.matmul(
+            part.reshape(-1, inputs), kernel[row, column], preferred_element_type=wide
+        )
+        sums = total[:, y, x] + product.reshape(*part.shape[:3], outputs)
+        total = lax.dynamic_update_slice(total, sums, (0, y.start, x.start, 0))
+    return total.astype(images.dtype)
+
+
+def _taps(size: int, sides: tuple[int, int]) -> Iterator[tuple]:
+    """Each row and column of the kernel, with the slices of the outputs and of the inputs that it
+    connects."""
+    rows, columns = (_axis_taps(size, side) for side in sides)
+    for (row, y, y_in), (column, x, x_in) in itertools.product(rows, columns):
+        yield row, column, (y, x), (y_in, x_in)
+
+
+def _axis_taps(size: int, side: int) -> list[tuple[int, slice, slice]]:
+    shifts = [(tap, tap - (size - 1) // 2) for tap in range(size)]
+    ends = [(tap, max(0, -shift), min(side, side - shift), shift) for tap, shift in shifts]
+    return [
+        (tap, slice(first, last), slice(first + shift, last + shift))
+        for tap, first, last, shift in ends
+        if first < last
     ]
-    return jnp.concatenate(windows, axis=-1) @ kernel.reshape(-1, outputs)
+
+
+def _share_inside(size: int, sides: tuple[int, int], padding: str) -> float:
+    """The share of the uses of a kernel's entries that don't meet the padding."""
+    if padding == "valid":
+        return 1.0
+    inside = (sum(y.stop - y.start for _, y, _ in _axis_taps(size, side)) for side in sides)
+    return math.prod(inside) / math.prod(size * side for side in sides)
 
 
 def by_groups(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
@@ -130,10 +170,66 @@ def by_strips(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     return product.reshape(batch, height, width, outputs)
 
 
+def by_winograd(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+    """A 3x3 kernel by F(2x2, 3x3), 16 products for 36: shapes as in `convolve`, stride 1.
+
+    References: Lavin and Gray 2015, https://arxiv.org/abs/1509.09308
+    """
+    inputs, outputs = kernel.shape[2:]
+    images = _padded(images, 3, padding)
+    height, width = (side - 2 for side in images.shape[1:3])
+    images = jnp.pad(images, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)])
+    image_tiles = [tile for row in _image_tiles(images, 1) for tile in _image_tiles(row, 2)]
+    to_tiles = np.kron(KERNEL_TO_TILE, KERNEL_TO_TILE).astype(kernel.dtype)
+    kernel_tiles = jnp.einsum("tk,kio->tio", to_tiles, kernel.reshape(9, inputs, outputs))
+    products = [
+        (x.reshape(-1, inputs) @ y).reshape(*x.shape[:3], outputs)
+        for x, y in zip(image_tiles, kernel_tiles, strict=True)
+    ]
+    columns = [_output_sums(products[i::4]) for i in range(4)]  # of four rows each, to two
+    pairs = [jnp.stack(_output_sums(row), axis=3) for row in zip(*columns, strict=True)]
+    rows = jnp.stack(pairs, axis=2)  # (batch, rows, 2, columns, 2, outputs)
+    out = rows.reshape(len(images), 2 * rows.shape[1], 2 * rows.shape[3], outputs)
+    return out[:, :height, :width]
+
+
+def image_gradient_by_winograd(
+    images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
+) -> jax.Array:
+    """The gradient of the images, of `by_winograd`: itself with the kernel turned around.
+
+    Args:
+      images, kernel, padding: as in `convolve`.
+      gradient: (batch, height', width', outputs).
+
+    Returns:
+      Like the images.
+    """
+    border = (1, 1) if padding == "same" else (2, 2)
+    bordered = jnp.pad(gradient, ((0, 0), border, border, (0, 0)))
+    return by_winograd(bordered, _turned(kernel), "valid")
+
+
+def image_gradient_by_same(
+    images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
+) -> jax.Array:
+    """As the form above, any size; of an odd "valid" kernel as a "same" convolution of the gradient
+    with half of the border that it needs: XLA has a faster form for these."""
+    if padding == "same" or kernel.shape[0] % 2 == 0:
+        return XLA.image_gradient(images, kernel, gradient, padding)
+    half = (kernel.shape[0] // 2,) * 2
+    # else XLA makes one padding of the two
+    bordered = lax.optimization_barrier(jnp.pad(gradient, ((0, 0), half, half, (0, 0))))
+    return by_xla(bordered, _turned(kernel), "same")
+
+
 def kernel_gradient_by_product(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
 ) -> jax.Array:
     """The gradient of a 1x1 kernel as one product of matrices: a tenth less time than of maps.
+
+    A product's left side is turned around by itself first where that is the narrow one: else the
+    product does it bit by bit, and takes up to three times as long.
 
     Args:
       images, kernel, padding: as in `convolve`.
@@ -143,43 +239,25 @@ def kernel_gradient_by_product(
       Like the kernel.
     """
     _, _, inputs, outputs = kernel.shape
-    product = images.reshape(-1, inputs).T @ gradient.reshape(-1, outputs)
+    images, gradient = images.reshape(-1, inputs), gradient.reshape(-1, outputs)
+    if outputs < inputs:
+        turned = lax.optimization_barrier(gradient.T)
+        product = lax.optimization_barrier(turned @ images).T
+    else:
+        product = images.T @ gradient
     return product.reshape(kernel.shape)
 
 
-def kernel_gradient_by_groups(
+def kernel_gradient_by_taps(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
 ) -> jax.Array:
-    """Of `by_groups`, a product for each of its matrices: as the form above."""
+    """Of `by_taps`: as the form above, "same"."""
     size, _, inputs, outputs = kernel.shape
-    group, width = _group_size(size), gradient.shape[2]
-    x = _in_groups(images, size, padding)
-    height, groups = gradient.shape[1], x.shape[2] - 1
-    gradient = jnp.pad(gradient, ((0, 0), (0, 0), (0, groups * group - width), (0, 0)))
-    gradient = gradient.reshape(-1, group * outputs)
-    products = [
-        x[:, row : row + height, first : first + groups].reshape(-1, group * inputs).T @ gradient
-        for row in range(size)
-        for first in (0, 1)
-    ]
-    products = jnp.stack(products).reshape(size, 2 * group, inputs, group, outputs)
-    return jnp.einsum("kwo,rwioj->rkij", _group_shifts(size, kernel.dtype), products)
-
-
-def kernel_gradient_by_shifts(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
-) -> jax.Array:
-    """One product for a few inputs, the shifted images times the gradient: as the form above."""
-    size = kernel.shape[0]
-    _, height, width, outputs = gradient.shape
-    images = jnp.moveaxis(_padded(images, size, padding), -1, 0)
-    shifted = [
-        images[:, :, row : row + height, column : column + width]
-        for row in range(size)
-        for column in range(size)
-    ]
-    rows = jnp.stack(shifted).reshape(size * size * len(images), -1)
-    return (rows @ gradient.reshape(-1, outputs)).reshape(kernel.shape)
+    products = [[jnp.zeros((inputs, outputs), kernel.dtype)] * size for _ in range(size)]
+    for row, column, (y, x), (y_in, x_in) in _taps(size, images.shape[1:3]):
+        part = images[:, y_in, x_in].reshape(-1, inputs)
+        products[row][column] = part.T @ gradient[:, y, x].reshape(-1, outputs)
+    return jnp.stack([jnp.stack(row) for row in products])
 
 
 def kernel_gradient_by_winograd(
@@ -201,8 +279,8 @@ def kernel_gradient_by_winograd(
         x.reshape(-1, inputs).T @ y.reshape(-1, outputs)
         for x, y in zip(image_tiles, gradient_tiles, strict=True)
     ]
-    columns = [_kernel_sums(products[i::4]) for i in range(4)]  # of four rows each, to three
-    return jnp.stack([jnp.stack(_kernel_sums(row)) for row in zip(*columns, strict=True)])
+    from_tiles = np.kron(KERNEL_TO_TILE, KERNEL_TO_TILE).astype(kernel.dtype)
+    return jnp.einsum("tk,tio->kio", from_tiles, jnp.stack(products)).reshape(kernel.shape)
 
 
 def _image_tiles(x: jax.Array, axis: int) -> list[jax.Array]:
@@ -220,10 +298,14 @@ def _gradient_tiles(x: jax.Array, axis: int) -> list[jax.Array]:
     return [a, a + b, a - b, -b]
 
 
-def _kernel_sums(products: list[jax.Array]) -> list[jax.Array]:
-    """Four products, to the three taps of a kernel: times Winograd's Gᵀ."""
+def _output_sums(products: list[jax.Array]) -> list[jax.Array]:
+    """Four products, to a pair of outputs: times Winograd's Aᵀ."""
     a, b, c, d = products
-    return [a + 0.5 * (b + c), 0.5 * (b - c), 0.5 * (b + c) + d]
+    return [a + b + c, b - c - d]
+
+
+def _turned(kernel: jax.Array) -> jax.Array:
+    return jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
 
 
 def _padded(images: jax.Array, size: int, padding: str) -> jax.Array:
@@ -255,39 +337,83 @@ def _kernel_gradient(form: Callable) -> Callable:
     return gradient_of
 
 
+def _in_parts(forms: Forms) -> Forms:
+    """The same for parts of the batch whose maps fit in the cache: for a few channels, of which
+    there are many positions, in up to half of the time."""
+
+    def forward(images, kernel, padding):
+        num_parts = _num_parts(images, kernel.shape[-1])
+        parts = [forms.forward(x, kernel, padding) for x in jnp.split(images, num_parts)]
+        return jnp.concatenate(parts)
+
+    def image_gradient(images, kernel, gradient, padding):
+        parts = _split(images, gradient)
+        return jnp.concatenate([forms.image_gradient(x, kernel, y, padding) for x, y in parts])
+
+    def kernel_gradient(images, kernel, gradient, padding):
+        parts = _split(images, gradient)
+        return sum(forms.kernel_gradient(x, kernel, y, padding) for x, y in parts)
+
+    return Forms(forward, image_gradient, kernel_gradient)
+
+
+def _split(images: jax.Array, gradient: jax.Array) -> Iterator[tuple[jax.Array, jax.Array]]:
+    num_parts = _num_parts(gradient, gradient.shape[-1])
+    return zip(jnp.split(images, num_parts), jnp.split(gradient, num_parts), strict=True)
+
+
+def _num_parts(maps: jax.Array, channels: int) -> int:
+    """So many equal parts of the batch that one, with so many channels, fits in `CACHE`; in less
+    than float32 one, as a sum of parts would lose bits."""
+    if maps.dtype.itemsize < 4:
+        return 1
+    fitting = -(-maps.size // maps.shape[-1] * channels * maps.dtype.itemsize // CACHE)
+    divisors = [n for n in range(1, MOST_PARTS + 1) if len(maps) % n == 0]
+    return next((n for n in divisors if n >= fitting), divisors[-1])
+
+
 def _same_form(form: Callable) -> Forms:
     return Forms(form, _image_gradient(form), _kernel_gradient(form))
 
 
 XLA = _same_form(by_xla)
+IN_PARTS = _in_parts(XLA._replace(image_gradient=image_gradient_by_same))
+LARGE = XLA._replace(kernel_gradient=IN_PARTS.kernel_gradient)
+WINOGRAD = Forms(by_winograd, image_gradient_by_winograd, kernel_gradient_by_winograd)
+HALF_WINOGRAD = WINOGRAD._replace(kernel_gradient=IN_PARTS.kernel_gradient)
 PRODUCT = _same_form(by_product)._replace(kernel_gradient=kernel_gradient_by_product)
-PATCHES = _same_form(by_patches)
-GROUPS = Forms(by_groups, _image_gradient(by_strips), XLA.kernel_gradient)
-LARGE_FIRST = GROUPS._replace(kernel_gradient=kernel_gradient_by_groups)
-SMALL_FIRST = GROUPS._replace(kernel_gradient=kernel_gradient_by_shifts)
-WINOGRAD = XLA._replace(kernel_gradient=kernel_gradient_by_winograd)
+TAPS = _same_form(by_taps)._replace(kernel_gradient=kernel_gradient_by_taps)
+GROUPS = _same_form(by_groups)._replace(image_gradient=_image_gradient(by_strips))
+GROUPS_IN_PARTS = _in_parts(GROUPS)
 
 
-def _forms(images: jax.Array, kernel: jax.Array) -> Forms:
+def _forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     """The fastest on a CPU."""
     size, _, inputs, outputs = kernel.shape
+    sides, pairs = images.shape[1:3], inputs * outputs
     if size == 1:
         return PRODUCT
-    if size > min(images.shape[1:3]):
-        return PATCHES
+    is_mostly_outside = _share_inside(size, sides, padding) < FEW_INSIDE and pairs >= TAPS_PAIRS
+    if size > min(sides) or is_mostly_outside:
+        return TAPS
     if inputs <= FEW_CHANNELS:
-        return SMALL_FIRST if size == 3 else LARGE_FIRST
-    if inputs * outputs <= FEW_PAIRS:
-        return GROUPS
+        gradient = (IN_PARTS if size == 3 else GROUPS_IN_PARTS).kernel_gradient
+        return GROUPS._replace(kernel_gradient=gradient)
+    if pairs <= FEW_PAIRS:
+        groups = GROUPS_IN_PARTS._replace(kernel_gradient=IN_PARTS.kernel_gradient)
+        is_large = size == 3 and _num_parts(images, outputs) > 1
+        return groups._replace(image_gradient=IN_PARTS.image_gradient) if is_large else groups
+    if pairs < SOME_PAIRS:
+        return IN_PARTS
     precise = jnp.finfo(images.dtype).bits >= 32  # Winograd's sums cost a few bits
-    if size == 3 and inputs * outputs >= MANY_CHANNELS**2 and precise:
-        return WINOGRAD
-    return XLA
+    if size == 3 and pairs >= WINOGRAD_PAIRS and precise:
+        return WINOGRAD if pairs >= MANY_PAIRS else HALF_WINOGRAD
+    return LARGE
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
-    forward = functools.partial(_forms(images, kernel).forward, padding=padding)
+    forward = functools.partial(_forms(images, kernel, padding).forward, padding=padding)
     default = functools.partial(by_xla, padding=padding)
     return lax.platform_dependent(images, kernel, cpu=forward, default=default)
 
@@ -300,7 +426,7 @@ def _backward(padding, saved, gradient):
     def gradients(forms: Forms) -> Callable:
         return lambda *arrays: tuple(form(*arrays, padding) for form in forms[1:])
 
-    cpu, default = gradients(_forms(*saved)), gradients(XLA)
+    cpu, default = gradients(_forms(*saved, padding)), gradients(XLA)
     return lax.platform_dependent(*saved, gradient, cpu=cpu, default=default)
 
 

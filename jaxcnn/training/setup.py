@@ -253,7 +253,7 @@ def _usual_num_devices(model: nnx.Module) -> int:
     """
     simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
     network = models.summary(model)
-    return int(simulated and network.flops < 3 * network.parameters)
+    return int(simulated and network.flops < 4 * network.parameters)
 
 
 def _evaluation_options(model: nnx.Module) -> dict[str, Any]:

@@ -8,19 +8,29 @@ import pytest
 from jaxcnn.models import convolution
 from jaxcnn.models.convolution import by_xla, convolve
 
-CASES = [  # form, (images, kernel), padding
+CASES = [  # forms of the convolution and of its two gradients, (images, kernel), padding
     ("PRODUCT", ((2, 3, 4, 6), (1, 1, 6, 5)), "same"),
-    ("PATCHES", ((2, 2, 2, 6), (3, 3, 6, 5)), "same"),
-    ("PATCHES", ((2, 4, 2, 3), (4, 4, 3, 5)), "same"),
-    ("LARGE_FIRST", ((2, 12, 16, 3), (5, 5, 3, 4)), "valid"),
-    ("LARGE_FIRST", ((2, 7, 11, 1), (4, 4, 1, 6)), "same"),
-    ("SMALL_FIRST", ((2, 9, 8, 4), (3, 3, 4, 7)), "same"),
-    ("SMALL_FIRST", ((2, 5, 5, 2), (3, 3, 2, 7)), "valid"),
+    ("PRODUCT", ((2, 3, 4, 5), (1, 1, 5, 6)), "valid"),
+    ("TAPS", ((2, 2, 2, 6), (3, 3, 6, 5)), "same"),
+    ("TAPS", ((2, 4, 2, 3), (4, 4, 3, 5)), "same"),
+    ("TAPS", ((2, 1, 1, 6), (3, 3, 6, 5)), "same"),
+    ("TAPS", ((2, 3, 3, 64), (3, 3, 64, 65)), "same"),
+    ("TAPS", ((2, 5, 4, 70), (5, 5, 70, 66)), "same"),
+    ("GROUPS GROUPS GROUPS_IN_PARTS", ((2, 12, 16, 3), (5, 5, 3, 4)), "valid"),
+    ("GROUPS GROUPS GROUPS_IN_PARTS", ((2, 7, 11, 1), (4, 4, 1, 6)), "same"),
+    ("GROUPS GROUPS IN_PARTS", ((2, 9, 8, 4), (3, 3, 4, 7)), "same"),
+    ("GROUPS GROUPS IN_PARTS", ((2, 5, 5, 2), (3, 3, 2, 7)), "valid"),
+    ("GROUPS_IN_PARTS GROUPS_IN_PARTS IN_PARTS", ((2, 6, 9, 8), (3, 3, 8, 9)), "same"),
+    ("GROUPS_IN_PARTS GROUPS_IN_PARTS IN_PARTS", ((2, 9, 14, 6), (5, 5, 6, 16)), "valid"),
+    ("GROUPS_IN_PARTS IN_PARTS IN_PARTS", ((6, 70, 60, 12), (3, 3, 12, 20)), "valid"),
+    ("IN_PARTS", ((2, 6, 7, 20), (3, 3, 20, 21)), "same"),
+    ("IN_PARTS", ((6, 60, 50, 16), (3, 3, 16, 32)), "valid"),
+    ("IN_PARTS", ((2, 9, 8, 20), (4, 4, 20, 21)), "valid"),
+    ("WINOGRAD WINOGRAD IN_PARTS", ((2, 6, 7, 64), (3, 3, 64, 32)), "same"),
+    ("WINOGRAD WINOGRAD IN_PARTS", ((1, 5, 8, 32), (3, 3, 32, 64)), "valid"),
     ("WINOGRAD", ((2, 6, 8, 100), (3, 3, 100, 96)), "same"),
     ("WINOGRAD", ((1, 5, 7, 90), (3, 3, 90, 120)), "valid"),
-    ("GROUPS", ((2, 6, 9, 8), (3, 3, 8, 9)), "same"),
-    ("GROUPS", ((2, 9, 14, 6), (5, 5, 6, 16)), "valid"),
-    ("XLA", ((2, 6, 7, 20), (3, 3, 20, 21)), "same"),
+    ("XLA XLA IN_PARTS", ((2, 8, 9, 40), (5, 5, 40, 41)), "same"),
 ]
 
 
@@ -28,11 +38,17 @@ def random(seed, shape, dtype=jnp.float64):
     return jax.random.normal(jax.random.key(seed), shape, dtype)
 
 
-@pytest.mark.parametrize("form, shapes, padding", CASES)
-def test_every_form_is_the_same_function_with_the_same_gradients(form, shapes, padding):
+def named(forms):
+    """Three names, or one for all three, as the functions that they stand for."""
+    names = forms.split() * (3 if len(forms.split()) == 1 else 1)
+    return tuple(getattr(convolution, name)[i] for i, name in enumerate(names))
+
+
+@pytest.mark.parametrize("forms, shapes, padding", CASES)
+def test_every_form_is_the_same_function_with_the_same_gradients(forms, shapes, padding):
     with jax.enable_x64(True):
         images, kernel = (random(seed, shape) for seed, shape in enumerate(shapes))
-        assert convolution._forms(images, kernel) is getattr(convolution, form)
+        assert convolution._forms(images, kernel, padding) == named(forms)
 
         def both(function, *last):
             out, pull_back = jax.vjp(lambda *x: function(*x, *last), images, kernel)
@@ -54,29 +70,60 @@ def test_strides(size, stride):
     np.testing.assert_allclose(convolve(images, kernel, stride, "same"), expected, atol=1e-5)
 
 
-def test_in_float32_winograd_is_as_exact_as_xla():
+@pytest.mark.parametrize("index", range(3))
+def test_in_float32_winograd_is_as_exact_as_xla(index):
     with jax.enable_x64(True):
         images, kernel = random(0, (4, 8, 8, 96)), random(1, (3, 3, 96, 96))
         gradient = random(2, (4, 8, 8, 96))
 
-        def kernel_gradient(function, dtype):
-            wide = (x.astype(dtype) for x in (images, kernel, gradient))
-            return function(*wide, "same").astype(jnp.float64)
+        def compute(forms, dtype):
+            arrays = [x.astype(dtype) for x in (images, kernel, gradient)]
+            return forms[index](*arrays[: 2 if index == 0 else 3], "same").astype(jnp.float64)
 
-        exact = kernel_gradient(convolution.XLA.kernel_gradient, jnp.float64)
-        for function in (convolution.WINOGRAD.kernel_gradient, convolution.XLA.kernel_gradient):
-            error = jnp.abs(kernel_gradient(function, jnp.float32) - exact).max()
+        exact = compute(convolution.XLA, jnp.float64)
+        for forms in (convolution.WINOGRAD, convolution.XLA):
+            error = jnp.abs(compute(forms, jnp.float32) - exact).max()
             assert error < 3e-6 * jnp.abs(exact).max()
 
 
-def test_bfloat16_never_takes_winograds_form():
-    shapes = CASES[7][1]
-    images, kernel = (jnp.zeros(shape, jnp.bfloat16) for shape in shapes)
-    assert convolution._forms(images, kernel) is convolution.XLA
+def test_parts_fit_in_the_cache_and_divide_the_batch():
+    def num_parts(batch, side, dtype=jnp.float32, channels=32):
+        maps = jnp.zeros((batch, side, side, 3), dtype)
+        return convolution._num_parts(maps, channels)
+
+    image = 64 * 64 * 32 * 4  # bytes: a cache holds one
+    assert image == convolution.CACHE
+    assert num_parts(6, 64) == 6
+    assert num_parts(6, 32) == 2  # 6 / 4 images: 2 would be 3 in a part, which fit
+    assert num_parts(6, 30) == 2
+    assert num_parts(7, 32) == 7  # no other number divides it
+    assert num_parts(11, 64) == 1  # nothing up to the most parts does
+    assert num_parts(64, 64) == convolution.MOST_PARTS
+    assert num_parts(64, 4) == 1
+    assert num_parts(64, 64, jnp.bfloat16) == 1
 
 
-@pytest.mark.parametrize("form, shapes, padding", CASES[::3])
-def test_it_maps_over_a_population(form, shapes, padding):
+def test_bfloat16_never_takes_a_form_that_costs_bits():
+    """Neither Winograd's, nor a kernel's gradient summed over parts."""
+    images, kernel = (jnp.zeros(shape, jnp.bfloat16) for shape in ((2, 6, 8, 100), (3, 3, 100, 96)))
+    forms = convolution._forms(images, kernel, "same")
+    assert forms.forward == by_xla
+    with jax.enable_x64(True):
+        images, gradient = random(0, (16, 40, 40, 24)), random(1, (16, 40, 40, 24))
+        kernel = random(2, (3, 3, 24, 24))
+
+        def kernel_gradient(forms, dtype):
+            arrays = (x.astype(dtype) for x in (images, kernel, gradient))
+            return forms.kernel_gradient(*arrays, "same").astype(jnp.float64)
+
+        exact = kernel_gradient(convolution.XLA, jnp.float64)
+        error = jnp.abs(kernel_gradient(convolution.IN_PARTS, jnp.bfloat16) - exact).max()
+        whole = jnp.abs(kernel_gradient(convolution.XLA, jnp.bfloat16) - exact).max()
+        assert error <= whole
+
+
+@pytest.mark.parametrize("forms, shapes, padding", CASES[::3])
+def test_it_maps_over_a_population(forms, shapes, padding):
     images, kernels = (random(seed, (3, *shape), jnp.float32) for seed, shape in enumerate(shapes))
 
     def gradient(images, kernel):
