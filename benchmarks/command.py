@@ -20,7 +20,7 @@ _NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcard
 _SIDES = flags.DEFINE_list("sides", [], f"Who takes part, of {', '.join(sides.SIDES)}.")
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
-ROUND_SECONDS, QUICK_ROUND_SECONDS = 1.0, 0.4
+ROUND_SECONDS, QUICK_ROUND_SECONDS = 0.5, 0.4
 MOST_SECONDS, QUICK_MOST_SECONDS = 270.0, 50.0  # of a whole benchmark
 
 

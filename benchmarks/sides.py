@@ -24,7 +24,7 @@ from recipes import EVAL_BATCH_SIZE
 from jaxcnn import heap
 from jaxcnn.errors import UserError
 
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 9
 ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do
 LONG_SECONDS = 4.0  # a turn that takes as long needs none before it to warm up
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones

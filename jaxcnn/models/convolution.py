@@ -66,17 +66,24 @@ def by_product(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
 def by_taps(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
     """A product for each entry of the kernel, of the positions where it does not meet the padding:
     shapes as in `convolve`, stride 1, "same"."""
-    inputs, outputs = kernel.shape[2:]
-    wide = jnp.promote_types(images.dtype, jnp.float32)  # of the sums
-    total = jnp.zeros((*images.shape[:3], outputs), wide)
+    total = _wide_zeros(images, kernel.shape[3])
     for row, column, (y, x), (y_in, x_in) in _taps(kernel.shape[0], images.shape[1:3]):
-        part = images[:, y_in, x_in]
-        product = jnp.matmul(
-            part.reshape(-1, inputs), kernel[row, column], preferred_element_type=wide
-        )
-        sums = total[:, y, x] + product.reshape(*part.shape[:3], outputs)
-        total = lax.dynamic_update_slice(total, sums, (0, y.start, x.start, 0))
+        total = _add_product(total, y, x, images[:, y_in, x_in], kernel[row, column])
     return total.astype(images.dtype)
+
+
+def _wide_zeros(maps: jax.Array, channels: int) -> jax.Array:
+    return jnp.zeros((*maps.shape[:3], channels), jnp.promote_types(maps.dtype, jnp.float32))
+
+
+def _add_product(
+    total: jax.Array, y: slice, x: slice, part: jax.Array, matrix: jax.Array
+) -> jax.Array:
+    """The total, to whose rows y and columns x a part of a map times a matrix is added."""
+    flat = part.reshape(-1, part.shape[-1])
+    product = jnp.matmul(flat, matrix, preferred_element_type=total.dtype)
+    sums = total[:, y, x] + product.reshape(*part.shape[:3], -1)
+    return lax.dynamic_update_slice(total, sums, (0, y.start, x.start, 0))
 
 
 def _taps(size: int, sides: tuple[int, int]) -> Iterator[tuple]:
@@ -193,10 +200,10 @@ def by_winograd(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array
     return out[:, :height, :width]
 
 
-def image_gradient_by_winograd(
+def image_gradient_by_taps(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
 ) -> jax.Array:
-    """The gradient of the images, of `by_winograd`: itself with the kernel turned around.
+    """The gradient of the images, of `by_taps`.
 
     Args:
       images, kernel, padding: as in `convolve`.
@@ -205,6 +212,16 @@ def image_gradient_by_winograd(
     Returns:
       Like the images.
     """
+    total = _wide_zeros(images, images.shape[3])
+    for row, column, (y, x), (y_in, x_in) in _taps(kernel.shape[0], images.shape[1:3]):
+        total = _add_product(total, y_in, x_in, gradient[:, y, x], kernel[row, column].T)
+    return total.astype(images.dtype)
+
+
+def image_gradient_by_winograd(
+    images: jax.Array, kernel: jax.Array, gradient: jax.Array, padding: str
+) -> jax.Array:
+    """Of `by_winograd`, which is itself with the kernel turned around: as the form above."""
     border = (1, 1) if padding == "same" else (2, 2)
     bordered = jnp.pad(gradient, ((0, 0), border, border, (0, 0)))
     return by_winograd(bordered, _turned(kernel), "valid")
@@ -382,7 +399,7 @@ LARGE = XLA._replace(kernel_gradient=IN_PARTS.kernel_gradient)
 WINOGRAD = Forms(by_winograd, image_gradient_by_winograd, kernel_gradient_by_winograd)
 HALF_WINOGRAD = WINOGRAD._replace(kernel_gradient=IN_PARTS.kernel_gradient)
 PRODUCT = _same_form(by_product)._replace(kernel_gradient=kernel_gradient_by_product)
-TAPS = _same_form(by_taps)._replace(kernel_gradient=kernel_gradient_by_taps)
+TAPS = Forms(by_taps, image_gradient_by_taps, kernel_gradient_by_taps)
 GROUPS = _same_form(by_groups)._replace(image_gradient=_image_gradient(by_strips))
 GROUPS_IN_PARTS = _in_parts(GROUPS)
 

@@ -246,9 +246,9 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
 
 
 def _usual_num_devices(model: nnx.Module) -> int:
-    """One simulated device for a network of dense layers alone, else all (0).
+    """One simulated device for a network mostly of dense layers, such as AlexNet, else all (0).
 
-    Each of its parameters is used once an image, so that to exchange gradients costs more than a
+    Each of their parameters is used once an image, so that to exchange gradients costs more than a
     device saves; within one, the cores share each product.
     """
     simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
