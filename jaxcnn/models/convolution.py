@@ -196,7 +196,7 @@ def by_winograd(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array
     columns = [_output_sums(products[i::4]) for i in range(4)]  # of four rows each, to two
     pairs = [jnp.stack(_output_sums(row), axis=3) for row in zip(*columns, strict=True)]
     rows = jnp.stack(pairs, axis=2)  # (batch, rows, 2, columns, 2, outputs)
-    out = rows.reshape(len(images), 2 * rows.shape[1], 2 * rows.shape[3], outputs)
+    out = rows.reshape(-1, 2 * rows.shape[1], 2 * rows.shape[3], outputs)
     return out[:, :height, :width]
 
 
@@ -380,9 +380,12 @@ def _split(images: jax.Array, gradient: jax.Array) -> Iterator[tuple[jax.Array, 
 
 
 def _num_parts(maps: jax.Array, channels: int) -> int:
-    """So many equal parts of the batch that one, with so many channels, fits in `CACHE`; in less
-    than float32 one, as a sum of parts would lose bits."""
-    if maps.dtype.itemsize < 4:
+    """So many equal parts of the batch that one, with so many channels, fits in `CACHE`.
+
+    One where the batch's size is open, as in an exported network, and in less than float32, in
+    which a sum of parts would lose bits.
+    """
+    if not isinstance(maps.shape[0], int) or maps.dtype.itemsize < 4:
         return 1
     fitting = -(-maps.size // maps.shape[-1] * channels * maps.dtype.itemsize // CACHE)
     divisors = [n for n in range(1, MOST_PARTS + 1) if len(maps) % n == 0]

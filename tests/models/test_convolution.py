@@ -1,6 +1,7 @@
 """The CPU's forms of a convolution against XLA's, gradients too, and where each is taken."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -150,3 +151,15 @@ def test_elsewhere_than_on_a_cpu_all_of_it_is_xlas_convolution():
     assert "stablehlo.convolution" in operations("cuda")
     assert "stablehlo.dot_general" not in operations("cuda")
     assert "stablehlo.convolution" not in operations("cpu")
+
+
+@pytest.mark.parametrize("forms, shapes, padding", CASES)
+def test_the_size_of_an_exported_batch_may_be_open(forms, shapes, padding):
+    (batch, *image_shape), kernel_shape = shapes
+    size = jax.export.symbolic_shape("size")[0]
+    images = jax.ShapeDtypeStruct((size, *image_shape), jnp.float32)
+    kernel = random(1, kernel_shape, jnp.float32)
+    exported = jax.export.export(jax.jit(lambda x: convolve(x, kernel, 1, padding)))(images)
+    images = random(0, (batch + 1, *image_shape), jnp.float32)
+    expected = by_xla(images, kernel, padding)
+    np.testing.assert_allclose(exported.call(images), expected, rtol=1e-4, atol=1e-3)

@@ -1,0 +1,114 @@
+"""A CPU's forms of a convolution beside XLA's, on one core: `python benchmarks/convolution.py`.
+
+Each layer runs alone: forward, the gradient of its images and that of its kernel, by XLA and by the
+form that jaxcnn takes, in turns; medians. Where both are the same function the ratio is left out.
+The machine should have nothing else to do.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxcnn import cli, heap, runtime
+from jaxcnn.errors import UserError
+
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+os.environ["JAX_PLATFORMS"] = "cpu"
+runtime.prepare()
+heap.tidy_after_compiling()
+
+import jax  # noqa: E402  (after `prepare`)
+import numpy as np  # noqa: E402
+import sides  # noqa: E402
+from absl import flags  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from jaxcnn.models import convolution  # noqa: E402
+
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+
+LAYERS = (  # where, batch of a core, side, inputs, outputs, size, padding
+    ("lenet, first", 64, 32, 3, 6, 5, "valid"),
+    ("lenet, second", 64, 14, 6, 16, 5, "valid"),
+    ("mnist_vanilla, second", 32, 26, 16, 32, 3, "valid"),
+    ("mnist_vanilla, fourth", 32, 12, 10, 16, 3, "valid"),
+    ("mnist_bn_dropout, second", 64, 26, 12, 20, 3, "valid"),
+    ("simpler_cnn, first", 32, 32, 3, 32, 3, "same"),
+    ("simpler_cnn, second", 32, 32, 32, 32, 3, "same"),
+    ("simpler_cnn, fourth", 32, 16, 64, 64, 3, "same"),
+    ("simpler_cnn, sixth", 32, 8, 128, 128, 3, "same"),
+    ("alexnet, second", 64, 4, 96, 256, 5, "same"),
+    ("vgg16_bn, ninth", 64, 4, 512, 512, 3, "same"),
+    ("resnet50, stage 2", 64, 9, 256, 64, 1, "same"),
+    ("resnet50, stage 4", 64, 3, 256, 256, 3, "same"),
+    ("resnet50, stage 5", 64, 2, 512, 512, 3, "same"),
+    ("googlenet, stem", 64, 15, 192, 192, 3, "valid"),
+)
+NAMES = ("forward", "images' gradient", "kernel's gradient")
+TURNS, TURN_SECONDS = 9, 0.03
+
+
+def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list[float]:
+    """The median over turns of the seconds that each function takes."""
+    compiled = [jax.jit(function) for function in functions]
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(TURNS + 1):  # the first compiles
+        for function, seconds in zip(compiled, times, strict=True):
+            count, started = 0, time.perf_counter()
+            while count == 0 or time.perf_counter() - started < TURN_SECONDS:
+                jax.block_until_ready(function(*arrays))
+                count += 1
+            seconds.append((time.perf_counter() - started) / count)
+    return [float(np.median(seconds[1:])) for seconds in times]
+
+
+def measure(
+    batch: int, side: int, inputs: int, outputs: int, size: int, padding: str
+) -> dict[str, list[float]]:
+    """Seconds of XLA's form and, where it is another, of ours, for each of the functions."""
+    rng = np.random.default_rng(0)
+    images, kernel = (
+        rng.standard_normal(shape, np.float32)
+        for shape in ((batch, side, side, inputs), (size, size, inputs, outputs))
+    )
+    gradient = convolution.by_xla(images, kernel, padding)
+    forms = convolution._forms(images, kernel, padding)
+    row = {}
+    for name, form, by_xla in zip(NAMES, forms, convolution.XLA, strict=True):
+        arrays = [images, kernel] if name == "forward" else [images, kernel, gradient]
+        functions = [by_xla] if form == by_xla else [by_xla, form]
+        functions = [functools.partial(function, padding=padding) for function in functions]
+        row[name] = seconds_in_turns(functions, arrays)
+    return row
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the table."""
+    if arguments:
+        raise UserError(f"{arguments[0]}: not understood")
+    sides.check_json(_JSON.value)
+    rows = []
+    for name, *shape in LAYERS:
+        batch, side, inputs, outputs, size, _ = shape
+        layer = f"{name}: {batch}x{side}x{side}, {inputs} to {outputs}, {size}x{size}"
+        rows.append({"layer": layer} | measure(*shape))
+    if _JSON.value:
+        sides.write_results(Path(_JSON.value), "convolution", rows)
+    table = Table(title="ms on one core: XLA's form / ours, ratio")
+    for heading in ("layer", *(cell for name in NAMES for cell in (name, "ratio"))):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    for row in rows:
+        cells = [row["layer"]]
+        for name in NAMES:
+            ratio = f"{row[name][0] / row[name][1]:.2f}" if len(row[name]) > 1 else ""
+            cells += [" / ".join(f"{1e3 * seconds:.2f}" for seconds in row[name]), ratio]
+        table.add_row(*cells)
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    cli.run(main)
