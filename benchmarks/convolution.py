@@ -76,7 +76,7 @@ def measure(
         for shape in ((batch, side, side, inputs), (size, size, inputs, outputs))
     )
     gradient = convolution.by_xla(images, kernel, padding)
-    forms = convolution._forms(images, kernel, padding)
+    forms = convolution.cpu_forms(images, kernel, padding)
     row = {}
     for name, form, by_xla in zip(NAMES, forms, convolution.XLA, strict=True):
         arrays = [images, kernel] if name == "forward" else [images, kernel, gradient]

@@ -108,7 +108,8 @@ def test_rounds_are_lengthened_before_they_count():
 
 
 def test_slow_sides_take_fewer_turns():
-    assert sides.is_worth_another(4, 7.0, 10.0) and not sides.is_worth_another(9, 1.0, 10.0)
+    assert sides.is_worth_another(4, 7.0, 10.0)
+    assert not sides.is_worth_another(sides.MOST_ROUNDS, 1.0, 10.0)
     assert sides.is_worth_another(2, 19.0, 10.0) and not sides.is_worth_another(3, 11.0, 10.0)
     assert sides.is_worth_another(0, 99.0, -9.0) and not sides.is_worth_another(1, 9.0, -1.0)
 

@@ -70,6 +70,10 @@ def test_a_validation_split(tmp_path, name):
         archives.write_pictures(tmp_path / "pets" / split, {"cat": 2, "dog": 3})
     dataset = load_dataset(f"folder:{tmp_path / 'pets'}", data_dir=tmp_path / "data")
     assert len(dataset.splits["validation"].labels) == 5
+    other = ({"val", "validation"} - {name}).pop()
+    archives.write_pictures(tmp_path / "pets" / other, {"cat": 1, "dog": 1})
+    with pytest.raises(UserError, match="both val and validation"):
+        load_dataset(f"folder:{tmp_path / 'pets'}", data_dir=tmp_path / "data")
 
 
 def test_a_small_class_has_a_test_image_too(tmp_path):

@@ -84,6 +84,8 @@ class ImageFolder(ImageBuilder):
 def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
     """The names of the classes, and the pictures of each split."""
     splits = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
+    if (folder / "val").is_dir() and (folder / "validation").is_dir():
+        raise UserError(f"{folder} has both val and validation, which are one split: keep one")
     names = _sub_folders(folder / "train" if splits else folder)
     if len(names) < 2:
         layout = "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
