@@ -1,5 +1,6 @@
 """The process, set up before JAX starts: heap, host devices, compile cache, quiet libraries."""
 
+import contextlib
 import inspect
 import logging
 import os
@@ -16,11 +17,22 @@ _HOST_DEVICES = "--xla_force_host_platform_device_count"
 def prepare() -> None:
     """Sets up the process. It must run before the first JAX computation."""
     heap.keep_freed_memory()
+    _schedule_as_batch()
     _host_device_per_core()
     _quiet_libraries()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxcnn" / "xla"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _schedule_as_batch() -> None:
+    """A thread that wakes up waits for its turn, where Linux would interrupt another's operation.
+
+    The threads of two devices and of XLA's pool, more than there are cores, hinder each other less.
+    """
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with contextlib.suppress(OSError):  # some containers forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # all threads inherit it
 
 
 def _host_device_per_core() -> None:
