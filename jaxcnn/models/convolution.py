@@ -17,18 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FEW_CHANNELS = 4  # of inputs: images
+FEW_CHANNELS = 4  # of inputs: images; with fewer outputs than
+SOME_OUTPUTS = 48  # this XLA's form is the slowest
+MANY_CHANNELS = 32  # of inputs and of outputs: from here on `by_winograd` is faster
 # products of inputs and outputs
 FEW_PAIRS = 256  # up to here `by_groups` is faster than XLA's form
 SOME_PAIRS = 1024  # below it maps are taken in parts
-WINOGRAD_PAIRS = 45**2  # from here on `by_winograd` is faster, and
-MANY_PAIRS = 80**2  # from here on its gradient of the kernel
+MANY_PAIRS = 80**2  # from here on Winograd's gradient of the kernel is faster
 TAPS_PAIRS = 64**2  # from here on `by_taps` is faster, with
 FEW_INSIDE = 0.61  # at most this share of a kernel's uses off the padding
 CACHE = 2**19  # bytes of a part's maps
 MOST_PARTS = 8  # each is compiled by itself
 KERNEL_TO_TILE = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # Winograd's G
-STRIP = 4  # columns of output that `by_strips` computes together, or more
 
 
 def convolve(images: jax.Array, kernel: jax.Array, stride: int, padding: str) -> jax.Array:
@@ -153,28 +153,29 @@ def _group_matrices(kernel: jax.Array) -> jax.Array:
 
 
 def by_strips(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
-    """Several columns of the output at once, for a few inputs: shapes as in `convolve`, stride 1.
+    """A few columns of the output at once, for a few inputs: shapes as in `convolve`, stride 1.
 
-    A window as high as the kernel, and wide enough for `STRIP` columns of output, times a matrix
-    that holds the kernel once for each of them, shifted. That computes zeros, but copies each
-    entry of the images less often and makes wider products.
+    A window as high as the kernel, and wide enough for a strip of columns, times a matrix that
+    holds the kernel once for each of them, shifted. That computes zeros, but copies each entry of
+    the images less often and makes wider products.
     """
     size, _, inputs, outputs = kernel.shape
-    images = _padded(images, size, padding)
+    images, group = _padded(images, size, padding), _group_size(size)
     batch, height, width = images.shape[0], images.shape[1] - size + 1, images.shape[2] - size + 1
-    strip = next(n for n in range(min(STRIP, width), width + 1) if width % n == 0)
-    window = strip + size - 1
+    strip = next((n for n in range(group, 2 * group) if width % n == 0), group)
+    strips, window = -(-width // strip), strip + size - 1
+    images = jnp.pad(images, ((0, 0), (0, 0), (0, strips * strip - width), (0, 0)))
     columns = [
         images[:, :, first : first + window].reshape(batch, -1, window * inputs)
-        for first in range(0, width, strip)
+        for first in range(0, strips * strip, strip)
     ]
     columns = jnp.stack(columns, axis=2)
     rows = [columns[:, row : row + height] for row in range(size)]
-    # [offset, column of the window, column of the strip]
-    shifts = np.stack([np.eye(window, strip, -offset) for offset in range(size)])
-    matrix = jnp.einsum("owc,roij->rwicj", shifts.astype(kernel.dtype), kernel)
+    # [column of the kernel, column of the window, column of the strip]
+    shifts = np.stack([np.eye(window, strip, -column) for column in range(size)])
+    matrix = jnp.einsum("kwc,rkij->rwicj", shifts.astype(kernel.dtype), kernel)
     product = jnp.concatenate(rows, axis=-1) @ matrix.reshape(-1, strip * outputs)
-    return product.reshape(batch, height, width, outputs)
+    return product.reshape(batch, height, strips * strip, outputs)[:, :, :width]
 
 
 def by_winograd(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
@@ -403,8 +404,8 @@ WINOGRAD = Forms(by_winograd, image_gradient_by_winograd, kernel_gradient_by_win
 HALF_WINOGRAD = WINOGRAD._replace(kernel_gradient=IN_PARTS.kernel_gradient)
 PRODUCT = _same_form(by_product)._replace(kernel_gradient=kernel_gradient_by_product)
 TAPS = Forms(by_taps, image_gradient_by_taps, kernel_gradient_by_taps)
-GROUPS = _same_form(by_groups)._replace(image_gradient=_image_gradient(by_strips))
-GROUPS_IN_PARTS = _in_parts(GROUPS)
+GROUPS_IN_PARTS = _in_parts(_same_form(by_groups))
+STRIPS_IN_PARTS = _in_parts(_same_form(by_strips))
 
 
 def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
@@ -417,16 +418,22 @@ def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     if size > min(sides) or is_mostly_outside:
         return TAPS
     if inputs <= FEW_CHANNELS:
-        gradient = (IN_PARTS if size == 3 else GROUPS_IN_PARTS).kernel_gradient
-        return GROUPS._replace(kernel_gradient=gradient)
+        if outputs >= SOME_OUTPUTS:
+            return LARGE
+        forms = STRIPS_IN_PARTS if inputs == 1 else GROUPS_IN_PARTS
+        return Forms(
+            forms.forward,
+            STRIPS_IN_PARTS.image_gradient,
+            (IN_PARTS if size == 3 else GROUPS_IN_PARTS).kernel_gradient,
+        )
     if pairs <= FEW_PAIRS:
-        groups = GROUPS_IN_PARTS._replace(kernel_gradient=IN_PARTS.kernel_gradient)
         is_large = size == 3 and _num_parts(images, outputs) > 1
-        return groups._replace(image_gradient=IN_PARTS.image_gradient) if is_large else groups
+        image_gradient = (IN_PARTS if is_large else STRIPS_IN_PARTS).image_gradient
+        return IN_PARTS._replace(forward=GROUPS_IN_PARTS.forward, image_gradient=image_gradient)
     if pairs < SOME_PAIRS:
         return IN_PARTS
     precise = jnp.finfo(images.dtype).bits >= 32  # Winograd's sums cost a few bits
-    if size == 3 and pairs >= WINOGRAD_PAIRS and precise:
+    if size == 3 and min(inputs, outputs) >= MANY_CHANNELS and precise:
         return WINOGRAD if pairs >= MANY_PAIRS else HALF_WINOGRAD
     return LARGE
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+FEW_CHANNELS = 32  # up to here `_max_of_four` is faster on a CPU
+
 
 def output_sizes(sizes: tuple[int, ...], window: int, stride: int, padding: str) -> tuple[int, ...]:
     """The sizes after a window of a convolution or a pool; 0 or less where it does not fit."""
@@ -26,7 +28,8 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     in XLA's form the first one takes it all.
     """
     if window == stride and (padding == "valid" or _fits(x, window)):
-        return _over_windows(jnp.maximum, x, window)
+        is_narrow = window == 2 and x.shape[-1] <= FEW_CHANNELS
+        return _max_of_four(x) if is_narrow else _over_windows(jnp.maximum, x, window)
     if padding == "same":
         borders = lax.padtype_to_pads(x.shape[1:3], (window, window), (stride, stride), "SAME")
         x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=-jnp.inf)
@@ -35,6 +38,49 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
         shifted = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in range(window)]
         x = functools.reduce(jnp.maximum, shifted)
     return x
+
+
+def _max_of_four(x: jax.Array) -> jax.Array:
+    """Of windows of 2x2 that do not overlap: first of rows, whose columns and channels lie side by
+    side in memory, so that a CPU compares many entries at a time. Its gradient takes a third to
+    two thirds of the time that XLA's derivative of the maxima takes with up to 20 channels."""
+    batch, height, width, channels = x.shape
+    rows, columns = height // 2, width // 2
+    x = x[:, : rows * 2, : columns * 2].reshape(batch, rows, 2, columns * 2 * channels)
+    x = _larger(x, _interleave).reshape(batch, rows * columns, 2, channels)
+    return _larger(x, jnp.stack).reshape(batch, rows, columns, channels)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _larger(x: jax.Array, join: Callable) -> jax.Array:
+    """(batch, pairs, 2, entries) -> (batch, pairs, entries); `join` puts a gradient's pairs
+    together, (batch, pairs, entries) each."""
+    del join
+    return jnp.maximum(x[:, :, 0], x[:, :, 1])
+
+
+def _larger_forward(x, join):
+    return _larger(x, join), x
+
+
+def _larger_backward(join, x, gradient):
+    first, second = x[:, :, 0], x[:, :, 1]
+    shared = jnp.where(first == second, gradient / 2, 0)
+    parts = [
+        jnp.where(first > second, gradient, shared),
+        jnp.where(second > first, gradient, shared),
+    ]
+    return (lax.optimization_barrier(join(parts, axis=2)),)  # columns before rows, not at once
+
+
+_larger.defvjp(_larger_forward, _larger_backward)
+
+
+def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:
+    """`jnp.stack` of two, in a form that fuses with what follows."""
+    first, second = (jnp.expand_dims(part, axis) for part in parts)
+    shape = jnp.broadcast_shapes(first.shape, (2, 1))
+    return jnp.where(lax.broadcasted_iota(jnp.int32, shape, axis) == 0, first, second)
 
 
 def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:

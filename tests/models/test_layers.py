@@ -93,6 +93,16 @@ def test_max_pool_and_its_gradient(size, stride, padding):
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-6)
 
 
+@pytest.mark.parametrize("size, stride", [(2, 2), (2, 1), (3, 3)])
+def test_equal_entries_of_a_max_pool_share_its_gradient(size, stride):
+    layer = built(layers.MaxPool(size, stride=stride), (size, size, 1))
+    grad = jax.grad(lambda x: layer(x, Context()).sum())(jnp.zeros((1, size, size, 1)))
+    assert (grad > 0).all() and grad.sum() == 1
+    one_larger = jnp.zeros((1, size, size, 1)).at[0, 1, 0].set(1)
+    grad = jax.grad(lambda x: layer(x, Context()).sum())(one_larger)
+    np.testing.assert_array_equal(grad, one_larger)
+
+
 def test_a_padded_pool_that_needs_no_padding_is_the_plain_one():
     x = images(2, 8, 6, 3)
     plain, padded = (
