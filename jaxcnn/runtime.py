@@ -30,8 +30,8 @@ def _schedule_as_batch() -> None:
 
     The threads of two devices and of XLA's pool, more than there are cores, hinder each other less.
     """
-    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with contextlib.suppress(OSError):  # some containers forbid it
+    with contextlib.suppress(AttributeError, OSError):  # not on Linux; forbidden in a container
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # all threads inherit it
 
 

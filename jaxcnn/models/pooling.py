@@ -79,7 +79,7 @@ def _maxima_backward(window, stride, x, gradient):
         )
         for i, is_largest in enumerate(are_largest)
     ]
-    return (lax.optimization_barrier(sum(parts)),)
+    return (lax.optimization_barrier(sum(parts)),)  # columns before rows, not at once
 
 
 _maxima.defvjp(_maxima_forward, _maxima_backward)
