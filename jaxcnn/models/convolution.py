@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FEW_CHANNELS = 4  # of inputs: images; with fewer outputs than
-SOME_OUTPUTS = 48  # this XLA's form is the slowest
+FEW_CHANNELS = 4  # of inputs: images
+SOME_OUTPUTS = 48  # of images: from here on XLA's form is the fastest
 MANY_CHANNELS = 32  # of inputs and of outputs: from here on `by_winograd` is faster
 # products of inputs and outputs
 FEW_PAIRS = 256  # up to here `by_groups` is faster than XLA's form

@@ -75,10 +75,11 @@ def test_leaky_relu_has_keras_slope():
 WINDOWS = [(2, 2, "valid"), (2, 1, "valid"), (3, 2, "valid"), (3, 1, "same"), (3, 1, "valid")]
 
 
+@pytest.mark.parametrize("channels", [3, 33])
 @pytest.mark.parametrize("size, stride, padding", [*WINDOWS, (2, 2, "same")])
-def test_max_pool_and_its_gradient(size, stride, padding):
-    x = images(2, 9, 8, 3)
-    layer = built(layers.MaxPool(size, stride=stride, padding=padding), (9, 8, 3))
+def test_max_pool_and_its_gradient(size, stride, padding, channels):
+    x = images(2, 9, 8, channels)
+    layer = built(layers.MaxPool(size, stride=stride, padding=padding), (9, 8, channels))
     sizes, strides = (1, size, size, 1), (1, stride, stride, 1)
 
     def expected(x):
