@@ -138,11 +138,30 @@ class Residual(_Parallel):
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels')."""
         main, shortcut = (path(x, context) for path in self.children)
-        return ACTIVATIONS[self.activation](main + shortcut)
+        activation = relu_of_sum if self.activation == "relu" else ACTIVATIONS[self.activation]
+        return activation(main + shortcut)
 
     def details(self) -> str:
         """The activation after the sum, if there is one."""
         return "" if self.activation == "linear" else self.activation
+
+
+@jax.custom_vjp
+def relu_of_sum(x: jax.Array) -> jax.Array:
+    """ReLU of a block's sum, which XLA stores on a CPU as it does the sum of a block without one.
+
+    A maximum costs XLA so little that it would compute the sums of all blocks before this one again
+    wherever this one is read. So it is a choice here, and its gradient goes by the output.
+    """
+    return jnp.where(x <= 0, 0, x)
+
+
+def _relu_forward(x):
+    y = relu_of_sum(x)
+    return y, y
+
+
+relu_of_sum.defvjp(_relu_forward, lambda y, gradient: (jnp.where(y > 0, gradient, 0),))
 
 
 class AuxHead(Sequential):

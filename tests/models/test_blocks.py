@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxcnn.models import Network
 from jaxcnn.models.base import ImageSizeError
-from jaxcnn.models.blocks import AuxHead, Branches, Residual, Sequential
+from jaxcnn.models.blocks import AuxHead, Branches, Residual, Sequential, relu_of_sum
 from jaxcnn.models.layers import AveragePool, Conv, Dense, Flatten, MaxPool
 from jaxcnn.models.regularizers import BatchNorm, Dropout
 
@@ -138,3 +138,23 @@ def test_shapes_of_branches_and_paths_must_fit():
         network(Branches(Conv(4, 1), Conv(4, 3), name="mix"))
     with pytest.raises(ValueError, match="paths of sum differ"):
         network(Residual([Conv(4, 3)], name="sum"))
+
+
+def test_relu_of_a_sum_is_relu():
+    x = jnp.array([-2.0, -0.0, 0.0, 3.0, jnp.inf, -jnp.inf, jnp.nan])
+    for function in (lambda f: f(x), lambda f: jax.grad(lambda x: f(x).sum())(x)):
+        np.testing.assert_array_equal(function(relu_of_sum), function(jax.nn.relu))
+
+
+def test_the_sums_of_residual_blocks_are_not_computed_again():
+    def bytes_accessed(blocks):
+        def loss(kernels, x):
+            for kernel in kernels:
+                x = relu_of_sum(x + (x.reshape(-1, 64) @ kernel).reshape(x.shape))
+            return jnp.square(x).sum()
+
+        arguments = [jnp.ones((64, 64))] * blocks, jnp.ones((8, 8, 8, 64))
+        return jax.jit(jax.grad(loss)).lower(*arguments).compile().cost_analysis()["bytes accessed"]
+
+    # with `jax.nn.relu` it is 2.85 times as much: each block reads what all before it have added
+    assert bytes_accessed(16) < 2.3 * bytes_accessed(8)
