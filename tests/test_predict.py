@@ -42,7 +42,8 @@ def test_pictures_get_the_probabilities_of_evaluation(pictures, trained_workdir,
 def test_what_is_no_picture_is_named_and_skipped(pictures, trained_workdir, tmp_path):
     folder, _, _ = pictures
     (tmp_path / "notes \x1b[31m.txt").write_text("no picture")
-    files = [str(folder / "0.png"), "notes \x1b[31m.txt", "missing.png"]
+    (tmp_path / "0.png").write_bytes((folder / "0.png").read_bytes())
+    files = ["0.png", "notes \x1b[31m.txt", "missing.png"]
     arguments = ("jaxcnn.predict", f"--workdir={trained_workdir}")
     done = run(*arguments, *files, cwd=tmp_path)
     assert done.returncode == 1
