@@ -148,7 +148,7 @@ class Residual(_Parallel):
 
 @jax.custom_vjp
 def relu_of_sum(x: jax.Array) -> jax.Array:
-    """ReLU of a block's sum, which XLA stores on a CPU as it does the sum of a block without one.
+    """ReLU, entry by entry, of a block's sum (any shape, float): XLA stores it on a CPU, once.
 
     A maximum costs XLA so little that it would compute the sums of all blocks before this one again
     wherever this one is read. So it is a choice here, and its gradient goes by the output.
