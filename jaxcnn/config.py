@@ -90,6 +90,18 @@ def default_config() -> ConfigDict:
     )
 
 
+# What a `config.json` without the field stands for, where that is not the field's default: the run
+# was made before the field existed.
+OLDER_DEFAULTS: dict[str, Any] = {}
+
+
+def older_defaults() -> ConfigDict:
+    """Return the default config with the values that a run's missing fields stand for."""
+    config = default_config()
+    config.update_from_flattened_dict(OLDER_DEFAULTS)
+    return config
+
+
 def network(name: str, **options: Any) -> dict[str, Any]:
     """The `model` part of a config: the network's name and all its options, so that each of them
     can be overridden from the command line."""

@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.config import default_config
+from jaxcnn.config import older_defaults
 from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Split
@@ -173,12 +173,12 @@ def load_examples(trained: Trained, split: str) -> Split:
 
 
 def read_config(path: Path) -> ConfigDict:
-    """The config of a run's folder; fields that came up after the run have their defaults.
+    """The config of a run's folder; fields that the run lacks have their older defaults.
 
     Raises:
       UserError: it is not a run's, or damaged.
     """
-    config = default_config()
+    config = older_defaults()
     with _refusing(path):
         found = _tuples(read_json(path))
         config.model = {}  # another network has other options

@@ -12,7 +12,7 @@ import filelock
 from ml_collections import ConfigDict
 
 from jaxcnn import distributed
-from jaxcnn.config import flatten
+from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
@@ -109,7 +109,8 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
     if not isinstance(before, dict):
         raise UserError(f"{workdir}/config.json: is not a run's; name another --workdir")
-    before, now = flatten(before), flatten(now)
+    missing = flatten(to_dict(older_defaults()))
+    before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
     changed = [name for name in now if before.get(name) != now[name]]
     for name in changed:
         if name.startswith(_IDENTITY):
