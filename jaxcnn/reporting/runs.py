@@ -22,6 +22,7 @@ class Run:
       result: what result.json holds; None: the run has not finished.
       evaluation: what evaluation/test.json holds; empty where the run was not evaluated.
       environment: versions, devices, command; empty where there is no such file.
+      data: what dataset.json holds of the run's data; empty where there is no such file.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Run:
     result: dict[str, Any] | None
     evaluation: dict[str, Any]
     environment: dict[str, Any]
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def network(self) -> str:
@@ -42,6 +44,11 @@ class Run:
         dataset = self.config["dataset"]
         labels = dataset.get("label_set")
         return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
+
+    def fingerprint(self, view: str) -> str:
+        """The digest of its "train", "validation" or "test" examples; empty where it is unknown."""
+        digests = self.data.get("split_fingerprints")
+        return str(digests.get(view, "")) if isinstance(digests, dict) else ""
 
     @property
     def is_test_in_sight(self) -> bool:
@@ -105,7 +112,9 @@ def _read_run(folder: Path) -> tuple[Run, list[str]]:
     rows = read(lambda: read_metrics(folder), [])
     evaluation = read(lambda: _read_evaluation(folder / EVALUATION), {})
     environment = read(lambda: _object(folder / "environment.json"), {})
-    return Run(folder, config, rows, result, evaluation, environment), lines
+    path = folder / "dataset.json"
+    data = read(lambda: _object(path), {}) if path.exists() else {}
+    return Run(folder, config, rows, result, evaluation, environment, data), lines
 
 
 def _object(path: Path) -> dict[str, Any]:
