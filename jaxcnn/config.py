@@ -97,6 +97,12 @@ def default_config() -> ConfigDict:
 OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
 
 
+def older_rules(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of `OLDER_DEFAULTS` that hold for a run with this `config.json`."""
+    leaves = flatten(saved)
+    return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
+
+
 def older_defaults() -> ConfigDict:
     """Return the default config with the values that a run's missing fields stand for."""
     config = default_config()

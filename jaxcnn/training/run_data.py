@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcnn.config import OLDER_DEFAULTS
+from jaxcnn.config import older_rules
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset, load_pictures
 from jaxcnn.data.datasets import FOLDER, is_folder_name, same_dataset
@@ -90,14 +90,8 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
     """
     path = workdir / "config.json"
     before = read_json(path) if path.exists() else None
-    if not isinstance(before, dict):
-        return
-    for field, value in OLDER_DEFAULTS.items():
-        part, *leaves = before, *field.split(".")
-        for leaf in leaves:
-            part = part.get(leaf) if isinstance(part, dict) else None
-        if part is None:
-            config.update_from_flattened_dict({field: value})
+    if isinstance(before, dict):
+        config.update_from_flattened_dict(older_rules(before))
 
 
 def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, feed.View]) -> None:

@@ -1,6 +1,7 @@
 """The folder of a run: what is in it belongs to one run, and says which."""
 
 import contextlib
+import functools
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import filelock
 from ml_collections import ConfigDict
 
 from jaxcnn import distributed
-from jaxcnn.config import flatten, older_defaults
+from jaxcnn.config import flatten, older_defaults, older_rules
 from jaxcnn.data.datasets import same_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.published import HARMLESS
@@ -97,9 +98,19 @@ def write_config(
     known = _changes_so_far(workdir) if step else []
     if step and changed:
         known.append({"step": step, "fields": changed})
-    write_json(workdir / "config.json", to_dict(config))
+    write_json(workdir / "config.json", _without_older_rules(workdir, config))
     write_json(workdir / "dataset.json", dataset)
     write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+
+
+def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
+    """The config without the fields that the run's own has not: it keeps the older rules."""
+    plain = to_dict(config)
+    for name in older_rules(read_json(workdir / "config.json")):
+        *parts, leaf = name.split(".")
+        group = functools.reduce(dict.__getitem__, parts, plain)
+        del group[leaf]
+    return plain
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
@@ -110,8 +121,8 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
     if not isinstance(before, dict):
         raise UserError(f"{workdir}/config.json: is not a run's; name another --workdir")
-    missing = flatten(to_dict(older_defaults()))
-    before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
+    now, missing = flatten(now), flatten(to_dict(older_defaults()))
+    before = {name: missing[name] for name in now if name in missing} | flatten(before)
     changed = [name for name in now if before.get(name) != now[name]]
     for name in changed:
         # the same pictures may lie elsewhere by now: `load_run_data` has looked for them

@@ -117,7 +117,9 @@ def _listed_pictures(
     return names, splits
 
 
-def _find_pictures(folder: Path, rule: str) -> tuple[tuple[str, ...], dict[str, Pictures]]:
+def _find_pictures(
+    folder: Path, rule: str = "content"
+) -> tuple[tuple[str, ...], dict[str, Pictures]]:
     """The names of the classes, and the pictures of each split; `rule` chooses the test split of a
     folder without one."""
     splits = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
