@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets import Place, dataset_names, find_place
 from jaxcnn.data.datasets.cache import (
     Record,
@@ -82,11 +83,14 @@ def load_dataset(
       UserError: no such dataset or label set, or it cannot be prepared.
     """
     place = find_place(name, data_dir, image_size)
-    if not place.is_prepared():
+    is_new = not place.is_prepared()
+    if is_new:
         from jaxcnn.data.datasets.preparing import prepare
 
         prepare(name, data_dir=data_dir, image_size=image_size)
     dataset = _read(place.arrays, label_set)
+    if is_new:
+        print(count_table(dataset), flush=True)
     if not image_size or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     resized = place.directory / f"arrays-{image_size}"

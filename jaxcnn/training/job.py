@@ -13,7 +13,9 @@ from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
+from jaxcnn.reporting.words import printable
 from jaxcnn.reporting.writers import write_json
+from jaxcnn.training.data_notes import data_notes
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
@@ -47,6 +49,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
+        for note in data_notes(run.dataset, run.views):
+            console.print(printable(note))
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)

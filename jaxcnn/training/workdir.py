@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import filelock
 from ml_collections import ConfigDict
@@ -150,11 +151,17 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
         raise UserError(f"{path}: is not a run's; name another --workdir")
     for name in _DATA_IDENTITY:
         known = before.get(name)
-        if known is not None and name in now and known != now[name]:
+        if known is not None and name in now and not _is_same(known, now[name]):
             raise UserError(
                 f"{workdir}: was trained on other data: their {name}, {_short(known)} before, now "
                 f"are {_short(now[name])}; name another --workdir, or bring the data back"
             )
+
+
+def _is_same(known: Any, now: Any) -> bool:
+    """Whether two values are equal, however the letters of names are encoded: older runs kept the
+    names of classes as their folders had them."""
+    return known == now or normalize("NFC", str(known)) == normalize("NFC", str(now))
 
 
 def _short(value: Any) -> str:

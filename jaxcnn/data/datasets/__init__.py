@@ -89,7 +89,8 @@ class Place:
         if self.builder != "folder":
             return ""
         digest = hashlib.sha256()
-        depths = ("*", "*/*", "*/*/*")  # not rglob, which passes over linked folders
+        # as deep as PATH/pets/train/cat/images/*; not rglob, which passes over linked folders
+        depths = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
         for path in sorted(path for depth in depths for path in self.folder.glob(depth)):
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)

@@ -78,9 +78,11 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     instructions: str  # for a user without a network
 
     @classmethod
-    def at(cls, place: Place, data_dir: Path) -> Self:
+    def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
         """The builder of a dataset, to be written below `data_dir`."""
-        return cls(data_dir=data_dir)
+        builder = cls(data_dir=data_dir)
+        builder.reporter = reporter
+        return builder
 
     @classmethod
     def is_source(cls, file_name: str) -> bool:

@@ -71,7 +71,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     fingerprint = place.fingerprint()
     if not archives and place.has_records():
         try:
-            builder = _builder(place, place.data_dir, report)
+            builder = place.builder_class().at(place, place.data_dir, report)
             _write_arrays(place, builder, fingerprint, place.arrays)
         except (UserError, OSError):
             raise
@@ -79,7 +79,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
             message = f"{place.directory} is damaged; delete it to prepare it again"
             raise UserError(message) from error
         return
-    builder = _builder(place, empty, report)
+    builder = place.builder_class().at(place, empty, report)
     builder.files = _find_files(place, builder, archives)
     builder.instructions = _instructions(place, builder)
     builder.download_and_prepare(
@@ -90,12 +90,6 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     written = Path(builder.data_dir)
     _write_arrays(place, builder, fingerprint, written / "arrays")
     replace(place, written)
-
-
-def _builder(place: Place, data_dir: Path, report: Reporter) -> "ImageBuilder":
-    builder = place.builder_class().at(place, data_dir)
-    builder.reporter = report
-    return builder
 
 
 def _find_files(
