@@ -34,7 +34,5 @@ def _unequal_classes(dataset: Dataset) -> list[str]:
     most, fewest = int(counts.argmax()), int(counts.argmin())
     if counts[most] <= _EQUAL_TO * counts[fewest]:
         return []
-    largest, smallest = (f"{dataset.class_names[i]} {counts[i]:,}" for i in (most, fewest))
-    return [
-        f"classes differ: {largest}, {smallest} pictures; balanced accuracy is shown beside accuracy"
-    ]
+    sizes = ", ".join(f"{dataset.class_names[i]} {counts[i]:,}" for i in (most, fewest))
+    return [f"classes differ: {sizes} pictures; balanced accuracy is shown beside accuracy"]

@@ -71,6 +71,8 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     url_infos: ClassVar[dict[str, UrlInfo]] = {}
     # The files to get by hand, and from where.
     to_get: ClassVar[str] = ""
+    # Whether each of the publisher's files holds all of the dataset.
+    needs_one_file: ClassVar[bool] = False
 
     # Set before download_and_prepare.
     reporter: Reporter
@@ -85,9 +87,9 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         return builder
 
     @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """Whether a file of this name in the user's folder is one that `read` takes."""
-        raise NotImplementedError
+    def published_name(cls, path: Path) -> str:
+        """The name by which `read` takes a file or folder of the user's; "" where it takes none."""
+        return ""
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, read from the publisher's files and checked.

@@ -63,11 +63,6 @@ class ImageFolder(ImageBuilder):
             data_dir=data_dir, config=tfds.core.BuilderConfig(name=config, version=self.VERSION)
         )
 
-    @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """See `ImageBuilder`."""
-        return False
-
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from the folder, picture by picture."""
         return {
