@@ -34,10 +34,8 @@ def find_files(builder: type["ImageBuilder"], place: Path) -> dict[str, Path]:
     """
     found = _known(builder, [place], {})
     if place.is_file():
-        others = (
-            {} if builder.needs_one_file or not found else _known(builder, _children(place.parent))
-        )
-        return others | found
+        is_enough = builder.needs_one_file or not found
+        return found if is_enough else _known(builder, _children(place.parent), found)
     level = [place]
     for _ in range(_LEVELS):
         if found and builder.needs_one_file:

@@ -204,7 +204,7 @@ def _refuse_splits_below(own: Listing) -> None:
 
 
 def _refuse_two_levels_of_classes(part: Listing, classes: _Classes) -> None:
-    if any(found.own.pictures for found in classes.values()):
+    if len(classes) < 2 or any(found.own.pictures for found in classes.values()):
         return
     for found in classes.values():
         filled = [inner.path.name for inner in found.inner if inner.pictures]
