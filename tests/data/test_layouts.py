@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxcnn.data.arrays import load_dataset
 from jaxcnn.data.datasets.layout import find_layout
+from jaxcnn.data.images import find_pictures
 from jaxcnn.errors import UserError
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
@@ -105,7 +106,7 @@ def test_splits_that_are_incomplete(tmp_path):
     assert refusal(tmp_path / "f") == "PATH/test/Cat and PATH/test/emu: train has no such class"
     fill(tmp_path / "g", "train/cat", "train/dog", "test/cat", count=0)
     text = refusal(tmp_path / "g")
-    assert text.startswith("PATH/train/cat and PATH/train/dog holds no images to train on")
+    assert text.startswith("PATH/train/cat and PATH/train/dog hold no images to train on")
     fill(tmp_path / "g", "train/cat", "train/dog")
     assert refusal(tmp_path / "g") == "PATH/test has class folders, but no images in them"
 
@@ -151,6 +152,7 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
         (root / path).touch()
     assert found(root) == expected
     assert find_layout(root).notes == ()
+    assert len(list(find_pictures([root]))) == 4  # which `predict` reads
 
 
 def test_what_is_left_out_is_named(tmp_path):

@@ -66,9 +66,11 @@ class _Cifar(ImageBuilder, skip_registration=True):
     def published_name(cls, path: Path) -> str:
         """See `ImageBuilder`. Keras calls the archive after the folder that it unpacks to."""
         for variant in cls.variants:
-            names = (unpacked_name(variant.archive), variant.folder)
-            if path.is_file() and unpacked_name(path.name) in names:
-                return variant.archive
+            if not path.is_dir():
+                names = (unpacked_name(variant.archive), variant.folder)
+                if unpacked_name(path.name) in names and path.is_file():
+                    return variant.archive
+                continue
             is_there = [(path / name).is_file() for name in variant.members]
             if all(is_there) or (any(is_there) and path.name == variant.folder):
                 return variant.folder

@@ -20,6 +20,7 @@ from jaxcnn.data.datasets.layout import Layout, Pictures, find_layout
 from jaxcnn.data.datasets.progress import Reporter
 from jaxcnn.data.images import fit, is_grey, read_picture
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.words import printable
 
 _SEED = 0
 _TEST_FRACTION = 0.2
@@ -50,7 +51,7 @@ class ImageFolder(ImageBuilder):
         self.reporter = reporter
         layout = _find_pictures(folder)
         for note in layout.notes:
-            reporter.say(note)
+            reporter.say(printable(note))
         self.class_names = {"": layout.class_names}
         self._splits = layout.splits
         self._paths = [path for pictures in self._splits.values() for path, _ in pictures]

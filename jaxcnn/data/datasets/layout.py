@@ -234,7 +234,8 @@ def _check_classes(
         raise UserError(f"{join(unknown)}: train has no such class")
     empty = [item.own.path for item in found.values() if not item.pictures]
     if empty and is_trained_on:
-        raise UserError(f"{join(empty)} holds no images to train on: fill it, or take it away")
+        verb, it = ("holds", "it") if len(empty) == 1 else ("hold", "them")
+        raise UserError(f"{join(empty)} {verb} no images to train on: fill {it}, or take {it} away")
     if len(empty) == len(found):
         raise UserError(f"{part.path} has class folders, but no images in them")
 
