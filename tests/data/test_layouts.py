@@ -103,7 +103,8 @@ def test_splits_that_are_incomplete(tmp_path):
     fill(tmp_path / "e", "train/cat", "train/dog", "Train/cat", "test/cat")
     assert refusal(tmp_path / "e").startswith("PATH has both Train and train, which are one split")
     fill(tmp_path / "f", "train/cat", "train/dog", "test/Cat", "test/emu", "test/dog")
-    assert refusal(tmp_path / "f") == "PATH/test/Cat and PATH/test/emu: train has no such class"
+    text = refusal(tmp_path / "f")
+    assert text == "PATH/test/Cat and PATH/test/emu: train has no such class, but cat and dog"
     fill(tmp_path / "g", "train/cat", "train/dog", "test/cat", count=0)
     text = refusal(tmp_path / "g")
     assert text.startswith("PATH/train/cat and PATH/train/dog hold no images to train on")
@@ -118,7 +119,7 @@ def test_one_folder_that_holds_all(tmp_path):
     fill(tmp_path / "b", "pets/train/cat", "pets/train/dog", "pets/test/cat")
     names, splits = found(tmp_path / "b")
     assert (names, splits["test"]) == (("cat", "dog"), ["pets/test/cat", None])
-    text = refusal(fill(tmp_path / "c", "a/b/cat", "a/b/dog"))
+    text = refusal(fill(tmp_path / "c", "a/b/train/cat", "a/b/test/cat"))
     assert text.startswith("PATH/a has fewer than two classes (it holds folders: b; files: 0)")
     assert "it holds folders: 3;" in refusal(fill(tmp_path / "d", "3"))
 

@@ -72,6 +72,7 @@ def find_layout(folder: Path) -> Layout:
     """
     root = _unwrapped(list_folder(folder))
     parts = _find_splits(root)
+    _refuse_one_class(parts["train" if "train" in parts else ""])
     classes = {split: _find_classes(part) for split, part in parts.items()}
     names = tuple(classes["train" if "train" in parts else ""])
     for split, found in classes.items():
@@ -137,8 +138,8 @@ def _has_pictures(listing: Listing) -> bool:
 def _two_readings_of_splits(root: Listing, named: list[str], others: list[str]) -> UserError:
     return UserError(
         f"{root.path} can be read in two ways: {join(named)} as splits, for they hold folders, or "
-        f"as classes, for they lie beside {join(others)}. For splits, keep train and test apart "
-        f"from other folders of pictures; for classes, put their pictures right into {join(named)}"
+        f"as classes, for they lie beside {join(others)}. Splits are called train, test and val, "
+        f"and the first two are needed; of classes, put the pictures right into {join(named)}"
     )
 
 
@@ -165,6 +166,16 @@ def _missing_split(root: Listing, named: list[str]) -> UserError:
             "class becomes the test split"
         )
     return UserError(f"{root.path} has {join(named)}, but needs both train and test: {mend}")
+
+
+def _refuse_one_class(part: Listing) -> None:
+    if len(part.folders) < 2:
+        there = f"folders: {join(part.folders)}" if part.folders else "no folders"
+        raise UserError(
+            f"{part.path} has fewer than two classes (it holds {there}; files: "
+            f"{len(part.pictures)}): name the folder that holds them, and lay the images out as "
+            "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+        )
 
 
 def _find_classes(part: Listing) -> _Classes:
@@ -204,7 +215,7 @@ def _refuse_splits_below(own: Listing) -> None:
 
 
 def _refuse_two_levels_of_classes(part: Listing, classes: _Classes) -> None:
-    if len(classes) < 2 or any(found.own.pictures for found in classes.values()):
+    if any(found.own.pictures for found in classes.values()):
         return
     for found in classes.values():
         filled = [inner.path.name for inner in found.inner if inner.pictures]
@@ -220,18 +231,11 @@ def _refuse_two_levels_of_classes(part: Listing, classes: _Classes) -> None:
 def _check_classes(
     part: Listing, found: _Classes, names: Sequence[str], *, is_trained_on: bool
 ) -> None:
-    """Checks that what is trained on has two classes or more, each with pictures, and that another
-    split has pictures, and of no other classes."""
-    if len(names) < 2:
-        there = f"folders: {join(part.folders)}" if part.folders else "no folders"
-        raise UserError(
-            f"{part.path} has fewer than two classes (it holds {there}; files: "
-            f"{len(part.pictures)}): lay the images out as PATH/CLASS/*, or PATH/train/CLASS/* and "
-            "PATH/test/CLASS/*"
-        )
+    """Checks that each class that is trained on has pictures, and that another split has some, and
+    of no other classes."""
     unknown = [item.own.path for name, item in found.items() if name not in names]
     if unknown:
-        raise UserError(f"{join(unknown)}: train has no such class")
+        raise UserError(f"{join(unknown)}: train has no such class, but {join(names)}")
     empty = [item.own.path for item in found.values() if not item.pictures]
     if empty and is_trained_on:
         verb, it = ("holds", "it") if len(empty) == 1 else ("hold", "them")
