@@ -4,9 +4,12 @@ from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.data.arrays import dataset_names, load_dataset
+from jaxcnn.data.counts import count_table
 from jaxcnn.errors import UserError
 
-_ARCHIVES = flags.DEFINE_string("archives", "", "Folder with the publisher's files.")
+_ARCHIVES = flags.DEFINE_string(
+    "archives", "", "The publisher's files: a folder with them, or an archive."
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", "", "Where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets."
 )
@@ -23,7 +26,8 @@ def main(arguments: list[str]) -> None:
 
     where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
     prepare(arguments[0], archives=_ARCHIVES.value, **where)
-    load_dataset(arguments[0], **where)  # which writes the resized images
+    dataset = load_dataset(arguments[0], **where)  # which writes the resized images
+    print(count_table(dataset))
 
 
 if __name__ == "__main__":

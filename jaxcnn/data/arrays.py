@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.datasets.cache import (
     Record,
@@ -110,7 +111,10 @@ def load_dataset(
       UserError: no such dataset or label set, or it cannot be prepared.
     """
     place = find_place(name, data_dir, image_size, split)
+    is_new = not place.is_prepared()
     dataset = load_place(place, label_set)
+    if is_new:
+        print(count_table(dataset), flush=True)
     if not image_size or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     resized = place.directory / f"arrays-{image_size}"

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.data.counts import likeliest
 from jaxcnn.data.datasets.cache import array_digest, joined_digest
 from jaxcnn.errors import UserError
 
@@ -62,7 +63,7 @@ def make_views(
     if validation == "tail":
         kept, held_out = _cut_tail(train.indices, fraction)
     elif holdout == "stratified":
-        kept, held_out = _cut_by_class(hard_labels(dataset.splits["train"].labels), fraction)
+        kept, held_out = _cut_by_class(likeliest(dataset.splits["train"].labels), fraction)
     else:
         kept, held_out = _cut_random(train.indices, fraction)
     if not len(kept):
@@ -71,22 +72,6 @@ def make_views(
             "examples would be left to train on"
         )
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
-
-
-def hard_labels(labels: np.ndarray) -> np.ndarray:
-    """The class of each example, int (n,): of a distribution (n, num_classes) the likeliest."""
-    return labels.argmax(axis=1) if labels.ndim == 2 else np.asarray(labels)
-
-
-def class_counts(dataset: Dataset, views: dict[str, View]) -> dict[str, np.ndarray]:
-    """How many examples of each class a view has: int (num_classes,) by the view's name."""
-    return {
-        name: np.bincount(
-            hard_labels(dataset.splits[view.split].labels)[view.indices],
-            minlength=dataset.num_classes,
-        )
-        for name, view in views.items()
-    }
 
 
 def view_fingerprints(dataset: Dataset, views: dict[str, View]) -> dict[str, str]:

@@ -14,7 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from jaxcnn.errors import UserError
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-_NO_IMAGES = ("Thumbs.db", "desktop.ini")  # that Windows leaves behind
+# Files and folders, in lower case, that Windows, macOS and network disks leave behind.
+_LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r")
 
 
 def read_picture(path: Path, mode: str) -> Image.Image:
@@ -90,9 +91,9 @@ def _reason(error: Exception) -> str:
     return f": {getattr(error, 'strerror', None) or error}"
 
 
-def may_be_picture(path: Path) -> bool:
-    """Whether a file in a folder of pictures counts as one, by its name: hidden ones don't."""
-    return not path.name.startswith(".") and path.name not in _NO_IMAGES
+def may_be_picture(path: Path | os.DirEntry) -> bool:
+    """Whether a file or folder in a folder of pictures counts, by its name: hidden ones don't."""
+    return not path.name.startswith(".") and path.name.casefold() not in _LEFTOVERS
 
 
 def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
@@ -110,7 +111,7 @@ def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
 def _files_in(place: Path) -> Iterator[Path]:
     root = os.path.realpath(place)
     for folder, subfolders, names in os.walk(place):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        subfolders[:] = [name for name in subfolders if may_be_picture(Path(name))]
         for path in (Path(folder, name) for name in names):
             if may_be_picture(path) and Path(os.path.realpath(path)).is_relative_to(root):
                 yield path

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from jaxcnn.data.images import may_be_picture
 from jaxcnn.errors import UserError
 
 _COLUMNS = ("sha256", "path", "class", "split")
@@ -143,17 +142,3 @@ def locate(pictures: Sequence[Picture], folder: Path, candidates: Iterable[Path]
             f"or changed ({names}); bring them back, or name their folder with --data_at=PATH"
         )
     return [found[index] for index in range(len(pictures))]
-
-
-def changes_in(folder: Path, pictures: Sequence[Picture]) -> tuple[int, int]:
-    """Return how many files a folder has that a list lacks, and how many it has no more."""
-    listed = {picture.path for picture in pictures}
-    places = {path.rsplit("/", 1)[0] if "/" in path else "" for path in listed}
-    there = {
-        f"{place}/{name}".lstrip("/")
-        for place in places
-        if (folder / place).is_dir()
-        for name in os.listdir(folder / place)
-        if may_be_picture(Path(name)) and (folder / place / name).is_file()
-    }
-    return len(there - listed), len(listed - there)

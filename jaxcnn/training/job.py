@@ -13,12 +13,13 @@ from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
+from jaxcnn.reporting.words import printable
 from jaxcnn.reporting.writers import write_json
+from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run_data import (
     adopt_older_rules,
     load_run_data,
-    notes_on_classes,
     notes_on_data,
     refuse_other_data,
     write_pictures_of,
@@ -58,8 +59,12 @@ def train(
     about_data = describe_data(run)
     with open_workdir(workdir, config) as changes:
         refuse_other_data(workdir, about_data)
-        notes = notes_on_data(workdir) + notes_on_classes(run.dataset, run.views, is_new)
+        if is_new:
+            refuse_unseen_classes(run.dataset, run.views)
+        notes = notes_on_data(workdir)
         console.start(config, render_summary(summary(run.model)), str(workdir))
+        for note in data_notes(run.dataset, run.views):
+            console.print(printable(note))
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)

@@ -1,17 +1,17 @@
 """The data of a run: every command uses the same ones, or says in one line how they differ."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.config import older_rules
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset, load_pictures
 from jaxcnn.data.datasets import FOLDER, is_folder_name, same_dataset
-from jaxcnn.data.pictures import changes_in, read_pictures, to_csv
+from jaxcnn.data.datasets.listing import changes_in
+from jaxcnn.data.pictures import read_pictures, to_csv
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json, write_text
 from jaxcnn.training.setup import check_data, load_data
@@ -26,7 +26,6 @@ _IDENTITY = (
     "class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std", "fingerprint",
     "split_fingerprints",
 )  # fmt: skip
-_NAMES_SHOWN = 5  # of classes, in a line
 _WHAT = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
@@ -121,44 +120,15 @@ def notes_on_data(workdir: Path) -> list[str]:
     if not (listed.exists() and is_folder_name(name)):
         return []
     folder = Path(name[len(FOLDER) :]).expanduser()
-    added, gone = changes_in(folder, read_pictures(listed)) if folder.is_dir() else (0, 0)
+    if not folder.is_dir():
+        return []
+    added, gone = changes_in(folder, [picture.path for picture in read_pictures(listed)])
     if not (added or gone):
         return []
     return [
         f"{folder} has changed since the run began: {added} pictures are new and {gone} are gone; "
         "the run keeps its own"
     ]
-
-
-def notes_on_classes(dataset: Dataset, views: dict[str, feed.View], is_new: bool) -> list[str]:
-    """Return a line that names the classes without a picture to test on, or to validate on.
-
-    Raises:
-      UserError: a new run would never see a class in training.
-    """
-    counts = feed.class_counts(dataset, views)
-    without = {
-        name: [dataset.class_names[label] for label in np.flatnonzero(counts[name] == 0)]
-        for name in counts
-    }
-    if without["train"]:
-        line = f"no training example is left for class {_listing(without['train'])}"
-        if not is_new:
-            return [line]
-        raise UserError(
-            f"{line}: give it more, take it away, or set config.validation or "
-            "config.validation_fraction otherwise"
-        )
-    return [
-        f"class {_listing(without[name])} has no example in the {name} split"
-        for name in ("validation", "test")
-        if without[name]
-    ]
-
-
-def _listing(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
 
 
 def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
@@ -173,7 +143,7 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
     before = _known(workdir)
     for name in _IDENTITY:
         known = before.get(name)
-        if known is not None and name in now and known != now[name]:
+        if known is not None and name in now and not _is_same(known, now[name]):
             if name in _WHAT:
                 text = f"their {_WHAT[name]} are not the same ({_differing(known, now[name])})"
             else:
@@ -182,6 +152,12 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
                 f"{workdir}: was trained on other data: {text}; name another --workdir, or bring "
                 "the data back (--data_at=PATH if they were moved)"
             )
+
+
+def _is_same(known: Any, now: Any) -> bool:
+    """Whether two values are equal, however the letters of names are encoded: older runs kept the
+    names of classes as their folders had them."""
+    return known == now or normalize("NFC", str(known)) == normalize("NFC", str(now))
 
 
 def _known(workdir: Path) -> dict[str, Any]:

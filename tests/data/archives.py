@@ -217,15 +217,16 @@ def write_pictures(folder: Path, counts: dict[str, int], *, size: int = 12, grey
 
 def read(builder_class, folder: Path):
     """A builder and the splits that it reads from the files in a folder."""
+    from jaxcnn.data.datasets.finding import find_files
     from jaxcnn.data.datasets.progress import Reporter
 
     builder = builder_class(data_dir=folder / "nowhere")
     builder.reporter = Reporter("test", None)
-    files = {path.name: path for path in folder.iterdir() if builder.is_source(path.name)}
-    return builder, builder.read(files)
+    return builder, builder.read(find_files(builder_class, folder))
 
 
 def contents(directory):
     """All files below a directory, with their bytes; but for locks."""
-    files = (path for path in directory.rglob("*") if path.is_file() and path.name != ".lock")
+    locks = (".lock", ".in_use")
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name not in locks)
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}

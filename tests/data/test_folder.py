@@ -90,7 +90,7 @@ def test_folders_that_cannot_be_used(tmp_path):
         return str(caught.value)
 
     assert "there is no folder" in refusal(tmp_path / "nothing")
-    pictures = archives.write_pictures(tmp_path / "one", {"cat": 5})
+    pictures = archives.write_pictures(tmp_path / "one", {"cat": 25})
     assert "fewer than two classes" in refusal(pictures)
     archives.write_pictures(pictures, {"dog": 5})
     bad = pictures / "dog" / "2.png"

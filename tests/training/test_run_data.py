@@ -165,7 +165,7 @@ def test_an_older_run_on_a_folder_with_other_numbers_is_refused(train, tmp_path)
         score_run(tmp_path / "run")
 
 
-def test_a_class_without_a_picture_to_learn_from_is_refused(train, tmp_path):
+def test_a_class_without_a_picture_to_test_on_is_named(train, tmp_path):
     add_pictures(tmp_path / "pictures", 20, seed=0)
     (tmp_path / "pictures" / "rare").mkdir()
     source, target = tmp_path / "pictures" / "light", tmp_path / "pictures" / "rare"
@@ -174,5 +174,5 @@ def test_a_class_without_a_picture_to_learn_from_is_refused(train, tmp_path):
             path.rename(target / path.name)
             break
     _, printed = train("run")
-    assert "class rare has no example in the test split" in printed
-    assert "class rare has no example in the validation split" in printed
+    assert "the test split has no example of class rare" in printed
+    assert "the validation split has no example of class rare" in printed

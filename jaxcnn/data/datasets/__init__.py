@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 VERSION = "1.0.0"  # of what the builders write
 FOLDER = "folder:"
+# of the files of a folder of images, as deep as PATH/pets/train/cat/images/*
+DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
 
 _BUILDERS = {
     "cifar10": ("cifar", "Cifar10"),
@@ -102,8 +104,8 @@ class Place:
         if self.pictures is not None:
             return digest_of(self.pictures)
         digest = hashlib.sha256()
-        depths = ("*", "*/*", "*/*/*")  # not rglob, which passes over linked folders
-        for path in sorted(path for depth in depths for path in self.folder.glob(depth)):
+        # not rglob, which passes over linked folders
+        for path in sorted(path for depth in DEPTHS for path in self.folder.glob(depth)):
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
             digest.update(repr(about).encode(errors="surrogateescape"))

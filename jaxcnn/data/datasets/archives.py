@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from jaxcnn.data.datasets.listing import join
 from jaxcnn.errors import UserError
 
 # Of one file, unpacked: three times the largest of the published ones.
 MAX_BYTES = 1 << 30
+_GZIP = b"\x1f\x8b"  # a file's first bytes
 
 
 @contextlib.contextmanager
@@ -50,13 +52,24 @@ class _Bounded:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file, unpacked if its name ends in .gz; at most MAX_BYTES."""
-    with refusing(path), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+    """The bytes of a file, unpacked if it is gzip's; at most MAX_BYTES."""
+    with refusing(path), _opened(path) as stream:
         return _Bounded(stream).read()
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A file, unpacked if it is gzip's; browsers unpack some without a change of name."""
+    with open(path, "rb") as packed:
+        if packed.peek(2)[:2] != _GZIP:
+            yield packed
+            return
+        with gzip.open(packed) as stream:
+            yield stream
+
+
 def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
-    """The files `names` of a .tar.gz, or of the directory it was unpacked to.
+    """The files `names` of a tar, packed by gzip or not, or of the directory it was unpacked to.
 
     Nothing is unpacked to disk. Raises UserError where one is missing or comes twice, where a
     path climbs out, or where there is a link, a device or a sparse file.
@@ -74,7 +87,7 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
 
 def _read_tar(path: Path, names: Collection[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with gzip.open(path) as unpacked:
+    with _opened(path) as unpacked:
         stream = _Bounded(unpacked)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
@@ -107,4 +120,5 @@ def pick(files: Mapping[str, Path], *names: str) -> tuple[str, Path]:
         if name in files:
             return name, files[name]
     folder = next(iter(files.values())).parent if files else "the folder"
-    raise UserError(f"{folder} holds no {' and no '.join(names)}")
+    there = join([path.name for path in files.values()])
+    raise UserError(f"{folder} holds no {' and no '.join(names)}, but {there}")

@@ -72,6 +72,8 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     url_infos: ClassVar[dict[str, UrlInfo]] = {}
     # The files to get by hand, and from where.
     to_get: ClassVar[str] = ""
+    # Whether each of the publisher's files holds all of the dataset.
+    needs_one_file: ClassVar[bool] = False
 
     # Set before download_and_prepare.
     reporter: Reporter
@@ -80,14 +82,16 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     instructions: str  # for a user without a network
 
     @classmethod
-    def at(cls, place: Place, data_dir: Path) -> Self:
+    def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
         """The builder of a dataset, to be written below `data_dir`."""
-        return cls(data_dir=data_dir)
+        builder = cls(data_dir=data_dir)
+        builder.reporter = reporter
+        return builder
 
     @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """Whether a file of this name in the user's folder is one that `read` takes."""
-        raise NotImplementedError
+    def published_name(cls, path: Path) -> str:
+        """The name by which `read` takes a file or folder of the user's; "" where it takes none."""
+        return ""
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, read from the publisher's files and checked.

@@ -16,6 +16,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from jaxcnn.data.datasets.archives import pick, read_members, refusing, require
 from jaxcnn.data.datasets.base import Examples, ImageBuilder, check_class_counts, feature_name
+from jaxcnn.data.datasets.finding import unpacked_name
 from jaxcnn.data.datasets.pickles import read_pickle
 
 _PIXELS = 3 * 32 * 32
@@ -44,6 +45,11 @@ class _Variant:
     names: dict[str, tuple[str, str]]  # by label set: the file and the key in it
 
     @property
+    def members(self) -> list[str]:
+        batches = [name for names in self.splits.values() for name in names]
+        return list(dict.fromkeys([*batches, *(name for name, _ in self.names.values())]))
+
+    @property
     def is_pickled(self) -> bool:
         return "python" in self.archive
 
@@ -51,14 +57,24 @@ class _Variant:
 class _Cifar(ImageBuilder, skip_registration=True):
     homepage = _URL + "cifar.html"
     image_shape = (32, 32, 3)
+    needs_one_file = True
     variants: ClassVar[tuple[_Variant, _Variant]]
     label_keys: ClassVar[dict[str, str]]  # in the pickles, by label set
     class_counts: ClassVar[dict[str, tuple[int, ...]]]  # of the first label set, by split
 
     @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """See `ImageBuilder`."""
-        return any(file_name in (variant.archive, variant.folder) for variant in cls.variants)
+    def published_name(cls, path: Path) -> str:
+        """See `ImageBuilder`. Keras calls the archive after the folder that it unpacks to."""
+        for variant in cls.variants:
+            if not path.is_dir():
+                names = (unpacked_name(variant.archive), variant.folder)
+                if unpacked_name(path.name) in names and path.is_file():
+                    return variant.archive
+                continue
+            is_there = [(path / name).is_file() for name in variant.members]
+            if all(is_there) or (any(is_there) and path.name == variant.folder):
+                return variant.folder
+        return ""
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from either variant, packed or not."""
@@ -66,11 +82,7 @@ class _Cifar(ImageBuilder, skip_registration=True):
         name, path = pick(files, *variants)
         variant = variants[name]
         self.reporter.say(f"reading {path}")
-        members = read_members(
-            path,
-            [n for names in variant.splits.values() for n in names]
-            + [name for name, _ in variant.names.values()],
-        )
+        members = read_members(path, variant.members)
         with refusing(path):
             names = self._read_names(variant, members)
             splits = {}

@@ -25,11 +25,6 @@ class Digits(ImageBuilder):
     class_names = {"": tuple("0123456789")}
     files: Mapping[str, Path] = {}  # they come with scikit-learn
 
-    @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """See `ImageBuilder`."""
-        return False
-
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from scikit-learn."""
         from sklearn.datasets import load_digits

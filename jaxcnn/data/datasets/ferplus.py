@@ -5,20 +5,27 @@ References:
   with Crowd-Sourced Label Distribution, 2016. https://github.com/microsoft/FERPlus
 """
 
+import contextlib
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxcnn.data.datasets.archives import MAX_BYTES, pick, refusing, require
+from jaxcnn.data.datasets.archives import MAX_BYTES, pick, read_members, refusing, require
 from jaxcnn.data.datasets.base import Examples, ImageBuilder
+from jaxcnn.data.datasets.finding import unpacked_name
 
 _PIXELS, _VOTES = "fer2013.csv", "fer2013new.csv"
+# Kaggle has the pixels also in a table of other columns, and in an archive.
+_ICML, _ARCHIVE = "icml_face_data.csv", "fer2013.tar.gz"
 _EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 _COLUMNS = ["Usage", "Image name", *_EMOTIONS, "unknown", "NF"]
+_PIXEL_COLUMNS = ["emotion", "pixels", "Usage"]
+_ICML_COLUMNS = ["emotion", "Usage", "pixels"]
 _SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 
 
@@ -34,15 +41,20 @@ class FerPlus(ImageBuilder):
     row_count: ClassVar[int] = 35_887
     kept_counts: ClassVar[dict[str, int]] = {"train": 28_559, "validation": 3_579, "test": 3_573}
     to_get = (
-        f"{_PIXELS} from Kaggle (https://www.kaggle.com/c/challenges-in-representation-learning"
+        f"{_ARCHIVE}, {_ICML} or {_PIXELS} from Kaggle (https://www.kaggle.com/c/challenges-in-representation-learning"
         f"-facial-expression-recognition-challenge/data, with an account) and {_VOTES} from "
         f"{homepage}"
     )
 
     @classmethod
-    def is_source(cls, file_name: str) -> bool:
+    def published_name(cls, path: Path) -> str:
         """See `ImageBuilder`."""
-        return file_name in (_PIXELS, _VOTES)
+        if not path.is_file():
+            return ""
+        if path.name in (_PIXELS, _ICML, _VOTES):
+            return path.name
+        is_archive = unpacked_name(path.name) == unpacked_name(_ARCHIVE) != path.name
+        return _ARCHIVE if is_archive else ""
 
     def label_feature(self, label_set: str) -> tfds.features.FeatureConnector:
         """A distribution over the emotions."""
@@ -50,7 +62,9 @@ class FerPlus(ImageBuilder):
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from the two csv files."""
-        pixels_path, votes_path = pick(files, _PIXELS)[1], pick(files, _VOTES)[1]
+        pixels_path = pick(files, _PIXELS, _ICML, _ARCHIVE)[1]
+        votes_path = pick(files, _VOTES)[1]
+        self.reporter.say(f"reading {pixels_path} and {votes_path}")
         with refusing(votes_path):
             usage, votes = self._read_votes(votes_path)
         with refusing(pixels_path):
@@ -83,7 +97,7 @@ class FerPlus(ImageBuilder):
     def _read_pixels(self, path: Path, usage: np.ndarray) -> np.ndarray:
         """The images, uint8 (n, 48, 48, 1)."""
         images = np.empty((len(usage), 48 * 48), np.uint8)
-        rows = _rows(path, ["emotion", "pixels", "Usage"])
+        rows = _rows(path, _PIXEL_COLUMNS, _ICML_COLUMNS)
         count = 0
         for count, row in enumerate(self.reporter.track(rows, len(usage), "reading"), start=1):
             require(count <= len(usage), f"more than {len(usage):,} rows")
@@ -102,13 +116,27 @@ def _parse_pixels(text: str, row: int) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[list[str]]:
-    """The rows of a csv below its header, each with as many fields."""
-    require(path.stat().st_size <= MAX_BYTES, f"it is larger than {MAX_BYTES >> 20} MiB")
-    with open(path, newline="", encoding="utf-8") as stream:
-        rows = csv.reader(stream)
-        require(next(rows, None) == columns, f"its columns are not {','.join(columns)}")
+def _rows(path: Path, columns: list[str], *others: list[str]) -> Iterator[list[str]]:
+    """The rows of a csv below its header, which is `columns`, or those in another order: the
+    fields in the order of `columns`, without spaces around them."""
+    with _opened(path) as stream:
+        rows = ([field.strip() for field in row] for row in csv.reader(stream))
+        header = next(rows, None)
+        require(header in (columns, *others), f"its columns are not {','.join(columns)}")
+        order = [header.index(name) for name in columns]
         for number, row in enumerate(rows, start=1):
             right = len(row) == len(columns)
             require(right, f"row {number} has {len(row)} fields, not {len(columns)}")
-            yield row
+            yield [row[index] for index in order]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The text of a csv, or of the one in an archive; Excel begins it with a mark (BOM)."""
+    if path.suffix == ".csv":
+        require(path.stat().st_size <= MAX_BYTES, f"it is larger than {MAX_BYTES >> 20} MiB")
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            yield stream
+    else:
+        data = read_members(path, [_PIXELS])[_PIXELS]
+        yield io.TextIOWrapper(io.BytesIO(data), newline="", encoding="utf-8-sig")

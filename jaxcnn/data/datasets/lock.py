@@ -9,7 +9,7 @@ import filelock
 
 from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.progress import Reporter
-from jaxcnn.data.datasets.versions import is_in_use
+from jaxcnn.data.datasets.versions import is_in_use, release
 from jaxcnn.errors import UserError
 
 
@@ -51,7 +51,7 @@ def replace(place: Place, written: Path) -> None:
     """Puts a directory that was written in the place of the prepared dataset.
 
     Raises:
-      UserError: a process reads the prepared one.
+      UserError: another process reads the prepared one.
     """
     if place.directory.is_dir():
         if is_in_use(place.directory):
@@ -59,6 +59,7 @@ def replace(place: Place, written: Path) -> None:
                 f"{place.directory} is read by a run, and would be replaced under it: try again "
                 "when the run is over, or give another --data_dir"
             )
+        release(place.directory)
         place.directory.rename(_old(place))
     written.rename(place.directory)
 

@@ -64,9 +64,11 @@ class Mnist(ImageBuilder):
     }
 
     @classmethod
-    def is_source(cls, file_name: str) -> bool:
-        """See `ImageBuilder`."""
-        return file_name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
+    def published_name(cls, path: Path) -> str:
+        """See `ImageBuilder`. Some have train-images.idx3-ubyte, or a folder of a file's name."""
+        name = path.name.replace(".idx", "-idx")
+        known = name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
+        return name if known and path.is_file() else ""
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from the four files."""

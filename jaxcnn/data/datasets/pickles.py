@@ -1,8 +1,8 @@
 """CIFAR's python batches are pickles; this reads them and can run nothing.
 
 Only the opcodes that build dicts, lists, tuples, strings, whole numbers and uint8 arrays are
-there, and the only names a pickle may mention are those that numpy arrays are made of. Even these
-are stand-ins: numpy itself never sees a byte that was not checked.
+there, of protocols 0 to 5, and the only names a pickle may mention are those that numpy arrays are
+made of. Even these are stand-ins: numpy itself never sees a byte that was not checked.
 
 The base class is the unpickler written in Python: unlike the one in C, its opcodes can be cut
 down, and it does not allocate memory by a number that it reads.
@@ -41,6 +41,13 @@ class _Array:
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)
 
 
+class _FromBuffer(_Array):
+    """Stands for the function that makes an array of a buffer: protocol 5 calls it."""
+
+    def __init__(self, data: object, kind: object, shape: object, order: object, *_: object):
+        self.__setstate__((1, shape, kind, order == "F", data))
+
+
 class _Encode:
     """Stands for codecs.encode, which is how Python 3 writes bytes for Python 2."""
 
@@ -58,6 +65,8 @@ _NAMES = {
     ("numpy", "ndarray"): _Array,
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.numeric", "_frombuffer"): _FromBuffer,
+    ("numpy._core.numeric", "_frombuffer"): _FromBuffer,
     ("_codecs", "encode"): _Encode,
 }
 
@@ -68,7 +77,8 @@ _OPCODES = (
     "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "EMPTY_DICT",
     "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
     "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
-    "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
+    "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "INT", "LONG",
+    "STRING", "UNICODE", "LIST", "PUT", "GET",
 )
 # fmt: on
 
@@ -90,6 +100,16 @@ class _Unpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("a dict with keys that are not text")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
+    def _read_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._set_items(items)
+
+    def _read_bytearray(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    dispatch[pickle.DICT[0]] = _read_dict
+    dispatch[pickle.BYTEARRAY8[0]] = _read_bytearray
     dispatch[pickle.SETITEMS[0]] = lambda self: self._set_items(self.pop_mark())
     dispatch[pickle.SETITEM[0]] = lambda self: self._set_items(
         [self.stack.pop(), self.stack.pop()][::-1]

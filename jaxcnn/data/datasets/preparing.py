@@ -14,6 +14,7 @@ from absl import logging
 
 from jaxcnn.data.datasets import Place, find_place
 from jaxcnn.data.datasets.cache import write_cache
+from jaxcnn.data.datasets.finding import find_files, what_is_in
 from jaxcnn.data.datasets.lock import replace, writing
 from jaxcnn.data.datasets.progress import Reporter, reporter
 from jaxcnn.data.datasets.versions import remove_old_versions
@@ -34,9 +35,9 @@ def prepare(
 
     Args:
       name: one of `dataset_names()`, or `folder:PATH`.
-      archives: a folder with the publisher's files. Given, the dataset is prepared from them even
-        if it is prepared already; else they are looked for in `data_dir`/downloads/manual, and
-        then downloaded.
+      archives: a folder with the publisher's files, or an archive, or what one was unpacked to.
+        Given, the dataset is prepared from them even if it is prepared already; else they are
+        looked for in `data_dir`/downloads/manual, and then downloaded.
       data_dir: where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       image_size: of folders, the height and width to resize to; 0 if they are equal already.
 
@@ -76,7 +77,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     tfds.disable_progress_bar()
     if not archives and place.has_records():
         try:
-            builder = _builder(place, place.data_dir, report)
+            builder = place.builder_class().at(place, place.data_dir, report)
             _write_arrays(place, builder, place.arrays)
         except (UserError, OSError):
             raise
@@ -84,7 +85,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
             message = f"{place.directory} is damaged; delete it to prepare it again"
             raise UserError(message) from error
         return
-    builder = _builder(place, empty, report)
+    builder = place.builder_class().at(place, empty, report)
     builder.files = _find_files(place, builder, archives)
     builder.instructions = _instructions(place, builder)
     builder.download_and_prepare(
@@ -99,12 +100,6 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
         remove_old_versions(place)
 
 
-def _builder(place: Place, data_dir: Path, report: Reporter) -> "ImageBuilder":
-    builder = place.builder_class().at(place, data_dir)
-    builder.reporter = report
-    return builder
-
-
 def _find_files(
     place: Place, builder: "ImageBuilder", archives: str | os.PathLike | None
 ) -> Mapping[str, Path] | None:
@@ -114,11 +109,12 @@ def _find_files(
             raise UserError(f"{place.name} is not made from archives: leave --archives out")
         return builder.files
     folder = Path(archives).expanduser() if archives else _manual(place)
-    if archives and not folder.is_dir():
-        raise UserError(f"--archives={archives}: there is no such folder")
-    files = {path.name: path for path in folder.glob("*") if builder.is_source(path.name)}
+    if archives and not folder.exists():
+        raise UserError(f"--archives={archives}: there is no such folder, and no such file")
+    files = find_files(type(builder), folder)
     if archives and not files:
-        raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get}")
+        there = "it is another file" if folder.is_file() else what_is_in(folder)
+        raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get} ({there})")
     return files or None
 
 

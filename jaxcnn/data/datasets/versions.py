@@ -37,19 +37,31 @@ def hold(directory: Path) -> bool:
 
 
 def is_in_use(directory: Path) -> bool:
-    """Return whether any process, this one included, reads a prepared dataset."""
-    if directory in _held:
-        return True
+    """Return whether another process reads a prepared dataset.
+
+    What this process has read it keeps, whatever becomes of the files.
+    """
     if fcntl is None or not _marker(directory).exists():
         return False
-    with open(_marker(directory)) as file:
+    descriptor = _held.get(directory)
+    with contextlib.ExitStack() as stack:
+        if descriptor is None:
+            descriptor = stack.enter_context(open(_marker(directory))).fileno()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:
+        except OSError:  # a file system without locks
             return False
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
     return False
+
+
+def release(directory: Path) -> None:
+    """Forget that this process reads a directory, which is about to be replaced."""
+    descriptor = _held.pop(directory, None)
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def remove_old_versions(place: Place) -> None:
@@ -58,7 +70,8 @@ def remove_old_versions(place: Place) -> None:
     versions = [path for path in place.directory.parents[1].glob(pattern) if path.is_dir()]
     versions.sort(key=lambda path: path.stat().st_mtime)
     for path in versions[:-_KEPT]:
-        if not is_in_use(path / place.directory.name):
+        directory = path / place.directory.name
+        if directory not in _held and not is_in_use(directory):
             shutil.rmtree(path, ignore_errors=True)
 
 
