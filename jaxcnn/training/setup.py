@@ -370,13 +370,18 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarra
     """(shift, scale), float32, so that the network's input is (pixels − shift) · scale.
 
     "none": 0…255; "unit": 0…1; "centered": −1…1; "zscore": by one mean and deviation of the
-    training images; "zscore_per_channel": by each channel's.
+    training images; "zscore_per_channel": by each channel's. What does not vary is scaled by 1:
+    an epsilon alone would multiply the noise of other pictures, of JPEG say, by 10⁷.
     """
     mean, std = {
         "none": (0.0, 1.0),
         "unit": (0.0, 255.0),
         "centered": (127.5, 127.5),
-        "zscore": (dataset.scalar_mean, dataset.scalar_std + 1e-7),
-        "zscore_per_channel": (dataset.pixel_mean, dataset.pixel_std + 1e-7),
+        "zscore": (dataset.scalar_mean, _divisor(dataset.scalar_std)),
+        "zscore_per_channel": (dataset.pixel_mean, _divisor(dataset.pixel_std)),
     }[scaling]
     return np.float32(mean), np.float32(1.0 / np.asarray(std))
+
+
+def _divisor(std: float | np.ndarray) -> np.ndarray:
+    return np.where(np.asarray(std) > 0, std + 1e-7, 1.0)
