@@ -5,7 +5,7 @@ Reading what is prepared needs neither tfds nor an image library.
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ class Dataset:
 
     The splits are "train", "test", and "validation" where the publisher has one. Means and
     standard deviations are in the units of the pixels, 0 to 255: float32 (channels,) for each
-    channel, and one number over all pixels.
+    channel, and one number over all pixels. `reading` holds the rules that the pictures were read
+    by, see `data/reading.py`; None where the set was prepared before there were any.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     pixel_std: np.ndarray
     scalar_mean: float
     scalar_std: float
+    reading: Mapping[str, Any] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -114,6 +116,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
             pixel_std=np.asarray(info["pixel_std"], np.float32),
             scalar_mean=info["scalar_mean"],
             scalar_std=info["scalar_std"],
+            reading=info.get("reading"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the cache {directory} is damaged ({error}): delete it") from error
@@ -141,7 +144,7 @@ def _write_resized(place: Place, directory: Path, image_size: int) -> None:
             for split, any_split in next(iter(by_label_set.values())).items()
         }
         about = {key: info[key] for key in ("name", "fingerprint", "class_names")}
-        write_cache(directory, splits=splits, **about)
+        write_cache(directory, splits=splits, reading=info.get("reading"), **about)
 
 
 def _resized(

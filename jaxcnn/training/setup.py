@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data import feed
+from jaxcnn.data import feed, statistics
 from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
@@ -352,6 +352,8 @@ def make_recipe(
 def describe_data(run: Run) -> dict[str, Any]:
     """What a user of the trained network must know of its data, for `dataset.json`."""
     shift, scale = pixel_scaling(run.dataset, run.config.dataset.scaling)
+    train = run.views["train"]
+    train_images = run.dataset.splits[train.split].images
     return {
         "name": run.dataset.name,
         "class_names": list(run.dataset.class_names),
@@ -361,6 +363,8 @@ def describe_data(run: Run) -> dict[str, Any]:
         # of the training images: other pictures have others
         "pixel_mean": np.round(run.dataset.pixel_mean.astype(np.float64), 3).tolist(),
         "pixel_std": np.round(run.dataset.pixel_std.astype(np.float64), 3).tolist(),
+        "reading": run.dataset.reading,
+        "picture_statistics": statistics.describe(train_images, train.indices),
         "num_examples": {name: len(view.indices) for name, view in run.views.items()},
         "steps_per_epoch": run.steps_per_epoch,
     }

@@ -77,6 +77,9 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     files: Mapping[str, Path] | None = None  # of the user, by name; None to download
     instructions: str  # for a user without a network
 
+    # The rules that `read` found for its pictures, see `data/reading.py`.
+    reading: Mapping[str, Any] = {}
+
     @classmethod
     def at(cls, place: Place, data_dir: Path) -> Self:
         """The builder of a dataset, to be written below `data_dir`."""

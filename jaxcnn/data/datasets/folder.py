@@ -16,8 +16,11 @@ import tensorflow_datasets as tfds
 from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
-from jaxcnn.data.images import fit, is_grey, may_be_picture, read_picture
+from jaxcnn.data.images import find_reading, fit, is_grey, may_be_picture, read_picture
+from jaxcnn.data.reading import Reading, describe_rules
+from jaxcnn.data.statistics import is_constant
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.words import some_names
 
 _SEED = 0
 _TEST_FRACTION = 0.2
@@ -57,6 +60,9 @@ class ImageFolder(ImageBuilder):
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from the folder, picture by picture."""
+        self.reading = find_reading(path for path, _ in self._splits["train"])
+        if self.reading:
+            self.reporter.say(f"found in the training pictures: {describe_rules(self.reading)}")
         return {
             split: Examples(
                 self._images(pictures), {"": np.array([label for _, label in pictures], np.int64)}
@@ -65,11 +71,18 @@ class ImageFolder(ImageBuilder):
         }
 
     def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
+        reading, constant = Reading(**self.reading), []
         for path, _ in pictures:
-            picture = read_picture(path, self._mode)
+            picture = read_picture(path, self._mode, reading)
             if self.builder_config_name.endswith("-own"):
                 self._check_size(path, picture.size)
-            yield fit(picture, self.image_shape)
+            image = fit(picture, self.image_shape)
+            if is_constant(image[None]).all():
+                constant.append(path)
+            yield image
+        if constant:
+            count = f"{len(constant):,} of {len(pictures):,} pictures"
+            self.reporter.say(f"warning: {count} are of one color: {some_names(constant)}")
 
     def _check_size(self, path: Path, size: tuple[int, int]) -> None:
         if size == self.image_shape[1::-1]:

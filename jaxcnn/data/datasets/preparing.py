@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import logging
 
 from jaxcnn.data.datasets import Place, find_place
-from jaxcnn.data.datasets.cache import write_cache
+from jaxcnn.data.datasets.cache import images_path, write_cache
 from jaxcnn.data.datasets.lock import replace, writing
 from jaxcnn.data.datasets.progress import Reporter, reporter
+from jaxcnn.data.statistics import doubts
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     if not archives and place.has_records():
         try:
             builder = _builder(place, place.data_dir, report)
-            _write_arrays(place, builder, fingerprint, place.arrays)
+            _write_arrays(place, builder, fingerprint, place.arrays, report)
         except (UserError, OSError):
             raise
         except Exception as error:  # its readers raise all sorts
@@ -88,7 +90,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
         file_format="array_record",
     )
     written = Path(builder.data_dir)
-    _write_arrays(place, builder, fingerprint, written / "arrays")
+    _write_arrays(place, builder, fingerprint, written / "arrays", report)
     replace(place, written)
 
 
@@ -126,8 +128,10 @@ def _instructions(place: Place, builder: "ImageBuilder") -> str:
     )
 
 
-def _write_arrays(place: Place, builder: "ImageBuilder", fingerprint: str, directory: Path) -> None:
-    """Reads the records back through tfds and writes them as arrays."""
+def _write_arrays(
+    place: Place, builder: "ImageBuilder", fingerprint: str, directory: Path, report: Reporter
+) -> None:
+    """Reads the records back through tfds, writes them as arrays, and says what is odd in them."""
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     write_cache(
         directory,
@@ -135,4 +139,8 @@ def _write_arrays(place: Place, builder: "ImageBuilder", fingerprint: str, direc
         fingerprint=fingerprint,
         class_names=builder.prepared_class_names(),
         splits={split: (count, builder.records(split)) for split, count in counts.items()},
+        reading=builder.reading,
     )
+    images = {split: np.load(images_path(directory, split), mmap_mode="r") for split in counts}
+    for line in doubts(images):
+        report.say(f"warning: {line}")
