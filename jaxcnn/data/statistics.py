@@ -18,6 +18,7 @@ _QUANTILES = (0.005, 0.5, 0.995)
 _MARGIN = 0.5
 _NARROW = np.array([8.0, 0.5, 8.0])  # the least width: 0 to 255, octaves, 0 to 255
 _MOST, _FEW = 5_000, 500  # pictures that are looked at
+_TOO_FEW = 20  # training pictures, to tell what is usual
 _FAINT = 16  # of 255: contrast that is hardly any
 _ROWS = 256  # pictures that are in memory at a time
 
@@ -61,19 +62,21 @@ def describe(images: np.ndarray, indices: np.ndarray | None = None) -> dict[str,
 def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
     """What is odd in the pictures of a set, uint8 (n, height, width, channels) by split: training
     pictures with next to no contrast, another split that differs grossly from them."""
-    train, lines = splits["train"], []
-    ranges = describe(train)
+    others = {name: images for name, images in splits.items() if name != "train"}
+    ranges, lines = describe(splits["train"]), []
     if ranges["contrast"][-1] < _FAINT:
         lines.append(
             f"the training pictures hardly vary: their {_WORDS['contrast']} is at most "
             f"{ranges['contrast'][-1]:.0f} of 255"
         )
-    for name in splits.keys() - {"train"}:
-        some = splits[name][_spread(len(splits[name]), _FEW)]
+    if len(splits["train"]) < _TOO_FEW:
+        return lines
+    for name, images in others.items():
+        some = images[_spread(len(images), _FEW)]
         for words, where in find_unusual(some, ranges).items():
             if len(where) > max(3, 0.1 * len(some)):
                 share = f"{len(where)} of {len(some)} pictures of {name}"
-                lines.append(f"{share} are unlike those to train on: {words}")
+                lines.append(f"{share} are unlike the training pictures: {words}")
     return lines
 
 

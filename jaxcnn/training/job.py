@@ -16,7 +16,7 @@ from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.scoring import score_run
-from jaxcnn.training.setup import describe_data, load_data, make_run
+from jaxcnn.training.setup import describe_data, faint_channels, load_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.workdir import open_workdir, refuse_other_data, write_config
 
@@ -47,6 +47,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
+        for line in faint_channels(run.dataset, config.dataset.scaling):
+            console.warn(line)
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)

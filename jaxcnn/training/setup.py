@@ -387,5 +387,18 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarra
     return np.float32(mean), np.float32(1.0 / np.asarray(std))
 
 
+def faint_channels(dataset: Dataset, scaling: str) -> list[str]:
+    """A line on each channel whose small deviations "zscore_per_channel" makes large."""
+    if scaling != "zscore_per_channel":
+        return []
+    return [
+        f"channel {channel} of the pictures hardly varies (standard deviation {std:.2g} of 255): "
+        f"zscore_per_channel multiplies it by {1 / std:.3g}, and so the noise of other pictures; "
+        "dataset.scaling = zscore does not"
+        for channel, std in enumerate(dataset.pixel_std.tolist())
+        if 0 < std < 1
+    ]
+
+
 def _divisor(std: float | np.ndarray) -> np.ndarray:
     return np.where(np.asarray(std) > 0, std + 1e-7, 1.0)

@@ -63,7 +63,7 @@ def _advice(trained: Trained, paths: Sequence[Path], invert: bool) -> str:
     unusual = find_unusual(tried, trained.picture_statistics)
     if sum(map(len, unusual.values())) > len(tried) / 2:
         return ""
-    return "; like them without --invert" if invert else "; like them with --invert"
+    return "; try without --invert" if invert else "; try --invert"
 
 
 def in_words(warning: dict[str, Any], num_pictures: int) -> str:
