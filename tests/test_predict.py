@@ -1,7 +1,6 @@
 """`python -m jaxcnn.predict`: the network's own test pictures, and what is no picture."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -87,49 +86,6 @@ def test_a_negative_is_warned_of_and_can_be_inverted(pictures, trained_workdir, 
     assert "and 4 more): " in line and line.endswith("; try --invert")
     found, said = asked(trained_workdir, "--invert", negatives, cwd=tmp_path)
     assert found["warnings"] == said == []
-    np.testing.assert_allclose(likeliest(found), expected.max(axis=1), rtol=1e-4)
-    found, said = asked(trained_workdir, "--invert", folder, cwd=tmp_path)
-    assert said[0].endswith("; try without --invert")
-
-
-def test_a_picture_of_one_color_is_named(pictures, trained_workdir, tmp_path):
-    folder, _, _ = pictures
-    Image.new("L", (32, 32), 80).save(tmp_path / "blank.png")
-    found, said = asked(trained_workdir, folder, "blank.png", cwd=tmp_path)
-    assert said == ["warning: blank.png: of one color"]
-    assert found["warnings"] == [{"files": ["blank.png"], "warning": "of one color"}]
-
-
-def test_pictures_are_read_as_those_of_the_training(pictures, trained_workdir, tmp_path):
-    """12 bits in files of 16, and white strokes on a transparent page, for a set of such."""
-    folder, expected, _ = pictures
-    images = [np.asarray(Image.open(folder / f"{number}.png")) for number in range(7)]
-    deep = saved(tmp_path / "deep", [image.astype(np.uint16) * 16 for image in images])
-    strokes = [np.dstack([np.full_like(image, 255)] * 3 + [image]) for image in images]
-    drawn = saved(tmp_path / "drawn", strokes)
-    workdir = shutil.copytree(trained_workdir, tmp_path / "run")
-    about = json.loads((workdir / "dataset.json").read_text())
-    for rules, expects_warnings in (
-        ({"page": "black", "integer_white": 4095}, False),
-        (None, True),  # a run of before: as it was read then
-    ):
-        (workdir / "dataset.json").write_text(json.dumps(about | {"reading": rules}))
-        for place in (deep, drawn):
-            found, _ = asked(workdir, place, cwd=tmp_path)
-            assert bool(found["warnings"]) == expects_warnings
-            near = np.allclose(likeliest(found), expected.max(axis=1), rtol=1e-4)
-            assert near != expects_warnings
-
-
-def test_a_run_without_statistics_predicts_without_them(pictures, trained_workdir, tmp_path):
-    folder, expected, _ = pictures
-    workdir = shutil.copytree(trained_workdir, tmp_path / "run")
-    about = json.loads((workdir / "dataset.json").read_text())
-    assert about["picture_statistics"] and about["reading"] == {"page": "black"}
-    old = {key: about[key] for key in about if key not in ("picture_statistics", "reading")}
-    (workdir / "dataset.json").write_text(json.dumps(old))
-    found, said = asked(workdir, folder, cwd=tmp_path)
-    assert said == found["warnings"] == []
     np.testing.assert_allclose(likeliest(found), expected.max(axis=1), rtol=1e-4)
 
 
