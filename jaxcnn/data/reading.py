@@ -43,10 +43,6 @@ class Reading:
         ):
             raise ValueError(f"no way to read pictures: {dataclasses.asdict(self)}")
 
-    def to_json(self) -> dict[str, Any]:
-        """The rules that were found."""
-        return {name: rule for name, rule in dataclasses.asdict(self).items() if rule is not None}
-
     def background(self, *, invert: bool) -> str:
         """The page to draw on; of a picture that is inverted after that, the other one."""
         return "black" if (self.page == "black") != invert else "white"
@@ -71,7 +67,7 @@ def _white_of(pixels: np.ndarray) -> int:
 
 
 def white_above(highest: float, *, is_float: bool) -> int:
-    """The usual value of white for a set whose pixels go up to `highest`."""
+    """The value of white for a set whose pixels go up to `highest`, by the usual depths."""
     whites = (1, *_WHITES) if is_float else _WHITES
     return next((white for white in whites if highest <= white), _WHITES[-1])
 
@@ -82,7 +78,8 @@ def page_for(contrast: Mapping[str, float]) -> str:
 
 
 def page_like(border: float) -> str:
-    """The page of a set without transparent pictures, by its pictures' usual border, 0 to 255."""
+    """The page for a set that has no transparent pictures itself: black where its pictures' usual
+    border, 0 to 255, is dark, else white."""
     return "black" if border < _DARK else "white"
 
 

@@ -67,7 +67,8 @@ def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
     if ranges["contrast"][-1] < _FAINT:
         lines.append(
             f"the training pictures hardly vary: their {_WORDS['contrast']} is at most "
-            f"{ranges['contrast'][-1]:.0f} of 255"
+            f"{ranges['contrast'][-1]:.0f} of 255 (of color files with 16 bits a channel the upper 8 "
+            "bits are read: convert such to 8 bits)"
         )
     if len(splits["train"]) < _TOO_FEW:
         return lines

@@ -1,6 +1,5 @@
 """The rules by which a set's pictures are read: found once, kept, and followed."""
 
-import dataclasses
 import json
 
 import archives
@@ -70,11 +69,6 @@ def test_rules_that_do_not_exist():
     for wrong in ({"page": "red"}, {"integer_white": 7}, {"float_white": "1"}):
         with pytest.raises(ValueError, match="no way to read"):
             Reading(**wrong)
-    kept = Reading("black", 4095)
-    assert Reading(**kept.to_json()) == kept
-    assert dataclasses.asdict(Reading()) == dict.fromkeys(
-        ("integer_white", "float_white"), None
-    ) | {"page": "white"}
 
 
 def info_of(data_dir):
