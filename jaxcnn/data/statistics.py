@@ -1,4 +1,4 @@
-"""What training pictures look like in three numbers, and which other pictures are far from them."""
+"""What training pictures look like in a few numbers, and which other pictures are far from them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,32 +6,41 @@ import numpy as np
 
 Ranges = Mapping[str, Sequence[float]]  # by feature: low, median, high
 
-FEATURES = ("brightness", "contrast", "border")
 _WORDS = {
     "brightness": "mean brightness",
-    "contrast": "contrast (standard deviation)",
     "border": "brightness of the border",
+    "contrast": "contrast (standard deviation)",
+    "contrast_red": "contrast (standard deviation) of the reds",
+    "contrast_green": "contrast (standard deviation) of the greens",
+    "contrast_blue": "contrast (standard deviation) of the blues",
 }
 _QUANTILES = (0.005, 0.5, 0.995)
 # How far a picture may lie outside of the range, in widths of the range. With half a width less
 # than 0.4 % of the test pictures of digits, MNIST, CIFAR-10 and FER2013 lie outside.
 _MARGIN = 0.5
-_NARROW = np.array([8.0, 0.5, 8.0])  # the least width: 0 to 255, octaves, 0 to 255
+_LEAST_WIDTH, _LEAST_OCTAVES = 8.0, 0.5  # of a range of brightness, of contrast
 _MOST, _FEW = 5_000, 500  # pictures that are looked at
 _TOO_FEW = 20  # training pictures, to tell what is usual
 _FAINT = 16  # of 255: contrast that is hardly any
 _ROWS = 256  # pictures that are in memory at a time
 
 
+def feature_names(channels: int) -> tuple[str, ...]:
+    """The features of grey pictures (one channel), or of colored ones (three)."""
+    if channels == 1:
+        return ("brightness", "border", "contrast")
+    return ("brightness", "border", "contrast_red", "contrast_green", "contrast_blue")
+
+
 def features(images: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-    """Mean, standard deviation and mean of the outermost pixels of each picture.
+    """Of each picture the mean, that of the outermost pixels, each channel's standard deviation.
 
     Args:
       images: uint8 (n, height, width, channels); they may be memory-mapped.
       indices: int (m,), those that count; None for all.
 
     Returns:
-      float32 (m, 3), in the units of the pixels.
+      float32 (m, 2 + channels), in the units of the pixels, in the order of `feature_names`.
     """
     indices = np.arange(len(images)) if indices is None else indices
     parts = [indices[start : start + _ROWS] for start in range(0, len(indices), _ROWS)]
@@ -42,9 +51,8 @@ def _features(images: np.ndarray) -> np.ndarray:
     pixels = images.astype(np.float32)
     border = [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]]
     border = np.concatenate(border, axis=1).mean(axis=(1, 2))
-    # of each channel: those of a picture may add up to the same grey everywhere
-    contrast = np.sqrt(pixels.var(axis=(1, 2)).mean(axis=-1))
-    return np.stack([pixels.mean(axis=(1, 2, 3)), contrast, border], axis=1)
+    brightness = pixels.mean(axis=(1, 2, 3))
+    return np.column_stack([brightness, border, pixels.std(axis=(1, 2))])
 
 
 def describe(images: np.ndarray, indices: np.ndarray | None = None) -> dict[str, list[float]]:
@@ -56,7 +64,7 @@ def describe(images: np.ndarray, indices: np.ndarray | None = None) -> dict[str,
     indices = np.arange(len(images)) if indices is None else indices
     found = features(images, indices[_spread(len(indices))])
     ranges = np.quantile(found, _QUANTILES, axis=0).T.round(2).tolist()
-    return dict(zip(FEATURES, ranges, strict=True))
+    return dict(zip(feature_names(images.shape[-1]), ranges, strict=True))
 
 
 def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
@@ -64,11 +72,12 @@ def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
     pictures with next to no contrast, another split that differs grossly from them."""
     others = {name: images for name, images in splits.items() if name != "train"}
     ranges, lines = describe(splits["train"]), []
-    if ranges["contrast"][-1] < _FAINT:
+    contrast = max(high for name, (_, _, high) in ranges.items() if name.startswith("contrast"))
+    if contrast < _FAINT:
         lines.append(
             f"the training pictures hardly vary: their {_WORDS['contrast']} is at most "
-            f"{ranges['contrast'][-1]:.0f} of 255 (of color files with 16 bits a channel the upper 8 "
-            "bits are read: convert such to 8 bits)"
+            f"{contrast:.0f} of 255 (color files of 16 bits a channel are read by their upper 8 "
+            "bits: convert such to 8 bits)"
         )
     if len(splits["train"]) < _TOO_FEW:
         return lines
@@ -104,11 +113,12 @@ def find_unusual(images: np.ndarray, ranges: Ranges | None) -> dict[str, np.ndar
     found = {"of one color": np.flatnonzero(constant)}
     if ranges is not None:
         rows = features(images)
-        low, high = (np.array([ranges[name][end] for name in FEATURES]) for end in (0, 2))
+        names = feature_names(images.shape[-1])
+        low, high = (np.array([ranges[name][end] for name in names]) for end in (0, 2))
         distance = _distance(rows, low, high)
         worst = np.abs(distance).argmax(axis=1)
         value = distance[np.arange(len(rows)), worst]
-        for column, name in enumerate(FEATURES):
+        for column, name in enumerate(names):
             for sign in (-1, 1):
                 where = np.flatnonzero(~constant & (worst == column) & (value * sign > _MARGIN))
                 words = _words(name, rows[where, column], low[column], high[column])
@@ -117,16 +127,18 @@ def find_unusual(images: np.ndarray, ranges: Ranges | None) -> dict[str, np.ndar
 
 
 def _distance(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """By how many widths of its range each feature lies below (negative) or above it, (n, 3)."""
+    """By how many widths of its range each feature lies below (negative) or above it, as `rows`."""
     rows, low, high = (_in_octaves(values) for values in (rows, low, high))
-    width = np.maximum(high - low, _NARROW)
+    width = high - low
+    width[:2] = np.maximum(width[:2], _LEAST_WIDTH)
+    width[2:] = np.maximum(width[2:], _LEAST_OCTAVES)
     return (np.minimum(rows - low, 0) + np.maximum(rows - high, 0)) / width
 
 
 def _in_octaves(values: np.ndarray) -> np.ndarray:
     """The features with the logarithm of the contrast, in which half and double are as far."""
     values = np.array(values, np.float64)
-    values[..., 1] = np.log2(values[..., 1] + 1)
+    values[..., 2:] = np.log2(values[..., 2:] + 1)
     return values
 
 

@@ -20,7 +20,7 @@ from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Split
 from jaxcnn.data.reading import Reading
-from jaxcnn.data.statistics import FEATURES
+from jaxcnn.data.statistics import feature_names
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import parallel
@@ -231,7 +231,8 @@ def _read_statistics(about: ConfigDict) -> dict[str, tuple[float, ...]] | None:
     found = about.get("picture_statistics")
     if found is None:
         return None
-    ranges = {name: tuple(map(float, found[name])) for name in FEATURES}
+    names = feature_names(about.image_shape[-1])
+    ranges = {name: tuple(map(float, found[name])) for name in names}
     if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
         raise ValueError("statistics that no run writes")
     return ranges

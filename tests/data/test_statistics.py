@@ -20,13 +20,21 @@ def count(found):
 def test_brightness_contrast_and_border():
     image = np.zeros((1, 4, 4, 3), np.uint8)
     image[:, 0, :, 0] = 255
-    expected = [255 * 4 / 48, 255 * np.sqrt(3 / 16 / 3), 255 * 4 / 36]
+    expected = [255 * 4 / 48, 255 * 4 / 36, 255 * np.sqrt(3) / 4, 0, 0]
     np.testing.assert_allclose(features(image)[0], expected, rtol=1e-6)
 
 
-def test_channels_that_add_up_to_one_grey_have_contrast():
-    ramp = np.arange(0, 250, 10, dtype=np.uint8).reshape(1, 5, 5)
-    assert features(np.stack([ramp, 255 - ramp], axis=-1))[0, 1] > 50
+def test_noise_in_a_channel_that_had_none_is_unusual():
+    """As JPEG adds it: scaled by the deviation of the training, it may be all that counts."""
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    train[..., 2] = 0
+    train[0, 0, 0, 2] = 9
+    noisy = train[50:].copy()
+    noisy[..., 2] = rng.integers(0, 5, noisy.shape[:3])
+    assert find_unusual(train[50:], describe(train)) == {}
+    (words,) = find_unusual(noisy, describe(train))
+    assert words.startswith("contrast (standard deviation) of the blues 1")
 
 
 def test_a_set_s_own_test_pictures_are_usual(digits):
