@@ -57,6 +57,38 @@ def test_what_is_no_picture_is_named_and_skipped(pictures, trained_workdir, tmp_
     assert done.stderr.splitlines()[-1] == "error: none of the 2 files is an image"
 
 
+def saved(folder, images):
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    return folder
+
+
+def asked(workdir, *arguments, cwd):
+    done = run("jaxcnn.predict", f"--workdir={workdir}", *map(str, arguments), "--json", cwd=cwd)
+    assert done.returncode == 0
+    return json.loads(done.stdout), done.stderr.splitlines()
+
+
+def likeliest(found):
+    return [each["top"][0]["probability"] for each in found["predictions"]]
+
+
+def test_a_negative_is_warned_of_and_can_be_inverted(pictures, trained_workdir, tmp_path):
+    folder, expected, _ = pictures
+    images = [np.asarray(Image.open(folder / f"{number}.png")) for number in range(7)]
+    negatives = saved(tmp_path / "negatives", [255 - image for image in images])
+    found, said = asked(trained_workdir, negatives, cwd=tmp_path)
+    (warning,) = found["warnings"]
+    assert warning["files"] == [str(negatives / f"{number}.png") for number in range(7)]
+    (line,) = said  # of all pictures
+    assert line.startswith(f"warning: 7 of 7 pictures ({negatives}/0.png, ")
+    assert "and 4 more): " in line and line.endswith("; try --invert")
+    found, said = asked(trained_workdir, "--invert", negatives, cwd=tmp_path)
+    assert found["warnings"] == said == []
+    np.testing.assert_allclose(likeliest(found), expected.max(axis=1), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

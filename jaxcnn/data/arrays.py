@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,9 @@ class Dataset:
     The splits are "train", "test", and "validation" where the publisher has one. Means and
     standard deviations are in the units of the pixels, 0 to 255: float32 (channels,) for each
     channel, and one number over all pixels. `pictures` lists the files of a folder of images in
-    the order of the examples, split after split; None for other datasets.
+    the order of the examples, split after split; None for other datasets. `reading` holds the rules
+    that the pictures were read by, see `data/reading.py`; None where the set was prepared before
+    there were any.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Dataset:
     scalar_mean: float
     scalar_std: float
     pictures: tuple[Picture, ...] | None = None
+    reading: Mapping[str, Any] | None = None
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -182,6 +185,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
             scalar_mean=info["scalar_mean"],
             scalar_std=info["scalar_std"],
             pictures=read_pictures(listed) if listed.exists() else None,
+            reading=info.get("reading"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the cache {directory} is damaged ({error}): delete it") from error
@@ -209,7 +213,7 @@ def _write_resized(place: Place, directory: Path, image_size: int) -> None:
             for split, any_split in next(iter(by_label_set.values())).items()
         }
         about = {key: info[key] for key in ("name", "fingerprint", "class_names")}
-        write_cache(directory, splits=splits, **about)
+        write_cache(directory, splits=splits, reading=info.get("reading"), **about)
 
 
 def _resized(

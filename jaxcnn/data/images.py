@@ -3,52 +3,93 @@ to what a network takes. Training on a folder and prediction see a picture in th
 """
 
 import contextlib
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from jaxcnn.data.formats import open_picture
+from jaxcnn.data.reading import AS_EVER, PAGES, Reading, page_for, white_above
 from jaxcnn.errors import UserError
+
+# Pillow refuses above twice as many. Phones take 200 million pixels.
+Image.MAX_IMAGE_PIXELS = 128_000_000
+_LARGE = 89_000_000  # pixels
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 # Files and folders, in lower case, that Windows, macOS and network disks leave behind.
 _LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r")
 
 
-def read_picture(path: Path, mode: str) -> Image.Image:
+def read_picture(
+    path: Path, mode: str, reading: Reading = AS_EVER, *, invert: bool = False
+) -> Image.Image:
     """The picture, upright, in mode "L" or "RGB"; of an animation the first frame.
 
-    What is transparent becomes white, the page that such pictures are drawn for.
+    Args:
+      path: its file.
+      mode: "L" or "RGB".
+      reading: what white is in files of more than 8 bits, and the page behind what is transparent.
+      invert: give the negative, on the same page.
 
     Raises:
-      UserError: it cannot be read, or is so large that it may be an attack (Pillow's limit, 89
-        million pixels).
+      UserError: it cannot be read, or has more than 256 million pixels, which may be an attack.
     """
-    with _opened(path) as opened:
-        picture = ImageOps.exif_transpose(opened)
-        if picture.mode.startswith("I") or picture.mode == "F":
-            picture = Image.fromarray(_to_bytes(np.asarray(picture)))
+    with _opened(path) as picture:
+        ImageOps.exif_transpose(picture, in_place=True)
+        if _is_deep(picture):
+            picture = Image.fromarray(reading.to_bytes(np.asarray(picture)))
         if picture.mode == "LAB":  # of which Pillow makes no grey
             picture = picture.convert("RGB")
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
-            page = Image.new("RGBA", picture.size, "white")
+            page = Image.new("RGBA", picture.size, reading.background(invert=invert))
             picture = Image.alpha_composite(page, picture)
-        return picture.convert(mode)
+        picture = picture.convert(mode)
+        return ImageOps.invert(picture) if invert else picture
 
 
-def _to_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Grey values of more than 8 bits as uint8. Pillow would cut off what is above 255; 16 bits
-    are taken for 0…65,535, floats up to 1 for 0…1, what else lies below 256 for 0…255."""
-    highest = pixels.max(initial=0)
-    if pixels.dtype.kind == "f":
-        scale = 255 if highest <= 1 else 1 if highest < 256 else 1 / 256
-    else:
-        scale = 1 if pixels.dtype == np.int32 and highest < 256 else 1 / 256
-    return np.nan_to_num(pixels * scale).clip(0, 255).astype(np.uint8)
+def find_reading(paths: Iterable[Path]) -> dict[str, Any]:
+    """The rules that the pictures of a set need, for `Reading`: only files of more than 8 bits a
+    pixel and those with transparent pixels are looked at.
+
+    Raises:
+      UserError: a file cannot be read.
+    """
+    highest, contrast = {}, dict.fromkeys(PAGES, 0.0)
+    for path in paths:
+        with _opened(path) as picture:
+            if _is_deep(picture):
+                pixels = np.asarray(picture)
+                kind = "float_white" if pixels.dtype.kind == "f" else "integer_white"
+                most = np.max(pixels, initial=0, where=np.isfinite(pixels))
+                highest[kind] = max(highest.get(kind, 0), most)
+            elif picture.has_transparency_data:
+                for page, value in PAGES.items():
+                    contrast[page] += _contrast_on(picture, value)
+    whites = {
+        kind: white_above(most, is_float=kind == "float_white") for kind, most in highest.items()
+    }
+    return whites | ({"page": page_for(contrast)} if any(contrast.values()) else {})
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode.startswith("I") or picture.mode == "F"
+
+
+def _contrast_on(picture: Image.Image, page: int) -> float:
+    """The standard deviation of the grey values of a picture on a page, 0 where it is opaque."""
+    picture = picture.convert("RGBA")
+    picture.thumbnail((256, 256))
+    grey, alpha = np.moveaxis(np.asarray(picture.convert("LA"), np.float32), -1, 0)
+    if alpha.min() == 255:
+        return 0.0
+    return float((page + (grey - page) * alpha / 255).std())
 
 
 def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:
@@ -78,9 +119,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damage that a picture can be read in spite of
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with open_picture(path) as picture:
+                if math.prod(picture.size) > _LARGE:  # a JPEG is read at half its size
+                    picture.draft(None, (picture.width // 2, picture.height // 2))
                 yield picture
+    except UserError:
+        raise
     except Exception as error:  # Pillow's plug-ins raise all sorts on a damaged file
         raise UserError(f"{path} is not an image that can be read{_reason(error)}") from error
 
@@ -88,6 +132,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return ""
+    if isinstance(error, Image.DecompressionBombError):
+        return f": {str(error).partition(',')[0]}; make it smaller"
     return f": {getattr(error, 'strerror', None) or error}"
 
 
@@ -99,7 +145,8 @@ def may_be_picture(path: Path | os.DirEntry) -> bool:
 def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
     """The places themselves, and for a folder the files in it and below, sorted.
 
-    Hidden files and folders are passed over, and so are links that lead out of the folder.
+    Hidden files and folders are passed over. Links are followed, as in training; a folder that
+    links lead to again is read once.
     """
     for place in places:
         if os.path.isdir(place):
@@ -109,9 +156,18 @@ def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def _files_in(place: Path) -> Iterator[Path]:
-    root = os.path.realpath(place)
-    for folder, subfolders, names in os.walk(place):
-        subfolders[:] = [name for name in subfolders if may_be_picture(Path(name))]
-        for path in (Path(folder, name) for name in names):
-            if may_be_picture(path) and Path(os.path.realpath(path)).is_relative_to(root):
-                yield path
+    seen = {os.path.realpath(place)}
+    for folder, subfolders, names in os.walk(place, followlinks=True):
+        subfolders[:] = [
+            name
+            for name in sorted(subfolders)
+            if may_be_picture(Path(name)) and _is_new(os.path.join(folder, name), seen)
+        ]
+        yield from filter(may_be_picture, (Path(folder, name) for name in names))
+
+
+def _is_new(folder: str, seen: set[str]) -> bool:
+    real = os.path.realpath(folder)
+    is_new = real not in seen
+    seen.add(real)
+    return is_new

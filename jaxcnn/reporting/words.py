@@ -1,6 +1,7 @@
 """Numbers as words, the same in the console and in reports. None and NaN are a dash."""
 
 import math
+from collections.abc import Sequence
 
 
 def percent(fraction: float | None) -> str:
@@ -41,6 +42,12 @@ def printable(text: str) -> str:
     """A file's name, say, on one line and without control characters: what a terminal would act
     on, or cannot show, is escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def some_names(names: Sequence[object], most: int = 3) -> str:
+    """The first few names, such as files', and how many there are besides."""
+    shown = ", ".join(printable(str(name)) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def _is_missing(value: float | None) -> bool:

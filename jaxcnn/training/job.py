@@ -25,7 +25,7 @@ from jaxcnn.training.run_data import (
     write_pictures_of,
 )
 from jaxcnn.training.scoring import score_run
-from jaxcnn.training.setup import describe_data, make_run
+from jaxcnn.training.setup import describe_data, faint_channels, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.workdir import PICTURES, open_workdir, write_config
 
@@ -65,6 +65,8 @@ def train(
         console.start(config, render_summary(summary(run.model)), str(workdir))
         for note in data_notes(run.dataset, run.views):
             console.print(printable(note))
+        for line in faint_channels(run.dataset, config.dataset.scaling):
+            console.warn(line)
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data import feed
+from jaxcnn.data import feed, statistics
 from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
@@ -367,11 +367,15 @@ def make_recipe(
 def describe_data(run: Run) -> dict[str, Any]:
     """What a user of the trained network must know of its data, for `dataset.json`."""
     shift, scale = pixel_scaling(run.dataset, run.config.dataset.scaling)
+    train = run.views["train"]
+    train_images = run.dataset.splits[train.split].images
     return {
         "name": run.dataset.name,
         **feed.data_identity(run.dataset, run.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),
+        "reading": run.dataset.reading,
+        "picture_statistics": statistics.describe(train_images, train.indices),
         "steps_per_epoch": run.steps_per_epoch,
     }
 
@@ -380,13 +384,31 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarra
     """(shift, scale), float32, so that the network's input is (pixels − shift) · scale.
 
     "none": 0…255; "unit": 0…1; "centered": −1…1; "zscore": by one mean and deviation of the
-    training images; "zscore_per_channel": by each channel's.
+    training images; "zscore_per_channel": by each channel's. What does not vary is scaled by 1:
+    an epsilon alone would multiply the noise of other pictures, of JPEG say, by 10⁷.
     """
     mean, std = {
         "none": (0.0, 1.0),
         "unit": (0.0, 255.0),
         "centered": (127.5, 127.5),
-        "zscore": (dataset.scalar_mean, dataset.scalar_std + 1e-7),
-        "zscore_per_channel": (dataset.pixel_mean, dataset.pixel_std + 1e-7),
+        "zscore": (dataset.scalar_mean, _divisor(dataset.scalar_std)),
+        "zscore_per_channel": (dataset.pixel_mean, _divisor(dataset.pixel_std)),
     }[scaling]
     return np.float32(mean), np.float32(1.0 / np.asarray(std))
+
+
+def faint_channels(dataset: Dataset, scaling: str) -> list[str]:
+    """A line on each channel whose small deviations "zscore_per_channel" makes large."""
+    if scaling != "zscore_per_channel":
+        return []
+    return [
+        f"channel {channel} of the pictures hardly varies (standard deviation {std:.2g} of 255): "
+        f"zscore_per_channel multiplies it by {1 / std:.3g}, and so the noise of other pictures; "
+        "dataset.scaling = zscore does not"
+        for channel, std in enumerate(dataset.pixel_std.tolist())
+        if 0 < std < 1
+    ]
+
+
+def _divisor(std: float | np.ndarray) -> np.ndarray:
+    return np.where(np.asarray(std) > 0, std + 1e-7, 1.0)

@@ -19,6 +19,8 @@ from jaxcnn.config import older_defaults
 from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Split
+from jaxcnn.data.reading import Reading
+from jaxcnn.data.statistics import feature_names
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import parallel
@@ -47,6 +49,8 @@ class Trained:
       model: the network; its parameters are the moving average where the run keeps one.
       pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
         (pixels 0…255 − shift) · scale.
+      reading: how the training pictures were read.
+      picture_statistics: theirs, see `data/statistics.py`; None where an older run kept none.
     """
 
     workdir: Path
@@ -59,6 +63,8 @@ class Trained:
     model: models.Network
     pixel_shift: np.ndarray
     pixel_scale: np.ndarray
+    reading: Reading
+    picture_statistics: dict[str, tuple[float, ...]] | None
 
     def scores(
         self, pixels: jax.Array, intermediates: dict[str, jax.Array] | None = None
@@ -144,6 +150,8 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         model=model,
         pixel_shift=np.asarray(about.pixel_shift, np.float32),
         pixel_scale=np.asarray(about.pixel_scale, np.float32),
+        reading=Reading(**(about.get("reading") or {})),
+        picture_statistics=_read_statistics(about),
     )
 
 
@@ -211,7 +219,25 @@ def _read_about(path: Path) -> ConfigDict:
             and all(part.shape in ((), shape[2:]) and np.isfinite(part).all() for part in scaling)
         ):
             raise ValueError("a value that no run writes")
+        Reading(**(about.get("reading") or {}))
+        _read_statistics(about)
     return about
+
+
+def _read_statistics(about: ConfigDict) -> dict[str, tuple[float, ...]] | None:
+    """Low, median and high of each feature; None where an older run kept none.
+
+    Raises:
+      Exception: they are not a run's.
+    """
+    found = about.get("picture_statistics")
+    if found is None:
+        return None
+    names = feature_names(about.image_shape[-1])
+    ranges = {name: tuple(map(float, found[name])) for name in names}
+    if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
+        raise ValueError("statistics that no run writes")
+    return ranges
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from jaxcnn.data import images
 from jaxcnn.data.images import find_pictures, fit, is_grey, read_picture
 from jaxcnn.errors import UserError
 
@@ -134,10 +135,23 @@ def test_what_fits_already_is_not_touched():
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
     Image.new("1", (100, 100)).save(tmp_path / "a.png")
-    for limit in (4_000, 9_000):  # Pillow's error, and what is only a warning of it
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(UserError, match="10000 pixels"):
-            read_picture(tmp_path / "a.png", "RGB")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000)  # Pillow refuses above twice as many
+    with pytest.raises(UserError, match=r"10000 pixels.* exceeds limit of 8000 pixels; make it"):
+        read_picture(tmp_path / "a.png", "RGB")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_000)
+    assert read_picture(tmp_path / "a.png", "L").size == (100, 100)
+
+
+def test_a_photo_of_200_megapixels_is_read_at_half_its_size(tmp_path, monkeypatch):
+    assert 2 * Image.MAX_IMAGE_PIXELS > 16_320 * 12_240
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    quarters().save(tmp_path / "a.jpg", exif=exif, quality=95)
+    upright = read_picture(tmp_path / "a.jpg", "RGB")
+    assert upright.size == (24, 32)
+    monkeypatch.setattr(images, "_LARGE", 32 * 24 - 1)
+    halved = read_picture(tmp_path / "a.jpg", "RGB")
+    assert halved.size == (12, 16) and corners(halved) == corners(upright)
 
 
 def test_what_is_no_file(tmp_path):
@@ -152,7 +166,7 @@ def test_what_is_no_file(tmp_path):
         read_picture(tmp_path / ("x" * 5000), "RGB")
 
 
-def test_folders_are_read_in_order_and_not_left(tmp_path):
+def test_folders_are_read_in_order_with_what_they_link_to(tmp_path):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for path in (
         inside / "b.png", inside / "a" / "z.png", inside / "c.txt", inside / ".hidden.png",
@@ -166,7 +180,7 @@ def test_folders_are_read_in_order_and_not_left(tmp_path):
     (inside / "alias.png").symlink_to(inside / "b.png")
     (inside / "around").symlink_to(inside)
     found = [path.relative_to(tmp_path) for path in find_pictures([inside])]
-    names = ["a/z.png", "alias.png", "b.png", "c.txt"]
+    names = ["a/z.png", "alias.png", "b.png", "c.txt", "linked/e.png", "linked.png"]
     assert [str(path.relative_to("inside")) for path in found if path.stem != "loop"] == names
     named = [outside / "e.png", inside / ".hidden.png", tmp_path / "missing"]
     assert list(find_pictures(named)) == named

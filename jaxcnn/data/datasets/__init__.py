@@ -70,7 +70,15 @@ class Place:
         """The name of the tfds config: empty but for folders."""
         if self.builder != "folder":
             return ""
+        if self._is_in_older_cache():
+            return self.all_versions
         return f"{self.all_versions}-{self.fingerprint[:12]}"
+
+    def _is_in_older_cache(self) -> bool:
+        """Whether the folder, as it is, was prepared when each folder had but one version."""
+        arrays = self.data_dir / "jaxcnn_folder" / self.all_versions / VERSION / "arrays"
+        info = read_info(arrays) if self.split == "shuffle" else None
+        return info is not None and info.get("fingerprint") == self.fingerprint
 
     @property
     def all_versions(self) -> str:
@@ -109,7 +117,8 @@ class Place:
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
             digest.update(repr(about).encode(errors="surrogateescape"))
-        digest.update(self.split.encode())
+        if self.split != "shuffle":  # the only rule there was at first
+            digest.update(self.split.encode())
         return digest.hexdigest()
 
     def builder_class(self) -> type["ImageBuilder"]:

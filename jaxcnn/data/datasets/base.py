@@ -81,6 +81,9 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     pictures: Sequence[Picture] | None = None  # of a folder, in the order of the records
     instructions: str  # for a user without a network
 
+    # The rules that `read` found for its pictures, see `data/reading.py`.
+    reading: Mapping[str, Any] = {}
+
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
         """The builder of a dataset, to be written below `data_dir`."""

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.data import statistics
 from jaxcnn.data.pictures import Picture, write_pictures
+from jaxcnn.data.reading import page_like
 
 _INFO = "dataset.json"
 _ROWS = 4096  # images that are in memory at a time
@@ -55,11 +57,14 @@ def write_cache(
     fingerprint: str,
     class_names: Mapping[str, Sequence[str]],
     splits: Mapping[str, tuple[int, Iterable[Record]]],
+    reading: Mapping[str, Any] | None,
     pictures: Sequence[Picture] | None = None,
 ) -> None:
     """Writes the cache, with as many records of each split as its count says.
 
-    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from;
+    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from.
+    `reading` holds the rules that its pictures were read by, see `data/reading.py`; other pictures
+    are drawn on a page like the border of its own. None for a set that was prepared without rules.
     `pictures` lists those of a folder. Only one process at a time may write. Raises OSError where
     the disk is too small.
     """
@@ -71,12 +76,17 @@ def write_cache(
         _write_split(partial, split, count, records)
     if pictures is not None:
         write_pictures(pictures_path(partial), pictures)
+    train_images = np.load(images_path(partial, "train"), mmap_mode="r")
+    if reading is not None:
+        _, border, _ = statistics.describe(train_images)["border"]
+        reading = {"page": page_like(border)} | dict(reading)
     info = {
         "name": name,
         "fingerprint": fingerprint,
         "class_names": {key: list(names) for key, names in class_names.items()},
         "splits": list(splits),
-        **_statistics(np.load(images_path(partial, "train"), mmap_mode="r")),
+        "reading": reading,
+        **_statistics(train_images),
     }
     info["digests"] = _digests(partial, info)
     (partial / _INFO).write_text(json.dumps(info, indent=1))

@@ -19,10 +19,12 @@ from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.datasets.layout import Layout, Pictures, find_layout
 from jaxcnn.data.datasets.progress import Reporter
-from jaxcnn.data.images import fit, is_grey, read_picture
+from jaxcnn.data.images import find_reading, fit, is_grey, read_picture
 from jaxcnn.data.pictures import Picture, is_test, locate, sha256_of
+from jaxcnn.data.reading import Reading, describe_rules
+from jaxcnn.data.statistics import is_constant
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.words import printable
+from jaxcnn.reporting.words import printable, some_names
 
 _SEED = 0
 _TEST_FRACTION = 0.2
@@ -90,6 +92,10 @@ class ImageFolder(ImageBuilder):
 
     def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
         """The splits, from the folder, picture by picture."""
+        with self._naming_all_bad_files():
+            self.reading = find_reading(path for path, _ in self._splits["train"])
+        if self.reading:
+            self.reporter.say(f"found in the training pictures: {describe_rules(self.reading)}")
         return {
             split: Examples(
                 self._images(pictures), {"": np.array([label for _, label in pictures], np.int64)}
@@ -98,12 +104,19 @@ class ImageFolder(ImageBuilder):
         }
 
     def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
+        reading, constant = Reading(**self.reading), []
         for path, _ in pictures:
             with self._naming_all_bad_files():
-                picture = read_picture(path, self._mode)
+                picture = read_picture(path, self._mode, reading)
             if not self._is_resized:
                 self._check_size(path, picture.size)
-            yield fit(picture, self.image_shape)
+            image = fit(picture, self.image_shape)
+            if is_constant(image[None]).all():
+                constant.append(path)
+            yield image
+        if constant:
+            count = f"{len(constant):,} of {len(pictures):,} pictures"
+            self.reporter.say(f"warning: {count} are of one color: {some_names(constant)}")
 
     @contextlib.contextmanager
     def _naming_all_bad_files(self) -> Iterator[None]:

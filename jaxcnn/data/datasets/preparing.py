@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import logging
 
 from jaxcnn.data.datasets import Place, find_place
-from jaxcnn.data.datasets.cache import write_cache
+from jaxcnn.data.datasets.cache import images_path, write_cache
 from jaxcnn.data.datasets.finding import find_files, what_is_in
 from jaxcnn.data.datasets.lock import replace, writing
 from jaxcnn.data.datasets.progress import Reporter, reporter
 from jaxcnn.data.datasets.versions import remove_old_versions
+from jaxcnn.data.statistics import doubts
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     if not archives and place.has_records():
         try:
             builder = place.builder_class().at(place, place.data_dir, report)
-            _write_arrays(place, builder, place.arrays)
+            _write_arrays(place, builder, place.arrays, report)
         except (UserError, OSError):
             raise
         except Exception as error:  # its readers raise all sorts
@@ -94,7 +96,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
         file_format="array_record",
     )
     written = Path(builder.data_dir)
-    _write_arrays(place, builder, written / "arrays")
+    _write_arrays(place, builder, written / "arrays", report)
     replace(place, written)
     if place.builder == "folder":
         remove_old_versions(place)
@@ -129,8 +131,8 @@ def _instructions(place: Place, builder: "ImageBuilder") -> str:
     )
 
 
-def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path) -> None:
-    """Reads the records back through tfds and writes them as arrays."""
+def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report: Reporter) -> None:
+    """Reads the records back through tfds, writes them as arrays, and says what is odd in them."""
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     write_cache(
         directory,
@@ -138,5 +140,9 @@ def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path) -> Non
         fingerprint=place.fingerprint,
         class_names=builder.prepared_class_names(),
         splits={split: (count, builder.records(split)) for split, count in counts.items()},
+        reading=builder.reading,
         pictures=builder.pictures,
     )
+    images = {split: np.load(images_path(directory, split), mmap_mode="r") for split in counts}
+    for line in doubts(images):
+        report.say(f"warning: {line}")

@@ -1,0 +1,90 @@
+"""Opens picture files; of formats that Pillow alone cannot read it says which they are."""
+
+import contextlib
+import dataclasses
+import importlib
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from jaxcnn.errors import UserError
+
+_HEAD = 1024  # bytes of a file that tell its format
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """A format, and the package that teaches it to Pillow, if one does, with its module."""
+
+    name: str
+    package: str = ""
+    module: str = ""
+
+
+_HEIC = _Format("HEIC", "pillow-heif", "pillow_heif")
+_AVIF = _Format("AVIF", "pillow-avif-plugin", "pillow_avif")
+_JXL = _Format("JPEG XL", "pillow-jxl-plugin", "pillow_jxl")
+_RAW = _Format("a camera's raw format")
+_VIDEO = _Format("a video")
+_BRANDS = {  # in the first box of an ISO media file
+    b"avif": _AVIF, b"avis": _AVIF, b"crx ": _RAW, b"heic": _HEIC, b"heix": _HEIC, b"heim": _HEIC,
+    b"heis": _HEIC, b"hevc": _HEIC, b"hevx": _HEIC, b"mif1": _HEIC, b"msf1": _HEIC,
+}  # fmt: skip
+_BEGINNINGS = {
+    b"\xff\x0a": _JXL,
+    b"\0\0\0\x0cJXL ": _JXL,
+    b"FUJIFILMCCD-RAW": _RAW,
+    b"IIU\0": _RAW,
+    b"IIRO": _RAW,
+    b"\x1aE\xdf\xa3": _VIDEO,
+    b"%PDF": _Format("PDF"),
+    b"\x89HDF": _Format("HDF5"),
+    b"SIMPLE  =": _Format("FITS"),
+}
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture file as `Image.open` does, through a plug-in where its format needs one.
+
+    Raises:
+      UserError: the file's format is known, and neither Pillow nor an installed plug-in reads it.
+      Exception: all that Pillow raises.
+    """
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        found = _format_of(path)
+        if found is None:
+            raise
+        if found.module and _register(found.module):
+            return Image.open(path)
+    if not found.package:
+        raise UserError(f"{path} is {found.name}, which Pillow cannot read: convert it, say to PNG")
+    raise UserError(
+        f"{path} is {found.name}, which Pillow cannot read without {found.package}: "
+        f"pip install {found.package}, or convert it"
+    )
+
+
+def _format_of(path: Path) -> _Format | None:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if head[4:8] == b"ftyp":
+        box = head[8 : int.from_bytes(head[:4])]
+        brands = (box[start : start + 4] for start in range(0, len(box), 4))
+        return next((_BRANDS[brand] for brand in sorted(brands) if brand in _BRANDS), _VIDEO)
+    if head[128:132] == b"DICM":
+        return _Format("DICOM")
+    if b"<svg" in head:
+        return _Format("SVG")
+    return next((found for begin, found in _BEGINNINGS.items() if head.startswith(begin)), None)
+
+
+def _register(module: str) -> bool:
+    """Whether the plug-in is there; it is known to Pillow after that."""
+    with contextlib.suppress(ImportError):
+        plugin = importlib.import_module(module)  # most register themselves
+        if hasattr(plugin, "register_heif_opener"):
+            plugin.register_heif_opener()
+        return True
+    return False
