@@ -14,6 +14,7 @@ from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
+from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
@@ -30,7 +31,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
       What `result.json` holds.
 
     Raises:
-      UserError: the config, the dataset or the folder is not fit; nothing was changed.
+      UserError: the config, the dataset or the folder is not fit, or the processes of a group
+        differ; nothing was changed.
       Diverged: the loss was not finite.
       Stopped: a signal asked for it; the run is saved.
     """
@@ -39,7 +41,9 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
     start = load_start(config.init_from) if config.init_from and is_new else None
-    run, taken_over = make_run(config, load_data(config)), []
+    dataset = load_data(config)
+    refuse_unlike_processes(config, dataset, workdir, start)
+    run, taken_over = make_run(config, dataset), []
     if start:
         state, taken_over = start_from(start, run.state)
         run = dataclasses.replace(run, state=state)

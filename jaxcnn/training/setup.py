@@ -23,6 +23,7 @@ from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
 from jaxcnn.models.airbench import fit_whitening
+from jaxcnn.numerics import check_settings
 from jaxcnn.training import parallel
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.recipe import Recipe
@@ -188,6 +189,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     Raises:
       UserError: the dataset, the network and the devices don't fit each other.
     """
+    check_settings()
     views = feed.make_views(dataset, config.validation, config.validation_fraction)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:

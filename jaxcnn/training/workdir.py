@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
+from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
@@ -68,6 +69,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
         changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        refuse_other_settings(_recorded(workdir).get("settings"), numeric_settings(), workdir)
         _refuse_after_the_end(workdir, config, changes)
         if not path.exists():
             write_json(path, to_dict(config))
@@ -102,8 +104,13 @@ def write_config(
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
+    return _recorded(workdir).get("changes", [])
+
+
+def _recorded(workdir: Path) -> dict[str, Any]:
+    """What the run has written of its environment, if anything."""
     path = workdir / "environment.json"
-    return read_json(path).get("changes", []) if path.exists() else []
+    return read_json(path) if path.exists() else {}
 
 
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
@@ -163,20 +170,26 @@ def _short(value: Any) -> str:
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:
-    """Versions, machine and devices, for `environment.json`."""
+    """Versions, machine, devices and JAX's settings, for `environment.json`."""
+    return {
+        "python": platform.python_version(),
+        "versions": package_versions(),
+        "machine": platform.platform(),
+        "devices": [_device_name(device) for device in devices],
+        "settings": numeric_settings(),
+        "command": sys.argv,
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that make a run's numbers."""
     versions = {}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "versions": versions,
-        "machine": platform.platform(),
-        "devices": [_device_name(device) for device in devices],
-        "command": sys.argv,
-    }
+    return versions
 
 
 def _device_name(device: Any) -> str:
