@@ -81,8 +81,9 @@ def _short(value: str) -> str:
 def _processes(indices: list[int]) -> str:
     if len(indices) == 1:
         return f"process {indices[0]}"
-    shown = [str(index) for index in indices[:3]] + ["…"] * (len(indices) > 3)
-    return f"processes {', '.join(shown)}"
+    if len(indices) > 3:
+        return f"{len(indices)} processes from {indices[0]} on"
+    return f"processes {', '.join(map(str, indices[:-1]))} and {indices[-1]}"
 
 
 def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: Trained | None) -> Facts:
