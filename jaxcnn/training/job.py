@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn import distributed
+from jaxcnn import devices, distributed
 from jaxcnn.config_check import check_config
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
@@ -51,10 +51,11 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
+        own_devices = list(run.mesh.devices.flat)
+        console.print(f"runs on {devices.describe(own_devices)}")
         loop = Loop(run, workdir, console)
         if distributed.is_main():
-            devices = list(run.mesh.devices.flat)
-            write_config(workdir, config, about_data, devices, changes, loop.step)
+            write_config(workdir, config, about_data, own_devices, changes, loop.step)
             (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)

@@ -17,13 +17,12 @@ from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
 from jaxcnn.models.airbench import fit_whitening
-from jaxcnn.numerics import check_settings
 from jaxcnn.training import parallel
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.recipe import Recipe
@@ -189,7 +188,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     Raises:
       UserError: the dataset, the network and the devices don't fit each other.
     """
-    check_settings()
+    devices.start()
     views = feed.make_views(dataset, config.validation, config.validation_fraction)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:

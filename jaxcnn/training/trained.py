@@ -14,13 +14,12 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.config import older_defaults
 from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Split
 from jaxcnn.errors import UserError
-from jaxcnn.numerics import check_settings
 from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import parallel
 from jaxcnn.training.checkpoints import Checkpoints
@@ -118,7 +117,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     Raises:
       UserError: the folder holds no run or no such checkpoint, or it is damaged.
     """
-    check_settings()
+    devices.start()
     workdir = Path(workdir)
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")

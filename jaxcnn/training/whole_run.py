@@ -16,13 +16,12 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
 from jaxcnn.models.airbench import fit_whitening
-from jaxcnn.numerics import check_settings
 from jaxcnn.training import parallel
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.setup import make_hyperparams, make_recipe
@@ -93,7 +92,7 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
       UserError: the batch is larger than the training split, the devices or the accumulated parts
         don't divide it, or it shall start from another run.
     """
-    check_settings()
+    devices.start()
     mesh = parallel.make_mesh(config.num_devices)
     num_examples = len(dataset.splits["train"].labels)
     steps = num_examples // config.global_batch_size

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
+from jaxcnn.devices import device_name
 from jaxcnn.errors import UserError
 from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.reporting.published import HARMLESS
@@ -175,7 +176,7 @@ def environment(devices: list[Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": package_versions(),
         "machine": platform.platform(),
-        "devices": [_device_name(device) for device in devices],
+        "devices": [device_name(device) for device in devices],
         "settings": numeric_settings(),
         "command": sys.argv,
     }
@@ -190,13 +191,3 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return versions
-
-
-def _device_name(device: Any) -> str:
-    """Such as `NVIDIA H100 80GB HBM3`, or the processor's name for a simulated host device."""
-    if device.platform == "cpu":
-        with contextlib.suppress(OSError, StopIteration):  # other systems than Linux lack the file
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            line = next(line for line in lines if line.startswith("model name"))
-            return line.partition(":")[2].strip()
-    return device.device_kind
