@@ -10,16 +10,26 @@ from typing import Any
 from jaxcnn import distributed, numerics
 from jaxcnn.errors import UserError
 
+_GPUS = ("gpu", "cuda", "rocm")  # JAX's names of platforms
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # no kernel is chosen by its time either
 
-def start() -> None:
+
+def start(deterministic: bool = False) -> None:
     """Start JAX on its devices, where nothing has done so yet.
+
+    Args:
+      deterministic: GPUs shall give the same bits each time; without effect once JAX has started.
 
     Raises:
       UserError: JAX has none of the kind that it is told to use, or is set so that it cannot train.
     """
     import jax
+    from jax._src import xla_bridge  # which alone knows whether JAX has started
 
     numerics.check_settings()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if deterministic and not xla_bridge.backends_are_initialized():
+        os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}"
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter where none of its kind is there
@@ -31,6 +41,12 @@ def start() -> None:
             f"{where}JAX cannot start its devices ({reason}); for NVIDIA GPUs: pip install -e "
             "'.[cuda]'; JAX_PLATFORMS=cpu takes the CPU"
         ) from error
+
+
+def are_exact(devices: Sequence[Any]) -> bool:
+    """Whether the same program gives the same bits each time: a GPU's does where XLA is told so."""
+    on_gpus = any(device.platform in _GPUS for device in devices)
+    return not on_gpus or _DETERMINISTIC in os.environ.get("XLA_FLAGS", "")
 
 
 def device_name(device: Any) -> str:

@@ -75,4 +75,6 @@ def test_devices_are_told_in_words():
 
     assert devices.describe([Device()] * 8) == "8 × NVIDIA H100 80GB HBM3"
     assert devices.describe([Device(), Other()]) == "2 × NVIDIA H100 80GB HBM3, in 2 processes"
+    assert not devices.are_exact([Device()])
+    assert devices.are_exact(jax.devices("cpu"))
     assert re.match("8 simulated devices on .", devices.describe(jax.devices("cpu")))

@@ -40,7 +40,7 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     check_config(config)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
-    start = load_start(config.init_from) if config.init_from and is_new else None
+    start = load_start(config) if config.init_from and is_new else None
     dataset = load_data(config)
     refuse_unlike_processes(config, dataset, workdir, start)
     run, taken_over = make_run(config, dataset), []
@@ -53,6 +53,11 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         console.start(config, render_summary(summary(run.model)), str(workdir))
         own_devices = list(run.mesh.devices.flat)
         console.print(f"runs on {devices.describe(own_devices)}")
+        if not devices.are_exact(own_devices):
+            console.print(
+                "the same command gives equal numbers to rounding; to the last bit with "
+                "config.deterministic=True"
+            )
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             write_config(workdir, config, about_data, own_devices, changes, loop.step)

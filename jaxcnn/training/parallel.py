@@ -38,9 +38,10 @@ def make_mesh(num_devices: int = 0) -> Mesh:
     return Mesh(np.array(devices[: num_devices or len(devices)]), (AXIS,))
 
 
-def make_local_mesh() -> Mesh:
-    """A mesh over this process's own devices: for work that is not the whole group's."""
-    return Mesh(np.array(jax.local_devices()), (AXIS,))
+def make_local_mesh(num_devices: int | None = None) -> Mesh:
+    """A mesh over this process's own devices, or the first of them: for work that is not the whole
+    group's."""
+    return Mesh(np.array(jax.local_devices()[:num_devices]), (AXIS,))
 
 
 def on_every_device(tree: Any, mesh: Mesh) -> Any:

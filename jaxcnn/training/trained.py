@@ -117,11 +117,11 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     Raises:
       UserError: the folder holds no run or no such checkpoint, or it is damaged.
     """
-    devices.start()
     workdir = Path(workdir)
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
     config, about = read_config(workdir / "config.json"), _read_about(workdir / "dataset.json")
+    devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
     model = models.build(
         **config.model,

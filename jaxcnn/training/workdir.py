@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
-from jaxcnn.devices import device_name
+from jaxcnn.devices import are_exact, device_name
 from jaxcnn.errors import UserError
 from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.reporting.published import HARMLESS
@@ -22,7 +22,7 @@ from jaxcnn.reporting.writers import read_json, write_json
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
-    "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
+    "validation", "init_from", "seed", "deterministic", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 # Other images under the same name are other data, too.
 _DATA_IDENTITY = ("class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std")
@@ -101,7 +101,9 @@ def write_config(
         known.append({"step": step, "fields": changed})
     write_json(workdir / "config.json", to_dict(config))
     write_json(workdir / "dataset.json", dataset)
-    write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+    now = environment(devices) | {"changes": known}
+    now["exact"] = now["exact"] and (not step or _recorded(workdir).get("exact", True))
+    write_json(workdir / "environment.json", now)
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
@@ -177,6 +179,7 @@ def environment(devices: list[Any]) -> dict[str, Any]:
         "versions": package_versions(),
         "machine": platform.platform(),
         "devices": [device_name(device) for device in devices],
+        "exact": are_exact(devices),
         "settings": numeric_settings(),
         "command": sys.argv,
     }
