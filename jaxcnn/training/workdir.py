@@ -113,7 +113,8 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
 def _recorded(workdir: Path) -> dict[str, Any]:
     """What the run has written of its environment, if anything."""
     path = workdir / "environment.json"
-    return read_json(path) if path.exists() else {}
+    found = read_json(path) if path.exists() else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
