@@ -8,7 +8,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from jaxcnn import distributed, runtime
-from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.training.signals import stopping_at_once
 
 
@@ -19,7 +19,8 @@ def _one_line(error: BaseException) -> str:
 
 def _fail(error: BaseException) -> None:
     label = "" if isinstance(error, Stopped) else "error: "
-    if distributed.is_main() or not isinstance(error, (Stopped, Diverged)):  # those are everyone's
+    is_everyones = isinstance(error, (Stopped, Diverged, Disagreement))
+    if distributed.is_main() or not is_everyones:
         print(distributed.label() + label + _one_line(error), file=sys.stderr)
     distributed.leave_with(getattr(error, "exit_code", UserError.exit_code))
 

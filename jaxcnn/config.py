@@ -26,6 +26,7 @@ def default_config() -> ConfigDict:
             "init_from": "",  # another run's folder: a new run starts from its weights
             "evaluate_train": False,  # also score the whole training split after each epoch
             "parallel": "pmap",  # or "shard_map": the same numbers
+            "deterministic": False,  # the same bits each time on a GPU too, slower
             "num_devices": 0,  # 0: all; on a CPU one for networks without convolutions
             "steps_per_dispatch": 0,  # in one call of the device; 0: many on an accelerator, else 1
             "precision": "float32",  # or "bfloat16": compute only, parameters stay float32

@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 
-from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _CONNECT_SECONDS = 300  # in which all processes must have started
@@ -51,6 +51,11 @@ def is_main() -> bool:
     return index() == 0
 
 
+def is_group() -> bool:
+    """Whether this process has joined others."""
+    return _Group.is_joined
+
+
 def label() -> str:
     """What begins this process's lines on stderr: nothing outside a group."""
     return "" if _Group.index is None else f"process {_Group.index}: "
@@ -76,7 +81,7 @@ def group(find_cluster: bool) -> Iterator[None]:
     try:
         with watched():
             yield
-    except (Stopped, Diverged):  # as a rule all end so, at the same step, and none gets lost
+    except (Stopped, Diverged, Disagreement):  # as a rule all end so, and none gets lost
         with contextlib.suppress(Exception):
             wait_for_all("end", seconds=20)
         _Group.ending.acquire()
@@ -168,6 +173,24 @@ def wait_for_all(what: str, seconds: int = _WAIT_SECONDS) -> None:
 
         wait = multihost.get_barrier_sync_fn()
         wait(key=f"jaxcnn {what}", timeout_ms=1000 * seconds)
+
+
+def exchange(what: str, own: str) -> list[str]:
+    """Return the texts of all processes in their order; outside a group the own one alone.
+
+    It needs no device: texts go through the coordination service. `what` is used once.
+    """
+    if not _Group.is_joined:
+        return [own]
+    import jax
+    from jax._src import distributed  # where JAX keeps its client, as Orbax takes it
+
+    client = distributed.global_state.client
+    folder = f"jaxcnn/{what.replace(' ', '_')}"
+    client.key_value_set(f"{folder}/{index()}", own)
+    wait_for_all(what)
+    found = {name.rpartition("/")[2]: text for name, text in client.key_value_dir_get(folder)}
+    return [found[str(number)] for number in range(jax.process_count())]
 
 
 @contextlib.contextmanager

@@ -20,3 +20,7 @@ class Stopped(UserError):
     """A signal asked the run to stop; it is saved, and the same command resumes it."""
 
     exit_code = 75  # EX_TEMPFAIL: try again
+
+
+class Disagreement(UserError):
+    """The processes of a group were not started alike; each of them finds the same."""

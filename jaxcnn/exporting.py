@@ -70,7 +70,7 @@ def to_stablehlo(trained: Trained) -> bytearray:
     serialized, with a batch of any size."""
     (batch,) = export.symbolic_shape("batch")
     pixels = jax.ShapeDtypeStruct((batch, *trained.image_shape), np.uint8)
-    with _without_source_paths():
+    with _without_source_paths(), jax.enable_x64(False):  # sizes would be int64
         return export.export(jax.jit(trained.scores), platforms=PLATFORMS)(pixels).serialize()
 
 

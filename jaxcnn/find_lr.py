@@ -54,7 +54,7 @@ def _sweep(config: ConfigDict) -> "Sweep":
 
     check_config(config)
     config = hold_rate(config)
-    start = load_start(config.init_from) if config.init_from else None
+    start = load_start(config) if config.init_from else None
     run = make_run(config, load_data(config))
     if start:
         run = dataclasses.replace(run, state=start_from(start, run.state)[0])

@@ -9,7 +9,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from jaxcnn import heap
+from jaxcnn import distributed, heap
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
 
@@ -54,7 +54,28 @@ def _quiet_libraries() -> None:
     sys.unraisablehook = _tell_all_but_abandoned_io
     for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    _tell_of_missing_devices()
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of tasks that nobody waited for
+
+
+def _tell_of_missing_devices() -> None:
+    """Lets through JAX's warnings that it has not found, or cannot start, a device."""
+    logger = logging.getLogger("jax._src.xla_bridge")
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.addHandler(_MissingDevice())
+
+
+class _MissingDevice(logging.Handler):
+    """Prints such a warning on one line, with what to do."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = " ".join(record.getMessage().split())
+        advice = " For NVIDIA GPUs: pip install -e '.[cuda]';" if "CUDA" in text else ""
+        print(
+            f"{distributed.label()}warning: {text}{advice} JAX_PLATFORMS=cpu takes the CPU",
+            file=sys.stderr,
+        )
 
 
 def _tell_all_but_abandoned_io(unraisable: "sys.UnraisableHookArgs") -> None:

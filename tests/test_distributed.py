@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import jaxcnn
 from jaxcnn import distributed
+from jaxcnn.data.arrays import load_dataset
 from jaxcnn.errors import UserError
+from jaxcnn.training.alike import differences
 
 CONFIG = """
 from jaxcnn.config import default_config, network
@@ -59,14 +64,24 @@ def start(tmp_path_factory, config):
     started = []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
-    def start(workdir, *more, processes=1, devices=1, program=("-m", "jaxcnn.main")):
+    def start(
+        workdir,
+        *more,
+        processes=1,
+        devices=1,
+        program=("-m", "jaxcnn.main"),
+        last_arguments=(),
+        last_environment=None,
+        last_directory=None,
+    ):
         command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}", *more]
         flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
         members = group_of(processes) if processes > 1 else [{}]
-        group = [
-            subprocess.Popen(command, env=environment | flags | member, **pipes)
-            for member in members
-        ]
+        each = [{"args": command, "env": environment | flags | member} for member in members]
+        each[-1]["args"] = [*command, *last_arguments]
+        each[-1]["env"] |= last_environment or {}
+        each[-1]["cwd"] = last_directory
+        group = [subprocess.Popen(**one, **pipes) for one in each]
         started.extend(group)
         return group
 
@@ -172,6 +187,67 @@ def test_a_mistake_in_the_folder_ends_all(start, tmp_path):
     (code, said), (other_code, _) = ends(start(tmp_path, processes=2))
     assert code == 2 and said.startswith("process 0: error: ") and "holds files but no run" in said
     assert other_code == 75
+
+
+def assert_refused(processes, *phrases):
+    """All end soon with exit code 2, and process 0 says each of the phrases in its one line."""
+    (code, said), other = ends(processes, seconds=60)
+    assert (code, said.count("\n")) == (2, 1) and other == (2, "")
+    assert said.startswith("process 0: error: the processes of the group ")
+    assert [phrase for phrase in phrases if phrase not in said] == [], said
+
+
+def test_other_settings_in_one_process_end_all(start, tmp_path):
+    """An optimizer or a step at which to save would hang, L2 or a seed give wrong numbers."""
+    processes = start(
+        tmp_path / "run",
+        processes=2,
+        last_arguments=["--config.loss.l2=0.001", "--config.checkpoint.every_steps=8"],
+        last_environment={"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg"},
+    )
+    assert_refused(
+        processes,
+        "config.loss.l2 is 0.0 in process 0, 0.001 in process 1",
+        "config.checkpoint.every_steps is 7 in process 0, 8 in process 1",
+        "JAX_ENABLE_X64 is false in process 0, true in process 1",
+        'JAX_DEFAULT_PRNG_IMPL is "threefry2x32" in process 0, "rbg" in process 1',
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
+    load_dataset("digits", data_dir=tmp_path / "data")
+    (images,) = (tmp_path / "data").rglob("arrays/train_images.npy")
+    changed = bytearray(images.read_bytes())
+    changed[-1] ^= 1  # a pixel
+    images.write_bytes(changed)
+    package = Path(jaxcnn.__file__).parent
+    shutil.copytree(package, tmp_path / "jaxcnn", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "jaxcnn/models/layers.py").open("a") as file:
+        file.write("\nANOTHER = 1\n")
+    processes = start(
+        tmp_path / "run",
+        processes=2,
+        last_environment={"TFDS_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": ""},
+        last_directory=tmp_path,
+    )
+    assert_refused(
+        processes,
+        "the digest of the train split is ",
+        "the checksum of jaxcnn/models/layers.py is ",
+    )
+
+
+def test_another_number_of_devices_in_one_process_ends_all(start, tmp_path):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    processes = start(tmp_path / "run", processes=2, last_environment=flags)
+    assert_refused(processes, "1 in process 0, 2 in process 1")
+
+
+def test_what_differs_is_told_by_value_and_process():
+    everyones = [{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.2}, {"seed": 0, "rate": 0.1}]
+    assert differences(everyones) == ["rate is 0.1 in processes 0 and 2, 0.2 in process 1"]
+    assert differences(everyones[:1] * 3) == []
 
 
 ADDRESS = {"JAX_COORDINATOR_ADDRESS": "host:1234"}

@@ -1,10 +1,14 @@
 """The process as it is before JAX starts."""
 
 import os
+import re
 import subprocess
 import sys
 
+import jax
 import pytest
+
+from jaxcnn import devices
 
 THREADS_POLICY = """
 import os, threading
@@ -19,3 +23,58 @@ thread.start(); thread.join()
 def test_threads_are_scheduled_as_those_of_a_batch_job():
     run = subprocess.run([sys.executable, "-c", THREADS_POLICY], capture_output=True, text=True)
     assert run.stdout.strip() == str(os.SCHED_BATCH), run.stderr
+
+
+# `hardware_utils` is where JAX looks for a GPU
+DEVICES = """
+from jax._src import hardware_utils
+hardware_utils._NVIDIA_GPU_DEVICES = ["/dev/null"]
+from jaxcnn import cli, devices
+cli.run(lambda _: devices.start())
+"""
+
+
+def start_devices(**environment):
+    environment = {name: value for name, value in os.environ.items() if "JAX" not in name} | {
+        name: str(value) for name, value in environment.items()
+    }
+    command = [sys.executable, "-c", DEVICES]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return run.returncode, run.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="JAX looks for GPUs on Linux only")
+def test_a_gpu_that_jax_cannot_use_is_told_in_one_line():
+    code, said = start_devices()
+    assert (code, said.count("\n")) == (0, 1)
+    assert said.startswith("warning: An NVIDIA GPU may be present")
+    assert "Falling back to cpu" in said and "pip install -e '.[cuda]'" in said
+    assert start_devices(JAX_PLATFORMS="cpu") == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("JAX_PLATFORMS", "cuda"),
+        ("JAX_DISABLE_JIT", True),
+        ("JAX_NUMPY_DTYPE_PROMOTION", "strict"),
+        ("JAX_NUMPY_RANK_PROMOTION", "raise"),
+    ],
+)
+def test_a_variable_with_which_nothing_works_is_one_line(variable, value):
+    code, said = start_devices(**{variable: value})
+    assert (code, said.count("\n")) == (2, 1) and said.startswith(f"error: {variable}={value}: ")
+
+
+def test_devices_are_told_in_words():
+    class Device:
+        platform, device_kind, process_index = "gpu", "NVIDIA H100 80GB HBM3", 0
+
+    class Other(Device):
+        process_index = 1
+
+    assert devices.describe([Device()] * 8) == "8 × NVIDIA H100 80GB HBM3"
+    assert devices.describe([Device(), Other()]) == "2 × NVIDIA H100 80GB HBM3, in 2 processes"
+    assert not devices.are_exact([Device()])
+    assert devices.are_exact(jax.devices("cpu"))
+    assert re.match("8 simulated devices on .", devices.describe(jax.devices("cpu")))

@@ -10,10 +10,11 @@ from jaxcnn.reporting.writers import read_json
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
-# Fields that leave a recipe as it is: the seed, and what changes no number.
+# Fields that leave a recipe as it is: the seed, and what changes no number beyond
+# rounding.
 HARMLESS = (
-    "seed", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.", "evaluate_train",
-    "dataset.data_dir", "dataset.streaming", "dataset.workers",
+    "seed", "deterministic", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.",
+    "evaluate_train", "dataset.data_dir", "dataset.streaming", "dataset.workers",
 )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     )
     changes = environment.get("changes") or []
     if not changes:
-        return text + "reproduces the run from the beginning."
+        return text + f"reproduces the run from the beginning{_exactness(environment)}."
     lines = [f"- after step {each['step']}: {'; '.join(each['fields'])}" for each in changes]
     return "\n".join(
         [
@@ -131,6 +131,16 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
             *lines,
         ]
     )
+
+
+def _exactness(environment: Mapping[str, Any]) -> str:
+    """How closely, where the run has recorded it."""
+    exact = environment.get("exact")
+    if exact is None:
+        return ""
+    if exact:
+        return ", to the last bit on the same kind of machine"
+    return ", equal to rounding: on a GPU it is to the last bit with `config.deterministic`"
 
 
 def _versions(environment: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn import distributed
+from jaxcnn import devices, distributed
 from jaxcnn.config_check import check_config
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
@@ -15,6 +15,7 @@ from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.words import printable
 from jaxcnn.reporting.writers import write_json
+from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run_data import (
@@ -42,7 +43,8 @@ def train(
       What `result.json` holds.
 
     Raises:
-      UserError: the config, the dataset or the folder is not fit; nothing was changed.
+      UserError: the config, the dataset or the folder is not fit, or the processes of a group
+        differ; nothing was changed.
       Diverged: the loss was not finite.
       Stopped: a signal asked for it; the run is saved.
     """
@@ -51,8 +53,10 @@ def train(
     adopt_older_rules(config, workdir)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
-    start = load_start(config.init_from) if config.init_from and is_new else None
-    run, taken_over = make_run(config, load_run_data(config, workdir, data_at)), []
+    start = load_start(config) if config.init_from and is_new else None
+    dataset = load_run_data(config, workdir, data_at)
+    refuse_unlike_processes(config, dataset, workdir, start)
+    run, taken_over = make_run(config, dataset), []
     if start:
         state, taken_over = start_from(start, run.state)
         run = dataclasses.replace(run, state=state)
@@ -63,16 +67,22 @@ def train(
             refuse_unseen_classes(run.dataset, run.views)
         notes = notes_on_data(workdir)
         console.start(config, render_summary(summary(run.model)), str(workdir))
+        own_devices = list(run.mesh.devices.flat)
+        console.print(f"runs on {devices.describe(own_devices)}")
+        if not devices.are_exact(own_devices):
+            console.print(
+                "the same command gives equal numbers to rounding; to the last bit with "
+                "config.deterministic=True"
+            )
         for note in data_notes(run.dataset, run.views):
             console.print(printable(note))
         for line in faint_channels(run.dataset, config.dataset.scaling):
             console.warn(line)
         loop = Loop(run, workdir, console)
         if distributed.is_main():
-            devices = list(run.mesh.devices.flat)
             if not (workdir / PICTURES).exists():
                 write_pictures_of(workdir, run.dataset, run.views)
-            write_config(workdir, config, about_data, devices, changes, loop.step)
+            write_config(workdir, config, about_data, own_devices, changes, loop.step)
             (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)

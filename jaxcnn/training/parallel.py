@@ -1,5 +1,6 @@
 """One per-device function on many devices, through `jax.pmap` or `jax.shard_map`."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxcnn.errors import UserError
+from jaxcnn.errors import Disagreement, UserError
 
 AXIS = "batch"
 _FEW_ENTRIES = 2**16  # up to here a copy takes less time on a CPU than an exchange of its own
@@ -19,9 +20,14 @@ def make_mesh(num_devices: int = 0) -> Mesh:
     those of the other processes of a group included.
 
     Raises:
-      UserError: there are fewer devices, or some of a group's would be left out.
+      UserError: there are fewer devices, some of a group's would be left out, or its processes
+        have unlike numbers of them.
     """
     devices = jax.devices()
+    counts = Counter(device.process_index for device in devices)
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} in process {index}" for index, count in sorted(counts.items()))
+        raise Disagreement(f"the processes of the group must have as many devices each: {found}")
     if num_devices > len(devices):
         raise UserError(f"config.num_devices = {num_devices}: there are {len(devices)}")
     if jax.process_count() > 1 and num_devices not in (0, len(devices)):
@@ -32,9 +38,10 @@ def make_mesh(num_devices: int = 0) -> Mesh:
     return Mesh(np.array(devices[: num_devices or len(devices)]), (AXIS,))
 
 
-def make_local_mesh() -> Mesh:
-    """A mesh over this process's own devices: for work that is not the whole group's."""
-    return Mesh(np.array(jax.local_devices()), (AXIS,))
+def make_local_mesh(num_devices: int | None = None) -> Mesh:
+    """A mesh over this process's own devices, or the first of them: for work that is not the whole
+    group's."""
+    return Mesh(np.array(jax.local_devices()[:num_devices]), (AXIS,))
 
 
 def on_every_device(tree: Any, mesh: Mesh) -> Any:

@@ -17,13 +17,14 @@ from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.data import feed, statistics
 from jaxcnn.data.arrays import Dataset, load_dataset
 from jaxcnn.data.augment import make_augment
 from jaxcnn.errors import UserError
 from jaxcnn.models.airbench import fit_whitening
 from jaxcnn.training import parallel
+from jaxcnn.training.determinism import refuse_nondeterministic
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.schedules import make_schedule, scaled_rate
@@ -203,6 +204,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     Raises:
       UserError: the dataset, the network and the devices don't fit each other.
     """
+    devices.start(config.deterministic)
     views = views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
@@ -228,6 +230,8 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     )
     compiled_for = {"mesh": mesh, "backend": config.parallel}
     train_step = make_train_step(recipe)
+    if config.deterministic:
+        refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
     num_steps = config.steps_per_dispatch or _usual_steps_per_dispatch(config, dataset, steps)
     # streamed or in a group each device holds a share of the data, else each holds them whole
     in_shares = config.dataset.streaming or mesh.is_multi_process

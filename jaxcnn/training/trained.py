@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.config import older_defaults
 from jaxcnn.config_check import check_config
 from jaxcnn.data import feed
@@ -127,6 +127,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
     config, about = read_config(workdir / "config.json"), _read_about(workdir / "dataset.json")
+    devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
     model = models.build(
         **config.model,

@@ -7,20 +7,24 @@ from typing import Any
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import ConfigDict
 
+from jaxcnn import devices
 from jaxcnn.errors import UserError
 from jaxcnn.training.state import TrainState, split_model
 from jaxcnn.training.trained import Trained, load_trained
 
 
-def load_start(workdir: str) -> Trained:
-    """The network of the run that a new one shall start from: the weights that it tests.
+def load_start(config: ConfigDict) -> Trained:
+    """The network of the run that a new one of this config shall start from: the weights that it
+    tests.
 
     Raises:
       UserError: there is none.
     """
     try:
-        return load_trained(Path(workdir).expanduser())
+        devices.start(config.deterministic)  # as this run needs them, not as the other did
+        return load_trained(Path(config.init_from).expanduser())
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 

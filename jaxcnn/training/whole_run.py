@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import models
+from jaxcnn import devices, models
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.augment import make_augment
@@ -92,6 +92,7 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
       UserError: the batch is larger than the training split, the devices or the accumulated parts
         don't divide it, or it shall start from another run.
     """
+    devices.start(config.deterministic)
     mesh = parallel.make_mesh(config.num_devices)
     num_examples = len(dataset.splits["train"].labels)
     steps = num_examples // config.global_batch_size

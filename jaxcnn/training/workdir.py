@@ -15,15 +15,17 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults, older_rules
 from jaxcnn.data.datasets import same_dataset
+from jaxcnn.devices import are_exact, device_name
 from jaxcnn.errors import UserError
+from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.split", "dataset.image_size",
-    "dataset.scaling", "validation", "holdout", "init_from", "seed", "optimizer.name",
-    "optimizer.ema_decay",
+    "dataset.scaling", "validation", "holdout", "init_from", "seed", "deterministic",
+    "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use
 # What may be set otherwise when a run has ended, and its test is repeated.
@@ -70,6 +72,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
         changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        refuse_other_settings(_recorded(workdir).get("settings"), numeric_settings(), workdir)
         _refuse_after_the_end(workdir, config, changes)
         if not path.exists():
             write_json(path, to_dict(config))
@@ -100,7 +103,9 @@ def write_config(
         known.append({"step": step, "fields": changed})
     write_json(workdir / "config.json", _without_older_rules(workdir, config))
     write_json(workdir / "dataset.json", dataset)
-    write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+    now = environment(devices) | {"changes": known}
+    now["exact"] = now["exact"] and (not step or _recorded(workdir).get("exact", True))
+    write_json(workdir / "environment.json", now)
 
 
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
@@ -114,8 +119,14 @@ def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
+    return _recorded(workdir).get("changes", [])
+
+
+def _recorded(workdir: Path) -> dict[str, Any]:
+    """What the run has written of its environment, if anything."""
     path = workdir / "environment.json"
-    return read_json(path).get("changes", []) if path.exists() else []
+    found = read_json(path) if path.exists() else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
@@ -155,27 +166,24 @@ def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str])
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:
-    """Versions, machine and devices, for `environment.json`."""
+    """Versions, machine, devices and JAX's settings, for `environment.json`."""
+    return {
+        "python": platform.python_version(),
+        "versions": package_versions(),
+        "machine": platform.platform(),
+        "devices": [device_name(device) for device in devices],
+        "exact": are_exact(devices),
+        "settings": numeric_settings(),
+        "command": sys.argv,
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that make a run's numbers."""
     versions = {}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "versions": versions,
-        "machine": platform.platform(),
-        "devices": [_device_name(device) for device in devices],
-        "command": sys.argv,
-    }
-
-
-def _device_name(device: Any) -> str:
-    """Such as `NVIDIA H100 80GB HBM3`, or the processor's name for a simulated host device."""
-    if device.platform == "cpu":
-        with contextlib.suppress(OSError, StopIteration):  # other systems than Linux lack the file
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            line = next(line for line in lines if line.startswith("model name"))
-            return line.partition(":")[2].strip()
-    return device.device_kind
+    return versions

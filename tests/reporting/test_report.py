@@ -154,3 +154,18 @@ def test_reporting_needs_no_jax_and_prints_nothing(tmp_path):
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("exact", "said"),
+    [
+        (True, "from the beginning, to the last bit on the same kind of machine."),
+        (False, "from the beginning, equal to rounding: on a GPU it is to the last bit with"),
+        (None, "from the beginning."),
+    ],
+)
+def test_the_report_says_how_closely_the_run_repeats(exact, said, tmp_path):
+    write_run(tmp_path)
+    environment = read_json(tmp_path / "environment.json")
+    write_json(tmp_path / "environment.json", environment | {"exact": exact})
+    assert said in write_report(tmp_path).read_text()

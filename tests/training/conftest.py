@@ -32,11 +32,17 @@ def dataset28():
     return make_dataset(28)
 
 
-def make_dataset(size):
+@pytest.fixture(scope="session")
+def dataset32():
+    """The same at 32x32x3."""
+    return make_dataset(32, channels=3)
+
+
+def make_dataset(size, channels=1):
     rng = np.random.default_rng(0)
     splits = {
-        "train": make_split(300, (size, size, 1), 4, rng),
-        "test": make_split(90, (size, size, 1), 4, rng),
+        "train": make_split(300, (size, size, channels), 4, rng),
+        "test": make_split(90, (size, size, channels), 4, rng),
     }
     pixels = splits["train"].images
     return Dataset(

@@ -1,0 +1,119 @@
+"""The same bits each time on a GPU: what XLA is told, and what it has no deterministic form of."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from flax import linen
+
+from jaxcnn import models
+from jaxcnn.config import network
+from jaxcnn.errors import UserError
+from jaxcnn.models import pooling
+from jaxcnn.reporting.writers import read_json
+from jaxcnn.training.determinism import lowered, operations
+from jaxcnn.training.setup import make_hyperparams, make_recipe, make_run
+from jaxcnn.training.state import create_state
+from jaxcnn.training.step import make_train_step
+
+QUICK = ("lenet", "mlp", "mnist_compact", "usp_cnn")
+# gradients of gathers and of windows of maxima, and what hides its order or its draws
+SUSPECT = {"scatter", "select_and_scatter", "rng", "rng_bit_generator", "custom_call"}
+
+
+def cuda_operations(config, dataset):
+    """The operations of the training step of a config, as it is compiled for CUDA."""
+    shape = dataset.image_shape
+    model = models.build(
+        **config.model, num_classes=4, image_shape=shape, abstract=config.model.name != "airbench"
+    )
+    recipe, params, batch_stats = make_recipe(config, dataset, model, 4)
+
+    def make_state(params, batch_stats):
+        hyperparams, ema = make_hyperparams(config), config.optimizer.ema_decay > 0
+        return create_state(params, batch_stats, recipe.optimizer, hyperparams=hyperparams, ema=ema)
+
+    state = jax.eval_shape(make_state, params, batch_stats)
+    return operations(lowered(make_train_step(recipe), state, dataset.splits["train"]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in models.network_names()
+    ],
+)
+def test_no_network_s_step_has_an_operation_that_gpus_add_up_in_any_order(
+    name, config, dataset28, dataset32
+):
+    config.model = network(name)
+    found = cuda_operations(config, dataset28 if name.startswith("mnist") else dataset32)
+    assert {"convolution", "dot_general"} & found
+    assert not found & SUSPECT
+
+
+def test_nor_have_augmentation_dropout_accumulation_and_averages(config, dataset28):
+    config.model, config.precision = network("mnist_vanilla"), "bfloat16"
+    config.augment.update(
+        crop=2, shift=0.1, rotation=10.0, flip="alternating", cutout=4, color_jitter=0.2, mixup=0.2,
+        cutmix=1.0,
+    )  # fmt: skip
+    config.optimizer.update(
+        name="muon", accumulation_steps=2, ema_decay=0.9, skip_bad_steps=True, gradient_clip=1.0
+    )
+    config.loss.update(l2=1e-4, label_smoothing=0.1)
+    assert not cuda_operations(config, dataset28) & SUSPECT
+
+
+def test_a_step_without_a_deterministic_form_is_refused(config, dataset28, monkeypatch):
+    """Its pool is XLA's window reduction, whose gradient scatters."""
+
+    def max_pool(x, window, stride, padding):
+        return linen.max_pool(x, (window, window), (stride, stride), padding.upper())
+
+    monkeypatch.setattr(pooling, "max_pool", max_pool)
+    config.model = network("mnist_compact")
+    assert "select_and_scatter" in cuda_operations(config, dataset28)
+    config.deterministic = True
+    with pytest.raises(UserError, match="of mnist_compact uses select_and_scatter, which") as error:
+        make_run(config, dataset28)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_is_deterministic_from_its_first_step_or_not_at_all(config, train, tmp_path):
+    config.model, config.num_epochs = network("mlp", hidden=(8,)), 1
+    config.deterministic = True
+    train(config, tmp_path)
+    assert read_json(tmp_path / "environment.json")["exact"]
+    config.deterministic = False
+    with pytest.raises(UserError, match="its deterministic is True, this one's is False"):
+        train(config, tmp_path)
+
+
+PREPARE = """
+from jaxcnn import runtime
+runtime.prepare()
+from conftest import make_dataset
+from jaxcnn.config import default_config, network
+from jaxcnn.training.setup import make_run
+config = default_config()
+config.model, config.deterministic = network("mlp", hidden=(8,)), True
+make_run(config, make_dataset(8))
+"""
+
+
+def test_xla_is_told_before_jax_starts(tmp_path):
+    """XLA writes the options of each program that it compiles."""
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_dump_to={tmp_path}",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    command = [sys.executable, "-c", PREPARE]
+    subprocess.run(command, env=environment, cwd=Path(__file__).parent, check=True)
+    options = [path.read_text() for path in tmp_path.glob("**/compile_options.textproto")]
+    assert options
+    assert all("xla_gpu_deterministic_ops: true" in each for each in options)

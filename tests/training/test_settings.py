@@ -1,0 +1,63 @@
+"""JAX's settings that change numbers: they are recorded, and a run goes on under the same alone."""
+
+import json
+
+import jax
+import pytest
+
+from jaxcnn.config import network
+from jaxcnn.errors import UserError
+from jaxcnn.numerics import numeric_settings
+from jaxcnn.training.workdir import open_workdir
+
+
+@pytest.fixture
+def config(config):
+    config.model = network("mlp", hidden=(8,))
+    config.num_epochs = 1
+    return config
+
+
+def test_a_run_goes_on_under_the_settings_that_it_has_recorded(config, train, tmp_path):
+    _, printed = train(config, tmp_path)
+    assert "runs on 2 simulated devices on " in printed
+    path = tmp_path / "environment.json"
+    environment = json.loads(path.read_text())
+    assert environment["settings"] == numeric_settings()
+    message = "JAX_DEFAULT_MATMUL_PRECISION=None, and it is bfloat16"
+    with jax.default_matmul_precision("bfloat16"):
+        with pytest.raises(UserError, match=message):
+            train(config, tmp_path)
+        del environment["settings"]  # as older runs have none
+        path.write_text(json.dumps(environment))
+        with open_workdir(tmp_path, config) as changes:
+            assert changes == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("jax_enable_x64", True),
+        ("jax_default_prng_impl", "rbg"),
+        ("jax_threefry_partitionable", False),
+        ("jax_random_seed_offset", 1),
+    ],
+)
+def test_options_of_jax_are_seen_as_they_are_in_force(option, value):
+    before = getattr(jax.config, option)
+    jax.config.update(option, value)
+    try:
+        assert numeric_settings()[option.upper()] == value
+    finally:
+        jax.config.update(option, before)
+
+
+def test_flags_of_xla_count_where_they_change_numbers(monkeypatch):
+    def flags(text):
+        monkeypatch.setenv("XLA_FLAGS", text)
+        return numeric_settings()["XLA_FLAGS"]
+
+    assert flags("--xla_force_host_platform_device_count=2 --xla_dump_to=/tmp/x") == ""
+    fast, slow = "--xla_cpu_enable_fast_math=true", "--xla_allow_excess_precision=false"
+    assert flags(f"{fast} {slow}") == flags(f"{slow} {fast}") == f"{slow} {fast}"
+    assert flags("--xla_a=1 --xla_a=2") == "--xla_a=2"
