@@ -10,8 +10,9 @@ from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder.")
+_WORKDIR = path_flag("workdir", "The run's folder.")
 _SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ("best", "latest"), "Whose weights; default: those the run itself tests."
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.reporting.report import write_report
     from jaxcnn.training.scoring import score_run
 
-    workdir = Path(_WORKDIR.value)
+    workdir = _WORKDIR.value
     scores = score_run(
         workdir, split=_SPLIT.value, checkpoint=_CHECKPOINT.value or "", layers=_LAYERS.value
     )
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
 def _print(scores: dict, workdir: Path) -> None:
     if _JSON.value:
-        print(json.dumps(scores, indent=2, ensure_ascii=False))
+        print(json.dumps(scores, indent=2))
         return
     from rich.console import Console
 

@@ -14,12 +14,13 @@ from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag, user_path
 from jaxcnn.reporting.words import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is asked.")
+_WORKDIR = path_flag("workdir", "The folder of the run whose network is asked.")
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
 )
@@ -28,7 +29,7 @@ _TTA = flags.DEFINE_enum(
     "tta", "none", ["none", "flip"], "Test-time augmentation: flip averages with the mirror image."
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
-_GRID = flags.DEFINE_string("grid", "", "Draw the pictures with their classes into this file.")
+_GRID = path_flag("grid", "Draw the pictures with their classes into this file.")
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +44,9 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.training.trained import load_trained
 
     trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
-    paths, images, skipped = _read(list(find_pictures(map(Path, arguments))), trained.image_shape)
+    paths, images, skipped = _read(
+        list(find_pictures(map(user_path, arguments))), trained.image_shape
+    )
     predictions = predict(trained, paths, images, top_k=_TOP_K.value, tta=_TTA.value)
     if _JSON.value:
         found = [prediction.to_json() for prediction in predictions]
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> int:
     else:
         reporting.print_table(predictions)
     if _GRID.value:
-        reporting.draw_grid(predictions, Path(_GRID.value))
+        reporting.draw_grid(predictions, _GRID.value)
     return 1 if skipped else 0
 
 

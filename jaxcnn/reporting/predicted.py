@@ -1,7 +1,6 @@
 """Predictions as a table for the terminal and as a grid of pictures."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,21 +38,19 @@ def print_table(predictions: Sequence["Prediction"]) -> None:
         ):
             table.add_row(name, Text(printable(class_name)), percent(probability))
             name = Text()
-    if hasattr(sys.stdout, "reconfigure"):  # an ASCII terminal gets "?", not a crash
-        sys.stdout.reconfigure(errors="replace")
     Console(highlight=False).print(table)
 
 
-def check_grid(file: str) -> None:
-    """Checks the name of a grid's file before anything is done; empty for none.
+def check_grid(file: Path | None) -> None:
+    """Checks the name of a grid's file, if any, before anything is done.
 
     Raises:
       UserError: it is not one of a picture, or in no folder.
     """
-    if file and Path(file).suffix.lower() not in GRID_KINDS:
+    if file and file.suffix.lower() not in GRID_KINDS:
         raise UserError(f"--grid={file}: name a file ending in {', '.join(GRID_KINDS)}")
-    if file and not Path(file).parent.is_dir():
-        raise UserError(f"--grid={file}: there is no folder {Path(file).parent}")
+    if file and not file.parent.is_dir():
+        raise UserError(f"--grid={file}: there is no folder {file.parent}")
 
 
 def draw_grid(predictions: Sequence["Prediction"], file: Path) -> None:

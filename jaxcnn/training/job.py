@@ -8,7 +8,9 @@ from ml_collections import ConfigDict
 
 from jaxcnn import distributed
 from jaxcnn.config_check import check_config
+from jaxcnn.data.datasets import refuse_among_pictures
 from jaxcnn.models import summary
+from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
@@ -38,16 +40,19 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     check_config(config)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
+    if is_new:
+        refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
+    check_for_checkpoints(workdir)
     start = load_start(config.init_from) if config.init_from and is_new else None
     run, taken_over = make_run(config, load_data(config)), []
     if start:
         state, taken_over = start_from(start, run.state)
         run = dataclasses.replace(run, state=state)
     about_data = describe_data(run)
-    with open_workdir(workdir, config) as changes:
+    with open_workdir(workdir, config) as (changes, check_folder):
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
-        loop = Loop(run, workdir, console)
+        loop = Loop(run, workdir, console, check_folder)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)
             write_config(workdir, config, about_data, devices, changes, loop.step)
@@ -57,6 +62,7 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         for line in taken_over:
             console.print(line)
         result = loop.train()
+        check_folder()
         if distributed.is_main():
             _report(workdir, result)
     console.result(result, workdir)

@@ -1,7 +1,6 @@
 """Start from another run's weights: what fits is taken over, the rest stays as initialised."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxcnn.errors import UserError
+from jaxcnn.paths import user_path
 from jaxcnn.training.state import TrainState, split_model
 from jaxcnn.training.trained import Trained, load_trained
 
@@ -20,7 +20,7 @@ def load_start(workdir: str) -> Trained:
       UserError: there is none.
     """
     try:
-        return load_trained(Path(workdir).expanduser())
+        return load_trained(user_path(workdir))
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 

@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
+from jaxcnn.locks import FolderLock
+from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
@@ -39,24 +41,27 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
+def open_workdir(
+    workdir: Path, config: ConfigDict
+) -> Iterator[tuple[list[str], Callable[[], None]]]:
     """Makes the folder, or takes up the run that is in it; it is this process's while entered.
 
-    Gives a line for each field that differs from what the run had before. A new run's config is
-    written; an older one's is left, see `write_config`. Process 0 does so for its group.
+    Gives a line for each field that differs from what the run had before, and a function that
+    raises UserError where the folder is no longer this process's, as somebody deleted or replaced
+    it. A new run's config is written; an older one's is left, see `write_config`. Process 0 does so
+    for its group.
 
     Raises:
       UserError: the folder cannot be written, holds something else, holds another run, or another
         process is at work in it.
     """
-    if "[" in str(workdir.absolute()):  # Orbax looks for its files by patterns, and finds none
-        raise UserError(f"{workdir}: no [ may be in the folder's path; name another --workdir")
+    check_for_checkpoints(workdir)
     if not distributed.is_main():
         distributed.wait_for_all("the folder is open")
-        yield []
+        yield [], lambda: None
         return
     path = workdir / "config.json"
-    lock = filelock.FileLock(workdir / ".lock")
+    lock = FolderLock(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not path.exists() and any(not file.name.startswith(".") for file in workdir.iterdir()):
@@ -72,7 +77,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         if not path.exists():
             write_json(path, to_dict(config))
         distributed.wait_for_all("the folder is open")
-        yield changes
+        yield changes, lock.check
     finally:
         lock.release()
 

@@ -17,6 +17,7 @@ from jaxcnn.data.datasets.cache import write_cache
 from jaxcnn.data.datasets.lock import replace, writing
 from jaxcnn.data.datasets.progress import Reporter, reporter
 from jaxcnn.errors import UserError
+from jaxcnn.paths import user_path
 
 if TYPE_CHECKING:
     from jaxcnn.data.datasets.base import ImageBuilder
@@ -106,7 +107,7 @@ def _find_files(
         if archives:
             raise UserError(f"{place.name} is not made from archives: leave --archives out")
         return builder.files
-    folder = Path(archives).expanduser() if archives else _manual(place)
+    folder = user_path(os.fspath(archives)) if archives else _manual(place)
     if archives and not folder.is_dir():
         raise UserError(f"--archives={archives}: there is no such folder")
     files = {path.name: path for path in folder.glob("*") if builder.is_source(path.name)}
