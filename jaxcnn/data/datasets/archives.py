@@ -51,8 +51,6 @@ class _Bounded:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file, unpacked if its name ends in .gz; at most MAX_BYTES."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise UserError(f"{path}: is no plain file")
     with refusing(path), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
         return _Bounded(stream).read()
 
@@ -65,8 +63,6 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
     """
     if path.is_dir():
         found = {name: read_file(path / name) for name in names if (path / name).is_file()}
-    elif path.exists() and not path.is_file():
-        raise UserError(f"{path}: is neither a plain file nor a folder")
     else:
         with refusing(path):
             found = _read_tar(path, names)

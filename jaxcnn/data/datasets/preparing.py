@@ -111,6 +111,9 @@ def _find_files(
     if archives and not folder.is_dir():
         raise UserError(f"--archives={archives}: there is no such folder")
     files = {path.name: path for path in folder.glob("*") if builder.is_source(path.name)}
+    for path in files.values():
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise UserError(f"{path}: is neither a file nor a folder")
     if archives and not files:
         raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get}")
     return files or None
