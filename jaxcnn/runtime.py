@@ -99,5 +99,7 @@ def _tell_all_but_abandoned_io(unraisable: "sys.UnraisableHookArgs") -> None:
     """A write that failed leaves TensorStore calling back to a loop that is gone, and a read that
     failed leaves the others' coroutines behind, each with a traceback."""
     is_abandoned = inspect.iscoroutine(unraisable.object)
-    if not is_abandoned and str(unraisable.exc_value) != "Event loop is closed":
+    is_closed = str(unraisable.exc_value) == "Event loop is closed"
+    is_answered = isinstance(unraisable.exc_value, KeyboardInterrupt)  # by `signals`
+    if not (is_abandoned or is_closed or is_answered):
         sys.__unraisablehook__(unraisable)
