@@ -17,8 +17,11 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
 from jaxcnn import distributed
 from jaxcnn.errors import UserError
+from jaxcnn.owners import allow_unknown_owners
 from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.training.digests import check_digests, digests_of
+
+allow_unknown_owners()
 
 # Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
 # hands to Python as JSON, here 10 kB and more

@@ -21,6 +21,9 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from jaxcnn.data.datasets import VERSION, Place
 from jaxcnn.data.datasets.download import download
 from jaxcnn.data.datasets.progress import Reporter
+from jaxcnn.owners import allow_unknown_owners
+
+allow_unknown_owners()
 
 _FILE_BYTES = 256 << 20  # of images in a file of records, before they are PNG
 
