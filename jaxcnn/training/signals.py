@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from jaxcnn import distributed
 from jaxcnn.errors import Stopped
@@ -76,15 +77,18 @@ def interruptible() -> Iterator[None]:
     """
     heard, over = threading.Event(), threading.Event()
 
-    def answer(number: int) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         heard.set()
+        signal.default_int_handler(number, frame)
+
+    def answer(_: int) -> None:
         threading.Thread(target=end_in_time, daemon=True).start()
 
     def end_in_time() -> None:
         if not over.wait(_SECONDS_TO_END):
             _end(INTERRUPTED, "interrupted")
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         with _heard((signal.SIGINT,), answer):
             yield
@@ -134,4 +138,4 @@ def _end(code: int, line: str) -> None:
 
 def _say(line: str) -> None:
     if distributed.is_main():
-        print(line, file=sys.stderr, flush=True)
+        print(distributed.label() + line, file=sys.stderr, flush=True)
