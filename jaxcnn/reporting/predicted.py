@@ -41,16 +41,16 @@ def print_table(predictions: Sequence["Prediction"]) -> None:
     Console(highlight=False).print(table)
 
 
-def check_grid(file: Path | None) -> None:
+def check_grid(file: str | Path | None) -> None:
     """Checks the name of a grid's file, if any, before anything is done.
 
     Raises:
       UserError: it is not one of a picture, or in no folder.
     """
-    if file and file.suffix.lower() not in GRID_KINDS:
+    if file and Path(file).suffix.lower() not in GRID_KINDS:
         raise UserError(f"--grid={file}: name a file ending in {', '.join(GRID_KINDS)}")
-    if file and not file.parent.is_dir():
-        raise UserError(f"--grid={file}: there is no folder {file.parent}")
+    if file and not Path(file).parent.is_dir():
+        raise UserError(f"--grid={file}: there is no folder {Path(file).parent}")
 
 
 def draw_grid(predictions: Sequence["Prediction"], file: Path) -> None:
