@@ -164,6 +164,11 @@ def test_ctrl_c_ends_a_command_that_does_not_hear_it():
     assert process.returncode == 128 + signal.SIGINT
 
 
+def test_ctrl_c_of_others_does_not_reach_a_job_in_the_background():
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    assert run("os.kill(os.getpid(), 2); print('on')", **ignoring) == (0, "on\n", "")
+
+
 def test_ctrl_c_that_a_library_makes_another_error_of():
     body = """
         try:

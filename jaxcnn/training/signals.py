@@ -75,6 +75,9 @@ def interruptible() -> Iterator[None]:
 
     An exception that a library made of the KeyboardInterrupt is one again at the exit.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background
+        yield
+        return
     heard, over = threading.Event(), threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
