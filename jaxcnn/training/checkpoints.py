@@ -29,8 +29,11 @@ tensorstore.experimental_collect_matching_metrics = lambda *args, **kwargs: []
 
 # Orbax takes the wall clock's time for its timeouts: a clock that jumps, as after a suspend, would
 # end the writing of a checkpoint
+_steady_time = types.SimpleNamespace(**vars(time) | {"time": time.monotonic})
 _futures = sys.modules[ocp.future.ChainedFuture.__module__]
-_futures.time = _futures.signaling_client.time = types.SimpleNamespace(time=time.monotonic)
+for _module in (_futures, getattr(_futures, "signaling_client", None)):
+    if hasattr(_module, "time"):
+        _module.time = _steady_time
 
 
 class Checkpoints:
