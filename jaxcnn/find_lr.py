@@ -35,10 +35,12 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --config=FILE, and no other words")
     if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
+    from jaxcnn.config_check import check_config
     from jaxcnn.data.datasets import refuse_among_pictures
     from jaxcnn.reporting.lr_plot import plot_sweep
 
     out = _OUT.value or Path("lr_finder")
+    check_config(_CONFIG.value)
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
     path, _, variant = flags.FLAGS["config"].config_filename.partition(":")
@@ -51,12 +53,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _sweep(config: ConfigDict) -> "Sweep":
-    from jaxcnn.config_check import check_config
     from jaxcnn.training.lr_finder import hold_rate, sweep
     from jaxcnn.training.setup import load_data, make_run
     from jaxcnn.training.transfer import load_start, start_from
 
-    check_config(config)
     config = hold_rate(config)
     start = load_start(config.init_from) if config.init_from else None
     run = make_run(config, load_data(config))
