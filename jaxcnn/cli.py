@@ -1,28 +1,20 @@
 """What every command shares: flags are parsed, and a user's mistake is one line and exit code 2."""
 
-import contextlib
+import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import app, flags, logging
 
 from jaxcnn import distributed, runtime
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
-from jaxcnn.training.signals import stopping_at_once
+from jaxcnn.explain import explain, is_closed_pipe, one_line
+from jaxcnn.paths import user_path
+from jaxcnn.training.signals import INTERRUPTED, interruptible, stopping_at_once
 
-
-def _one_line(error: BaseException) -> str:
-    """The message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _fail(error: BaseException) -> None:
-    label = "" if isinstance(error, Stopped) else "error: "
-    is_everyones = isinstance(error, (Stopped, Diverged, Disagreement))
-    if distributed.is_main() or not is_everyones:
-        print(distributed.label() + label + _one_line(error), file=sys.stderr)
-    distributed.leave_with(getattr(error, "exit_code", UserError.exit_code))
+_CLOSED_PIPE = 141  # 128 + SIGPIPE, as other programs have it
 
 
 def _without_traceback(text: str) -> str:
@@ -55,14 +47,21 @@ def _parse_flags(argv: list[str]) -> list[str]:
     """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
     logging.set_verbosity(logging.FATAL)  # ml_collections warns of what is refused below
     try:
-        return flags.FLAGS(argv)
-    except UserError as error:
-        return _fail(error)
+        return flags.FLAGS(list(map(_with_home, argv)))
+    except UserError:
+        raise
     except flags.Error as error:
-        return _fail(UserError(_without_traceback(str(error))))
+        raise UserError(_without_traceback(str(error))) from error
     except Exception as error:  # a config file is the user's Python: it may raise anything
-        text = _one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
-        return _fail(UserError(_unknown_field(error, argv) or f"config: {text}"))
+        text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
+        raise UserError(_unknown_field(error, argv) or f"config: {text}") from error
+
+
+def _with_home(argument: str) -> str:
+    """`--config=~/FILE` with the home directory, as the other flags that name a path have it."""
+    flag, equals, value = argument.partition("=")
+    is_path = flag.lstrip("-") == "config" and value.startswith("~")
+    return f"{flag}={user_path(value)}" if equals and is_path else argument
 
 
 def run(
@@ -73,21 +72,42 @@ def run(
 ) -> None:
     """Runs `command(positional arguments)` as a program, on `argv` or the command line.
 
-    Exit codes: what the command returns (0 for None), 2 for a user's mistake, 130 for Ctrl-C; but
-    75 for Ctrl-C and SIGTERM where it is `resumable`, so that the same command goes on.
+    Exit codes: what the command returns (0 for None), 2 for a fault of the user or the machine,
+    130 for Ctrl-C, 141 where nobody reads the output any more; but 75 for Ctrl-C and SIGTERM where
+    it is `resumable`, so that the same command goes on. Any other exception is a fault of this
+    program: its traceback is shown, exit code 1.
     """
-    runtime.prepare()
 
-    def guarded(argv: list[str]) -> int | None:
+    def main(argv: list[str]) -> int | None:
         logging.set_verbosity(logging.FATAL)  # Orbax tells of every file, and of errors it raises
-        try:
-            return command(argv[1:])
-        except UserError as error:
-            return _fail(error)
+        code = command(argv[1:])
+        sys.stdout.flush()
+        return code
 
     try:
-        with stopping_at_once() if resumable else contextlib.nullcontext():
-            app.run(guarded, argv=argv, flags_parser=_parse_flags)
+        with stopping_at_once() if resumable else interruptible():
+            runtime.prepare()
+            app.run(main, argv=argv, flags_parser=_parse_flags)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        distributed.leave_with(130)
+        distributed.leave_with(INTERRUPTED)
+    except (Exception, SystemExit) as error:
+        _end(error)
+
+
+def _end(error: Exception | SystemExit) -> None:
+    """Ends the program in the way that fits what ended the command."""
+    if is_closed_pipe(error):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print
+        distributed.leave_with(_CLOSED_PIPE)
+    if isinstance(error, SystemExit):
+        raise error
+    known = explain(error)
+    if known is None:
+        traceback.print_exception(error)
+        distributed.leave_with(1)
+    label = "" if isinstance(known, Stopped) else "error: "
+    is_everyones = isinstance(known, (Stopped, Diverged, Disagreement))
+    if distributed.is_main() or not is_everyones:
+        print(distributed.label() + label + one_line(known), file=sys.stderr)
+    distributed.leave_with(known.exit_code)

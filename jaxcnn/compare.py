@@ -13,13 +13,14 @@ from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag, user_path
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from jaxcnn.reporting.document import Table
 
-_OUT = flags.DEFINE_string("out", "comparison", "The folder that the comparison is written to.")
+_OUT = path_flag("out", "The folder that the comparison is written to (default: comparison).")
 _LEFT_TO_THE_PAGE = ("test loss", "million FLOPs", "epochs", "tested weights")
 _FEWEST_COLUMNS = 3
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
@@ -34,7 +35,8 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.reporting.comparison_page import results_table, write_comparison
     from jaxcnn.reporting.words import printable
 
-    sections, left_out = write_comparison(arguments, Path(_OUT.value))
+    out = _OUT.value or Path("comparison")
+    sections, left_out = write_comparison(list(map(user_path, arguments)), out)
     for line in left_out:
         print(f"left out: {printable(line)}", file=sys.stderr)
     if unknown := without_fingerprint(sections):
@@ -45,11 +47,11 @@ def main(arguments: list[str]) -> int:
         )
     if _JSON.value:
         found = records.everything(sections) | {"left_out": left_out}
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2))
     else:
         for section in sections:
             _print(section.dataset, results_table(section))
-        print(f"the comparison: {Path(_OUT.value) / 'index.html'}")
+        print(f"the comparison: {out / 'index.html'}")
     return 1 if left_out else 0
 
 

@@ -14,7 +14,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Iterator
 
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
@@ -86,11 +85,6 @@ def group(find_cluster: bool) -> Iterator[None]:
             wait_for_all("end", seconds=20)
         _Group.ending.acquire()
         raise
-    except (UserError, KeyboardInterrupt):
-        raise
-    except BaseException:
-        traceback.print_exc()
-        leave_with(1)
     else:
         with watched():
             _leave()

@@ -11,10 +11,11 @@ from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder.")
-_DATA_AT = flags.DEFINE_string(
-    "data_at", "", "Where the run's own data are, if they were moved: its folder, or data_dir."
+_WORKDIR = path_flag("workdir", "The run's folder.")
+_DATA_AT = path_flag(
+    "data_at", "Where the run's own data are, if they were moved: its folder, or data_dir."
 )
 _SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
 _CHECKPOINT = flags.DEFINE_enum(
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.training.run_data import notes_on_data
     from jaxcnn.training.scoring import score_run
 
-    workdir = Path(_WORKDIR.value)
+    workdir = _WORKDIR.value
     scores = score_run(
         workdir,
         split=_SPLIT.value,
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> None:
 
 def _print(scores: dict, workdir: Path) -> None:
     if _JSON.value:
-        print(json.dumps(scores, indent=2, ensure_ascii=False))
+        print(json.dumps(scores, indent=2))
         return
     from rich.console import Console
 

@@ -3,15 +3,14 @@
 The file needs jax and none of jaxcnn; the command prints the lines of Python that use it.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is exported.")
-_OUT = flags.DEFINE_string("out", "", "The file to write (default: model.zip in the workdir).")
+_WORKDIR = path_flag("workdir", "The folder of the run whose network is exported.")
+_OUT = path_flag("out", "The file to write (default: model.zip in the workdir).")
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
 )
@@ -24,7 +23,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.exporting import export_network, loader
     from jaxcnn.training.trained import load_trained
 
-    file = Path(_OUT.value or Path(_WORKDIR.value) / "model.zip")
+    file = _OUT.value or _WORKDIR.value / "model.zip"
     if not file.parent.is_dir():
         raise UserError(f"--out={file}: there is no folder {file.parent}")
     export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value or ""), file)

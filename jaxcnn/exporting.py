@@ -62,7 +62,8 @@ def export_network(trained: Trained, file: Path) -> None:
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def to_stablehlo(trained: Trained) -> bytearray:

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 from jaxcnn.reporting.words import rate
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
 _NUM_STEPS = flags.DEFINE_integer("num_steps", 200, "Steps of the sweep.", 20)
 _MIN = flags.DEFINE_float("min", 1e-6, "The first learning rate.")
 _MAX = flags.DEFINE_float("max", 1.0, "The last learning rate.")
-_OUT = flags.DEFINE_string("out", "lr_finder", "The folder for the picture, NAME-VARIANT.png.")
+_OUT = path_flag("out", "The folder for the picture, NAME-VARIANT.png (default: lr_finder).")
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of words.")
 
 
@@ -34,12 +35,17 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --config=FILE, and no other words")
     if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
+    from jaxcnn.config_check import check_config
+    from jaxcnn.data.datasets import refuse_among_pictures
     from jaxcnn.reporting.lr_plot import plot_sweep
 
+    out = _OUT.value or Path("lr_finder")
+    check_config(_CONFIG.value)
+    refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
     path, _, variant = flags.FLAGS["config"].config_filename.partition(":")
     stem = "-".join(part for part in (Path(path).stem, variant) if part)
-    picture = plot_sweep(swept, Path(_OUT.value) / stem)
+    picture = plot_sweep(swept, out / stem)
     if _JSON.value:
         print(json.dumps(_to_json(swept, picture), indent=1))
     else:
@@ -47,12 +53,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _sweep(config: ConfigDict) -> "Sweep":
-    from jaxcnn.config_check import check_config
     from jaxcnn.training.lr_finder import hold_rate, sweep
     from jaxcnn.training.setup import load_data, make_run
     from jaxcnn.training.transfer import load_start, start_from
 
-    check_config(config)
     config = hold_rate(config)
     start = load_start(config) if config.init_from else None
     run = make_run(config, load_data(config))

@@ -8,22 +8,23 @@ from ml_collections import config_flags
 
 from jaxcnn import cli, distributed, heap
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
 QUICKSTART = Path(__file__).with_name("quickstart.py")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon (default: the quickstart)."
 )
-_INIT_FROM = flags.DEFINE_string(
-    "init_from", "", "A run's folder: a new run starts from its weights (config.init_from)."
+_INIT_FROM = path_flag(
+    "init_from", "A run's folder: a new run starts from its weights (config.init_from)."
 )
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Let JAX find the other processes (SLURM, TPU pod, Kubernetes)."
 )
-_DATA_AT = flags.DEFINE_string(
-    "data_at", "", "Where the run's own data are, if they were moved: its folder, or data_dir."
+_DATA_AT = path_flag(
+    "data_at", "Where the run's own data are, if they were moved: its folder, or data_dir."
 )
-_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
+_WORKDIR = path_flag("workdir", "The run's folder (default: runs/NAME of config).")
 
 
 def _default_workdir() -> Path:
@@ -40,11 +41,10 @@ def main(arguments: list[str]) -> None:
 
     check_config(_CONFIG.value)
     if _INIT_FROM.value:
-        _CONFIG.value.init_from = _INIT_FROM.value
+        _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with distributed.group(_DISTRIBUTED.value):
-        workdir = Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir()
-        train(_CONFIG.value, workdir, data_at=_DATA_AT.value)
+        train(_CONFIG.value, _WORKDIR.value or _default_workdir(), data_at=_DATA_AT.value)
 
 
 def _with_config(argv: list[str]) -> list[str]:

@@ -8,15 +8,15 @@ Exit code 1: something was no image and was skipped; 2: nothing could be predict
 
 import json
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag, user_path
 from jaxcnn.reporting.words import printable
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run whose network is asked.")
+_WORKDIR = path_flag("workdir", "The folder of the run whose network is asked.")
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
 )
@@ -28,7 +28,7 @@ _INVERT = flags.DEFINE_bool(
     "invert", False, "Invert the pictures: black on white for a network of white on black."
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
-_GRID = flags.DEFINE_string("grid", "", "Draw the pictures with their classes into this file.")
+_GRID = path_flag("grid", "Draw the pictures with their classes into this file.")
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.training.user_pictures import find_warnings, in_words, read_pictures
 
     trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
-    files, invert = list(find_pictures(map(Path, arguments))), _INVERT.value
+    files, invert = list(find_pictures(map(user_path, arguments))), _INVERT.value
     paths, images, skipped = read_pictures(trained, files, invert=invert)
     for error in skipped.values():
         print(f"skipped: {printable(str(error))}", file=sys.stderr)
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     else:
         reporting.print_table(predictions)
     if _GRID.value:
-        reporting.draw_grid(predictions, Path(_GRID.value))
+        reporting.draw_grid(predictions, _GRID.value)
     return 1 if skipped else 0
 
 

@@ -6,12 +6,11 @@ from jaxcnn import cli
 from jaxcnn.data.arrays import dataset_names, load_dataset
 from jaxcnn.data.counts import count_table
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
-_ARCHIVES = flags.DEFINE_string(
-    "archives", "", "The publisher's files: a folder with them, or an archive."
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", "", "Where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets."
+_ARCHIVES = path_flag("archives", "The publisher's files: a folder with them, or an archive.")
+_DATA_DIR = path_flag(
+    "data_dir", "Where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets."
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 0, "Height and width to resize to; 0 for the dataset's own.", 0, 1024

@@ -6,12 +6,19 @@ import logging
 import os
 import sys
 import threading
+import traceback
 import warnings
 from pathlib import Path
 
 from jaxcnn import distributed, heap
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
+# what this code is written for; a stricter value is for other code, and would only end ours
+_AS_WRITTEN_FOR = {
+    "JAX_NUMPY_DTYPE_PROMOTION": "standard",
+    "JAX_NUMPY_RANK_PROMOTION": "allow",
+    "JAX_TRANSFER_GUARD": "allow",
+}
 
 
 def prepare() -> None:
@@ -20,9 +27,32 @@ def prepare() -> None:
     _schedule_as_batch()
     _host_device_per_core()
     _quiet_libraries()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxcnn" / "xla"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    _tolerant_output()
+    os.environ.update(_AS_WRITTEN_FOR)
+    cache = _cache_folder()
+    if cache is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _tolerant_output() -> None:
+    """A terminal gets "?" for what it cannot show, and a closed stream is one that nobody reads."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _cache_folder() -> Path | None:
+    """The folder of compiled programs; None where there is no home directory.
+
+    An XDG_CACHE_HOME that is not absolute counts as none, as its specification has it.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.cache")
+    return Path(base, "jaxcnn", "xla") if os.path.isabs(base) else None
 
 
 def _schedule_as_batch() -> None:
@@ -49,8 +79,9 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not sys.warnoptions:  # `python -W …` still shows them
         warnings.simplefilter("ignore")
-    # Orbax raises its writing thread's errors again in the main one, which tells of them in a line
-    threading.excepthook = lambda _: None
+    elif any(option.startswith("error") for option in sys.warnoptions):  # `-W error` is for ours
+        warnings.filterwarnings("default", module="(?!jaxcnn|__main__)")
+    threading.excepthook = _tell_all_but_orbax
     sys.unraisablehook = _tell_all_but_abandoned_io
     for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -78,9 +109,18 @@ class _MissingDevice(logging.Handler):
         )
 
 
+def _tell_all_but_orbax(failed: "threading.ExceptHookArgs") -> None:
+    """Orbax raises its writing threads' errors again in the main one, which tells of them."""
+    frames = (frame for frame, _ in traceback.walk_tb(failed.exc_traceback))
+    if not any(frame.f_globals.get("__name__", "").startswith("orbax.") for frame in frames):
+        threading.__excepthook__(failed)
+
+
 def _tell_all_but_abandoned_io(unraisable: "sys.UnraisableHookArgs") -> None:
     """A write that failed leaves TensorStore calling back to a loop that is gone, and a read that
     failed leaves the others' coroutines behind, each with a traceback."""
     is_abandoned = inspect.iscoroutine(unraisable.object)
-    if not is_abandoned and str(unraisable.exc_value) != "Event loop is closed":
+    is_closed = str(unraisable.exc_value) == "Event loop is closed"
+    is_answered = isinstance(unraisable.exc_value, KeyboardInterrupt)  # by `signals`
+    if not (is_abandoned or is_closed or is_answered):
         sys.__unraisablehook__(unraisable)

@@ -5,7 +5,6 @@ a warm-up run, the parameters' first values and the tests are not counted. The t
 after each run, and chooses nothing.
 """
 
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -13,11 +12,12 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.paths import path_flag
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
 _RUNS = flags.DEFINE_integer("runs", 1, "How many; their seeds count up from the config's.", 1)
 _TOGETHER = flags.DEFINE_integer("together", 1, "Seeds that one call trains, by vmap.", 1)
-_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+_JSON = path_flag("json", "The file that the results are written to, as JSON.")
 
 
 def main(arguments: list[str]) -> None:
@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --config=FILE, and no other words")
     if _RUNS.value % _TOGETHER.value:
         raise UserError(f"--together={_TOGETHER.value}: must divide --runs={_RUNS.value}")
-    if not Path(_JSON.value).parent.is_dir():
-        raise UserError(f"--json={_JSON.value}: there is no folder {Path(_JSON.value).parent}")
+    if _JSON.value and not _JSON.value.parent.is_dir():
+        raise UserError(f"--json={_JSON.value}: there is no folder {_JSON.value.parent}")
     result = _run(_CONFIG.value)
     print(_summary(result))
     if _JSON.value:

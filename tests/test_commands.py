@@ -22,10 +22,19 @@ def run(*arguments, cwd, **environment):
     )
 
 
+STRICT = {
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_TRANSFER_GUARD": "disallow",
+}
+
+
 def test_the_quickstart(tmp_path):
+    """Also where the environment has JAX's strict flags, for other programs."""
     done = run(
-        "jaxcnn.main", "--config.num_epochs=2", cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "data")
-    )
+        "jaxcnn.main", "--config.num_epochs=2", cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "data"),
+        **STRICT,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "test accuracy" in done.stdout and "\x1b" not in done.stdout

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from jaxcnn.data.datasets import refuse_among_pictures
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import comparison_records as records
 from jaxcnn.reporting.comparison import Estimate, Group, Section, compare
@@ -41,6 +42,8 @@ def write_comparison(folders: Iterable[str | Path], out: Path) -> tuple[list[Sec
       UserError: a folder is not there, none holds a run, or `out` cannot be written.
     """
     runs, left_out = read_runs(folders)
+    for run in runs:
+        refuse_among_pictures(out, run.config["dataset"]["name"], "name another --out")
     sections, repeats = compare(runs)
     left_out += repeats
     try:

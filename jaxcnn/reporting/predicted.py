@@ -1,7 +1,6 @@
 """Predictions as a table for the terminal and as a grid of pictures."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +38,11 @@ def print_table(predictions: Sequence["Prediction"]) -> None:
         ):
             table.add_row(name, Text(printable(class_name)), percent(probability))
             name = Text()
-    if hasattr(sys.stdout, "reconfigure"):  # an ASCII terminal gets "?", not a crash
-        sys.stdout.reconfigure(errors="replace")
     Console(highlight=False).print(table)
 
 
-def check_grid(file: str) -> None:
-    """Checks the name of a grid's file before anything is done; empty for none.
+def check_grid(file: str | Path | None) -> None:
+    """Checks the name of a grid's file, if any, before anything is done.
 
     Raises:
       UserError: it is not one of a picture, or in no folder.

@@ -10,7 +10,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,19 @@ class MetricsWriter:
       workdir: the run's folder, made if need be.
       resume_step: the step the run goes on from; rows of later steps, and of the test, which ends
         a run, are removed first, so that they are not there twice. None: a new run, without rows.
+      warn: is told, once, where TensorBoard's files cannot be written.
 
     Raises:
       UserError: the folder cannot be written; so do all methods.
     """
 
-    def __init__(self, workdir: str | Path, *, resume_step: int | None):
+    def __init__(
+        self,
+        workdir: str | Path,
+        *,
+        resume_step: int | None,
+        warn: Callable[[str], None] = lambda _: None,
+    ):
         self.workdir = Path(workdir)
         last = -1 if resume_step is None else resume_step
         with _writing_to(self.workdir):
@@ -46,7 +54,7 @@ class MetricsWriter:
             write_text(self.workdir / "metrics.jsonl", "".join(map(_json_line, self._rows)))
             self._rewrite_csv()
             self._jsonl = open(self.workdir / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-            self._events = _Events(self.workdir / "tensorboard", purge_step=last + 1)
+            self._events = _open_events(self.workdir / "tensorboard", last + 1, warn)
 
     def write(self, row: Row) -> None:
         """Adds a row: "step", "epoch", "split" and numbers; it is on disk on return.
@@ -83,6 +91,43 @@ class MetricsWriter:
         table.writeheader()
         table.writerows(self._rows)
         write_text(self.workdir / "metrics.csv", text.getvalue())
+
+
+def _open_events(
+    folder: Path, purge_step: int, warn: Callable[[str], None]
+) -> "_Events | _NoEvents":
+    """Opens the TensorBoard events; a package that does not load does not end the run."""
+    try:
+        with _without_modules("torch", "comet_ml"):  # tensorboardX loads them, if they are there
+            import tensorboardX.event_file_writer
+            import tensorboardX.summary  # noqa: F401
+    except Exception as error:  # a broken package may raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        warn(f"tensorboardX does not load ({reason}): there will be no files for TensorBoard")
+        return _NoEvents()
+    return _Events(folder, purge_step=purge_step)
+
+
+@contextlib.contextmanager
+def _without_modules(*names: str) -> Iterator[None]:
+    """While entered, imports find no such packages, unless they are loaded already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+class _NoEvents:
+    """What stands in for the events where they cannot be written."""
+
+    def write(self, row: Row) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 class _Events:

@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import json
+import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,23 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
 from jaxcnn import distributed
 from jaxcnn.errors import UserError
+from jaxcnn.owners import allow_unknown_owners
+from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.training.digests import check_digests, digests_of
+
+allow_unknown_owners()
 
 # Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
 # hands to Python as JSON, here 10 kB and more
 tensorstore.experimental_collect_matching_metrics = lambda *args, **kwargs: []
+
+# Orbax takes the wall clock's time for its timeouts: a clock that jumps, as after a suspend, would
+# end the writing of a checkpoint
+_steady_time = types.SimpleNamespace(**vars(time) | {"time": time.monotonic})
+_futures = sys.modules[ocp.future.ChainedFuture.__module__]
+for _module in (_futures, getattr(_futures, "signaling_client", None)):
+    if hasattr(_module, "time"):
+        _module.time = _steady_time
 
 
 class Checkpoints:
@@ -33,6 +47,7 @@ class Checkpoints:
     def __init__(
         self, workdir: Path, *, keep_latest: int = 1, keep_best: int = 1, read_only: bool = False
     ):
+        check_for_checkpoints(Path(workdir))
         # max_to_keep with best_fn would delete the newest checkpoint where it isn't a best one
         preserved = [
             policy.LatestN(keep_latest),

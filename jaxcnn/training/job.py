@@ -8,7 +8,9 @@ from ml_collections import ConfigDict
 
 from jaxcnn import devices, distributed
 from jaxcnn.config_check import check_config
+from jaxcnn.data.datasets import refuse_among_pictures
 from jaxcnn.models import summary
+from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
@@ -32,7 +34,7 @@ from jaxcnn.training.workdir import PICTURES, open_workdir, write_config
 
 
 def train(
-    config: ConfigDict, workdir: Path, console: Console | None = None, data_at: str = ""
+    config: ConfigDict, workdir: Path, console: Console | None = None, data_at: Path | None = None
 ) -> dict[str, Any]:
     """Trains a config in a folder, or resumes the run that is there, and reports.
 
@@ -53,6 +55,9 @@ def train(
     adopt_older_rules(config, workdir)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
+    if is_new:
+        refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
+    check_for_checkpoints(workdir)
     start = load_start(config) if config.init_from and is_new else None
     dataset = load_run_data(config, workdir, data_at)
     refuse_unlike_processes(config, dataset, workdir, start)
@@ -61,7 +66,7 @@ def train(
         state, taken_over = start_from(start, run.state)
         run = dataclasses.replace(run, state=state)
     about_data = describe_data(run)
-    with open_workdir(workdir, config) as changes:
+    with open_workdir(workdir, config) as (changes, check_folder):
         refuse_other_data(workdir, about_data)
         if is_new:
             refuse_unseen_classes(run.dataset, run.views)
@@ -78,7 +83,7 @@ def train(
             console.print(printable(note))
         for line in faint_channels(run.dataset, config.dataset.scaling):
             console.warn(line)
-        loop = Loop(run, workdir, console)
+        loop = Loop(run, workdir, console, check_folder)
         if distributed.is_main():
             if not (workdir / PICTURES).exists():
                 write_pictures_of(workdir, run.dataset, run.views)
@@ -91,13 +96,14 @@ def train(
         for line in taken_over:
             console.print(line)
         result = loop.train()
+        check_folder()
         if distributed.is_main():
             _report(workdir, result, data_at)
     console.result(result, workdir)
     return result
 
 
-def _report(workdir: Path, result: dict[str, Any], data_at: str) -> None:
+def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> None:
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
     score_run(workdir, data_at=data_at)

@@ -28,10 +28,14 @@ MAX_SKIPPED = 10  # bad steps in an epoch before a run that skips them gives up
 
 
 class Loop:
-    """Trains a run in a workdir, from where its newest checkpoint left it."""
+    """Trains a run in a workdir, from where its newest checkpoint left it.
 
-    def __init__(self, run: Run, workdir: Path, console: Console):
+    `check_folder` is called before each write; it raises UserError to end the run.
+    """
+
+    def __init__(self, run: Run, workdir: Path, console: Console, check_folder=lambda: None):
         self.run, self.config, self.console = run, run.config, console
+        self.check_folder = check_folder
         self.state = run.state
         self.progress = Progress(global_batch_size=self.config.global_batch_size)
         settings = self.config.checkpoint
@@ -51,7 +55,9 @@ class Loop:
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         resume_step = self.step if restored else None
         is_main = distributed.is_main()
-        self.writer = MetricsWriter(workdir, resume_step=resume_step) if is_main else _NoWriter()
+        self.writer = _NoWriter()
+        if is_main:
+            self.writer = MetricsWriter(workdir, resume_step=resume_step, warn=console.warn)
         self.agree = Agreement(run.mesh)
         self.started = time.monotonic() - self.progress.seconds
         self.saved_step, self.saved_at = self.step, time.monotonic()
@@ -174,6 +180,7 @@ class Loop:
         if not math.isfinite(validation["loss"]):
             self._diverge(self.step, float(self.state.sums["gradient_norm"]))
         rows.append({"split": "validation"} | validation)
+        self.check_folder()
         for each in rows:
             self.writer.write({"step": self.step, "epoch": self.epoch} | each)
         is_best = self.progress.add_validation(
@@ -202,6 +209,7 @@ class Loop:
             self._save(None)
 
     def _save(self, validation: dict[str, float] | None) -> None:
+        self.check_folder()
         self.progress.seconds = time.monotonic() - self.started
         self.saved_step, self.saved_at = self.step, time.monotonic()
         self.checkpoints.save(self.state, dataclasses.asdict(self.progress), validation)

@@ -29,7 +29,7 @@ _IDENTITY = (
 _WHAT = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
-def load_run_data(config: ConfigDict, workdir: Path, data_at: str = "") -> Dataset:
+def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
     """Return the dataset of the run in a folder, or that of a new run.
 
     A run on a folder of images keeps a list of its pictures: pictures that were added to the folder
@@ -71,14 +71,14 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: str = "") -> Datas
     return dataset
 
 
-def _moved(config: ConfigDict, data_at: str) -> ConfigDict:
+def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:
     if not data_at:
         return config
     config = config.copy_and_resolve_references()
     if is_folder_name(config.dataset.name):
         config.dataset.name = f"{FOLDER}{data_at}"
     else:
-        config.dataset.data_dir = data_at
+        config.dataset.data_dir = str(data_at)
     return config
 
 

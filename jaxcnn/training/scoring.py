@@ -20,7 +20,7 @@ def score_run(
     split: str = "test",
     checkpoint: str = "",
     layers: Sequence[str] = (),
-    data_at: str = "",
+    data_at: Path | None = None,
 ) -> dict[str, Any]:
     """Scores a run's network on a split, and writes figures and pictures to its folder.
 

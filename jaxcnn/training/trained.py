@@ -166,7 +166,7 @@ def tested_checkpoint(workdir: Path) -> str:
     return "best"
 
 
-def load_examples(trained: Trained, split: str, data_at: str = "") -> Split:
+def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> Split:
     """The examples of the run's "train", "validation" or "test", as the run cut them.
 
     Args:

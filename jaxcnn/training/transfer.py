@@ -1,7 +1,6 @@
 """Start from another run's weights: what fits is taken over, the rest stays as initialised."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn import devices
 from jaxcnn.errors import UserError
+from jaxcnn.paths import user_path
 from jaxcnn.training.state import TrainState, split_model
 from jaxcnn.training.trained import Trained, load_trained
 
@@ -24,7 +24,7 @@ def load_start(config: ConfigDict) -> Trained:
     """
     try:
         devices.start(config.deterministic)  # as this run needs them, not as the other did
-        return load_trained(Path(config.init_from).expanduser())
+        return load_trained(user_path(config.init_from))
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 

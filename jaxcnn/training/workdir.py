@@ -4,7 +4,7 @@ import contextlib
 import functools
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from jaxcnn.config import flatten, older_defaults, older_rules
 from jaxcnn.data.datasets import same_dataset
 from jaxcnn.devices import are_exact, device_name
 from jaxcnn.errors import UserError
+from jaxcnn.locks import FolderLock
 from jaxcnn.numerics import numeric_settings, refuse_other_settings
+from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
@@ -43,24 +45,27 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
+def open_workdir(
+    workdir: Path, config: ConfigDict
+) -> Iterator[tuple[list[str], Callable[[], None]]]:
     """Makes the folder, or takes up the run that is in it; it is this process's while entered.
 
-    Gives a line for each field that differs from what the run had before. A new run's config is
-    written; an older one's is left, see `write_config`. Process 0 does so for its group.
+    Gives a line for each field that differs from what the run had before, and a function that
+    raises UserError where the folder is no longer this process's, as somebody deleted or replaced
+    it. A new run's config is written; an older one's is left, see `write_config`. Process 0 does so
+    for its group.
 
     Raises:
       UserError: the folder cannot be written, holds something else, holds another run, or another
         process is at work in it.
     """
-    if "[" in str(workdir.absolute()):  # Orbax looks for its files by patterns, and finds none
-        raise UserError(f"{workdir}: no [ may be in the folder's path; name another --workdir")
+    check_for_checkpoints(workdir)
     if not distributed.is_main():
         distributed.wait_for_all("the folder is open")
-        yield []
+        yield [], lambda: None
         return
     path = workdir / "config.json"
-    lock = filelock.FileLock(workdir / ".lock")
+    lock = FolderLock(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not path.exists() and any(not file.name.startswith(".") for file in workdir.iterdir()):
@@ -77,7 +82,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         if not path.exists():
             write_json(path, to_dict(config))
         distributed.wait_for_all("the folder is open")
-        yield changes
+        yield changes, lock.check
     finally:
         lock.release()
 

@@ -49,7 +49,9 @@ def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tm
         if process.returncode == 0:  # it was through before
             continue
         assert process.returncode == 75
-        assert_one_line(errors, "stopped", "the same command")
+        *notices, last = errors.strip().splitlines()
+        assert last.startswith("stopped") and "the same command" in last
+        assert all(line.startswith("stopping after this step") for line in notices), errors
         assert time.monotonic() - signalled < 30
     code, _, errors = finish(tmp_path / "run")
     assert (code, errors) == (0, "")

@@ -39,7 +39,7 @@ def train(tmp_path, monkeypatch):
     monkeypatch.setattr(job, "score_run", lambda *_, **__: None)
 
     def train(
-        workdir, pictures="pictures", num_epochs=1, data_at="", holdout="stratified", **dataset
+        workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset
     ):
         config = default_config()
         config.holdout = holdout
@@ -116,15 +116,15 @@ def test_a_folder_may_be_moved_and_written_otherwise(train, tmp_path):
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(UserError, match="there is no folder"):
         score_run(tmp_path / "run")
-    assert score_run(tmp_path / "run", data_at=str(tmp_path / "elsewhere")) == scores
+    assert score_run(tmp_path / "run", data_at=tmp_path / "elsewhere") == scores
     _, printed = train("run", pictures="elsewhere", num_epochs=3)
     assert "resuming in epoch 3" in printed
-    train("run", num_epochs=4, data_at=str(tmp_path / "elsewhere"))
+    train("run", num_epochs=4, data_at=tmp_path / "elsewhere")
     add_pictures(tmp_path / "others", 20, seed=1)
     with pytest.raises(UserError, match="holds another run: its dataset.name"):
         train("run", pictures="others", num_epochs=5)
     with pytest.raises(UserError, match="40 of the run's 40 pictures are gone"):
-        train("run", num_epochs=5, data_at=str(tmp_path / "others"))
+        train("run", num_epochs=5, data_at=tmp_path / "others")
 
 
 def make_older(workdir):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from jaxcnn.data.datasets.cache import read_info
 from jaxcnn.data.pictures import Picture, digest_of
 from jaxcnn.errors import UserError
+from jaxcnn.paths import check_for_dataset, user_path
 
 if TYPE_CHECKING:
     from jaxcnn.data.datasets.base import ImageBuilder
@@ -63,7 +64,7 @@ class Place:
     @property
     def folder(self) -> Path:
         """The user's folder of images."""
-        return Path(self.name.removeprefix(FOLDER)).expanduser().resolve()
+        return user_path(self.name.removeprefix(FOLDER)).resolve()
 
     @property
     def config(self) -> str:
@@ -139,15 +140,17 @@ def find_place(
     Raises:
       UserError: no such dataset, or no such folder.
     """
+    root = _root(data_dir)
+    check_for_dataset(root)
     is_folder = is_folder_name(name)
     if not is_folder and name not in dataset_names():
         close = difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
         raise UserError(f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())})")
-    size = image_size if is_folder else 0
-    place = Place(name, _root(data_dir), size, split, pictures)
+    place = Place(name, root, image_size if is_folder else 0, split, pictures)
     if is_folder and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
+    refuse_among_pictures(root, name, "name another data_dir")
     return place
 
 
@@ -172,4 +175,21 @@ def find_versions(data_dir: str | os.PathLike | None) -> Iterator[Path]:
 
 def _root(data_dir: str | os.PathLike | None) -> Path:
     root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(root).expanduser().absolute()
+    return user_path(os.fspath(root)).absolute()
+
+
+def refuse_among_pictures(folder: Path, name: str, advice: str) -> None:
+    """Refuse a folder to write to that lies in the folder of pictures that a dataset's name gives:
+    it would be taken for a class.
+
+    Raises:
+      UserError: it lies there, or a link leads there; `advice` ends the line.
+    """
+    if not is_folder_name(name):
+        return
+    pictures = user_path(name.removeprefix(FOLDER)).resolve()
+    if folder.resolve().is_relative_to(pictures):
+        raise UserError(
+            f"{folder}: lies in the dataset's folder {pictures}, and would become a class of it; "
+            f"{advice}"
+        )

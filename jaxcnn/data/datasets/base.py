@@ -22,6 +22,9 @@ from jaxcnn.data.datasets import VERSION, Place
 from jaxcnn.data.datasets.download import download
 from jaxcnn.data.datasets.progress import Reporter
 from jaxcnn.data.pictures import Picture
+from jaxcnn.owners import allow_unknown_owners
+
+allow_unknown_owners()
 
 _FILE_BYTES = 256 << 20  # of images in a file of records, before they are PNG
 

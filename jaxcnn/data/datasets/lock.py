@@ -11,6 +11,7 @@ from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.progress import Reporter
 from jaxcnn.data.datasets.versions import is_in_use, release
 from jaxcnn.errors import UserError
+from jaxcnn.locks import FolderLock
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def writing(place: Place, report: Reporter) -> Iterator[Path]:
     parent = place.directory.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with _turn(filelock.FileLock(parent / ".lock"), report):
+        with _turn(FolderLock(parent), report):
             _mend(place)
             try:
                 (parent / ".new").mkdir()
@@ -35,7 +36,7 @@ def writing(place: Place, report: Reporter) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _turn(lock: filelock.FileLock, report: Reporter) -> Iterator[None]:
+def _turn(lock: FolderLock, report: Reporter) -> Iterator[None]:
     try:
         lock.acquire(timeout=1)
     except filelock.Timeout:

@@ -21,6 +21,7 @@ from jaxcnn.data.datasets.progress import Reporter, reporter
 from jaxcnn.data.datasets.versions import remove_old_versions
 from jaxcnn.data.statistics import doubts
 from jaxcnn.errors import UserError
+from jaxcnn.paths import user_path
 
 if TYPE_CHECKING:
     from jaxcnn.data.datasets.base import ImageBuilder
@@ -110,10 +111,13 @@ def _find_files(
         if archives:
             raise UserError(f"{place.name} is not made from archives: leave --archives out")
         return builder.files
-    folder = Path(archives).expanduser() if archives else _manual(place)
+    folder = user_path(os.fspath(archives)) if archives else _manual(place)
     if archives and not folder.exists():
         raise UserError(f"--archives={archives}: there is no such folder, and no such file")
     files = find_files(type(builder), folder)
+    for path in files.values():
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise UserError(f"{path}: is neither a file nor a folder")
     if archives and not files:
         there = "it is another file" if folder.is_file() else what_is_in(folder)
         raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get} ({there})")

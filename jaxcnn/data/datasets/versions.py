@@ -1,16 +1,12 @@
 """Prepared versions that processes read: none is replaced or removed under them."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from pathlib import Path
 
 from jaxcnn.data.datasets import Place
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 _KEPT = 3  # versions of one folder of images in one size, the newest
 _held: dict[Path, int] = {}  # by directory the file whose lock tells that this process reads it
@@ -22,7 +18,7 @@ def hold(directory: Path) -> bool:
     Returns:
       Whether the dataset is there: another process may have removed it just before.
     """
-    if fcntl is None or directory in _held:
+    if directory in _held:
         return directory.is_dir()
     try:
         descriptor = os.open(_marker(directory), os.O_RDWR | os.O_CREAT, 0o666)
@@ -41,7 +37,7 @@ def is_in_use(directory: Path) -> bool:
 
     What this process has read it keeps, whatever becomes of the files.
     """
-    if fcntl is None or not _marker(directory).exists():
+    if not _marker(directory).exists():
         return False
     descriptor = _held.get(directory)
     with contextlib.ExitStack() as stack:

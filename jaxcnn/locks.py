@@ -1,0 +1,85 @@
+"""One process at a time writes to a folder."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import filelock
+
+from jaxcnn.errors import UserError
+
+_SECONDS_BETWEEN_TRIES = 0.05
+
+
+class FolderLock:
+    """The lock of a folder, held from `acquire` to `release` or the end of the process.
+
+    It lies on the folder itself, where no one deletes it by mistake, and on `.lock` in it, for
+    file systems that cannot lock folders, such as NFS.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._file = filelock.FileLock(folder / ".lock")
+        self._descriptor: int | None = None  # of the locked folder
+
+    def acquire(self, timeout: float = -1) -> None:
+        """Take the lock, within `timeout` seconds, or however long it takes (-1).
+
+        Raises:
+          filelock.Timeout: another process has it.
+          OSError: the folder cannot be opened, or written.
+        """
+        end = time.monotonic() + timeout
+        self._file.acquire(timeout)
+        try:
+            while not self._lock_folder():
+                if timeout >= 0 and end <= time.monotonic():
+                    raise filelock.Timeout(str(self._folder))
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+            self._held = self._identity()
+        except BaseException:
+            self.release()
+            raise
+
+    def _lock_folder(self) -> bool:
+        """Whether the folder is locked, or cannot be; False where another process has it."""
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            return not isinstance(error, BlockingIOError)
+        self._descriptor = descriptor
+        return True
+
+    def _identity(self) -> tuple[int, int]:
+        """What tells the locked folder, or file, from another of the same name."""
+        locked = self._folder / ".lock" if self._descriptor is None else self._folder
+        status = locked.stat()
+        return status.st_dev, status.st_ino
+
+    def check(self) -> None:
+        """Make sure that the folder's path still leads to what is locked.
+
+        Raises:
+          UserError: the folder, or `.lock` where that alone is locked, was deleted or replaced.
+        """
+        try:
+            is_held = self._identity() == self._held
+        except OSError:
+            is_held = False
+        if not is_held:
+            what = "its .lock" if self._descriptor is None else "the folder"
+            raise UserError(
+                f"{self._folder}: {what} was deleted, moved or replaced while this process wrote "
+                "to it; another one may write there now"
+            )
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self._file.release()
