@@ -9,6 +9,7 @@ from absl import app, flags, logging
 
 from jaxcnn import distributed, runtime
 from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.reporting.words import printable
 from jaxcnn.training.signals import stopping_at_once
 
 
@@ -20,7 +21,7 @@ def _one_line(error: BaseException) -> str:
 def _fail(error: BaseException) -> None:
     label = "" if isinstance(error, Stopped) else "error: "
     if distributed.is_main() or not isinstance(error, (Stopped, Diverged)):  # those are everyone's
-        print(distributed.label() + label + _one_line(error), file=sys.stderr)
+        print(distributed.label() + label + printable(_one_line(error)), file=sys.stderr)
     distributed.leave_with(getattr(error, "exit_code", UserError.exit_code))
 
 

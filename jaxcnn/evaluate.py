@@ -3,13 +3,13 @@
 Writes figures to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
 """
 
-import json
 from pathlib import Path
 
 from absl import flags
 
 from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.words import printable, printable_json
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder.")
 _SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
 
 def _print(scores: dict, workdir: Path) -> None:
     if _JSON.value:
-        print(json.dumps(scores, indent=2, ensure_ascii=False))
+        print(printable_json(scores))
         return
     from rich.console import Console
 
@@ -51,7 +51,8 @@ def _print(scores: dict, workdir: Path) -> None:
     console = Console(highlight=False, markup=False)
     for part in render(scores):
         console.print(part)
-    console.print(f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}")
+    where = f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}"
+    console.print(printable(where))
 
 
 if __name__ == "__main__":

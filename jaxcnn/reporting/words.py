@@ -1,6 +1,8 @@
 """Numbers as words, the same in the console and in reports. None and NaN are a dash."""
 
+import json
 import math
+from typing import Any
 
 
 def percent(fraction: float | None) -> str:
@@ -41,6 +43,17 @@ def printable(text: str) -> str:
     """A file's name, say, on one line and without control characters: what a terminal would act
     on, or cannot show, is escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but lines stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(value: Any) -> str:
+    """JSON for the terminal: what is not printable is escaped, so that it reads the same."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _is_missing(value: float | None) -> bool:

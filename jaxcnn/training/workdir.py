@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
+from jaxcnn.reporting import run_files
 from jaxcnn.reporting.published import HARMLESS
-from jaxcnn.reporting.writers import read_json, write_json
+from jaxcnn.reporting.writers import write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
@@ -55,26 +56,45 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         distributed.wait_for_all("the folder is open")
         yield []
         return
-    path = workdir / "config.json"
+    is_new = not (workdir / "config.json").exists()
     lock = filelock.FileLock(workdir / ".lock")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not path.exists() and any(not file.name.startswith(".") for file in workdir.iterdir()):
+        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
             raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+        run_files.refuse_links(workdir)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise UserError(f"{workdir}: another process is training in it") from error
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
-        changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        changes = [] if is_new else _take_up(workdir, config)
         _refuse_after_the_end(workdir, config, changes)
-        if not path.exists():
-            write_json(path, to_dict(config))
+        _give_identity(workdir, config)
         distributed.wait_for_all("the folder is open")
         yield changes
     finally:
         lock.release()
+
+
+def _take_up(workdir: Path, config: ConfigDict) -> list[str]:
+    """Check that what the folder holds is one run, and return how the config now differs."""
+    changes = _changes(workdir, run_files.read_part(workdir, "config.json"), to_dict(config))
+    run_files.check_parts(workdir)
+    return changes
+
+
+def _give_identity(workdir: Path, config: ConfigDict) -> None:
+    """Write a new run's `config.json`, and give a run of older code an identity in its own."""
+    path = workdir / "config.json"
+    if not path.exists():
+        identity = run_files.new_identity()
+        write_json(path, run_files.with_identity(to_dict(config), identity))
+    elif not run_files.read_identity(workdir).id:
+        before = run_files.read_part(workdir, "config.json")
+        identity = run_files.new_identity(had_none=True)
+        write_json(path, run_files.with_identity(before, identity))
 
 
 def write_config(
@@ -96,19 +116,19 @@ def write_config(
     known = _changes_so_far(workdir) if step else []
     if step and changed:
         known.append({"step": step, "fields": changed})
-    write_json(workdir / "config.json", to_dict(config))
-    write_json(workdir / "dataset.json", dataset)
-    write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+    identity = run_files.read_identity(workdir)
+    named = {"run": identity.id}
+    write_json(workdir / "config.json", run_files.with_identity(to_dict(config), identity))
+    write_json(workdir / "dataset.json", dataset | named)
+    write_json(workdir / "environment.json", environment(devices) | {"changes": known} | named)
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
-    path = workdir / "environment.json"
-    return read_json(path).get("changes", []) if path.exists() else []
+    before = run_files.read_part_if_there(workdir, "environment.json") or {}
+    return before.get("changes", [])
 
 
-def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
-    if not isinstance(before, dict):
-        raise UserError(f"{workdir}/config.json: is not a run's; name another --workdir")
+def _changes(workdir: Path, before: dict, now: dict) -> list[str]:
     missing = flatten(to_dict(older_defaults()))
     before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
     changed = [name for name in now if before.get(name) != now[name]]
@@ -123,10 +143,10 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
 
 def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
     """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
-    path = workdir / "result.json"
-    if not path.exists():
+    result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
+    if result is None:
         return
-    num_epochs = read_json(path)["num_epochs"]
+    num_epochs = result["num_epochs"]
     goes_on = any(change.startswith(("num_epochs", "early_stopping.")) for change in changes)
     if goes_on and config.num_epochs > num_epochs:
         return
@@ -144,10 +164,7 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
     Raises:
       UserError: the classes, the size of the images or the numbers of examples are others.
     """
-    path = workdir / "dataset.json"
-    before = read_json(path) if path.exists() else {}
-    if not isinstance(before, dict):
-        raise UserError(f"{path}: is not a run's; name another --workdir")
+    before = run_files.read_part_if_there(workdir, "dataset.json") or {}
     for name in _DATA_IDENTITY:
         known = before.get(name)
         if known is not None and name in now and known != now[name]:
