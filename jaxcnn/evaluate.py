@@ -32,12 +32,24 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.training.scoring import score_run
 
     workdir = Path(_WORKDIR.value)
+    if not _JSON.value:
+        _print_data(workdir)
     scores = score_run(
         workdir, split=_SPLIT.value, checkpoint=_CHECKPOINT.value or "", layers=_LAYERS.value
     )
     if (workdir / "result.json").exists():  # there is no report before
         write_report(workdir)
     _print(scores, workdir)
+
+
+def _print_data(workdir: Path) -> None:
+    """Names the images that will be read: the run's config says which, whoever wrote it."""
+    from jaxcnn.reporting.run_files import read_part_if_there
+
+    dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
+    if dataset:
+        where = f", prepared in {dataset['data_dir']}" if dataset.get("data_dir") else ""
+        print(printable(f"reads the images of {dataset['name']}{where}"), flush=True)
 
 
 def _print(scores: dict, workdir: Path) -> None:

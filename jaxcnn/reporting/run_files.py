@@ -186,14 +186,19 @@ def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Ro
     checkpoint, was written with.
 
     Raises:
-      UserError: they are not, or as `read_metrics` and `read_progress`.
+      UserError: they are not, the checkpoint is of another run, or as `read_metrics`.
     """
     rows, steps = read_metrics(workdir), checkpoint_steps(workdir)
     if result is not None:
         name, digest, until = "result.json", result.get("metrics_digest"), rows
     elif steps:
         name, until = f"checkpoint {steps[-1]}", rows_until(rows, steps[-1])
-        digest = read_progress(workdir, steps[-1]).get("metrics_digest")
+        try:
+            digest = read_progress(workdir, steps[-1]).get("metrics_digest")
+        except OtherRun:
+            raise
+        except UserError:  # a damaged checkpoint takes nothing from the metrics
+            return rows
     else:
         return rows
     if digest and digest != digest_of(until):

@@ -26,7 +26,7 @@ CONFIG = fields(
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
         "model": _NAMED,
-        "dataset": fields({"name": text(), "label_set": text()}, need=["name"]),
+        "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
         "early_stopping": fields({"patience": integer()}),
     }
 )

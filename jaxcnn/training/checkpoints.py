@@ -17,6 +17,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting import run_files
 from jaxcnn.reporting.reading import read_json
 from jaxcnn.training.digests import check_digests, digests_of
+from jaxcnn.training.progress import Progress
 
 # Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
 # hands to Python as JSON, here 10 kB and more
@@ -210,6 +211,9 @@ class Checkpoints:
     def restore_progress(self, step: int) -> dict[str, Any]:
         """The progress of the checkpoint at a step."""
         progress = run_files.read_progress(self._workdir, step)
+        unknown = progress.keys() - {field.name for field in dataclasses.fields(Progress)}
+        if unknown:
+            raise ValueError(f"its progress has a field {min(unknown)!r}, which no run has")
         self._check(step, {"progress": progress})
         return progress
 
