@@ -17,6 +17,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting import run_files
 from jaxcnn.reporting.reading import read_json
 from jaxcnn.training.digests import check_digests, digests_of
+from jaxcnn.training.event_loops import quiet_loops
 from jaxcnn.training.progress import Progress
 
 # Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
@@ -181,11 +182,8 @@ class Checkpoints:
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
-        )
-        state, progress = restored["state"], self.restore_progress(step)
+        state = self._read_state(step, ocp.args.StandardRestore(abstract))
+        progress = self.restore_progress(step)
         self._check(step, _parts(state))
         return state, progress
 
@@ -195,18 +193,18 @@ class Checkpoints:
         Args:
           like: `params`, `batch_stats` and the like, with the shapes and places they shall have.
         """
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(
-                    item=like,
-                    restore_args=ocp.checkpoint_utils.construct_restore_args(like),
-                    partial_restore=True,
-                )
-            ),
+        args = ocp.args.PyTreeRestore(
+            item=like,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(like),
+            partial_restore=True,
         )
-        self._check(step, restored["state"])
-        return restored["state"]
+        weights = self._read_state(step, args)
+        self._check(step, weights)
+        return weights
+
+    def _read_state(self, step: int, args: Any) -> Any:
+        with quiet_loops():
+            return self._manager.restore(step, args=ocp.args.Composite(state=args))["state"]
 
     def restore_progress(self, step: int) -> dict[str, Any]:
         """The progress of the checkpoint at a step."""
