@@ -110,7 +110,8 @@ EVALUATION = fields(
 )
 ROW = fields(
     {"step": integer(), "epoch": integer(), "split": text()}
-    | {"accuracy": _SHARE, "loss": _SCORE, "learning_rate": _SCORE},
+    | {"accuracy": _SHARE}
+    | dict.fromkeys(("loss", "learning_rate", "seconds", "images_per_second"), _SCORE),
     need=LABELS,
     others=scalar,
 )

@@ -18,7 +18,12 @@ from jaxcnn.training.loop import Loop
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
-from jaxcnn.training.workdir import open_workdir, refuse_other_data, write_config
+from jaxcnn.training.workdir import (
+    check_folder,
+    open_workdir,
+    refuse_other_data,
+    write_config,
+)
 
 
 def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
@@ -36,6 +41,7 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     """
     console = console or Console()
     check_config(config)
+    check_folder(workdir)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
     start = load_start(config.init_from) if config.init_from and is_new else None

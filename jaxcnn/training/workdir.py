@@ -69,7 +69,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
-        changes = [] if is_new else _take_up(workdir, config)
+        changes = [] if is_new else _changes(workdir, to_dict(config))
+        check_folder(workdir)
         _refuse_after_the_end(workdir, config, changes)
         _give_identity(workdir, config)
         distributed.wait_for_all("the folder is open")
@@ -78,11 +79,15 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[list[str]]:
         lock.release()
 
 
-def _take_up(workdir: Path, config: ConfigDict) -> list[str]:
-    """Check that what the folder holds is one run, and return how the config now differs."""
-    changes = _changes(workdir, run_files.read_part(workdir, "config.json"), to_dict(config))
-    run_files.check_parts(workdir)
-    return changes
+def check_folder(workdir: Path) -> None:
+    """Check that a run that is in the folder can be read, and is one run.
+
+    Raises:
+      UserError: a file is damaged, missing or of another run, or leads out of the folder.
+    """
+    if (workdir / "config.json").exists():
+        run_files.refuse_links(workdir)
+        run_files.check_parts(workdir)
 
 
 def _give_identity(workdir: Path, config: ConfigDict) -> None:
@@ -128,7 +133,8 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
     return before.get("changes", [])
 
 
-def _changes(workdir: Path, before: dict, now: dict) -> list[str]:
+def _changes(workdir: Path, now: dict) -> list[str]:
+    before = run_files.read_part(workdir, "config.json")
     missing = flatten(to_dict(older_defaults()))
     before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
     changed = [name for name in now if before.get(name) != now[name]]

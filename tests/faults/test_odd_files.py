@@ -74,15 +74,16 @@ def test_odd_contents(file, workdir, ask):
         (workdir / file).write_bytes(b"")
 
 
+@few_or_many(4, 1)
 @pytest.mark.parametrize("file", [*JSON_FILES, "metrics.jsonl"])
-def test_odd_values(file, workdir, ask):
-    """Every field with every value: it is refused by name, or does no harm."""
+def test_odd_values(file, count, workdir, ask):
+    """Every field with every value, or every fourth: it is refused by name, or does no harm."""
     path = workdir / file
     good = json.loads(
         path.read_text().splitlines()[0] if file == "metrics.jsonl" else path.read_text()
     )
-    for field in [*good, "another"]:
-        for value in VALUES:
+    for index, field in enumerate([*good, "another"]):
+        for value in VALUES[index % count :: count]:
             path.write_text(json.dumps(good | {field: value}) + "\n")
             for line in ask(workdir):
                 assert str(workdir) in line and "\n" not in line
@@ -90,14 +91,11 @@ def test_odd_values(file, workdir, ask):
 
 @pytest.mark.parametrize("file", ["config.json", "dataset.json", "result.json"])
 def test_odd_contents_for_those_who_ask_the_network(file, workdir):
-    good = (workdir / file).read_bytes()
-    for name, content in CONTENTS.items():
-        (workdir / file).write_bytes(content)
-        if name == "an empty object" and file == "result.json":
-            continue
+    accepted = ("an empty object", "control characters") if file == "result.json" else ()
+    for name in CONTENTS.keys() - accepted:  # of the result one field is asked for, if there
+        (workdir / file).write_bytes(CONTENTS[name])
         with pytest.raises(UserError, match=str(workdir)):
             load_trained(workdir)
-    (workdir / file).write_bytes(good)
 
 
 def checkpoint_files(workdir):
