@@ -105,16 +105,23 @@ def check_parts(workdir: Path) -> None:
     """Check, before a run goes on, that what its folder holds can be read and is its own.
 
     Raises:
-      UserError: the first file that is damaged or of another run; or one that is missing, though
-        the run has a checkpoint and wrote it before that.
+      UserError: the first file that is damaged or of another run.
     """
     for name in (*FILES, *evaluations(workdir)):
         read_part_if_there(workdir, name)
-    if read_identity(workdir).had_none or not checkpoint_steps(workdir):
-        return
-    for name in ("dataset.json", "environment.json"):
-        if not (workdir / name).exists():
-            raise UserError(f"{workdir / name}: is missing; bring it back")
+
+
+def missing_parts(workdir: Path) -> list[str]:
+    """Return a line for each file that is missing, though the run wrote it before the checkpoint
+    that it has."""
+    if not checkpoint_steps(workdir):
+        return []
+    lost = {
+        "dataset.json": "whether the data are those of before cannot be checked",
+        "environment.json": "what was changed on the way is no longer known",
+    }
+    paths = {workdir / name: what for name, what in lost.items()}
+    return [f"{path} is missing: {what}" for path, what in paths.items() if not path.exists()]
 
 
 def checkpoint_steps(workdir: Path) -> list[int]:

@@ -12,6 +12,7 @@ from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.run_files import missing_parts
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
@@ -51,6 +52,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         run = dataclasses.replace(run, state=state)
     about_data = describe_data(run)
     with open_workdir(workdir, config) as changes:
+        for line in missing_parts(workdir):
+            console.warn(line)
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)

@@ -83,7 +83,7 @@ def check_folder(workdir: Path) -> None:
     """Check that a run that is in the folder can be read, and is one run.
 
     Raises:
-      UserError: a file is damaged, missing or of another run, or leads out of the folder.
+      UserError: a file is damaged or of another run, or leads out of the folder.
     """
     if (workdir / "config.json").exists():
         run_files.refuse_links(workdir)
