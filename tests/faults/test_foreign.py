@@ -72,6 +72,15 @@ def test_evaluate_writes_nothing_outside(command, workdir, tmp_path):
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+def test_only_evaluate_reads_the_data_that_a_run_names_and_says_so(command, workdir, tmp_path):
+    place = f"folder:{tmp_path}/private"
+    edit(workdir / "config.json", lambda c: c | {"dataset": c["dataset"] | {"name": place}})
+    assert load_trained(workdir).step  # as predict and export have it
+    done = command("evaluate", "--workdir=run", folder=tmp_path)
+    assert done["code"] == 2
+    assert done["output"].startswith(f"reads the images of {place}")
+
+
 def test_a_pipe_is_not_waited_for(workdir):
     os.mkfifo(workdir / "checkpoints" / "pipe")
     with pytest.raises(UserError, match="checkpoints/pipe: is not an ordinary file"):
