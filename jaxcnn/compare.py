@@ -30,11 +30,18 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         raise UserError("name the folders of the runs to compare: python -m jaxcnn.compare DIR…")
     from jaxcnn.reporting import comparison_records as records
+    from jaxcnn.reporting.comparison import without_fingerprint
     from jaxcnn.reporting.comparison_page import results_table, write_comparison
 
     sections, left_out = write_comparison(arguments, Path(_OUT.value))
     for line in left_out:
         print(f"left out: {printable(line)}", file=sys.stderr)
+    if unknown := without_fingerprint(sections):
+        print(
+            f"note: {len(unknown)} of the runs were made before runs kept a fingerprint of their "
+            "data: whether they had the same data as the others cannot be told",
+            file=sys.stderr,
+        )
     if _JSON.value:
         found = records.everything(sections) | {"left_out": left_out}
         print(printable_json(found))

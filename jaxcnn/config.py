@@ -21,6 +21,7 @@ def default_config() -> ConfigDict:
             "global_batch_size": 64,
             "validation": "holdout",  # or "tail", "validation" (the publisher's), "test"
             "validation_fraction": 0.1,  # of the training split, for "holdout" and "tail"
+            "holdout": "stratified",  # the share of each class, or "random", of all alike
             "test_with": "best",  # the weights that are tested: "best" on validation, or "last"
             "init_from": "",  # another run's folder: a new run starts from its weights
             "evaluate_train": False,  # also score the whole training split after each epoch
@@ -33,6 +34,7 @@ def default_config() -> ConfigDict:
                 "name": "digits",
                 "data_dir": "",  # "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
                 "label_set": "",  # cifar100: "fine" or "coarse"
+                "split": "content",  # test split of a folder without one, or "shuffle"
                 "image_size": 32,  # 0: the dataset's own
                 "scaling": "unit",
                 "streaming": False,  # read as it trains: for what does not fit in memory
@@ -92,7 +94,13 @@ def default_config() -> ConfigDict:
 
 # What a `config.json` without the field stands for, where that is not the field's default: the run
 # was made before the field existed.
-OLDER_DEFAULTS: dict[str, Any] = {}
+OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
+
+
+def older_rules(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of `OLDER_DEFAULTS` that hold for a run with this `config.json`."""
+    leaves = flatten(saved)
+    return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
 
 
 def older_defaults() -> ConfigDict:
@@ -114,7 +122,7 @@ def published_config() -> ConfigDict:
     """What the publications' recipes share: the test split serves as validation split, the last
     epoch's weights are tested, images keep their size."""
     config = default_config()
-    config.validation, config.test_with = "test", "last"
+    config.validation, config.test_with, config.holdout = "test", "last", "random"
     config.dataset.image_size = 0
     return config
 

@@ -3,6 +3,7 @@
 Writes figures to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -12,6 +13,9 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting.words import printable, printable_json
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder.")
+_DATA_AT = flags.DEFINE_string(
+    "data_at", "", "Where the run's own data are, if they were moved: its folder, or data_dir."
+)
 _SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ("best", "latest"), "Whose weights; default: those the run itself tests."
@@ -29,14 +33,21 @@ def main(arguments: list[str]) -> None:
     if not _WORKDIR.value:
         raise UserError("name the folder of a run with --workdir=DIR")
     from jaxcnn.reporting.report import write_report
+    from jaxcnn.training.run_data import notes_on_data
     from jaxcnn.training.scoring import score_run
 
     workdir = Path(_WORKDIR.value)
     if not _JSON.value:
         _print_data(workdir)
     scores = score_run(
-        workdir, split=_SPLIT.value, checkpoint=_CHECKPOINT.value or "", layers=_LAYERS.value
+        workdir,
+        split=_SPLIT.value,
+        checkpoint=_CHECKPOINT.value or "",
+        layers=_LAYERS.value,
+        data_at=_DATA_AT.value,
     )
+    for line in notes_on_data(workdir):
+        print(f"note: {line}", file=sys.stderr)
     if (workdir / "result.json").exists():  # there is no report before
         write_report(workdir)
     _print(scores, workdir)
@@ -48,7 +59,8 @@ def _print_data(workdir: Path) -> None:
 
     dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
     if dataset:
-        where = f", prepared in {dataset['data_dir']}" if dataset.get("data_dir") else ""
+        place = _DATA_AT.value or dataset.get("data_dir")
+        where = f", {'at' if _DATA_AT.value else 'prepared in'} {place}" if place else ""
         print(printable(f"reads the images of {dataset['name']}{where}"), flush=True)
 
 

@@ -20,6 +20,9 @@ _INIT_FROM = flags.DEFINE_string(
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Let JAX find the other processes (SLURM, TPU pod, Kubernetes)."
 )
+_DATA_AT = flags.DEFINE_string(
+    "data_at", "", "Where the run's own data are, if they were moved: its folder, or data_dir."
+)
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder (default: runs/NAME of config).")
 
 
@@ -40,7 +43,8 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value.init_from = _INIT_FROM.value
     heap.tidy_after_compiling()
     with distributed.group(_DISTRIBUTED.value):
-        train(_CONFIG.value, Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir())
+        workdir = Path(_WORKDIR.value) if _WORKDIR.value else _default_workdir()
+        train(_CONFIG.value, workdir, data_at=_DATA_AT.value)
 
 
 def _with_config(argv: list[str]) -> list[str]:

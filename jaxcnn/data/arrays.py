@@ -3,22 +3,30 @@
 Reading what is prepared needs neither tfds nor an image library.
 """
 
+import contextlib
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcnn.data.datasets import Place, dataset_names, find_place
+from jaxcnn.data.datasets import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.datasets.cache import (
     Record,
+    array_digest,
     images_path,
+    joined_digest,
     labels_path,
+    pictures_path,
     read_info,
+    split_digests,
     write_cache,
 )
+from jaxcnn.data.datasets.versions import hold
+from jaxcnn.data.pictures import Picture, read_pictures
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,10 +37,20 @@ __all__ = ["Dataset", "Split", "dataset_names", "load_dataset"]
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images uint8 (n, h, w, c), memory-mapped; labels int32 (n,) or float32 (n, num_classes)."""
+    """Images uint8 (n, h, w, c), memory-mapped; labels int32 (n,) or float32 (n, num_classes).
+
+    `known_digest` is the digest as the cache knows it; without it `digest` reads the arrays.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    known_digest: str = ""
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Digest of the images and labels, hex: equal for equal values only."""
+        labels = np.asarray(self.labels)
+        return self.known_digest or joined_digest(array_digest(self.images), array_digest(labels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +59,8 @@ class Dataset:
 
     The splits are "train", "test", and "validation" where the publisher has one. Means and
     standard deviations are in the units of the pixels, 0 to 255: float32 (channels,) for each
-    channel, and one number over all pixels.
+    channel, and one number over all pixels. `pictures` lists the files of a folder of images in
+    the order of the examples, split after split; None for other datasets.
     """
 
     name: str
@@ -51,6 +70,13 @@ class Dataset:
     pixel_std: np.ndarray
     scalar_mean: float
     scalar_std: float
+    pictures: tuple[Picture, ...] | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Digest of the class names and of every split's images and labels, 32 hex digits."""
+        splits = (f"{name} {split.digest}" for name, split in sorted(self.splits.items()))
+        return joined_digest(repr(self.class_names), *splits)[:32]
 
     @property
     def num_classes(self) -> int:
@@ -69,6 +95,7 @@ def load_dataset(
     data_dir: str | os.PathLike | None = None,
     label_set: str = "",
     image_size: int = 0,
+    split: str = "content",
 ) -> Dataset:
     """The dataset `name`; prepared first if it is not yet, which takes up to two minutes.
 
@@ -77,16 +104,13 @@ def load_dataset(
       data_dir: where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       label_set: of cifar100, "fine" (also the default) or "coarse".
       image_size: height and width to resize to (bilinear); 0 for the dataset's own.
+      split: how the test split of a folder without one is chosen, "content" or "shuffle".
 
     Raises:
       UserError: no such dataset or label set, or it cannot be prepared.
     """
-    place = find_place(name, data_dir, image_size)
-    if not place.is_prepared():
-        from jaxcnn.data.datasets.preparing import prepare
-
-        prepare(name, data_dir=data_dir, image_size=image_size)
-    dataset = _read(place.arrays, label_set)
+    place = find_place(name, data_dir, image_size, split)
+    dataset = load_place(place, label_set)
     if not image_size or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     resized = place.directory / f"arrays-{image_size}"
@@ -95,17 +119,56 @@ def load_dataset(
     return _read(resized, label_set)
 
 
+def load_pictures(
+    name: str,
+    pictures: Sequence[Picture],
+    fingerprint: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    image_size: int = 0,
+    reuse: bool = True,
+) -> Dataset:
+    """The dataset of the listed pictures, whatever else the folder `name` holds by now.
+
+    With `reuse` a version that is prepared already is found by its fingerprint, also if the folder
+    is gone; without it the folder must hold the pictures.
+
+    Raises:
+      UserError: pictures of the list are gone or changed.
+    """
+    for directory in find_versions(data_dir) if reuse else ():
+        with contextlib.suppress(UserError):  # a damaged one
+            dataset = _read(directory, "")
+            if dataset.fingerprint == fingerprint and hold(directory.parent):
+                return dataclasses.replace(dataset, name=name)
+    return load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+
+
+def load_place(place: Place, label_set: str = "") -> Dataset:
+    """The dataset at a place, prepared if need be; no process replaces it while this one lives."""
+    while True:
+        if not place.is_prepared():
+            from jaxcnn.data.datasets.preparing import prepare_place
+
+            prepare_place(place)
+        if hold(place.directory):  # else another process removed it a moment ago
+            return _read(place.arrays, label_set)
+
+
 def _read(directory: Path, label_set: str) -> Dataset:
     info = read_info(directory) or {}
     try:
         label_set = _pick_label_set(info, label_set)
+        digests = split_digests(directory, info, label_set)
         splits = {
             split: Split(
                 np.load(images_path(directory, split), mmap_mode="r"),
                 np.load(labels_path(directory, split, label_set)),
+                digests[split],
             )
             for split in info["splits"]
         }
+        listed = pictures_path(directory)
         return Dataset(
             name=info["name"],
             class_names=tuple(info["class_names"][label_set]),
@@ -114,6 +177,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
             pixel_std=np.asarray(info["pixel_std"], np.float32),
             scalar_mean=info["scalar_mean"],
             scalar_std=info["scalar_std"],
+            pictures=read_pictures(listed) if listed.exists() else None,
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the cache {directory} is damaged ({error}): delete it") from error

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.data.datasets.cache import array_digest, joined_digest
 from jaxcnn.errors import UserError
 
 # What is held out of the training split must not depend on the run's seed: runs of several
@@ -36,7 +37,9 @@ def _whole(dataset: Dataset, split: str) -> View:
     return View(split, np.arange(len(dataset.splits[split].labels), dtype=np.int32))
 
 
-def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, View]:
+def make_views(
+    dataset: Dataset, validation: str, fraction: float, holdout: str = "stratified"
+) -> dict[str, View]:
     """The examples for "train", "validation" and "test".
 
     Args:
@@ -45,6 +48,8 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
         examples), "validation" (the publisher's own split) or "test" (the test split serves as
         validation split).
       fraction: the share of the training split that "holdout" and "tail" take.
+      holdout: how "holdout" draws: "stratified" takes that share of each class, and never a
+        class's only example; "random" draws from all examples alike.
 
     Raises:
       UserError: nothing would be left to train on.
@@ -54,7 +59,12 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
         return {"train": train, "validation": test, "test": test}
     if validation == "validation":
         return {"train": train, "validation": _whole(dataset, "validation"), "test": test}
-    kept, held_out = _cut(train.indices, fraction, shuffle=validation == "holdout")
+    if validation == "tail":
+        kept, held_out = _cut_tail(train.indices, fraction)
+    elif holdout == "stratified":
+        kept, held_out = _cut_by_class(hard_labels(dataset.splits["train"].labels), fraction)
+    else:
+        kept, held_out = _cut_random(train.indices, fraction)
     if not len(kept):
         raise UserError(
             f"config.validation_fraction = {fraction}: nothing of the {len(held_out)} training "
@@ -63,15 +73,72 @@ def make_views(dataset: Dataset, validation: str, fraction: float) -> dict[str, 
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
 
 
-def _cut(indices: np.ndarray, fraction: float, *, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept and what is held out; the number kept is rounded down for the tail, as it was
-    where that cut was published (002_85aa68ec7028faa3.txt)."""
-    if not shuffle:
-        cut = min(int(len(indices) * (1 - fraction)), len(indices) - 1)
-        return indices[:cut], indices[cut:]
+def hard_labels(labels: np.ndarray) -> np.ndarray:
+    """The class of each example, int (n,): of a distribution (n, num_classes) the likeliest."""
+    return labels.argmax(axis=1) if labels.ndim == 2 else np.asarray(labels)
+
+
+def class_counts(dataset: Dataset, views: dict[str, View]) -> dict[str, np.ndarray]:
+    """How many examples of each class a view has: int (num_classes,) by the view's name."""
+    return {
+        name: np.bincount(
+            hard_labels(dataset.splits[view.split].labels)[view.indices],
+            minlength=dataset.num_classes,
+        )
+        for name, view in views.items()
+    }
+
+
+def view_fingerprints(dataset: Dataset, views: dict[str, View]) -> dict[str, str]:
+    """A digest of the examples of each view, 32 hex digits: equal for the same ones only."""
+    return {
+        name: joined_digest(dataset.splits[view.split].digest, array_digest(view.indices))[:32]
+        for name, view in views.items()
+    }
+
+
+def data_identity(dataset: Dataset, views: dict[str, View]) -> dict[str, Any]:
+    """What tells a run's data from others, as JSON holds it: see `refuse_other_data`."""
+    return {
+        "class_names": list(dataset.class_names),
+        "image_shape": list(dataset.image_shape),
+        "num_examples": {name: len(view.indices) for name, view in views.items()},
+        # of the training images
+        "pixel_mean": np.round(dataset.pixel_mean.astype(np.float64), 3).tolist(),
+        "pixel_std": np.round(dataset.pixel_std.astype(np.float64), 3).tolist(),
+        "fingerprint": dataset.fingerprint,
+        "split_fingerprints": view_fingerprints(dataset, views),
+    }
+
+
+def _cut_tail(indices: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept and what is held out; the number kept is rounded down, as it was where that cut
+    was published (002_85aa68ec7028faa3.txt)."""
+    cut = min(int(len(indices) * (1 - fraction)), len(indices) - 1)
+    return indices[:cut], indices[cut:]
+
+
+def _cut_random(indices: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept and what is held out, drawn from all alike."""
     shuffled = np.random.default_rng(_HOLDOUT_SEED).permutation(indices)
     num_held_out = max(1, round(fraction * len(indices)))
     return np.sort(shuffled[num_held_out:]), np.sort(shuffled[:num_held_out])
+
+
+def _cut_by_class(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept and what is held out, the same share of each class.
+
+    Where every class is too small for that, one example of the largest class is held out.
+    """
+    random = np.random.default_rng(_HOLDOUT_SEED)
+    is_held_out = np.zeros(len(labels), bool)
+    members = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    for positions in members:
+        is_held_out[positions[: min(round(fraction * len(positions)), len(positions) - 1)]] = True
+    if not is_held_out.any():
+        is_held_out[max(members, key=len)[0]] = True
+    positions = np.arange(len(labels), dtype=np.int32)
+    return positions[~is_held_out], positions[is_held_out]
 
 
 def steps_per_epoch(num_examples: int, global_batch_size: int) -> int:

@@ -7,6 +7,7 @@ resident, and there is no reader's state to save.
 import contextlib
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,11 +33,19 @@ class _Images:
     path: Path
     offset: int  # of the first one in the file
     shape: tuple[int, ...]  # of all of them
+    inode: int  # of the file as it was: another one in its place has other images
+
+    @classmethod
+    def of(cls, images: np.memmap) -> "_Images":
+        path = Path(images.filename)
+        return cls(path, images.offset, images.shape, path.stat().st_ino)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         images = np.empty((*rows.shape, *self.shape[1:]), np.uint8)
         size = math.prod(self.shape[1:])
         with open(self.path, "rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_ino != self.inode:
+                raise ValueError("it was replaced")
             for row, image in zip(rows.flat, images.reshape(-1, size), strict=True):
                 file.seek(self.offset + int(row) * size)
                 if file.readinto(image) < size:
@@ -84,7 +93,7 @@ def stream(
     Raises:
       UserError: the file is gone, or cut short.
     """
-    images = _Images(Path(split.images.filename), split.images.offset, split.images.shape)
+    images = _Images.of(split.images)
     source = _Portions(
         images=images,
         labels=split.labels,

@@ -7,12 +7,14 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jaxcnn.config import flatten
+from jaxcnn.config import OLDER_DEFAULTS, flatten
+from jaxcnn.data.datasets import is_folder_name
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.published import HARMLESS, published_accuracy
 from jaxcnn.reporting.runs import Run
 
 _LONGEST_LABEL = 28  # letters; a longer one crowds a picture's axis
+_OLDER_RULES = {name: OLDER_DEFAULTS[name] for name in ("holdout", "dataset.split")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +93,11 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """The groups of one dataset, best test accuracy first, those without a result last."""
+    """The groups of one dataset, best test accuracy first, those without a result last.
+
+    All were tested on the same images. Where runs of one dataset were tested on several test sets,
+    each of these has a section, and `dataset` says which it is.
+    """
 
     dataset: str
     groups: list[Group]
@@ -122,7 +128,7 @@ def compare(runs: Sequence[Run]) -> tuple[list[Section], list[str]]:
     """The sections of the runs, and a line for each run that repeats another one."""
     repeats: list[str] = []
     sections = []
-    for dataset, members in _by(lambda run: run.dataset, runs).items():
+    for dataset, members in _by_test_set(runs).items():
         by_recipe = list(_by(_recipe, members).values())
         groups = [
             Group(label, *_split(group, repeats))
@@ -139,14 +145,49 @@ def _by(key: Callable[[Run], str], runs: Iterable[Run]) -> dict[str, list[Run]]:
     return groups
 
 
+def _by_test_set(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """The runs by dataset and, where it has several, by test set."""
+    sections = {}
+    for dataset, members in _by(lambda run: run.dataset, runs).items():
+        test_sets = _by(lambda run: run.fingerprint("test"), members)
+        unknown = test_sets.pop("", [])
+        if len(test_sets) == 1:  # the same one, as far as can be told
+            next(iter(test_sets.values())).extend(unknown)
+        elif unknown:
+            test_sets[""] = unknown
+        for digest, of_one in test_sets.items():
+            name = f"test set {digest[:6]}" if digest else "unknown test set"
+            sections[f"{dataset}, {name}" if len(test_sets) > 1 else dataset] = of_one
+    return sections
+
+
+def without_fingerprint(sections: Iterable[Section]) -> list[Run]:
+    """The runs of which it cannot be told whether their data are those of the runs beside them."""
+    return [
+        run
+        for section in sections
+        for group in section.groups
+        for run in (*group.finished, *group.unfinished)
+        if not run.fingerprint("test")
+    ]
+
+
 def _rank(group: Group) -> float:
     accuracy = group.result("test_accuracy")
     return -accuracy.mean if accuracy else math.inf
 
 
 def _fields(run: Run) -> dict[str, Any]:
-    leaves = flatten(run.config)
+    """What makes a run's recipe: the fields that change a number, and the data."""
+    leaves = _OLDER_RULES | flatten(run.config)
+    if leaves["validation"] != "holdout":
+        leaves.pop("holdout")
+    if not is_folder_name(run.config["dataset"]["name"]):
+        leaves.pop("dataset.split")
     fields = {name: v for name, v in leaves.items() if not name.startswith(HARMLESS)}
+    for view in ("train", "validation"):
+        if digest := run.fingerprint(view):
+            fields[f"{view} examples"] = digest[:6]
     changes = run.environment.get("changes")  # what it began with is another recipe
     return fields | ({"changed after step": changes} if changes else {})
 

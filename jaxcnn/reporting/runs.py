@@ -26,6 +26,7 @@ class Run:
       result: what result.json holds; None: the run has not finished.
       evaluation: what evaluation/test.json holds; empty where the run was not evaluated.
       environment: versions, devices, command; empty where there is no such file.
+      data: what dataset.json holds of the run's data; empty where there is no such file.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Run:
     result: dict[str, Any] | None
     evaluation: dict[str, Any]
     environment: dict[str, Any]
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def network(self) -> str:
@@ -46,6 +48,11 @@ class Run:
         dataset = self.config["dataset"]
         labels = dataset.get("label_set")
         return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
+
+    def fingerprint(self, view: str) -> str:
+        """The digest of its "train", "validation" or "test" examples; empty where it is unknown."""
+        digests = self.data.get("split_fingerprints")
+        return str(digests.get(view, "")) if isinstance(digests, dict) else ""
 
     @property
     def is_test_in_sight(self) -> bool:
@@ -110,4 +117,5 @@ def _read_run(folder: Path) -> tuple[Run, list[str]]:
     rows = read(lambda: run_files.read_own_metrics(folder, result), [])
     evaluation = read(lambda: run_files.read_part_if_there(folder, EVALUATION) or {}, {})
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
-    return Run(folder, config, rows, result, evaluation, environment), lines
+    data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
+    return Run(folder, config, rows, result, evaluation, environment, data), lines

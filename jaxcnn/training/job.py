@@ -16,21 +16,27 @@ from jaxcnn.reporting.run_files import missing_parts
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.scoring import score_run
-from jaxcnn.training.setup import describe_data, load_data, make_run
-from jaxcnn.training.transfer import load_start, start_from
-from jaxcnn.training.workdir import (
-    check_folder,
-    open_workdir,
+from jaxcnn.training.run_data import (
+    adopt_older_rules,
+    load_run_data,
+    notes_on_classes,
+    notes_on_data,
     refuse_other_data,
-    write_config,
+    write_pictures_of,
 )
+from jaxcnn.training.scoring import score_run
+from jaxcnn.training.setup import describe_data, make_run
+from jaxcnn.training.transfer import load_start, start_from
+from jaxcnn.training.workdir import PICTURES, check_folder, open_workdir, write_config
 
 
-def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: Path, console: Console | None = None, data_at: str = ""
+) -> dict[str, Any]:
     """Trains a config in a folder, or resumes the run that is there, and reports.
 
-    In a group of processes all train, and process 0 writes what is not a checkpoint.
+    In a group of processes all train, and process 0 writes what is not a checkpoint. `data_at` is
+    where the data are, if not where the config says.
 
     Returns:
       What `result.json` holds.
@@ -43,10 +49,11 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     console = console or Console()
     check_config(config)
     check_folder(workdir)
+    adopt_older_rules(config, workdir)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
     start = load_start(config.init_from) if config.init_from and is_new else None
-    run, taken_over = make_run(config, load_data(config)), []
+    run, taken_over = make_run(config, load_run_data(config, workdir, data_at)), []
     if start:
         state, taken_over = start_from(start, run.state)
         run = dataclasses.replace(run, state=state)
@@ -55,25 +62,30 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         for line in missing_parts(workdir):
             console.warn(line)
         refuse_other_data(workdir, about_data)
+        notes = notes_on_data(workdir) + notes_on_classes(run.dataset, run.views, is_new)
         console.start(config, render_summary(summary(run.model)), str(workdir))
         loop = Loop(run, workdir, console)
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)
+            if not (workdir / PICTURES).exists():
+                write_pictures_of(workdir, run.dataset, run.views)
             write_config(workdir, config, about_data, devices, changes, loop.step)
             (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
         if loop.step:
             console.resume(loop.epoch + 1, loop.step, changes)
+        for line in notes:
+            console.warn(line)
         for line in taken_over:
             console.print(line)
         result = loop.train()
         if distributed.is_main():
-            _report(workdir, result)
+            _report(workdir, result, data_at)
     console.result(result, workdir)
     return result
 
 
-def _report(workdir: Path, result: dict[str, Any]) -> None:
+def _report(workdir: Path, result: dict[str, Any], data_at: str) -> None:
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
-    score_run(workdir)
+    score_run(workdir, data_at=data_at)
     write_report(workdir)

@@ -16,7 +16,12 @@ _NUM_SALIENCY = 8  # pictures
 
 
 def score_run(
-    workdir: Path, *, split: str = "test", checkpoint: str = "", layers: Sequence[str] = ()
+    workdir: Path,
+    *,
+    split: str = "test",
+    checkpoint: str = "",
+    layers: Sequence[str] = (),
+    data_at: str = "",
 ) -> dict[str, Any]:
     """Scores a run's network on a split, and writes figures and pictures to its folder.
 
@@ -24,6 +29,7 @@ def score_run(
       split: "test", "validation" or "train".
       checkpoint: "best" or "latest"; "" for the one that the run itself tests. That one's files
         are named by the split, `test.json`, another one's also by it, `test_best.json`.
+      data_at: see `load_run_data`.
       layers: whose feature maps are drawn; () for the first convolution and the last map.
 
     Returns:
@@ -35,7 +41,7 @@ def score_run(
     """
     trained = load_trained(workdir, checkpoint)
     layers = probes.choose_layers(trained, layers)
-    examples = load_examples(trained, split)
+    examples = load_examples(trained, split, data_at)
     found = predictions(examples.labels, trained.logits(examples.images), trained.class_names)
     is_own = trained.checkpoint == tested_checkpoint(workdir)
     stem = split if is_own else f"{split}_{trained.checkpoint}"

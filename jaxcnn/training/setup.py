@@ -162,7 +162,18 @@ def load_data(config: ConfigDict) -> Dataset:
         data_dir=config.dataset.data_dir or None,
         label_set=config.dataset.label_set,
         image_size=config.dataset.image_size,
+        split=config.dataset.split,
     )
+    check_data(config, dataset)
+    return dataset
+
+
+def check_data(config: ConfigDict, dataset: Dataset) -> None:
+    """Checks that a dataset fits what a config asks for.
+
+    Raises:
+      UserError: it does not.
+    """
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no such split; '
@@ -175,7 +186,11 @@ def load_data(config: ConfigDict) -> Dataset:
                 f"config.augment.{name} = {config.augment[name]}: less than the {side} pixels of "
                 "an image's side"
             )
-    return dataset
+
+
+def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, feed.View]:
+    """The examples for "train", "validation" and "test", as a config cuts a dataset."""
+    return feed.make_views(dataset, config.validation, config.validation_fraction, config.holdout)
 
 
 def _eval_batch_size(config: ConfigDict) -> int:
@@ -188,7 +203,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     Raises:
       UserError: the dataset, the network and the devices don't fit each other.
     """
-    views = feed.make_views(dataset, config.validation, config.validation_fraction)
+    views = views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
         raise UserError(
@@ -354,14 +369,9 @@ def describe_data(run: Run) -> dict[str, Any]:
     shift, scale = pixel_scaling(run.dataset, run.config.dataset.scaling)
     return {
         "name": run.dataset.name,
-        "class_names": list(run.dataset.class_names),
-        "image_shape": list(run.dataset.image_shape),
+        **feed.data_identity(run.dataset, run.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),
-        # of the training images: other pictures have others
-        "pixel_mean": np.round(run.dataset.pixel_mean.astype(np.float64), 3).tolist(),
-        "pixel_std": np.round(run.dataset.pixel_std.astype(np.float64), 3).tolist(),
-        "num_examples": {name: len(view.indices) for name, view in run.views.items()},
         "steps_per_epoch": run.steps_per_epoch,
     }
 

@@ -25,9 +25,9 @@ from jaxcnn.training import parallel
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.losses import to_scores
 from jaxcnn.training.progress import Progress
-from jaxcnn.training.setup import load_data
+from jaxcnn.training.run_data import load_run_data, refuse_other_data
+from jaxcnn.training.setup import views_of
 from jaxcnn.training.state import split_model
-from jaxcnn.training.workdir import refuse_other_data
 
 BATCH_SIZE = 256
 
@@ -159,16 +159,18 @@ def tested_checkpoint(workdir: Path) -> str:
     return "best"
 
 
-def load_examples(trained: Trained, split: str) -> Split:
+def load_examples(trained: Trained, split: str, data_at: str = "") -> Split:
     """The examples of the run's "train", "validation" or "test", as the run cut them.
 
+    Args:
+      data_at: see `load_run_data`.
+
     Raises:
-      UserError: the dataset cannot be had, or its classes or image size are not the run's.
+      UserError: the dataset cannot be had, or is not the run's.
     """
-    dataset = load_data(trained.config)
-    names = ("class_names", "image_shape")
-    refuse_other_data(trained.workdir, {name: list(getattr(dataset, name)) for name in names})
-    views = feed.make_views(dataset, trained.config.validation, trained.config.validation_fraction)
+    dataset = load_run_data(trained.config, trained.workdir, data_at)
+    views = views_of(trained.config, dataset)
+    refuse_other_data(trained.workdir, feed.data_identity(dataset, views))
     view = views[split]
     arrays = dataset.splits[view.split]
     return Split(arrays.images[view.indices], arrays.labels[view.indices])

@@ -1,6 +1,7 @@
 """The folder of a run: what is in it belongs to one run, and says which."""
 
 import contextlib
+import functools
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ import filelock
 from ml_collections import ConfigDict
 
 from jaxcnn import distributed
-from jaxcnn.config import flatten, older_defaults
+from jaxcnn.config import flatten, older_defaults, older_rules
+from jaxcnn.data.datasets import same_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import run_files
 from jaxcnn.reporting.published import HARMLESS
@@ -20,11 +22,11 @@ from jaxcnn.reporting.writers import write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
-    "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
-    "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
+    "model.", "dataset.name", "dataset.label_set", "dataset.split", "dataset.image_size",
+    "dataset.scaling", "validation", "holdout", "init_from", "seed", "optimizer.name",
+    "optimizer.ema_decay",
 )  # fmt: skip
-# Other images under the same name are other data, too.
-_DATA_IDENTITY = ("class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std")
+PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use
 # What may be set otherwise when a run has ended, and its test is repeated.
 _AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
@@ -123,9 +125,20 @@ def write_config(
         known.append({"step": step, "fields": changed})
     identity = run_files.read_identity(workdir)
     named = {"run": identity.id}
-    write_json(workdir / "config.json", run_files.with_identity(to_dict(config), identity))
+    plain = _without_older_rules(workdir, config)
+    write_json(workdir / "config.json", run_files.with_identity(plain, identity))
     write_json(workdir / "dataset.json", dataset | named)
     write_json(workdir / "environment.json", environment(devices) | {"changes": known} | named)
+
+
+def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
+    """The config without the fields that the run's own has not: it keeps the older rules."""
+    plain = to_dict(config)
+    for name in older_rules(run_files.read_part(workdir, "config.json")):
+        *parts, leaf = name.split(".")
+        group = functools.reduce(dict.__getitem__, parts, plain)
+        del group[leaf]
+    return plain
 
 
 def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
@@ -135,11 +148,15 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
 
 def _changes(workdir: Path, now: dict) -> list[str]:
     before = run_files.read_part(workdir, "config.json")
-    missing = flatten(to_dict(older_defaults()))
-    before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
+    now, missing = flatten(now), flatten(to_dict(older_defaults()))
+    before = {name: missing[name] for name in now if name in missing} | flatten(before)
     changed = [name for name in now if before.get(name) != now[name]]
     for name in changed:
-        if name.startswith(_IDENTITY):
+        # the same pictures may lie elsewhere by now: `load_run_data` has looked for them
+        may_be_moved = name == "dataset.name" and (
+            same_dataset(before[name], now[name]) or (workdir / PICTURES).exists()
+        )
+        if name.startswith(_IDENTITY) and not may_be_moved:
             raise UserError(
                 f"{workdir}: holds another run: its {name} is {before.get(name)!r}, this one's is "
                 f"{now[name]!r}; name another --workdir"
@@ -162,27 +179,6 @@ def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str])
                 f"{workdir}: the run has ended, after {num_epochs} epochs, and does not go on with "
                 f"{change}; give more config.num_epochs, or name another --workdir"
             )
-
-
-def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
-    """Sees to it that the data are those that the folder's `dataset.json`, if any, tells of.
-
-    Raises:
-      UserError: the classes, the size of the images or the numbers of examples are others.
-    """
-    before = run_files.read_part_if_there(workdir, "dataset.json") or {}
-    for name in _DATA_IDENTITY:
-        known = before.get(name)
-        if known is not None and name in now and known != now[name]:
-            raise UserError(
-                f"{workdir}: was trained on other data: their {name}, {_short(known)} before, now "
-                f"are {_short(now[name])}; name another --workdir, or bring the data back"
-            )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:

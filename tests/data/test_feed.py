@@ -74,3 +74,44 @@ def test_other_splits_validate_whole(dataset):
         views = feed.make_views(dataset, split, 0.2)
         assert views["validation"].split == split and len(views["validation"].indices) == 50
         assert len(views["train"].indices) == 50
+
+
+def labelled(labels, num_classes):
+    labels = np.asarray(labels, np.int32)
+    split = Split(np.zeros((len(labels), 4, 4, 1), np.uint8), labels)
+    names = tuple(f"c{label}" for label in range(num_classes))
+    return Dataset(
+        "some", names, {"train": split, "test": split}, np.zeros(1), np.ones(1), 0.0, 1.0
+    )
+
+
+def test_the_holdout_takes_the_same_share_of_each_class():
+    dataset = labelled([0] * 200 + [1] * 50 + [2] * 2 + [3], 4)
+    views = feed.make_views(dataset, "holdout", 0.1)
+    counts = feed.class_counts(dataset, views)
+    assert counts["validation"].tolist() == [20, 5, 0, 0]
+    assert counts["train"].tolist() == [180, 45, 2, 1]
+    again = feed.make_views(dataset, "holdout", 0.1)
+    np.testing.assert_array_equal(views["validation"].indices, again["validation"].indices)
+
+
+def test_a_holdout_of_tiny_classes_is_not_empty():
+    views = feed.make_views(labelled([0, 1, 1, 2, 2, 2], 3), "holdout", 0.1)
+    assert len(views["validation"].indices) == 1 and views["validation"].indices[0] >= 3
+
+
+def test_the_random_holdout_is_the_one_of_older_runs():
+    views = feed.make_views(make_dataset(50), "holdout", 0.2, "random")
+    expected = [3, 6, 9, 12, 18, 30, 32, 36, 45, 46]
+    assert views["validation"].indices.tolist() == expected
+
+
+def test_fingerprints_tell_examples_apart():
+    dataset = labelled([0, 1] * 10, 2)
+    views = feed.make_views(dataset, "holdout", 0.2)
+    found = feed.view_fingerprints(dataset, views)
+    assert found == feed.view_fingerprints(labelled([0, 1] * 10, 2), views)
+    assert len(set(found.values())) == 3
+    assert dataset.fingerprint != labelled([1, 0] * 10, 2).fingerprint
+    swapped = feed.view_fingerprints(labelled([1, 0] * 10, 2), views)
+    assert all(swapped[name] != found[name] for name in found)

@@ -14,7 +14,7 @@ from jaxcnn.errors import UserError
 
 def test_folder_without_splits(tmp_path):
     pictures = archives.write_pictures(tmp_path / "pets", {"cat": 10, "dog": 5})
-    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")
+    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data", split="shuffle")
     assert dataset.class_names == ("cat", "dog") and dataset.image_shape == (12, 12, 3)
     assert np.bincount(dataset.splits["train"].labels).tolist() == [8, 4]
     assert np.bincount(dataset.splits["test"].labels).tolist() == [2, 1]
@@ -78,7 +78,7 @@ def test_a_validation_split(tmp_path, name):
 
 def test_a_small_class_has_a_test_image_too(tmp_path):
     pictures = archives.write_pictures(tmp_path / "pets", {"cat": 10, "dog": 2, "eel": 1})
-    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")
+    dataset = load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data", split="shuffle")
     assert np.bincount(dataset.splits["train"].labels).tolist() == [8, 1, 1]
     assert np.bincount(dataset.splits["test"].labels).tolist() == [2, 1]
 

@@ -66,8 +66,8 @@ def train(monkeypatch, dataset):
     printed."""
 
     def train(config, workdir, data=dataset):
-        monkeypatch.setattr(job, "load_data", lambda _: data)
-        monkeypatch.setattr(job, "score_run", lambda _: None)  # its pictures take seconds
+        monkeypatch.setattr(job, "load_run_data", lambda *_: data)
+        monkeypatch.setattr(job, "score_run", lambda *_, **__: None)  # its pictures take seconds
         printed = io.StringIO()
         result = job.train(config, workdir, Console(printed))
         return result, printed.getvalue()

@@ -142,7 +142,7 @@ def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatc
     train(config, tmp_path / "first")
     config.init_from = str(tmp_path / "first")
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(job, "load_data", lambda _: others)
+    monkeypatch.setattr(job, "load_run_data", lambda *_: others)
     printed = io.StringIO()
     job.train(config, tmp_path / "second", Console(printed))
     assert "initialised afresh, as they differ: logits/bias, logits/kernel" in printed.getvalue()
@@ -161,7 +161,7 @@ def test_nothing_that_fits(config, train, dataset, monkeypatch, tmp_path):
     train(config, tmp_path / "first")
     config.init_from, config.model = str(tmp_path / "first"), network("mlp", hidden=(8,))
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(job, "load_data", lambda _: others)
+    monkeypatch.setattr(job, "load_run_data", lambda *_: others)
     with pytest.raises(UserError, match="config.init_from = .* no array of lenet has a name"):
         job.train(config, tmp_path / "second", Console(io.StringIO()))
     assert not (tmp_path / "second").exists()
@@ -204,7 +204,7 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
         "pixel_mean": {"pixel_mean": dataset.pixel_mean + 1},
         "num_examples": {"splits": dataset.splits | {"train": fewer}},
     }[field]
-    monkeypatch.setattr(job, "load_data", lambda _: dataclasses.replace(dataset, **change))
+    monkeypatch.setattr(job, "load_run_data", lambda *_: dataclasses.replace(dataset, **change))
     config.num_epochs = 2
     with pytest.raises(UserError, match=f"was trained on other data: their {field}, "):
         job.train(config, tmp_path, Console(io.StringIO()))

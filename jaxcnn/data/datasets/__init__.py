@@ -5,13 +5,16 @@ Nothing here imports tfds: a dataset that is prepared already is read without it
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.data.datasets.cache import read_info
+from jaxcnn.data.pictures import Picture, digest_of
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,13 +42,16 @@ def dataset_names() -> list[str]:
 class Place:
     """Where a dataset lies once it is prepared, and how it is prepared.
 
-    A folder of images is prepared for each image size anew, so that its pictures are resized
-    once; the other datasets are prepared in their own size.
+    A folder of images is prepared for each image size, so that its pictures are resized once, and
+    for each state of the folder, so that no run's data change under it. The other datasets are
+    prepared in their own size.
     """
 
     name: str
     data_dir: Path
     image_size: int  # the size a folder is prepared in; 0 for the dataset's own
+    split: str = "content"  # how a folder's test split is chosen, where it has none
+    pictures: tuple[Picture, ...] | None = None  # of a folder, these alone
 
     @property
     def builder(self) -> str:
@@ -62,6 +68,11 @@ class Place:
         """The name of the tfds config: empty but for folders."""
         if self.builder != "folder":
             return ""
+        return f"{self.all_versions}-{self.fingerprint[:12]}"
+
+    @property
+    def all_versions(self) -> str:
+        """What the configs of a folder's versions, in one image size, begin with."""
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         return f"{digest}-{self.image_size or 'own'}"
 
@@ -80,20 +91,23 @@ class Place:
         return self.builder != "folder" and (self.directory / "dataset_info.json").is_file()
 
     def is_prepared(self) -> bool:
-        """Whether the dataset is prepared; for a folder also: and has not changed since."""
-        info = read_info(self.arrays)
-        return info is not None and info.get("fingerprint") == self.fingerprint()
+        """Whether the dataset is prepared; a folder as it is."""
+        return read_info(self.arrays) is not None
 
+    @functools.cached_property
     def fingerprint(self) -> str:
         """What tells a changed folder of images from an unchanged one; empty for the others."""
         if self.builder != "folder":
             return ""
+        if self.pictures is not None:
+            return digest_of(self.pictures)
         digest = hashlib.sha256()
         depths = ("*", "*/*", "*/*/*")  # not rglob, which passes over linked folders
         for path in sorted(path for depth in depths for path in self.folder.glob(depth)):
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
             digest.update(repr(about).encode(errors="surrogateescape"))
+        digest.update(self.split.encode())
         return digest.hexdigest()
 
     def builder_class(self) -> type["ImageBuilder"]:
@@ -102,19 +116,49 @@ class Place:
         return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
-def find_place(name: str, data_dir: str | os.PathLike | None = None, image_size: int = 0) -> Place:
+def find_place(
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    image_size: int = 0,
+    split: str = "content",
+    pictures: tuple[Picture, ...] | None = None,
+) -> Place:
     """The place of dataset `name` in `data_dir` (else $TFDS_DATA_DIR, ~/tensorflow_datasets).
 
     Raises:
       UserError: no such dataset, or no such folder.
     """
-    root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    is_folder = name.startswith(FOLDER) and name != FOLDER
+    is_folder = is_folder_name(name)
     if not is_folder and name not in dataset_names():
         close = difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
         raise UserError(f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())})")
-    place = Place(name, Path(root).expanduser().absolute(), image_size if is_folder else 0)
+    size = image_size if is_folder else 0
+    place = Place(name, _root(data_dir), size, split, pictures)
     if is_folder and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
     return place
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a dataset's name is that of a folder of images."""
+    return name.startswith(FOLDER) and name != FOLDER
+
+
+def same_dataset(name: str, other: str) -> bool:
+    """Whether two names stand for the same dataset: a folder may be written in several ways."""
+    if is_folder_name(name) and is_folder_name(other):
+        return Place(name, Path(), 0).folder == Place(other, Path(), 0).folder
+    return name == other
+
+
+def find_versions(data_dir: str | os.PathLike | None) -> Iterator[Path]:
+    """The arrays of every prepared version of a folder of images."""
+    for path in sorted((_root(data_dir) / "jaxcnn_folder").glob(f"*/{VERSION}/arrays")):
+        if read_info(path) is not None:
+            yield path
+
+
+def _root(data_dir: str | os.PathLike | None) -> Path:
+    root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(root).expanduser().absolute()

@@ -9,7 +9,7 @@ import functools
 import io
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,6 +21,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from jaxcnn.data.datasets import VERSION, Place
 from jaxcnn.data.datasets.download import download
 from jaxcnn.data.datasets.progress import Reporter
+from jaxcnn.data.pictures import Picture
 
 _FILE_BYTES = 256 << 20  # of images in a file of records, before they are PNG
 
@@ -75,6 +76,7 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     # Set before download_and_prepare.
     reporter: Reporter
     files: Mapping[str, Path] | None = None  # of the user, by name; None to download
+    pictures: Sequence[Picture] | None = None  # of a folder, in the order of the records
     instructions: str  # for a user without a network
 
     @classmethod

@@ -4,14 +4,19 @@ It is written beside its place and renamed, so that it is complete or not there.
 an image library is needed here.
 """
 
+import contextlib
+import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jaxcnn.data.pictures import Picture, write_pictures
 
 _INFO = "dataset.json"
 _ROWS = 4096  # images that are in memory at a time
@@ -27,6 +32,11 @@ def images_path(directory: Path, split: str) -> Path:
 def labels_path(directory: Path, split: str, label_set: str) -> Path:
     """The file of a split's labels, int32 (n,) or float32 (n, num_classes)."""
     return directory / ("_".join(filter(None, (split, label_set, "labels"))) + ".npy")
+
+
+def pictures_path(directory: Path) -> Path:
+    """The list of a folder's pictures, in the order of the records, split after split."""
+    return directory / "pictures.csv"
 
 
 def read_info(directory: Path) -> dict[str, Any] | None:
@@ -45,11 +55,13 @@ def write_cache(
     fingerprint: str,
     class_names: Mapping[str, Sequence[str]],
     splits: Mapping[str, tuple[int, Iterable[Record]]],
+    pictures: Sequence[Picture] | None = None,
 ) -> None:
     """Writes the cache, with as many records of each split as its count says.
 
-    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from.
-    Only one process at a time may write. Raises OSError where the disk is too small.
+    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from;
+    `pictures` lists those of a folder. Only one process at a time may write. Raises OSError where
+    the disk is too small.
     """
     partial = directory.with_name(f".{directory.name}")
     for leftover in (partial, directory):
@@ -57,6 +69,8 @@ def write_cache(
     partial.mkdir()
     for split, (count, records) in splits.items():
         _write_split(partial, split, count, records)
+    if pictures is not None:
+        write_pictures(pictures_path(partial), pictures)
     info = {
         "name": name,
         "fingerprint": fingerprint,
@@ -64,8 +78,51 @@ def write_cache(
         "splits": list(splits),
         **_statistics(np.load(images_path(partial, "train"), mmap_mode="r")),
     }
+    info["digests"] = _digests(partial, info)
     (partial / _INFO).write_text(json.dumps(info, indent=1))
     partial.rename(directory)
+
+
+def split_digests(directory: Path, info: Mapping[str, Any], label_set: str) -> dict[str, str]:
+    """Return the digest of each split's images and labels, as `array_digest` makes it.
+
+    A cache of an older version does not know them: they are added to it.
+    """
+    digests = info.get("digests")
+    if digests is None:
+        digests = _digests(directory, info)
+        partial = directory / f".{_INFO}.{os.getpid()}"
+        with contextlib.suppress(OSError):  # a cache that belongs to somebody else
+            partial.write_text(json.dumps({**info, "digests": digests}, indent=1))
+            partial.replace(directory / _INFO)
+    return {
+        split: joined_digest(digests[f"{split}/images"], digests[f"{split}/labels/{label_set}"])
+        for split in info["splits"]
+    }
+
+
+def _digests(directory: Path, info: Mapping[str, Any]) -> dict[str, str]:
+    digests = {}
+    for split in info["splits"]:
+        images = np.load(images_path(directory, split), mmap_mode="r")
+        digests[f"{split}/images"] = array_digest(images)
+        for label_set in info["class_names"]:
+            labels = np.load(labels_path(directory, split, label_set))
+            digests[f"{split}/labels/{label_set}"] = array_digest(labels)
+    return digests
+
+
+def array_digest(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's shape, dtype and values, hex."""
+    digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
+    for start in range(0, len(array), _ROWS):
+        digest.update(np.ascontiguousarray(array[start : start + _ROWS]))
+    return digest.hexdigest()
+
+
+def joined_digest(*parts: str) -> str:
+    """Return one digest for several texts, hex."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _write_split(directory: Path, split: str, count: int, records: Iterable[Record]) -> None:

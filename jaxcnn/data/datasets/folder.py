@@ -1,12 +1,13 @@
 """A folder of the user's images: a sub-folder per class, with or without splits above them.
 
 Either PATH/train/CLASS/* and PATH/test/CLASS/* (and PATH/validation/CLASS/* or PATH/val/CLASS/*),
-or PATH/CLASS/*, of which a fifth of each class, at least one image, drawn with a fixed seed,
-becomes the test split.
+or PATH/CLASS/*. Of these the test split is a fifth: the pictures that `is_test` chooses by their
+content, or, where a run asks for `dataset.split = "shuffle"`, a fifth of each class, at least one
+image, drawn with a fixed seed.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.images import fit, is_grey, may_be_picture, read_picture
+from jaxcnn.data.pictures import Picture, is_test, locate, sha256_of
 from jaxcnn.errors import UserError
 
 _SEED = 0
@@ -36,12 +38,32 @@ class ImageFolder(ImageBuilder):
     @classmethod
     def at(cls, place: Place, data_dir: Path) -> Self:
         """The builder of the folder that the place names, as it is now."""
-        return cls(place.folder, place.image_size, config=place.config, data_dir=data_dir)
+        if place.pictures is None:
+            names, splits = _find_pictures(place.folder, place.split)
+        else:
+            names, splits = _listed_pictures(place.folder, place.pictures)
+        return cls(
+            names, splits, place.folder, place.image_size, config=place.config, data_dir=data_dir
+        )
 
-    def __init__(self, folder: Path, image_size: int, *, config: str, data_dir: Path) -> None:
-        names, self._splits = _find_pictures(folder)
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        splits: dict[str, Pictures],
+        folder: Path,
+        image_size: int,
+        *,
+        config: str,
+        data_dir: Path,
+    ) -> None:
+        self._splits = splits
         self.class_names = {"": names}
         paths = [path for pictures in self._splits.values() for path, _ in pictures]
+        self.pictures = [
+            Picture(sha256_of(path), path.relative_to(folder).as_posix(), names[label], split)
+            for split, pictures in splits.items()
+            for path, label in pictures
+        ]
         self._mode = "L" if all(is_grey(path) for path in paths) else "RGB"
         self._first = paths[0]
         width, height = (image_size, image_size) if image_size else read_picture(paths[0], "L").size
@@ -81,8 +103,25 @@ class ImageFolder(ImageBuilder):
         )
 
 
-def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
-    """The names of the classes, and the pictures of each split."""
+def _listed_pictures(
+    folder: Path, pictures: Sequence[Picture]
+) -> tuple[tuple[str, ...], dict[str, Pictures]]:
+    """The names of the classes, and the pictures of each split, of a list."""
+    names = tuple(sorted({picture.class_name for picture in pictures}))
+    splits: dict[str, Pictures] = {}
+    depths = ("*", "*/*", "*/*/*")  # not rglob, which passes over linked folders
+    there = (path for depth in depths for path in sorted(folder.glob(depth)) if path.is_file())
+    paths = locate(pictures, folder, there)
+    for picture, path in zip(pictures, paths, strict=True):
+        splits.setdefault(picture.split, []).append((path, names.index(picture.class_name)))
+    return names, splits
+
+
+def _find_pictures(
+    folder: Path, rule: str = "content"
+) -> tuple[tuple[str, ...], dict[str, Pictures]]:
+    """The names of the classes, and the pictures of each split; `rule` chooses the test split of a
+    folder without one."""
     splits = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
     if (folder / "val").is_dir() and (folder / "validation").is_dir():
         raise UserError(f"{folder} has both val and validation, which are one split: keep one")
@@ -91,7 +130,7 @@ def _find_pictures(folder: Path) -> tuple[tuple[str, ...], dict[str, Pictures]]:
         layout = "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
         raise UserError(f"{folder} has fewer than two classes: lay the images out as {layout}")
     if not splits:
-        found = _split(_list_pictures(folder, names))
+        found = _split(_list_pictures(folder, names), rule)
     elif {"train", "test"} <= splits.keys():
         found = {split: _list_pictures(path, names) for split, path in splits.items()}
     else:
@@ -140,11 +179,13 @@ def _list_pictures(folder: Path, names: tuple[str, ...]) -> Pictures:
     return pictures
 
 
-def _split(pictures: Pictures) -> dict[str, Pictures]:
-    labels = np.array([label for _, label in pictures], np.int64)
-    is_test = stratified_test(labels, _TEST_FRACTION, _SEED)
-    parts = {"train": ~is_test, "test": is_test}
+def _split(pictures: Pictures, rule: str) -> dict[str, Pictures]:
+    if rule == "content":
+        chosen = np.array([is_test(sha256_of(path)) for path, _ in pictures], bool)
+    else:
+        labels = np.array([label for _, label in pictures], np.int64)
+        chosen = stratified_test(labels, _TEST_FRACTION, _SEED)
+    parts = {"train": ~chosen, "test": chosen}
     return {
-        split: [pictures[index] for index in np.flatnonzero(chosen)]
-        for split, chosen in parts.items()
+        split: [pictures[index] for index in np.flatnonzero(part)] for split, part in parts.items()
     }

@@ -9,6 +9,7 @@ import filelock
 
 from jaxcnn.data.datasets import Place
 from jaxcnn.data.datasets.progress import Reporter
+from jaxcnn.data.datasets.versions import is_in_use
 from jaxcnn.errors import UserError
 
 
@@ -47,8 +48,17 @@ def _turn(lock: filelock.FileLock, report: Reporter) -> Iterator[None]:
 
 
 def replace(place: Place, written: Path) -> None:
-    """Puts a directory that was written in the place of the prepared dataset."""
+    """Puts a directory that was written in the place of the prepared dataset.
+
+    Raises:
+      UserError: a process reads the prepared one.
+    """
     if place.directory.is_dir():
+        if is_in_use(place.directory):
+            raise UserError(
+                f"{place.directory} is read by a run, and would be replaced under it: try again "
+                "when the run is over, or give another --data_dir"
+            )
         place.directory.rename(_old(place))
     written.rename(place.directory)
 

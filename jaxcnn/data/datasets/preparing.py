@@ -16,6 +16,7 @@ from jaxcnn.data.datasets import Place, find_place
 from jaxcnn.data.datasets.cache import write_cache
 from jaxcnn.data.datasets.lock import replace, writing
 from jaxcnn.data.datasets.progress import Reporter, reporter
+from jaxcnn.data.datasets.versions import remove_old_versions
 from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,13 +45,18 @@ def prepare(
         or a directory that cannot be written.
     """
     place = find_place(name, data_dir, image_size)
-    with _quiet(), reporter(name) as report, writing(place, report) as empty:
+    prepare_place(place, archives)
+    return place.directory
+
+
+def prepare_place(place: Place, archives: str | os.PathLike | None = None) -> None:
+    """Prepares what belongs to a place; the arguments and errors are those of `prepare`."""
+    with _quiet(), reporter(place.name) as report, writing(place, report) as empty:
         if archives or not place.is_prepared():
             _build(place, archives, empty, report)
             report.say(f"prepared in {place.directory}")
         else:
             report.say(f"already prepared in {place.directory}")
-    return place.directory
 
 
 @contextlib.contextmanager
@@ -68,11 +74,10 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    fingerprint = place.fingerprint()
     if not archives and place.has_records():
         try:
             builder = _builder(place, place.data_dir, report)
-            _write_arrays(place, builder, fingerprint, place.arrays)
+            _write_arrays(place, builder, place.arrays)
         except (UserError, OSError):
             raise
         except Exception as error:  # its readers raise all sorts
@@ -88,8 +93,10 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
         file_format="array_record",
     )
     written = Path(builder.data_dir)
-    _write_arrays(place, builder, fingerprint, written / "arrays")
+    _write_arrays(place, builder, written / "arrays")
     replace(place, written)
+    if place.builder == "folder":
+        remove_old_versions(place)
 
 
 def _builder(place: Place, data_dir: Path, report: Reporter) -> "ImageBuilder":
@@ -126,13 +133,14 @@ def _instructions(place: Place, builder: "ImageBuilder") -> str:
     )
 
 
-def _write_arrays(place: Place, builder: "ImageBuilder", fingerprint: str, directory: Path) -> None:
+def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path) -> None:
     """Reads the records back through tfds and writes them as arrays."""
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     write_cache(
         directory,
         name=place.name,
-        fingerprint=fingerprint,
+        fingerprint=place.fingerprint,
         class_names=builder.prepared_class_names(),
         splits={split: (count, builder.records(split)) for split, count in counts.items()},
+        pictures=builder.pictures,
     )

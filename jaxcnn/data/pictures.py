@@ -1,0 +1,159 @@
+"""The pictures of a folder by content: which split each belongs to, and the list that a run keeps.
+
+A picture is known by the SHA-256 of its file, so a list still finds its pictures where files were
+added, renamed or moved.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jaxcnn.data.images import may_be_picture
+from jaxcnn.errors import UserError
+
+_COLUMNS = ("sha256", "path", "class", "split")
+_TEST_SHARE = 0.2
+_SHOWN = 3  # names of missing pictures in a message
+_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names may be any bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of a folder.
+
+    Attributes:
+      sha256: of the file, hex.
+      path: relative to the folder, with slashes.
+      class_name: the class.
+      split: "train", "validation" or "test" of the dataset.
+    """
+
+    sha256: str
+    path: str
+    class_name: str
+    split: str
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hex.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def is_test(sha256: str) -> bool:
+    """Return whether a picture belongs to the test split: a fifth of all contents do.
+
+    The split depends on nothing but the picture, so adding pictures moves none from training to
+    test, and copies of a picture are in the same split.
+    """
+    return int(sha256[:8], 16) < _TEST_SHARE * 2**32
+
+
+def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -> str:
+    """Return the list as CSV with a head.
+
+    Args:
+      used_for: what a run uses each picture for; a column more.
+    """
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    rows = [(p.sha256, p.path, p.class_name, p.split) for p in pictures]
+    if used_for is None:
+        table.writerows([_COLUMNS, *rows])
+    else:
+        more = ((*row, use) for row, use in zip(rows, used_for, strict=True))
+        table.writerows([(*_COLUMNS, "used_for"), *more])
+    return text.getvalue()
+
+
+def write_pictures(path: Path, pictures: Iterable[Picture]) -> None:
+    """Write a list as CSV."""
+    with open(path, "w", newline="", **_ENCODING) as file:
+        file.write(to_csv(pictures))
+
+
+def read_pictures(path: Path) -> tuple[Picture, ...]:
+    """Return the pictures of a CSV that `write_pictures` or a run wrote.
+
+    Raises:
+      UserError: the file is damaged, or not such a list.
+    """
+    try:
+        with open(path, newline="", **_ENCODING) as file:
+            rows = list(csv.DictReader(file))
+        pictures = tuple(Picture(*(row[name] for name in _COLUMNS)) for row in rows)
+        right = all(len(bytes.fromhex(p.sha256)) == 32 and p.split for p in pictures)
+        if not (pictures and right):
+            raise ValueError("a row that no run writes")
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{path}: is not a list of pictures, or damaged ({error})") from error
+    return pictures
+
+
+def digest_of(pictures: Iterable[Picture]) -> str:
+    """Return a digest of a list, hex: of contents, classes and splits in order, not of paths."""
+    rows = [(picture.sha256, picture.class_name, picture.split) for picture in pictures]
+    return hashlib.sha256(repr(rows).encode(errors="surrogateescape")).hexdigest()
+
+
+def locate(pictures: Sequence[Picture], folder: Path, candidates: Iterable[Path]) -> list[Path]:
+    """Return the file of each picture of a list, in the order of the list.
+
+    A picture is looked for at its own path, then among the candidates, by content.
+
+    Args:
+      folder: the folder as it is.
+      candidates: the files in it.
+
+    Raises:
+      UserError: pictures are gone, or have another content.
+    """
+    found: dict[int, Path] = {}
+    taken = set()
+    for index, picture in enumerate(pictures):
+        path = folder / picture.path
+        if path.is_file() and sha256_of(path) == picture.sha256:
+            found[index] = path
+            taken.add(path)
+    if len(found) < len(pictures):
+        by_content: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in candidates:
+            if path not in taken:
+                by_content[sha256_of(path)].append(path)
+        for index, picture in enumerate(pictures):
+            if index not in found and by_content[picture.sha256]:
+                found[index] = by_content[picture.sha256].pop(0)
+    missing = [p.path for index, p in enumerate(pictures) if index not in found]
+    if missing:
+        names = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+        raise UserError(
+            f"{os.fspath(folder)}: {len(missing)} of the run's {len(pictures)} pictures are gone "
+            f"or changed ({names}); bring them back, or name their folder with --data_at=PATH"
+        )
+    return [found[index] for index in range(len(pictures))]
+
+
+def changes_in(folder: Path, pictures: Sequence[Picture]) -> tuple[int, int]:
+    """Return how many files a folder has that a list lacks, and how many it has no more."""
+    listed = {picture.path for picture in pictures}
+    places = {path.rsplit("/", 1)[0] if "/" in path else "" for path in listed}
+    there = {
+        f"{place}/{name}".lstrip("/")
+        for place in places
+        if (folder / place).is_dir()
+        for name in os.listdir(folder / place)
+        if may_be_picture(Path(name)) and (folder / place / name).is_file()
+    }
+    return len(there - listed), len(listed - there)

@@ -1,0 +1,178 @@
+"""A run keeps its data: pictures that are added, removed or moved, and data under another name."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.config import default_config
+from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.pictures import is_test, read_pictures, sha256_of
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.comparison import compare
+from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.runs import read_runs
+from jaxcnn.training import job
+from jaxcnn.training.run_data import NO_FINGERPRINT, notes_on_data
+from jaxcnn.training.scoring import score_run
+
+CLASSES = ("dark", "light")
+
+
+def add_pictures(folder, count, seed):
+    """Adds `count` pictures a class; those of a class differ in brightness from the other's."""
+    random = np.random.default_rng(seed)
+    for label, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = random.integers(0, 120, (32, 32), np.uint8) + 120 * label
+            path = folder / name / f"{seed}_{index}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """Trains one epoch on a folder; gives the result and what was printed."""
+    monkeypatch.setattr(job, "score_run", lambda *_, **__: None)
+
+    def train(
+        workdir, pictures="pictures", num_epochs=1, data_at="", holdout="stratified", **dataset
+    ):
+        config = default_config()
+        config.holdout = holdout
+        config.dataset.update(
+            name=f"folder:{tmp_path / pictures}", data_dir=str(tmp_path / "data"), **dataset
+        )
+        config.num_devices, config.global_batch_size = 1, 16
+        config.num_epochs = num_epochs
+        printed = io.StringIO()
+        result = job.train(config, tmp_path / workdir, Console(printed), data_at=data_at)
+        return result, printed.getvalue()
+
+    return train
+
+
+def data_of(workdir):
+    return json.loads((workdir / "dataset.json").read_text())
+
+
+def test_pictures_that_are_added_take_no_part_in_a_run(train, tmp_path):
+    pictures, workdir = tmp_path / "pictures", tmp_path / "run"
+    add_pictures(pictures, 25, seed=0)
+    train("run")
+    before, scores = data_of(workdir), score_run(workdir)
+    listed = read_pictures(workdir / "pictures.csv")
+    assert len(listed) == 50 and {p.split for p in listed} == {"train", "test"}
+    assert all((p.split == "test") == is_test(p.sha256) for p in listed)
+    assert all(sha256_of(pictures / p.path) == p.sha256 for p in listed)
+
+    add_pictures(pictures, 25, seed=1)
+    again = score_run(workdir)
+    assert [again[n] for n in ("num_examples", "accuracy", "loss")] == [
+        scores[n] for n in ("num_examples", "accuracy", "loss")
+    ]
+    assert notes_on_data(workdir) == [
+        f"{pictures} has changed since the run began: 50 pictures are new and 0 are gone; the run "
+        "keeps its own"
+    ]
+    _, printed = train("run", num_epochs=2)
+    assert "50 pictures are new" in printed and data_of(workdir) == before
+
+    train("larger")  # a new run takes all, and what was for testing still is
+    larger = {p.path: p.split for p in read_pictures(tmp_path / "larger" / "pictures.csv")}
+    assert len(larger) == 100 and all(larger[p.path] == p.split for p in listed)
+    assert data_of(tmp_path / "larger")["split_fingerprints"] != before["split_fingerprints"]
+    runs, _ = read_runs([workdir, tmp_path / "larger"])
+    sections, repeats = compare(runs)
+    assert len(sections) == 2 and not repeats
+    assert all("test set" in section.dataset for section in sections)
+
+
+def test_pictures_that_are_gone_are_named(train, tmp_path):
+    pictures = tmp_path / "pictures"
+    add_pictures(pictures, 20, seed=0)
+    train("run")
+    (pictures / "dark" / "0_3.png").unlink()
+    score_run(tmp_path / "run")  # the prepared version still holds it
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(UserError, match=r"1 of the run's 40 pictures are gone .*dark/0_3.png"):
+        score_run(tmp_path / "run")
+    with pytest.raises(UserError, match="dark/0_3.png"):
+        train("run", num_epochs=2)
+
+
+def test_a_folder_may_be_moved_and_written_otherwise(train, tmp_path):
+    pictures = tmp_path / "pictures"
+    add_pictures(pictures, 20, seed=0)
+    train("run")
+    _, printed = train("run", pictures="pictures/../pictures/", num_epochs=2)
+    assert "resuming" in printed
+    scores = score_run(tmp_path / "run")
+    pictures.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "dark" / "0_0.png").rename(tmp_path / "elsewhere" / "dark" / "x.png")
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(UserError, match="there is no folder"):
+        score_run(tmp_path / "run")
+    assert score_run(tmp_path / "run", data_at=str(tmp_path / "elsewhere")) == scores
+    _, printed = train("run", pictures="elsewhere", num_epochs=3)
+    assert "resuming in epoch 3" in printed
+    train("run", num_epochs=4, data_at=str(tmp_path / "elsewhere"))
+    add_pictures(tmp_path / "others", 20, seed=1)
+    with pytest.raises(UserError, match="holds another run: its dataset.name"):
+        train("run", pictures="others", num_epochs=5)
+    with pytest.raises(UserError, match="40 of the run's 40 pictures are gone"):
+        train("run", num_epochs=5, data_at=str(tmp_path / "others"))
+
+
+def make_older(workdir):
+    """Takes from a run's folder what runs did not keep at first."""
+    (workdir / "pictures.csv").unlink(missing_ok=True)
+    config, data = json.loads((workdir / "config.json").read_text()), data_of(workdir)
+    del config["holdout"], config["dataset"]["split"]
+    del data["fingerprint"], data["split_fingerprints"]
+    (workdir / "config.json").write_text(json.dumps(config))
+    (workdir / "dataset.json").write_text(json.dumps(data))
+
+
+def test_an_older_run_keeps_the_older_rules(train, tmp_path):
+    add_pictures(tmp_path / "pictures", 20, seed=0)
+    dataset = load_dataset(
+        f"folder:{tmp_path / 'pictures'}", data_dir=tmp_path / "data", split="shuffle"
+    )
+    train("run", split="shuffle", holdout="random")
+    numbers = data_of(tmp_path / "run")["num_examples"]
+    assert numbers["test"] == len(dataset.splits["test"].labels) == 8
+    make_older(tmp_path / "run")
+    score_run(tmp_path / "run")
+    assert notes_on_data(tmp_path / "run") == [NO_FINGERPRINT]
+    _, printed = train("run", num_epochs=2)
+    assert "resuming in epoch 2" in printed and printed.count(NO_FINGERPRINT) == 1
+    assert data_of(tmp_path / "run")["num_examples"] == numbers
+    _, printed = train("run", num_epochs=3)  # the same command as ever, with today's rules
+    assert data_of(tmp_path / "run")["num_examples"] == numbers
+    assert NO_FINGERPRINT not in printed
+
+
+def test_an_older_run_on_a_folder_with_other_numbers_is_refused(train, tmp_path):
+    add_pictures(tmp_path / "pictures", 20, seed=0)
+    train("run", split="shuffle")
+    make_older(tmp_path / "run")
+    add_pictures(tmp_path / "pictures", 20, seed=1)
+    with pytest.raises(UserError, match="trained on other data: their num_examples"):
+        score_run(tmp_path / "run")
+
+
+def test_a_class_without_a_picture_to_learn_from_is_refused(train, tmp_path):
+    add_pictures(tmp_path / "pictures", 20, seed=0)
+    (tmp_path / "pictures" / "rare").mkdir()
+    source, target = tmp_path / "pictures" / "light", tmp_path / "pictures" / "rare"
+    for path in source.iterdir():
+        if not is_test(sha256_of(path)):
+            path.rename(target / path.name)
+            break
+    _, printed = train("run")
+    assert "class rare has no example in the test split" in printed
+    assert "class rare has no example in the validation split" in printed
