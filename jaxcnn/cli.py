@@ -12,6 +12,7 @@ from jaxcnn import distributed, runtime
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.explain import explain, is_closed_pipe, one_line
 from jaxcnn.paths import user_path
+from jaxcnn.reporting.words import printable
 from jaxcnn.training.signals import INTERRUPTED, interruptible, stopping_at_once
 
 _CLOSED_PIPE = 141  # 128 + SIGPIPE, as other programs have it
@@ -109,5 +110,5 @@ def _end(error: Exception | SystemExit) -> None:
     label = "" if isinstance(known, Stopped) else "error: "
     is_everyones = isinstance(known, (Stopped, Diverged, Disagreement))
     if distributed.is_main() or not is_everyones:
-        print(distributed.label() + label + one_line(known), file=sys.stderr)
+        print(distributed.label() + label + printable(one_line(known)), file=sys.stderr)
     distributed.leave_with(known.exit_code)

@@ -4,7 +4,6 @@ Nothing is computed anew, and JAX is not needed: a comparison reads what the run
 Exit code 1: something was left out, which is named; 2: nothing could be compared.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from absl import flags
 from jaxcnn import cli
 from jaxcnn.errors import UserError
 from jaxcnn.paths import path_flag, user_path
+from jaxcnn.reporting.words import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.reporting import comparison_records as records
     from jaxcnn.reporting.comparison import without_fingerprint
     from jaxcnn.reporting.comparison_page import results_table, write_comparison
-    from jaxcnn.reporting.words import printable
 
     out = _OUT.value or Path("comparison")
     sections, left_out = write_comparison(list(map(user_path, arguments)), out)
@@ -47,7 +46,7 @@ def main(arguments: list[str]) -> int:
         )
     if _JSON.value:
         found = records.everything(sections) | {"left_out": left_out}
-        print(json.dumps(found, indent=2))
+        print(printable_json(found))
     else:
         for section in sections:
             _print(section.dataset, results_table(section))
@@ -75,13 +74,13 @@ def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
     from rich.text import Text
 
     shown = RichTable(
-        title=Text(title), caption=Text(table.caption), box=None, title_justify="left"
+        title=Text(printable(title)), caption=Text(table.caption), box=None, title_justify="left"
     )
     for index in kept:
         justify = "right" if index else "left"
         shown.add_column(Text(table.head[index]), justify=justify, no_wrap=True)
     for row in table.rows:
-        shown.add_row(*(Text(row[index]) for index in kept))
+        shown.add_row(*(Text(printable(row[index])) for index in kept))
     return shown
 
 

@@ -3,7 +3,6 @@
 Writes figures to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from absl import flags
 from jaxcnn import cli
 from jaxcnn.errors import UserError
 from jaxcnn.paths import path_flag
+from jaxcnn.reporting.words import printable, printable_json
 
 _WORKDIR = path_flag("workdir", "The run's folder.")
 _DATA_AT = path_flag(
@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.training.scoring import score_run
 
     workdir = _WORKDIR.value
+    if not _JSON.value:
+        _print_data(workdir)
     scores = score_run(
         workdir,
         split=_SPLIT.value,
@@ -52,9 +54,20 @@ def main(arguments: list[str]) -> None:
     _print(scores, workdir)
 
 
+def _print_data(workdir: Path) -> None:
+    """Names the images that will be read: the run's config says which, whoever wrote it."""
+    from jaxcnn.reporting.run_files import read_part_if_there
+
+    dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
+    if dataset:
+        place = _DATA_AT.value or dataset.get("data_dir")
+        where = f", {'at' if _DATA_AT.value else 'prepared in'} {place}" if place else ""
+        print(printable(f"reads the images of {dataset['name']}{where}"), flush=True)
+
+
 def _print(scores: dict, workdir: Path) -> None:
     if _JSON.value:
-        print(json.dumps(scores, indent=2))
+        print(printable_json(scores))
         return
     from rich.console import Console
 
@@ -63,7 +76,8 @@ def _print(scores: dict, workdir: Path) -> None:
     console = Console(highlight=False, markup=False)
     for part in render(scores):
         console.print(part)
-    console.print(f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}")
+    where = f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}"
+    console.print(printable(where))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ from jaxcnn.config import config_variants, flatten
 from jaxcnn.data.sizes import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.published import HARMLESS
+from jaxcnn.reporting.run_files import read_part
 from jaxcnn.reporting.writers import read_json, write_json, write_text
 from jaxcnn.training.workdir import to_dict
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+CONFIG = ("seed", "dataset", "test_with", "validation")  # what a row is made from
+RESULT = ("test_accuracy", "parameters", "best_validation_accuracy", "num_epochs", "seconds")
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
 
@@ -30,9 +33,9 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
       UserError: there is no such config, or a run is of another recipe, or has not ended.
     """
     check_recipe(name, workdirs)
-    results = [read_json(workdir / "result.json") for workdir in workdirs]
-    config = read_json(workdirs[0] / "config.json")
-    environment = read_json(workdirs[0] / "environment.json")
+    results = [read_part(workdir, "result.json", RESULT) for workdir in workdirs]
+    config = read_part(workdirs[0], "config.json", CONFIG)
+    environment = read_part(workdirs[0], "environment.json", ["devices"])
     accuracies = [result["test_accuracy"] for result in results]
     published = read_json(HERE / "published.json")
     splits = {
@@ -65,11 +68,11 @@ def check_recipe(name: str, workdirs: list[Path]) -> None:
     if name not in known:
         raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
     for workdir in workdirs:
-        if read_json(workdir / "environment.json").get("changes"):
+        if read_part(workdir, "environment.json").get("changes"):
             raise UserError(f"{workdir}: went on with other settings than it began with")
     recipe, seeds = flatten(to_dict(known[name]())), set()
     for workdir in workdirs:
-        ran = flatten(read_json(workdir / "config.json"))
+        ran = flatten(read_part(workdir, "config.json", CONFIG))
         if ran["seed"] in seeds:
             raise UserError(f"{workdir}: its seed, {ran['seed']}, is that of another run")
         seeds.add(ran["seed"])

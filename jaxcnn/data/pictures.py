@@ -60,8 +60,8 @@ def is_test(sha256: str) -> bool:
     return int(sha256[:8], 16) < _TEST_SHARE * 2**32
 
 
-def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -> str:
-    """Return the list as CSV with a head.
+def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -> bytes:
+    """Return the list as CSV with a head, in UTF-8 but for file names that are not.
 
     Args:
       used_for: what a run uses each picture for; a column more.
@@ -74,13 +74,12 @@ def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -
     else:
         more = ((*row, use) for row, use in zip(rows, used_for, strict=True))
         table.writerows([(*_COLUMNS, "used_for"), *more])
-    return text.getvalue()
+    return text.getvalue().encode(**_ENCODING)
 
 
 def write_pictures(path: Path, pictures: Iterable[Picture]) -> None:
     """Write a list as CSV."""
-    with open(path, "w", newline="", **_ENCODING) as file:
-        file.write(to_csv(pictures))
+    path.write_bytes(to_csv(pictures))
 
 
 def read_pictures(path: Path) -> tuple[Picture, ...]:

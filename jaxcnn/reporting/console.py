@@ -18,7 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from jaxcnn.reporting.progress import LiveBar, PlainLines, TimeLeft
-from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
+from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
 
 HEADER = (
     "              ---- train ----     -- validation --   learning            images",
@@ -45,7 +45,7 @@ class Console:
     def print(self, text: str = "", style: str = "") -> None:
         """A line or lines, as they are."""
         self._clear_notice()
-        self._rich.print(text, style=style or None, markup=False)
+        self._rich.print(printable_lines(text), style=style or None, markup=False)
         self._stream.flush()
 
     def warn(self, text: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.reporting.run_files import Row, read_metrics, read_part_if_there
 from jaxcnn.reporting.style import (
     BLUE,
     COLUMN,
@@ -16,7 +17,6 @@ from jaxcnn.reporting.style import (
     save,
     styled,
 )
-from jaxcnn.reporting.writers import Row, read_json, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,15 +44,10 @@ def plot_curves(workdir: str | Path) -> list[Path]:
       UserError: there are no metrics, or the pictures cannot be written.
     """
     rows = read_metrics(workdir)
-    resumed = _resumed(Path(workdir) / "result.json")
+    resumed = (read_part_if_there(Path(workdir), "result.json") or {}).get("resumed", [])
     folder = Path(workdir) / "plots"
     drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in _PICTURES.items())
     return [path for path in drawn if path is not None]
-
-
-def _resumed(path: Path) -> list[float]:
-    """The epochs that were done when the run was resumed; none before the run has finished."""
-    return read_json(path).get("resumed", []) if path.exists() else []
 
 
 def _draw(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxcnn.reporting.style import GREY
+from jaxcnn.reporting.words import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SHADES = """
@@ -146,4 +147,4 @@ def _light_and_dark(svg: str) -> str:
 
 def _plain(text: str) -> str:
     """A text on one line, without the signs that Markdown takes for its own."""
-    return _MARKDOWN_SIGNS.sub(r"\\\1", re.sub(r"\s+", " ", text))
+    return _MARKDOWN_SIGNS.sub(r"\\\1", printable(re.sub(r"\s+", " ", text)))

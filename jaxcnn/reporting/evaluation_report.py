@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxcnn.reporting import document
-from jaxcnn.reporting.evaluation import FOLDER, provenance
-from jaxcnn.reporting.words import integer, loss, percent
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.reporting.evaluation import provenance
+from jaxcnn.reporting.run_files import evaluations, read_part
+from jaxcnn.reporting.words import integer, loss, percent, printable
 
+_NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
 _MOST_CLASSES = 20  # in a table; of more the best and the worst are shown
 _ENDS = 10  # best, and worst
 
@@ -35,12 +36,12 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
     Raises:
       UserError: a file of them is damaged.
     """
-    paths = sorted((workdir / FOLDER).glob("*.json"), key=lambda path: (path.stem != "test", path))
+    names = sorted(evaluations(workdir), key=lambda name: (Path(name).stem != "test", name))
     epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
-    found = {path.stem: read_json(path) for path in paths}
+    found = {name: read_part(workdir, name, _NEEDED) for name in names}
     return [
-        _section(stem, scores)
-        for stem, scores in found.items()
+        _section(Path(name).stem, scores)
+        for name, scores in found.items()
         if scores["epoch"] == epochs[scores["checkpoint"]]
     ]
 
@@ -62,7 +63,7 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
     if scores["most_confused"]:
         blocks.append(_confusions(scores))
     for name in scores["pictures"]:
-        text = _PICTURES[name.removeprefix(f"{stem}_")]
+        text = _PICTURES.get(name.removeprefix(f"{stem}_"), name)
         blocks.append(document.Picture(f"plots/{name}", text))
     return "\n\n".join(block.markdown() for block in blocks)
 
@@ -92,14 +93,14 @@ def class_table(scores: Mapping[str, Any]) -> tuple[Sequence[str], list[tuple[st
     """Head and rows of the class-wise figures; of many classes the ends, best accuracy first."""
     classes = scores["classes"]
     if len(classes) > _MOST_CLASSES:
-        ranked = sorted(classes, key=lambda row: -(row["accuracy"] or 0))
+        ranked = sorted(classes, key=lambda row: -(row.get("accuracy") or 0))
         classes = [*ranked[:_ENDS], *ranked[-_ENDS:]]
     return ("class", "accuracy (recall)", "precision", "F1", "images"), list(map(_row, classes))
 
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    shares = (percent(row[name]) for name in ("accuracy", "precision", "f1"))
-    return (row["name"], *shares, integer(row["support"]))
+    shares = (percent(row.get(name)) for name in ("accuracy", "precision", "f1"))
+    return (row["name"], *shares, integer(row.get("support")))
 
 
 def _caption(scores: Mapping[str, Any]) -> str:
@@ -109,7 +110,7 @@ def _caption(scores: Mapping[str, Any]) -> str:
 
 
 def _selected(scores: Mapping[str, Any]) -> document.Table:
-    chosen = [row for row in scores["classes"] if row["name"] in scores["selected_classes"]]
+    chosen = [row for row in scores["classes"] if row["name"] in scores.get("selected_classes", ())]
     head, rows = class_table({"classes": chosen})
     return document.Table("The ten classes that the publication selects", head, rows)
 
@@ -133,5 +134,5 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
     for name in head:
         classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
     for row in rows:
-        classes.add_row(*map(Text, row))
+        classes.add_row(*(Text(printable(cell)) for cell in row))
     return [_about(scores), overall, classes]

@@ -8,9 +8,17 @@ from typing import Any
 from jaxcnn.config import flatten
 from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.curves import series
-from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
-from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
+from jaxcnn.reporting.run_files import Row, read_own_metrics, read_part
+from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
+from jaxcnn.reporting.writers import write_text
 
+_NEEDED = {
+    "config.json": ("model", "dataset", "validation"),
+    "environment.json": ("python", "versions", "machine", "devices", "command"),
+    "result.json": (
+        "test_accuracy", "test_loss", "best_epoch", "num_epochs", "parameters", "seconds", "seed",
+    ),
+}  # fmt: skip
 _LAST_EPOCHS = 10  # rows of the table at the end
 _PICTURES = {
     "accuracy": "Accuracy by epoch",
@@ -38,9 +46,9 @@ def write_report(workdir: str | Path) -> Path:
       UserError: one of the four is missing or damaged, or the report cannot be written.
     """
     workdir = Path(workdir)
-    names = ("config", "environment", "result")
-    config, environment, result = (read_json(workdir / f"{name}.json") for name in names)
-    rows = read_metrics(workdir)
+    parts = (read_part(workdir, name, need) for name, need in _NEEDED.items())
+    config, environment, result = parts
+    rows = read_own_metrics(workdir, result)
     sections = [
         f"# {config['model']['name']} on {config['dataset']['name']}",
         _result(config, result),
@@ -52,7 +60,7 @@ def write_report(workdir: str | Path) -> Path:
         _versions(environment),
     ]
     path = workdir / "report.md"
-    write_text(path, "\n\n".join(filter(None, sections)) + "\n")
+    write_text(path, printable_lines("\n\n".join(filter(None, sections)) + "\n"))
     return path
 
 
@@ -67,7 +75,7 @@ def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),
         "parameters": integer(result["parameters"]),
         "time": clock(result["seconds"]),
-        "training speed": f"{integer(result['images_per_second'])} images/s",
+        "training speed": f"{integer(result.get('images_per_second'))} images/s",
         "seed": str(result["seed"]),
     }
     table = _table(["result", ""], [row for row in lines.items() if row[1] != "-"])
@@ -123,7 +131,7 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     changes = environment.get("changes") or []
     if not changes:
         return text + f"reproduces the run from the beginning{_exactness(environment)}."
-    lines = [f"- after step {each['step']}: {'; '.join(each['fields'])}" for each in changes]
+    lines = [f"- after step {c['step']}: {'; '.join(c.get('fields', []))}" for c in changes]
     return "\n".join(
         [
             text + "is another run: this one did not have its settings from the beginning. If it "

@@ -1,14 +1,18 @@
 """Finished and unfinished runs, read back from the files in their folders."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import Row, read_json, read_metrics
+from jaxcnn.reporting import run_files
+from jaxcnn.reporting.run_files import Row
 
-EVALUATION = Path("evaluation") / "test.json"  # what `python -m jaxcnn.evaluate` writes
+EVALUATION = "evaluation/test.json"  # what `python -m jaxcnn.evaluate` writes
+_NEEDED = dict.fromkeys(
+    ("seed", "validation", "test_with", "model", "dataset"), "is not the config of a run"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +98,10 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
 
 def _read_run(folder: Path) -> tuple[Run, list[str]]:
     """One run, and what of it could not be read."""
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").exists():
         raise UserError(f"{folder}: holds no run: there is no config.json")
-    config = _object(folder / "config.json")
-    _check(folder / "config.json", _is_config(config), "is not the config of a run")
-    result = _object(folder / "result.json") if (folder / "result.json").exists() else None
-    _check(folder / "result.json", result is None or _is_result(result), "has no test accuracy")
+    run_files.refuse_links(folder)
+    config = run_files.read_part(folder, "config.json", _NEEDED)
     lines = []
 
     def read(reader: Any, nothing: Any) -> Any:
@@ -109,45 +111,11 @@ def _read_run(folder: Path) -> tuple[Run, list[str]]:
             lines.append(f"{error}; the rest of the run is shown")
             return nothing
 
-    rows = read(lambda: read_metrics(folder), [])
-    evaluation = read(lambda: _read_evaluation(folder / EVALUATION), {})
-    environment = read(lambda: _object(folder / "environment.json"), {})
-    path = folder / "dataset.json"
-    data = read(lambda: _object(path), {}) if path.exists() else {}
-    return Run(folder, config, rows, result, evaluation, environment, data), lines
-
-
-def _object(path: Path) -> dict[str, Any]:
-    value = read_json(path)
-    _check(path, isinstance(value, dict), "is not a JSON object")
-    return value
-
-
-def _check(path: Path, is_right: bool, what: str) -> None:
-    if not is_right:
-        raise UserError(f"{path}: {what}")
-
-
-def _is_config(config: Mapping[str, Any]) -> bool:
-    named = (config.get("model"), config.get("dataset"))
-    return config.keys() >= {"seed", "validation", "test_with"} and all(
-        isinstance(part, dict) and isinstance(part.get("name"), str) for part in named
+    result = run_files.read_part_if_there(
+        folder, "result.json", {"test_accuracy": "has no test accuracy"}
     )
-
-
-def _is_result(result: Mapping[str, Any]) -> bool:
-    return isinstance(result.get("test_accuracy"), (int, float))
-
-
-def _read_evaluation(path: Path) -> dict[str, Any]:
-    """An evaluation's figures; empty where there was none."""
-    if not path.exists():
-        return {}
-    evaluation = _object(path)
-    for kind in ("classes", "superclasses"):
-        rows = evaluation.setdefault(kind, [])
-        is_right = isinstance(rows, list) and all(
-            isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
-        )
-        _check(path, is_right, f"its {kind} are not figures by name")
-    return evaluation
+    rows = read(lambda: run_files.read_own_metrics(folder, result), [])
+    evaluation = read(lambda: run_files.read_part_if_there(folder, EVALUATION) or {}, {})
+    environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
+    data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
+    return Run(folder, config, rows, result, evaluation, environment, data), lines

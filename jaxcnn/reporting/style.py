@@ -11,11 +11,14 @@ References:
 """
 
 import contextlib
+import io
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.words import printable
+from jaxcnn.reporting.writers import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +81,7 @@ def has_own_color(name: str) -> bool:
 
 def plain(text: str) -> str:
     """A user's text as matplotlib shall draw it: between two dollars it would read a formula."""
-    return text.replace("$", r"\$")
+    return printable(text).replace("$", r"\$")
 
 
 def styled() -> contextlib.AbstractContextManager:
@@ -108,8 +111,14 @@ def save(figure: "Figure", stem: Path) -> Path:
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         with styled():
-            figure.savefig(png, metadata={"Software": None})
-            figure.savefig(svg, metadata={"Date": None})
+            _write(figure, png, {"Software": None})
+            _write(figure, svg, {"Date": None})
     except OSError as error:
         raise UserError(f"{stem.parent} cannot be written: {error.strerror}") from error
     return png
+
+
+def _write(figure: "Figure", path: Path, metadata: dict[str, None]) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:], metadata=metadata)
+    write_bytes(path, drawn.getvalue())

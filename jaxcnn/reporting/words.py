@@ -1,7 +1,9 @@
 """Numbers as words, the same in the console and in reports. None and NaN are a dash."""
 
+import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 
 def percent(fraction: float | None) -> str:
@@ -48,6 +50,17 @@ def some_names(names: Sequence[object], most: int = 3) -> str:
     """The first few names, such as files', and how many there are besides."""
     shown = ", ".join(printable(str(name)) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but lines stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(value: Any) -> str:
+    """JSON for the terminal: what is not printable is escaped, so that it reads the same."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _is_missing(value: float | None) -> bool:

@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.reading import read_json
+from jaxcnn.reporting.run_files import Row, digest_of, json_line, read_metrics, rows_until
+from jaxcnn.reporting.run_tables import LABELS
 
-Row = dict[str, Any]
+__all__ = [
+    "COLUMNS", "MetricsWriter", "NoWriter", "Row", "read_json", "read_metrics", "write_bytes",
+    "write_json", "write_text",
+]  # fmt: skip
 COLUMNS = (
     "step", "epoch", "split", "loss", "accuracy", "learning_rate", "seconds", "images_per_second"
 )  # fmt: skip
-_LABELS = ("step", "epoch", "split")  # the rest of a row are numbers to plot
 
 
 class MetricsWriter:
@@ -48,10 +53,10 @@ class MetricsWriter:
         last = -1 if resume_step is None else resume_step
         with _writing_to(self.workdir):
             self.workdir.mkdir(parents=True, exist_ok=True)
-            rows = _rows_in(self.workdir / "metrics.jsonl")
-            self._rows = [r for r in rows if r["step"] <= last and r["split"] != "test"]
+            there = resume_step is not None and (self.workdir / "metrics.jsonl").exists()
+            self._rows = rows_until(read_metrics(self.workdir), last) if there else []
             self._columns = _columns_of(self._rows)
-            write_text(self.workdir / "metrics.jsonl", "".join(map(_json_line, self._rows)))
+            write_text(self.workdir / "metrics.jsonl", "".join(map(json_line, self._rows)))
             self._rewrite_csv()
             self._jsonl = open(self.workdir / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
             self._events = _open_events(self.workdir / "tensorboard", last + 1, warn)
@@ -65,10 +70,16 @@ class MetricsWriter:
         row = _to_json(row)
         self._rows.append(row)
         with _writing_to(self.workdir):
-            self._jsonl.write(_json_line(row))
+            self._jsonl.write(json_line(row))
             self._jsonl.flush()
             self._append_csv(row)
             self._events.write(row)
+
+    def digest(self) -> str:
+        """Return what tells these rows from others; they are on the disk itself on return."""
+        with _writing_to(self.workdir):
+            os.fsync(self._jsonl.fileno())
+        return digest_of(self._rows)
 
     def close(self) -> None:
         """Closes the files."""
@@ -91,6 +102,20 @@ class MetricsWriter:
         table.writeheader()
         table.writerows(self._rows)
         write_text(self.workdir / "metrics.csv", text.getvalue())
+
+
+class NoWriter:
+    """What stands in for the metrics' writer where another process writes them."""
+
+    def write(self, row: Row) -> None:
+        """Does nothing."""
+
+    def digest(self) -> str:
+        """Returns nothing to tell."""
+        return ""
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 def _open_events(
@@ -148,25 +173,13 @@ class _Events:
         from tensorboardX.summary import scalar
 
         for name, value in row.items():
-            if name not in _LABELS and isinstance(value, (int, float)):
+            if name not in LABELS and isinstance(value, (int, float)):
                 summary = scalar(f"{row['split']}/{name}", value)
                 self._writer.write_event(self._event(step=row["step"], summary=summary))
         self._writer.flush()
 
     def close(self) -> None:
         self._writer.close()
-
-
-def read_metrics(workdir: str | Path) -> list[Row]:
-    """The rows of a run, in order. A line that is not whole is left out; null is None.
-
-    Raises:
-      UserError: there are no metrics in the folder.
-    """
-    path = Path(workdir) / "metrics.jsonl"
-    if not path.is_file():
-        raise UserError(f"{path} is not there: {workdir} is not the folder of a run")
-    return _rows_in(path)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -178,22 +191,15 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(Path(path), json.dumps(_to_json(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-      UserError: it is not there, or not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is not JSON ({error})") from error
-
-
 def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file through a temporary one beside it, so that `path` is always whole.
+
+    A link at its place is replaced, not followed.
 
     Raises:
       UserError: it cannot be written.
@@ -201,8 +207,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _writing_to(path):
-            with open(temporary, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            temporary.write_bytes(content)
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -218,24 +223,9 @@ def _writing_to(path: str | Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _rows_in(path: Path) -> list[Row]:
-    """The whole lines of `metrics.jsonl`; none where there is no such file."""
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict) and row.keys() >= set(_LABELS)]
-
-
 def _columns_of(rows: list[Row]) -> list[str]:
     """The usual columns, then others in order of appearance."""
     return list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
-
-
-def _json_line(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _to_json(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import sys
 import time
 import types
@@ -19,7 +18,11 @@ from jaxcnn import distributed
 from jaxcnn.errors import UserError
 from jaxcnn.owners import allow_unknown_owners
 from jaxcnn.paths import check_for_checkpoints
+from jaxcnn.reporting import run_files
+from jaxcnn.reporting.reading import read_json
 from jaxcnn.training.digests import check_digests, digests_of
+from jaxcnn.training.event_loops import quiet_loops
+from jaxcnn.training.progress import Progress
 
 allow_unknown_owners()
 
@@ -57,22 +60,25 @@ class Checkpoints:
                 keep_checkpoints_without_metrics=False,
             ),
         ]
-        self._folder = (Path(workdir) / "checkpoints").absolute()
+        self._workdir = Path(workdir).absolute()
+        self._folder = self._workdir / "checkpoints"
         may_rename = distributed.is_main() and not read_only
         self._renamed = self._rename_damaged_extras() if may_rename else []
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policy.AnyPreservationPolicy(preserved),
-                best_fn=_rank,
-                best_mode="max",
-                cleanup_tmp_directories=not read_only,
-                create=not read_only,
-                read_only=read_only,
-                lightweight_initialize=read_only,  # without the scores, which only rank
-                multiprocessing_options=_alone() if read_only else _together(),
-            ),
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy.AnyPreservationPolicy(preserved),
+            best_fn=_rank,
+            best_mode="max",
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
+            read_only=read_only,
+            lightweight_initialize=read_only,  # without the scores, which only rank
+            multiprocessing_options=_alone() if read_only else _together(),
         )
+        try:
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except Exception as error:  # damage can raise anything
+            distributed.end_if_lost(error)
+            raise UserError(f"{self._folder}: cannot be read ({self.reason(error)})") from error
 
     def save(
         self, state: Any, progress: dict[str, Any], validation: dict[str, float] | None
@@ -115,22 +121,26 @@ class Checkpoints:
     ) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound checkpoint's (state, progress), or None where there is none.
 
+        None of them may be of another run.
+
         Args:
           like: a state of the same structure, on the devices where it shall be.
           warn: is told of each damaged checkpoint, which is set aside.
 
         Raises:
-          UserError: there are checkpoints, and none of them can be read into such a state.
+          UserError: there are checkpoints, and none of them can be read into such a state; or one
+            is of another run.
         """
         for path in self._renamed:
             warn(f"{path} cannot be read and was renamed; the checkpoint may do without it")
+        self._refuse_other_runs()
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 restored = self.restore(step, like)
             except Exception as error:  # damage can raise anything; the one before may be sound
                 distributed.end_if_lost(error)
-                damaged[step] = " ".join(str(error).split())[:100]
+                damaged[step] = self.reason(error)
                 continue
             for bad_step, reason in damaged.items():
                 moved = self._set_aside(bad_step)
@@ -144,6 +154,19 @@ class Checkpoints:
             )
         return None
 
+    def _refuse_other_runs(self) -> None:
+        for step in self._manager.all_steps():
+            try:
+                run_files.read_progress(self._workdir, step)
+            except run_files.OtherRun:
+                raise
+            except UserError:  # it is passed over, or asked for later
+                continue
+
+    def reason(self, error: Exception) -> str:
+        """What an error says of a checkpoint, in short."""
+        return " ".join(str(error).split()).replace(f"{self._folder}/", "")[:100]
+
     def _rename_damaged_extras(self) -> list[Path]:
         """Renames what Orbax would fall over before it is asked for a checkpoint, and can do
         without: a checkpoint that has lost its scores is not kept as one of the best."""
@@ -151,8 +174,8 @@ class Checkpoints:
         for name, check in (("metrics/metrics", _rank), ("_CHECKPOINT_METADATA", dict.keys)):
             for path in self._folder.glob(f"[0-9]*/{name}"):
                 try:
-                    check(json.loads(path.read_text()))
-                except (OSError, ValueError, LookupError, TypeError, RecursionError):
+                    check(read_json(path))
+                except (UserError, ValueError, LookupError, TypeError):
                     with contextlib.suppress(OSError):  # another process of the run was faster
                         path.rename(path.with_name(f"{path.name}.damaged"))
                     damaged.append(path)
@@ -174,14 +197,9 @@ class Checkpoints:
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract), progress=ocp.args.JsonRestore()
-            ),
-        )
-        state, progress = restored["state"], restored["progress"]
-        self._check(step, _parts(state) | {"progress": progress})
+        state = self._read_state(step, ocp.args.StandardRestore(abstract))
+        progress = self.restore_progress(step)
+        self._check(step, _parts(state))
         return state, progress
 
     def restore_weights(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
@@ -190,32 +208,33 @@ class Checkpoints:
         Args:
           like: `params`, `batch_stats` and the like, with the shapes and places they shall have.
         """
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(
-                    item=like,
-                    restore_args=ocp.checkpoint_utils.construct_restore_args(like),
-                    partial_restore=True,
-                )
-            ),
+        args = ocp.args.PyTreeRestore(
+            item=like,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(like),
+            partial_restore=True,
         )
-        self._check(step, restored["state"])
-        return restored["state"]
+        weights = self._read_state(step, args)
+        self._check(step, weights)
+        return weights
+
+    def _read_state(self, step: int, args: Any) -> Any:
+        with quiet_loops():
+            return self._manager.restore(step, args=ocp.args.Composite(state=args))["state"]
 
     def restore_progress(self, step: int) -> dict[str, Any]:
         """The progress of the checkpoint at a step."""
-        args = ocp.args.Composite(progress=ocp.args.JsonRestore())
-        progress = self._manager.restore(step, args=args)["progress"]
+        progress = run_files.read_progress(self._workdir, step)
+        unknown = progress.keys() - {field.name for field in dataclasses.fields(Progress)}
+        if unknown:
+            raise ValueError(f"its progress has a field {min(unknown)!r}, which no run has")
         self._check(step, {"progress": progress})
         return progress
 
     def _check(self, step: int, parts: dict[str, Any]) -> None:
         """Raises ValueError where these parts of the checkpoint are not what was saved."""
-        if not (self._folder / str(step) / "digests").exists():
-            return  # written before there were any
-        args = ocp.args.Composite(digests=ocp.args.JsonRestore())
-        check_digests(parts, self._manager.restore(step, args=args)["digests"])
+        digests = run_files.read_digests(self._workdir, step)
+        if digests is not None:
+            check_digests(parts, digests)
 
     def has(self, step: int) -> bool:
         """Whether there is a checkpoint of the step on disk."""

@@ -14,6 +14,7 @@ from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.run_files import missing_parts
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.words import printable
 from jaxcnn.reporting.writers import write_json
@@ -30,7 +31,7 @@ from jaxcnn.training.run_data import (
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, faint_channels, make_run
 from jaxcnn.training.transfer import load_start, start_from
-from jaxcnn.training.workdir import PICTURES, open_workdir, write_config
+from jaxcnn.training.workdir import PICTURES, check_run_files, open_workdir, write_config
 
 
 def train(
@@ -52,6 +53,7 @@ def train(
     """
     console = console or Console()
     check_config(config)
+    check_run_files(workdir)
     adopt_older_rules(config, workdir)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
@@ -67,6 +69,8 @@ def train(
         run = dataclasses.replace(run, state=state)
     about_data = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
+        for line in missing_parts(workdir):
+            console.warn(line)
         refuse_other_data(workdir, about_data)
         if is_new:
             refuse_unseen_classes(run.dataset, run.views)

@@ -13,8 +13,9 @@ import jax
 from jaxcnn import distributed
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.models import summary
+from jaxcnn.reporting import run_files
 from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.writers import MetricsWriter
+from jaxcnn.reporting.writers import MetricsWriter, NoWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.parallel import Agreement, wait_for
@@ -47,6 +48,10 @@ class Loop:
             self.state = with_hyperparams_of(run.state, restored[0])
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
+        if restored and distributed.is_main():
+            epochs = self.progress.finished_epochs(self.step, len(run.views["train"].indices))
+            run_files.check_metrics(workdir, self.step, self.progress.metrics_digest, epochs)
+        self.progress.run = run_files.read_identity(workdir).id
         self._take_over_batch_size()
         if restored:
             self.progress.add_resume(self.step, run.steps_per_epoch)
@@ -55,7 +60,7 @@ class Loop:
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         resume_step = self.step if restored else None
         is_main = distributed.is_main()
-        self.writer = _NoWriter()
+        self.writer = NoWriter()
         if is_main:
             self.writer = MetricsWriter(workdir, resume_step=resume_step, warn=console.warn)
         self.agree = Agreement(run.mesh)
@@ -211,6 +216,7 @@ class Loop:
     def _save(self, validation: dict[str, float] | None) -> None:
         self.check_folder()
         self.progress.seconds = time.monotonic() - self.started
+        self.progress.metrics_digest = self.writer.digest()
         self.saved_step, self.saved_at = self.step, time.monotonic()
         self.checkpoints.save(self.state, dataclasses.asdict(self.progress), validation)
 
@@ -262,6 +268,8 @@ class Loop:
             "parameters": network.parameters,
             "flops": network.flops,
             "seed": config.seed,
+            "run": progress.run,
+            "metrics_digest": self.writer.digest(),
         }
 
     def _choose_weights(self) -> str:
@@ -281,16 +289,6 @@ class Loop:
         if self.config.validation == "test":  # scored as validation a moment ago
             return {"loss": self.progress.last_loss, "accuracy": self.progress.last_accuracy}
         return evaluate(self.run, self.state, "test")
-
-
-class _NoWriter:
-    """What stands in for the metrics' writer where another process writes them."""
-
-    def write(self, row: dict[str, Any]) -> None:
-        """Does nothing."""
-
-    def close(self) -> None:
-        """Does nothing."""
 
 
 def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:

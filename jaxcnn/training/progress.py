@@ -26,10 +26,16 @@ class Progress:
     anchor_epoch: int = 0  # since the batch size last changed epochs are counted from here:
     anchor_step: int = 0  # the number that the first step of that epoch would have had
     resumed: list[float] = dataclasses.field(default_factory=list)  # epochs done at each resume
+    run: str = ""  # which run it is of, and which rows of metrics.jsonl it had, see run_files
+    metrics_digest: str = ""
 
     def epoch_at(self, step: int, steps_per_epoch: int) -> int:
         """The epoch (0-based) that a step belongs to."""
         return self.anchor_epoch + (step - self.anchor_step) // steps_per_epoch
+
+    def finished_epochs(self, step: int, num_examples: int) -> int:
+        """The epochs that are done at a step, with batches of the size so far."""
+        return self.epoch_at(step, steps_per_epoch(num_examples, self.global_batch_size))
 
     def first_step(self, epoch: int, steps_per_epoch: int) -> int:
         """The number of an epoch's first step."""

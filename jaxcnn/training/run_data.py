@@ -13,7 +13,8 @@ from jaxcnn.data.datasets import FOLDER, is_folder_name, same_dataset
 from jaxcnn.data.datasets.listing import changes_in
 from jaxcnn.data.pictures import read_pictures, to_csv
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json, write_text
+from jaxcnn.reporting import run_files
+from jaxcnn.reporting.writers import write_bytes
 from jaxcnn.training.setup import check_data, load_data
 from jaxcnn.training.workdir import PICTURES
 
@@ -87,9 +88,8 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
 
     A run that has none of these fields was cut by the older rules, and goes on with them.
     """
-    path = workdir / "config.json"
-    before = read_json(path) if path.exists() else None
-    if isinstance(before, dict):
+    before = run_files.read_part_if_there(workdir, "config.json")
+    if before is not None:
         config.update_from_flattened_dict(older_rules(before))
 
 
@@ -103,7 +103,7 @@ def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, feed.Vie
             used_for[views[use].split][index] = use
     uses = {split: iter(names) for split, names in used_for.items()}
     columns = [next(uses[picture.split]) for picture in dataset.pictures]
-    write_text(workdir / PICTURES, to_csv(dataset.pictures, columns))
+    write_bytes(workdir / PICTURES, to_csv(dataset.pictures, columns))
 
 
 def notes_on_data(workdir: Path) -> list[str]:
@@ -161,11 +161,7 @@ def _is_same(known: Any, now: Any) -> bool:
 
 
 def _known(workdir: Path) -> dict[str, Any]:
-    path = workdir / "dataset.json"
-    known = read_json(path) if path.exists() else {}
-    if not isinstance(known, dict):
-        raise UserError(f"{path}: is not a run's; name another --workdir")
-    return known
+    return run_files.read_part_if_there(workdir, "dataset.json") or {}
 
 
 def _differing(before: Any, now: Any) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
+from jaxcnn.reporting.run_files import read_identity
 from jaxcnn.training import probes
 from jaxcnn.training.trained import Trained, load_examples, load_trained, tested_checkpoint
 
@@ -52,6 +53,8 @@ def score_run(
         "validation": trained.config.validation,
         "dataset": trained.config.dataset.name,
     }
+    if identity := read_identity(workdir).id:
+        about["run"] = identity
     pictures = _draw(trained, examples.images, found, layers, workdir / "plots" / stem)
     return evaluation.write_scores(workdir, stem, found, about, pictures)
 

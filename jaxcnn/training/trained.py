@@ -22,7 +22,7 @@ from jaxcnn.data.arrays import Split
 from jaxcnn.data.reading import Reading
 from jaxcnn.data.statistics import feature_names
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.reporting import run_files
 from jaxcnn.training import parallel
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.losses import to_scores
@@ -126,17 +126,20 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     workdir = Path(workdir)
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
-    config, about = read_config(workdir / "config.json"), _read_about(workdir / "dataset.json")
+    run_files.refuse_links(workdir)
+    config, about = read_config(workdir / "config.json"), _read_about(workdir)
     devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
-    model = models.build(
-        **config.model,
-        num_classes=len(about.class_names),
-        image_shape=tuple(about.image_shape),
-        abstract=True,
-    )
-    step, progress, weights = _restore(workdir, checkpoint, _abstract_weights(config, model))
-    finished = Progress(**progress).epoch_at(step, about.steps_per_epoch)
+    with _refusing(workdir / "config.json"):  # a network that cannot be, for these images
+        model = models.build(
+            **config.model,
+            num_classes=len(about["class_names"]),
+            image_shape=tuple(about["image_shape"]),
+            abstract=True,
+        )
+        like = _abstract_weights(config, model)
+    step, progress, weights = _restore(workdir, checkpoint, like)
+    finished = progress.epoch_at(step, about["steps_per_epoch"])
     for part in weights.values():
         nnx.update(model, nnx.State(part))
     model.eval()
@@ -145,12 +148,12 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         config=config,
         checkpoint=checkpoint,
         step=step,
-        epoch=progress["best_epoch"] if checkpoint == "best" else finished,
-        class_names=tuple(about.class_names),
-        image_shape=tuple(about.image_shape),
+        epoch=progress.best_epoch if checkpoint == "best" else finished,
+        class_names=tuple(about["class_names"]),
+        image_shape=tuple(about["image_shape"]),
         model=model,
-        pixel_shift=np.asarray(about.pixel_shift, np.float32),
-        pixel_scale=np.asarray(about.pixel_scale, np.float32),
+        pixel_shift=np.asarray(about["pixel_shift"], np.float32),
+        pixel_scale=np.asarray(about["pixel_scale"], np.float32),
         reading=Reading(**(about.get("reading") or {})),
         picture_statistics=_read_statistics(about),
     )
@@ -158,10 +161,9 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
 
 def tested_checkpoint(workdir: Path) -> str:
     """The checkpoint whose test accuracy stands in the run's result, or will: "best", "latest"."""
-    for name, field in (("result", "tested_with"), ("config", "test_with")):
-        path = workdir / f"{name}.json"
-        found = read_json(path) if path.exists() else None
-        if isinstance(found, dict) and found.get(field) in ("best", "last"):
+    for name, field in (("result.json", "tested_with"), ("config.json", "test_with")):
+        found = run_files.read_part_if_there(workdir, name) or {}
+        if field in found:
             return "latest" if found[field] == "last" else "best"
     return "best"
 
@@ -191,7 +193,7 @@ def read_config(path: Path) -> ConfigDict:
     """
     config = older_defaults()
     with _refusing(path):
-        found = _tuples(read_json(path))
+        found = _tuples(run_files.read_part(path.parent, path.name))
         config.model = {}  # another network has other options
         config.update(found)
         check_config(config)
@@ -205,27 +207,21 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def _read_about(path: Path) -> ConfigDict:
+def _read_about(workdir: Path) -> dict[str, Any]:
     """What a run wrote of its data."""
-    with _refusing(path):
-        about = ConfigDict(read_json(path))
-        shape, names = tuple(about.image_shape), about.class_names
-        scaling = [np.asarray(about[name], np.float32) for name in ("pixel_shift", "pixel_scale")]
-        if not (
-            (names and all(isinstance(name, str) for name in names))
-            and len(shape) == 3
-            and all(
-                type(number) is int and number > 0 for number in (*shape, about.steps_per_epoch)
-            )
-            and all(part.shape in ((), shape[2:]) and np.isfinite(part).all() for part in scaling)
-        ):
-            raise ValueError("a value that no run writes")
+    need = ("class_names", "image_shape", "pixel_shift", "pixel_scale", "steps_per_epoch")
+    about = run_files.read_part(workdir, "dataset.json", need)
+    shape = about["image_shape"]
+    scaling = [np.shape(about[name]) for name in ("pixel_shift", "pixel_scale")]
+    if len(shape) != 3 or not all(part in ((), (shape[-1],)) for part in scaling):
+        raise UserError(f"{workdir / 'dataset.json'}: its image_shape and its scaling do not fit")
+    with _refusing(workdir / "dataset.json"):
         Reading(**(about.get("reading") or {}))
         _read_statistics(about)
     return about
 
 
-def _read_statistics(about: ConfigDict) -> dict[str, tuple[float, ...]] | None:
+def _read_statistics(about: dict[str, Any]) -> dict[str, tuple[float, ...]] | None:
     """Low, median and high of each feature; None where an older run kept none.
 
     Raises:
@@ -234,7 +230,7 @@ def _read_statistics(about: ConfigDict) -> dict[str, tuple[float, ...]] | None:
     found = about.get("picture_statistics")
     if found is None:
         return None
-    names = feature_names(about.image_shape[-1])
+    names = feature_names(about["image_shape"][-1])
     ranges = {name: tuple(map(float, found[name])) for name in names}
     if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
         raise ValueError("statistics that no run writes")
@@ -262,27 +258,31 @@ def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, An
     )
 
 
-def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict, dict]:
+def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress, dict]:
     """The step of the checkpoint that is asked for, the run's progress, and the weights."""
-    checkpoints, step = Checkpoints(workdir, read_only=True), None
-    try:
+    with contextlib.closing(Checkpoints(workdir, read_only=True)) as checkpoints:
         latest = checkpoints.latest_step()
         if latest is None:
             raise UserError(f"{workdir}: the run has no checkpoint yet")
-        step = latest
-        progress = checkpoints.restore_progress(latest)
-        if checkpoint == "best":
-            step = progress["best_step"]
-            if not checkpoints.has(step):
-                raise UserError(
-                    f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
-                )
-        weights = checkpoints.restore_weights(step, like)
-    except UserError:
+        with _naming(workdir, latest, checkpoints):
+            progress = Progress(**checkpoints.restore_progress(latest))
+        step = progress.best_step if checkpoint == "best" else latest
+        if not checkpoints.has(step):
+            raise UserError(
+                f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
+            )
+        with _naming(workdir, step, checkpoints):
+            checkpoints.restore_progress(step)  # of this run too
+            return step, progress, checkpoints.restore_weights(step, like)
+
+
+@contextlib.contextmanager
+def _naming(workdir: Path, step: int, checkpoints: Checkpoints) -> Iterator[None]:
+    """Tells which checkpoint cannot be read."""
+    try:
+        yield
+    except run_files.OtherRun:
         raise
     except Exception as error:  # damage can raise anything
-        reason = " ".join(str(error).split())[:100]
+        reason = checkpoints.reason(error)
         raise UserError(f"{workdir}: its checkpoint {step} is damaged ({reason})") from error
-    finally:
-        checkpoints.close()
-    return step, progress, weights

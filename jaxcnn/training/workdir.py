@@ -20,8 +20,9 @@ from jaxcnn.errors import UserError
 from jaxcnn.locks import FolderLock
 from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.paths import check_for_checkpoints
+from jaxcnn.reporting import run_files
 from jaxcnn.reporting.published import HARMLESS
-from jaxcnn.reporting.writers import read_json, write_json
+from jaxcnn.reporting.writers import write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
@@ -64,27 +65,51 @@ def open_workdir(
         distributed.wait_for_all("the folder is open")
         yield [], lambda: None
         return
-    path = workdir / "config.json"
+    is_new = not (workdir / "config.json").exists()
     lock = FolderLock(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not path.exists() and any(not file.name.startswith(".") for file in workdir.iterdir()):
+        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
             raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+        run_files.refuse_links(workdir)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise UserError(f"{workdir}: another process is training in it") from error
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
-        changes = _changes(workdir, read_json(path), to_dict(config)) if path.exists() else []
+        changes = [] if is_new else _changes(workdir, to_dict(config))
+        check_run_files(workdir)
         refuse_other_settings(_recorded(workdir).get("settings"), numeric_settings(), workdir)
         _refuse_after_the_end(workdir, config, changes)
-        if not path.exists():
-            write_json(path, to_dict(config))
+        _give_identity(workdir, config)
         distributed.wait_for_all("the folder is open")
         yield changes, lock.check
     finally:
         lock.release()
+
+
+def check_run_files(workdir: Path) -> None:
+    """Check that a run that is in the folder can be read, and is one run.
+
+    Raises:
+      UserError: a file is damaged or of another run, or leads out of the folder.
+    """
+    if (workdir / "config.json").exists():
+        run_files.refuse_links(workdir)
+        run_files.check_parts(workdir)
+
+
+def _give_identity(workdir: Path, config: ConfigDict) -> None:
+    """Write a new run's `config.json`, and give a run of older code an identity in its own."""
+    path = workdir / "config.json"
+    if not path.exists():
+        identity = run_files.new_identity()
+        write_json(path, run_files.with_identity(to_dict(config), identity))
+    elif not run_files.read_identity(workdir).id:
+        before = run_files.read_part(workdir, "config.json")
+        identity = run_files.new_identity(had_none=True)
+        write_json(path, run_files.with_identity(before, identity))
 
 
 def write_config(
@@ -106,9 +131,12 @@ def write_config(
     known = _changes_so_far(workdir) if step else []
     if step and changed:
         known.append({"step": step, "fields": changed})
-    write_json(workdir / "config.json", _without_older_rules(workdir, config))
-    write_json(workdir / "dataset.json", dataset)
-    now = environment(devices) | {"changes": known}
+    identity = run_files.read_identity(workdir)
+    named = {"run": identity.id}
+    plain = _without_older_rules(workdir, config)
+    write_json(workdir / "config.json", run_files.with_identity(plain, identity))
+    write_json(workdir / "dataset.json", dataset | named)
+    now = environment(devices) | {"changes": known} | named
     now["exact"] = now["exact"] and (not step or _recorded(workdir).get("exact", True))
     write_json(workdir / "environment.json", now)
 
@@ -116,7 +144,7 @@ def write_config(
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
     """The config without the fields that the run's own has not: it keeps the older rules."""
     plain = to_dict(config)
-    for name in older_rules(read_json(workdir / "config.json")):
+    for name in older_rules(run_files.read_part(workdir, "config.json")):
         *parts, leaf = name.split(".")
         group = functools.reduce(dict.__getitem__, parts, plain)
         del group[leaf]
@@ -129,14 +157,11 @@ def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
 
 def _recorded(workdir: Path) -> dict[str, Any]:
     """What the run has written of its environment, if anything."""
-    path = workdir / "environment.json"
-    found = read_json(path) if path.exists() else {}
-    return found if isinstance(found, dict) else {}
+    return run_files.read_part_if_there(workdir, "environment.json") or {}
 
 
-def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
-    if not isinstance(before, dict):
-        raise UserError(f"{workdir}/config.json: is not a run's; name another --workdir")
+def _changes(workdir: Path, now: dict) -> list[str]:
+    before = run_files.read_part(workdir, "config.json")
     now, missing = flatten(now), flatten(to_dict(older_defaults()))
     before = {name: missing[name] for name in now if name in missing} | flatten(before)
     changed = [name for name in now if before.get(name) != now[name]]
@@ -155,10 +180,10 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
 
 def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
     """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
-    path = workdir / "result.json"
-    if not path.exists():
+    result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
+    if result is None:
         return
-    num_epochs = read_json(path)["num_epochs"]
+    num_epochs = result["num_epochs"]
     goes_on = any(change.startswith(("num_epochs", "early_stopping.")) for change in changes)
     if goes_on and config.num_epochs > num_epochs:
         return

@@ -1,0 +1,146 @@
+"""Files of a run with anything in them: each command says in one line what is wrong, and where."""
+
+import json
+import random
+import shutil
+
+import pytest
+from mixed import as_older_code
+from odd import CONTENTS, PLACES, VALUES
+from outcomes import assert_one_line, few_or_many
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting import comparison_page, run_files
+from jaxcnn.reporting.comparison_page import write_comparison
+from jaxcnn.reporting.report import write_report
+from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.trained import load_trained, read_config
+from jaxcnn.training.workdir import open_workdir
+
+JSON_FILES = (
+    "config.json", "dataset.json", "environment.json", "result.json", "evaluation/test.json",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def older(trained_workdir, tmp_path_factory):
+    """A run whose files need not name each other, so that a file's own faults show."""
+    return as_older_code(trained_workdir, tmp_path_factory.mktemp("runs") / "older")
+
+
+@pytest.fixture
+def workdir(older, tmp_path):
+    return shutil.copytree(older, tmp_path / "run")
+
+
+@pytest.fixture
+def ask(older, tmp_path, monkeypatch):
+    """Opens a folder as the commands do, without the work; gives the lines of errors."""
+    config = read_config(older / "config.json")
+    monkeypatch.setattr(comparison_page, "plot_section", lambda *_: {})
+
+    def resume(workdir):
+        with open_workdir(workdir, config):
+            pass
+
+    def compare(workdir):
+        sections, left_out = write_comparison([older, workdir], tmp_path / "out")
+        assert all("\n" not in line and str(workdir) in line for line in left_out)
+
+    def ask(workdir):
+        said = []
+        for command in (compare, write_report, resume):
+            try:
+                command(workdir)
+            except UserError as error:
+                said.append(str(error))
+        return said
+
+    return ask
+
+
+@pytest.mark.parametrize("file", [*JSON_FILES, "metrics.jsonl"])
+def test_odd_contents(file, workdir, ask):
+    for content in CONTENTS.values():
+        (workdir / file).write_bytes(content)
+        for line in ask(workdir):
+            assert str(workdir) in line
+    for put in PLACES:
+        (workdir / file).unlink()
+        put(workdir / file)
+        said = ask(workdir)
+        assert said and all(str(workdir) in line for line in said), (put, said)
+        (workdir / file).rmdir() if put.__name__ == "put_folder" else (workdir / file).unlink()
+        (workdir / file).write_bytes(b"")
+
+
+@few_or_many(4, 1)
+@pytest.mark.parametrize("file", [*JSON_FILES, "metrics.jsonl"])
+def test_odd_values(file, count, workdir, ask):
+    """Every field with every value, or every fourth: it is refused by name, or does no harm."""
+    path = workdir / file
+    good = json.loads(
+        path.read_text().splitlines()[0] if file == "metrics.jsonl" else path.read_text()
+    )
+    for index, field in enumerate([*good, "another"]):
+        for value in VALUES[index % count :: count]:
+            path.write_text(json.dumps(good | {field: value}) + "\n")
+            for line in ask(workdir):
+                assert str(workdir) in line and "\n" not in line
+
+
+@pytest.mark.parametrize("file", ["config.json", "dataset.json", "result.json"])
+def test_odd_contents_for_those_who_ask_the_network(file, workdir):
+    accepted = ("an empty object", "control characters") if file == "result.json" else ()
+    for name in CONTENTS.keys() - accepted:  # of the result one field is asked for, if there
+        (workdir / file).write_bytes(CONTENTS[name])
+        with pytest.raises(UserError, match=str(workdir)):
+            load_trained(workdir)
+
+
+def checkpoint_files(workdir):
+    """The JSON files of the newest checkpoint, ours and Orbax's."""
+    step = run_files.checkpoint_steps(workdir)[-1]
+    files = (path for path in (workdir / "checkpoints" / str(step)).rglob("*") if path.is_file())
+    return sorted(path for path in files if path.read_bytes()[:1] == b"{")
+
+
+@few_or_many(12, 400)
+def test_odd_checkpoints(count, trained_workdir, tmp_path):
+    """Contents, and values of fields, that Orbax meets too."""
+    rng = random.Random(count)
+    for number in range(count):
+        workdir = shutil.copytree(trained_workdir, tmp_path / str(number))
+        file = rng.choice(checkpoint_files(workdir))
+        found = json.loads(file.read_text())
+        odd = found | {rng.choice(list(found) or ["x"]): rng.choice(VALUES)}
+        file.write_bytes(rng.choice([*CONTENTS.values(), *[json.dumps(odd).encode()] * 20]))
+        open_as_all_do(workdir)
+        shutil.rmtree(workdir)
+
+
+def open_as_all_do(workdir):
+    """Reads the weights, and opens the folder to train on."""
+    try:
+        load_trained(workdir)
+    except UserError as error:
+        assert str(workdir) in str(error)
+    try:
+        Checkpoints(workdir).close()
+    except UserError as error:
+        assert str(workdir) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("compare", ["run"]), ("evaluate", ["--workdir=run"]), ("export", ["--workdir=run"]),
+     ("predict", ["--workdir=run", "picture.png"]), ("main", ["--workdir=run"])],
+)  # fmt: skip
+def test_as_a_user_types_it(name, arguments, command, trained_workdir, tmp_path):
+    kept = shutil.ignore_patterns("checkpoints", "tensorboard", "plots")
+    shutil.copytree(trained_workdir, tmp_path / "run", ignore=kept)
+    (tmp_path / "run" / "config.json").write_bytes(CONTENTS["control characters"])
+    done = command(name, *arguments, folder=tmp_path)
+    assert done["code"] == 2, done
+    assert_one_line(done["errors"], "config.json")
+    assert "\x1b" not in done["errors"] and "\x9b" not in done["errors"]
