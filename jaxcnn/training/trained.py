@@ -166,8 +166,7 @@ def load_examples(trained: Trained, split: str) -> Split:
     dataset = load_data(trained.config)
     names = ("class_names", "image_shape")
     refuse_other_data(trained.workdir, {name: list(getattr(dataset, name)) for name in names})
-    views = feed.make_views(dataset, trained.config.validation, trained.config.validation_fraction)
-    view = views[split]
+    view = feed.views_of(trained.config, dataset)[split]
     arrays = dataset.splits[view.split]
     return Split(arrays.images[view.indices], arrays.labels[view.indices])
 

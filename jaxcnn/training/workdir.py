@@ -20,7 +20,8 @@ from jaxcnn.reporting.writers import read_json, write_json
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.image_size", "dataset.scaling",
-    "validation", "init_from", "seed", "optimizer.name", "optimizer.ema_decay",
+    "dataset.fraction", "steps_per_epoch", "validation", "init_from", "seed", "optimizer.name",
+    "optimizer.ema_decay",
 )  # fmt: skip
 # Other images under the same name are other data, too.
 _DATA_IDENTITY = ("class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std")
@@ -113,7 +114,9 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
     before, now = {n: v for n, v in missing.items() if n in now} | flatten(before), flatten(now)
     changed = [name for name in now if before.get(name) != now[name]]
     for name in changed:
-        if name.startswith(_IDENTITY):
+        # an epoch of so many batches has other examples where they have another size
+        cuts_otherwise = name == "global_batch_size" and now["steps_per_epoch"]
+        if name.startswith(_IDENTITY) or cuts_otherwise:
             raise UserError(
                 f"{workdir}: holds another run: its {name} is {before.get(name)!r}, this one's is "
                 f"{now[name]!r}; name another --workdir"
