@@ -47,12 +47,15 @@ def _host_device_per_core() -> None:
 def _quiet_libraries() -> None:
     """Keeps the libraries' warnings from the user: they are ours to mend, not theirs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # XLA's errors that stop nothing, such as "Very slow compile?", are logged by native code, whose
+    # level JAX sets from this; "jax._src" below keeps those of Python
+    os.environ.setdefault("JAX_LOGGING_LEVEL", "CRITICAL")
     if not sys.warnoptions:  # `python -W …` still shows them
         warnings.simplefilter("ignore")
     # Orbax raises its writing thread's errors again in the main one, which tells of them in a line
     threading.excepthook = lambda _: None
     sys.unraisablehook = _tell_all_but_abandoned_io
-    for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
+    for name in ("jax", "jax._src", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of tasks that nobody waited for
 

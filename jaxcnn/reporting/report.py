@@ -1,5 +1,6 @@
 """The report of a run: one Markdown page in its workdir, from the files the run wrote there."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from jaxcnn.config import flatten
 from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.curves import series
+from jaxcnn.reporting.endings import why
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
 
@@ -56,13 +58,29 @@ def write_report(workdir: str | Path) -> Path:
     return path
 
 
+def missing_files(workdir: Path) -> list[str]:
+    """Return what belongs to the report of a run that has ended and is not there: paths in the
+    folder. A picture belongs to it where the report shows it."""
+    needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    if report.exists():
+        shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
+        needed |= {name for name in shown if is_of_evaluation(name) or Path(name).stem in _PICTURES}
+    return sorted(name for name in needed if not (workdir / name).exists())
+
+
+def is_of_evaluation(name: str) -> bool:
+    """Whether a file of a run's folder comes from the evaluation of the test split."""
+    return name.startswith(("evaluation/test", "plots/test_"))
+
+
 def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     tested = result.get("tested_with")
     weights = f", weights of the {tested} epoch" if tested else ""
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "test loss": loss(result["test_loss"]),
-        "best epoch on validation": f"{result['best_epoch']} of {result['num_epochs']}",
+        "ended": why(result, config) if "ended" in result else "-",
+        "best epoch on validation": f"{result['best_epoch'] or '-'} of {result['num_epochs']}",
         "validation accuracy, best": percent(result.get("best_validation_accuracy")),
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),
         "parameters": integer(result["parameters"]),

@@ -85,6 +85,16 @@ class MetricsWriter:
         write_text(self.workdir / "metrics.csv", text.getvalue())
 
 
+class NoWriter:
+    """Stands in for `MetricsWriter` where another process writes."""
+
+    def write(self, row: Row) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 class _Events:
     """TensorBoard events, written at once: tags like "train/loss"."""
 

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.endings import how_on, read_ended, what_stops
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
@@ -26,7 +27,7 @@ _IDENTITY = (
 # Other images under the same name are other data, too.
 _DATA_IDENTITY = ("class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std")
 # What may be set otherwise when a run has ended, and its test is repeated.
-_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.")
+_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.", "max_minutes")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 
@@ -126,18 +127,14 @@ def _changes(workdir: Path, before: Any, now: dict) -> list[str]:
 
 def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
     """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
-    path = workdir / "result.json"
-    if not path.exists():
-        return
-    num_epochs = read_json(path)["num_epochs"]
-    goes_on = any(change.startswith(("num_epochs", "early_stopping.")) for change in changes)
-    if goes_on and config.num_epochs > num_epochs:
-        return
+    ended = read_ended(workdir)
+    stops = what_stops(ended, config) if ended else []
     for change in changes:
-        if not change.startswith(_AFTER_THE_END):
+        if stops and not change.startswith(_AFTER_THE_END):
+            on = how_on(stops, ended, config)
             raise UserError(
-                f"{workdir}: the run has ended, after {num_epochs} epochs, and does not go on with "
-                f"{change}; give more config.num_epochs, or name another --workdir"
+                f"{workdir}: the run has ended, after {ended['num_epochs']} epochs, and does not "
+                f"go on with {change}; it goes on with {on}; or name another --workdir"
             )
 
 
