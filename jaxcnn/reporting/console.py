@@ -172,8 +172,10 @@ _WORKDIR = {
 
 def result_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The lines of a result as (name, text)."""
-    best = f"epoch {result['best_epoch'] or '-'} of {result['num_epochs']}"
-    if "best_validation_accuracy" in result:
+    best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
+    if not result["best_epoch"]:
+        best = "no epoch was finished"
+    elif "best_validation_accuracy" in result:
         best += f", validation accuracy {percent(result['best_validation_accuracy'])}"
     test = f"{percent(result['test_accuracy'])}, loss {loss(result['test_loss'])}"
     if "tested_with" in result:

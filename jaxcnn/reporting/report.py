@@ -110,10 +110,10 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
     }
     by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
     epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})
-    best = result["best_epoch"]
+    best, finished = result["best_epoch"], result["num_epochs"]
     shown = sorted({*epochs[-_LAST_EPOCHS:], *({best} & set(epochs))})
     table = [
-        [f"**{e}** (best)" if e == best else str(e)]
+        [f"**{e}** (best)" if e == best else f"{e} (part)" if e > finished else str(e)]
         + [word(by_name[name].get(e)) for name, (_, _, word) in columns.items()]
         for e in shown
     ]

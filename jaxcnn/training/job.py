@@ -17,7 +17,7 @@ from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_repor
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import read_json, write_json
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.notices import tests_later_weights
+from jaxcnn.training.notices import later_weights
 from jaxcnn.training.scoring import score_run
 from jaxcnn.training.setup import describe_data, load_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
@@ -62,7 +62,7 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
     with open_workdir(workdir, config) as changes:
         refuse_other_data(workdir, about_data)
         console.start(config, render_summary(summary(run.model)), str(workdir))
-        if text := tests_later_weights(config):
+        if text := later_weights(config):
             console.warn(text)
         loop = Loop(run, workdir, console)
         if distributed.is_main():

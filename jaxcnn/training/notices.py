@@ -50,7 +50,7 @@ def against_divergence(config: ConfigDict) -> str:
     return f"{', '.join(first)} or {last} may help" if first else f"{last} may help"
 
 
-def tests_later_weights(config: ConfigDict) -> str:
+def later_weights(config: ConfigDict) -> str:
     """Say that early stopping leaves the last weights worse than the best; "" where it does not."""
     patience = config.early_stopping.patience
     if not patience or config.test_with != "last":

@@ -245,7 +245,8 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, dict, dic
             step = progress["best_step"]
             if not checkpoints.has(step):
                 raise UserError(
-                    f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
+                    f"{workdir}: has no best checkpoint; evaluate, predict and export take the "
+                    "latest with --checkpoint=latest"
                 )
         weights = checkpoints.restore_weights(step, like)
     except UserError:

@@ -198,7 +198,8 @@ def test_a_run_without_time_does_a_step(config, train, tmp_path):
     config.max_minutes = 1e-9
     result, printed = train(config, tmp_path)
     assert result["steps"] == 1 and result["best_epoch"] == 0 and result["tested_with"] == "last"
-    assert "best           epoch - of 0, validation accuracy -" in printed
+    assert "best           no epoch was finished\n" in printed
+    assert "| 1 (part) |" in (tmp_path / "report.md").read_text()
 
 
 def test_a_changed_config_that_ends_a_run_in_mid_epoch_tests_what_it_has(
