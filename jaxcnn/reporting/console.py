@@ -82,6 +82,8 @@ class Console:
     def progress(self, epoch: int, num_epochs: int, steps: int) -> Iterator[LiveBar | PlainLines]:
         """The progress of an epoch (from 1); `.update(step, loss, accuracy, images_per_second)`."""
         self._times.start_epoch(steps, epochs_after=num_epochs - epoch)
+        if line := self._estimate.first_line():
+            self.print(line)
         kind = LiveBar if self.is_live else PlainLines
         with kind(
             self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._estimate

@@ -68,9 +68,11 @@ class TimeLeft:
         return self._epochs_after + 1
 
     @property
-    def knows_epochs(self) -> bool:
-        """Whether it knows how long a whole epoch takes, evaluation included."""
-        return self._first_epoch is not None or len(self._starts) > 1
+    def per_epoch(self) -> float | None:
+        """The seconds of a whole epoch, evaluation included; None before there is telling."""
+        if len(self._starts) > 1:
+            return (self._starts[-1] - self._starts[0]) / (len(self._starts) - 1)
+        return self._first_epoch
 
     def measured(self) -> float:
         """Return for how many seconds it has watched this epoch's steps."""
@@ -86,9 +88,7 @@ class TimeLeft:
         per_step = (self._now() - since) / (step - first_step)
         epoch = per_step * (self._steps - step)
         self._per_step = per_step
-        per_epoch = self._first_epoch or per_step * self._steps
-        if len(self._starts) > 1:
-            per_epoch = (self._starts[-1] - self._starts[0]) / (len(self._starts) - 1)
+        per_epoch = self.per_epoch or per_step * self._steps
         return epoch, epoch + per_epoch * self._epochs_after
 
 
@@ -106,9 +106,17 @@ class Estimate:
         _, left = self._times.left(step)
         if left is None or self._times.measured() < _ESTIMATE_AFTER:
             return ""
+        return self._judge(left)
+
+    def first_line(self) -> str:
+        """Return what is to be said at the start of an epoch, which may be too short for more."""
+        seconds = self._times.per_epoch
+        return "" if seconds is None else self._judge(seconds * self._times.epochs_left)
+
+    def _judge(self, left: float) -> str:
         if self._end is None:
             return self._say(left) if left > _LONG_RUN else ""
-        if self._is_checked or not self._times.knows_epochs:
+        if self._is_checked or self._times.per_epoch is None:
             return ""
         self._is_checked = True
         said = max(self._end - self._now(), 1.0)

@@ -178,6 +178,7 @@ def estimates(steps_per_second, validation=0.0, epochs=300, minutes=0.0, patienc
     estimate.max_minutes, estimate.may_stop_early = minutes, patience > 0
     for epoch in (1, 2, 3):
         times.start_epoch(100, epochs_after=epochs - epoch)
+        said += [(epoch, 0, line)] if (line := estimate.first_line()) else []
         now += 20 if epoch == 1 else 0  # compiles
         for step in range(1, 101):
             now += 1 / steps_per_second
@@ -193,6 +194,8 @@ def test_a_long_run_says_once_how_long_it_takes(monkeypatch):
     text = "about 17 h for 300 epochs (until Thu 16:40); Ctrl-C saves, the same command resumes"
     assert said == [(1, 4, text)]
     assert estimates(steps_per_second=60) == []  # 500 seconds
+    ((epoch, step, line),) = estimates(steps_per_second=1000, epochs=90_000)
+    assert (epoch, step) == (3, 0) and line.startswith("about 2.5 h for 89998 epochs")
 
 
 def test_an_estimate_is_corrected_once(monkeypatch):
