@@ -25,6 +25,7 @@ from jaxcnn.training.workdir import open_workdir, refuse_other_data, write_confi
 
 # What a run's folder has beside its report; without one of them the run is looked at anew.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
+_OF_AN_END = ("result.json", "report.md", "evaluation/test.json")
 _OF_TRAINING = ("seconds", "images_per_second", "resumed")  # in the result, and no test changes it
 
 
@@ -68,7 +69,8 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         if distributed.is_main():
             devices = list(run.mesh.devices.flat)
             write_config(workdir, config, about_data, devices, changes, loop.step)
-            (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
+            for name in _OF_AN_END:  # of an earlier one, until the run ends
+                (workdir / name).unlink(missing_ok=True)
         first_step = loop.step
         if first_step:
             epoch = None if loop.ended else loop.epoch + 1

@@ -122,6 +122,22 @@ def test_what_is_missing_of_the_report_is_made_again(missing, trained_workdir, t
     assert all(after[path] == before[path] for path in kept if path.name != "report.md")
 
 
+def test_no_report_of_an_earlier_end_is_left(config, train, tmp_path, monkeypatch):
+    config.num_epochs = 1
+    train(config, tmp_path)
+    config.num_epochs = 2
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(job, "write_report", lambda _: raise_interrupted())  # killed there
+        train(config, tmp_path)
+    _, printed = train(config, tmp_path)
+    assert "ended after 2 of 2 epochs" in printed and "report.md\n" in printed
+    assert "| ended | after 2 of 2 epochs |" in (tmp_path / "report.md").read_text()
+
+
+def raise_interrupted():
+    raise InterruptedError
+
+
 def test_the_test_is_repeated_with_other_weights(config, train, tmp_path):
     config.num_epochs, config.optimizer.learning_rate = 4, 0.02
     first, _ = train(config, tmp_path)
