@@ -18,6 +18,8 @@ def default_config() -> ConfigDict:
         {
             "seed": 0,
             "num_epochs": 40,
+            "steps_per_epoch": 0,  # an epoch is so many of its batches; 0: all of them
+            "max_minutes": 0.0,  # after which a run ends: scores, tests and reports; 0: no limit
             "global_batch_size": 64,
             "validation": "holdout",  # or "tail", "validation" (the publisher's), "test"
             "validation_fraction": 0.1,  # of the training split, for "holdout" and "tail"
@@ -33,6 +35,7 @@ def default_config() -> ConfigDict:
             "batch_norm": "global",  # statistics over the global batch, or "per_device"
             "dataset": {
                 "name": "digits",
+                "fraction": 1.0,  # of the training examples of each class, to try a job out
                 "data_dir": "",  # "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
                 "label_set": "",  # cifar100: "fine" or "coarse"
                 "split": "content",  # test split of a folder without one, or "shuffle"

@@ -44,6 +44,8 @@ def _rules() -> dict[str, Rule]:
     return {
         "seed": _between(0, 2**31 - 1),
         "num_epochs": _between(1),
+        "steps_per_epoch": not_negative,
+        "max_minutes": not_negative,
         "global_batch_size": _between(1),
         "validation": _one_of("holdout", "tail", "validation", "test"),
         "validation_fraction": _between(0, 1, open_low=True, open_high=True),
@@ -54,6 +56,7 @@ def _rules() -> dict[str, Rule]:
         "steps_per_dispatch": _between(0, 10_000),
         "precision": _one_of("float32", "bfloat16"),
         "batch_norm": _one_of("global", "per_device"),
+        "dataset.fraction": _between(0, 1, open_low=True),
         "dataset.label_set": _one_of("", "fine", "coarse"),
         "dataset.split": _one_of("content", "shuffle"),
         "dataset.image_size": _between(0, 1024),

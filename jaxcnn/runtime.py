@@ -77,13 +77,16 @@ def _host_device_per_core() -> None:
 def _quiet_libraries() -> None:
     """Keeps the libraries' warnings from the user: they are ours to mend, not theirs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # XLA's errors that stop nothing, such as "Very slow compile?", are logged by native code, whose
+    # level JAX sets from this; "jax._src" below keeps those of Python
+    os.environ.setdefault("JAX_LOGGING_LEVEL", "CRITICAL")
     if not sys.warnoptions:  # `python -W …` still shows them
         warnings.simplefilter("ignore")
     elif any(option.startswith("error") for option in sys.warnoptions):  # `-W error` is for ours
         warnings.filterwarnings("default", module="(?!jaxcnn|__main__)")
     threading.excepthook = _tell_all_but_orbax
     sys.unraisablehook = _tell_all_but_abandoned_io
-    for name in ("jax", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
+    for name in ("jax", "jax._src", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     _tell_of_missing_devices()
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of tasks that nobody waited for

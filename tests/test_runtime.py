@@ -57,8 +57,6 @@ def test_a_gpu_that_jax_cannot_use_is_told_in_one_line():
     [
         ("JAX_PLATFORMS", "cuda"),
         ("JAX_DISABLE_JIT", True),
-        ("JAX_NUMPY_DTYPE_PROMOTION", "strict"),
-        ("JAX_NUMPY_RANK_PROMOTION", "raise"),
     ],
 )
 def test_a_variable_with_which_nothing_works_is_one_line(variable, value):
@@ -78,3 +76,32 @@ def test_devices_are_told_in_words():
     assert not devices.are_exact([Device()])
     assert devices.are_exact(jax.devices("cpu"))
     assert re.match("8 simulated devices on .", devices.describe(jax.devices("cpu")))
+
+
+# an error of Python that the user must see, and a compilation of which XLA complains
+NATIVE_ERRORS = """
+import logging
+from jaxcnn import runtime
+runtime.prepare()
+import jax, jax.numpy as jnp
+logging.getLogger("jax._src.xla_bridge").error("a device is lost")
+def slow():
+    ones = jnp.ones((200, 200))
+    return jax.lax.reduce_window(ones, 0.0, jax.lax.add, (150, 150), (1, 1), "SAME")
+jax.jit(slow).lower().compile()
+"""
+
+
+def test_what_xla_complains_of_is_hidden_and_errors_of_jax_are_not():
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", NATIVE_ERRORS],
+            env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0"} | more,
+            capture_output=True,
+            text=True,
+        )
+        for more in ({}, {"JAX_LOGGING_LEVEL": "ERROR"})
+    ]
+    assert [run.returncode for run in done] == [0, 0]
+    assert all("a device is lost" in run.stderr for run in done)
+    assert ["slow_operation_alarm" in run.stderr for run in done] == [False, True]

@@ -145,3 +145,12 @@ def test_mistakes_of_the_command(tmp_path):
     done = run("jaxcnn.speedrun", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "error: --together=2: must divide --runs=3\n"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dataset.fraction": 0.5}, {"steps_per_epoch": 3}, {"max_minutes": 1.0}]
+)
+def test_what_a_whole_run_cannot_do_is_refused(dataset, changes):
+    ((name, value),) = changes.items()
+    with pytest.raises(UserError, match=f"config.{name} = {value}: a speedrun trains on all"):
+        make_whole_run(make_config(**changes), dataset)

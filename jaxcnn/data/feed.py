@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
 
 from jaxcnn.data.arrays import Dataset, Split
 from jaxcnn.data.counts import likeliest
@@ -19,6 +20,7 @@ from jaxcnn.errors import UserError
 # What is held out of the training split must not depend on the run's seed: runs of several
 # seeds are compared on the same validation examples.
 _HOLDOUT_SEED = 2026
+_FRACTION_SEED = 2027
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,41 @@ def data_identity(dataset: Dataset, views: dict[str, View]) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "split_fingerprints": view_fingerprints(dataset, views),
     }
+
+
+def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, View]:
+    """Return the examples for "train", "validation" and "test" that a config names.
+
+    `dataset.fraction` is taken of "train" alone: accuracies of runs with unlike fractions are
+    measured on the same examples.
+
+    Raises:
+      UserError: nothing would be left to train on.
+    """
+    views = make_views(dataset, config.validation, config.validation_fraction, config.holdout)
+    whole, labels = views["train"], dataset.splits["train"].labels
+    part = take_fraction(whole.indices, labels, config.dataset.fraction)
+    return views | {"train": View(whole.split, part)}
+
+
+def take_fraction(indices: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:
+    """Return a fraction of the examples of each class, at least one, in the order of `indices`.
+
+    A larger fraction has all examples of a smaller one. The choice does not depend on the run's
+    seed.
+
+    Args:
+      indices: int32 (num_examples,), positions in the split's arrays.
+      labels: the split's, int (n,), or distributions float (n, num_classes).
+      fraction: more than 0, at most 1.
+    """
+    if fraction == 1:
+        return indices
+    classes = likeliest(labels[indices])
+    order = np.random.default_rng(_FRACTION_SEED).permutation(len(indices))
+    of_class = [order[classes[order] == each] for each in np.unique(classes)]
+    kept = [positions[: max(1, round(fraction * len(positions)))] for positions in of_class]
+    return indices[np.sort(np.concatenate(kept))]
 
 
 def _cut_tail(indices: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:

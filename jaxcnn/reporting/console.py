@@ -7,6 +7,8 @@ seconds, and never a control character. Nothing is wider than 80 columns unless 
 import os
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +19,11 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from jaxcnn.reporting.progress import LiveBar, PlainLines, TimeLeft
+from jaxcnn.reporting.endings import how_on, what_stops, why
+from jaxcnn.reporting.progress import Estimate, LiveBar, PlainLines, TimeLeft
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
 
+WAITING_SECONDS = 30.0  # after which the console says what it waits for
 HEADER = (
     "              ---- train ----     -- validation --   learning            images",
     "  epoch      loss  accuracy       loss  accuracy       rate  s/epoch  /second",
@@ -39,8 +43,9 @@ class Console:
         )
         self.is_live = is_terminal and not self._rich.is_dumb_terminal
         self._times = TimeLeft()
+        self._estimate = Estimate(self._times)
         self._has_header = self._has_notice = False
-        self._tested_on_validation = False
+        self._config: Mapping[str, Any] = {}
 
     def print(self, text: str = "", style: str = "") -> None:
         """A line or lines, as they are."""
@@ -54,16 +59,21 @@ class Console:
 
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """The network's summary (text, or what rich can print), the config, the folder."""
-        self._tested_on_validation = config.get("validation") == "test"
+        self._config = config
+        self._estimate.max_minutes = config.get("max_minutes", 0.0)
+        self._estimate.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
         for line in config_lines(config, width=min(self._rich.width, 100)):
             self.print(line)
         self.print(f"\neverything goes to {workdir}")
 
-    def resume(self, epoch: int, step: int, changes: Sequence[str] = ()) -> None:
-        """The run goes on in `epoch` (from 1), after `step` steps, with another config perhaps."""
-        self.print(f"resuming in epoch {epoch}, after {integer(step)} steps", "bold")
+    def resume(self, epoch: int | None, step: int, changes: Sequence[str] = ()) -> None:
+        """Say that the run goes on in `epoch` (from 1; None: no step is left), after `step` steps,
+        with another config perhaps."""
+        text = "all steps are done; the test is left" if epoch is None else ""
+        text = text or f"resuming in epoch {epoch}, after {integer(step)} steps"
+        self.print(text, "bold")
         for change in changes:
             self.print(f"  changed: {change}", "yellow")
         self._has_header = False
@@ -72,10 +82,34 @@ class Console:
     def progress(self, epoch: int, num_epochs: int, steps: int) -> Iterator[LiveBar | PlainLines]:
         """The progress of an epoch (from 1); `.update(step, loss, accuracy, images_per_second)`."""
         self._times.start_epoch(steps, epochs_after=num_epochs - epoch)
+        if line := self._estimate.first_line():
+            self.print(line)
         kind = LiveBar if self.is_live else PlainLines
-        with kind(self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times) as bar:
+        with kind(
+            self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._estimate
+        ) as bar:
             yield bar
         self._show_notice(f"epoch {epoch}/{num_epochs}  validating")
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """While entered, says after 30 seconds, and each time that doubles, that it goes on."""
+        is_over, started = threading.Event(), time.monotonic()
+
+        def tell() -> None:
+            wait = WAITING_SECONDS
+            while not is_over.wait(wait):
+                seconds = time.monotonic() - started
+                self.print(f"{what}, {seconds:.0f} s so far (large networks take minutes)", "dim")
+                wait = seconds
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            teller.join()
 
     def _show_notice(self, text: str) -> None:
         """On a terminal: a line whose place the next one takes."""
@@ -117,9 +151,9 @@ class Console:
     def result(self, result: Mapping[str, Any], workdir: str | Path) -> None:
         """The end: what `result.json` holds, and where everything lies."""
         self.print()
-        for name, value in result_lines(result):
+        for name, value in result_lines(result, self._config):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
-        if self._tested_on_validation:
+        if self._config.get("validation") == "test":
             self.print("The test set served as validation, as in the publication.", "yellow")
         self.print(f"\neverything is in {workdir}")
         for entry, what in _WORKDIR.items():
@@ -138,10 +172,12 @@ _WORKDIR = {
 }
 
 
-def result_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+def result_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The lines of a result as (name, text)."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
-    if "best_validation_accuracy" in result:
+    if not result["best_epoch"]:
+        best = "no epoch was finished"
+    elif "best_validation_accuracy" in result:
         best += f", validation accuracy {percent(result['best_validation_accuracy'])}"
     test = f"{percent(result['test_accuracy'])}, loss {loss(result['test_loss'])}"
     if "tested_with" in result:
@@ -150,9 +186,17 @@ def result_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("test accuracy", test),
         ("best", best),
+        *_ending_lines(result, config),
         ("time", f"{clock(result['seconds'])}, {speed}"),
         ("parameters", integer(result["parameters"])),
     ]
+
+
+def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "ended" not in result:
+        return []
+    on = how_on(what_stops(result, config), result, config)
+    return [("ended", why(result, config)), ("goes on with", on)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:

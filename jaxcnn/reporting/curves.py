@@ -82,8 +82,14 @@ def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
 
 
 def best_epoch(rows: Sequence[Row]) -> int | None:
-    """The epoch of the highest validation accuracy; among equals of least loss, then the last."""
+    """The epoch of the highest validation accuracy; among equals of least loss, then the last.
+
+    An epoch that `max_minutes` ended in its middle is none: the row of the test, which counts the
+    finished ones, has a smaller number.
+    """
     accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
+    finished = max((row["epoch"] for row in rows if row["split"] == "test"), default=math.inf)
+    accuracy = {epoch: value for epoch, value in accuracy.items() if epoch <= finished}
     return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf), e), default=None)
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -12,9 +12,12 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from jaxcnn.reporting.words import clock, integer, loss, percent
+from jaxcnn.reporting.words import clock, duration, integer, loss, percent
 
 PLAIN_SECONDS = 10.0  # between two plain lines
+_ESTIMATE_AFTER = 5.0  # seconds of steps
+_LONG_RUN = 600.0  # seconds from which on a run's duration is said
+_LONG_EPOCH = 60.0  # seconds, beside which a compilation is short
 
 Item = TypeVar("Item")
 
@@ -39,9 +42,16 @@ class TimeLeft:
         self._num_started = 0
         self._epochs_after = self._steps = 0
         self._first: tuple[float, int] | None = None
+        self._per_step = 0.0
+        self._first_epoch: float | None = None
 
     def start_epoch(self, steps: int, epochs_after: int) -> None:
         """An epoch of so many steps begins; so many epochs follow it."""
+        if self._num_started == 1 and self._first and self._per_step:
+            since, first_step = self._first
+            whole = self._now() - since + first_step * self._per_step
+            # to compile the evaluation makes a short epoch look too long
+            self._first_epoch = whole if whole > _LONG_EPOCH else None
         self._steps, self._epochs_after, self._first = steps, epochs_after, None
         self._num_started += 1
         if self._num_started > 1:  # the first epoch compiles, or is the rest of one
@@ -52,6 +62,22 @@ class TimeLeft:
         """What keeps the first step of all waiting."""
         return "compiling" if self._num_started == 1 else ""
 
+    @property
+    def epochs_left(self) -> int:
+        """The epochs that are left, with the one that goes on."""
+        return self._epochs_after + 1
+
+    @property
+    def per_epoch(self) -> float | None:
+        """The seconds of a whole epoch, evaluation included; None before there is telling."""
+        if len(self._starts) > 1:
+            return (self._starts[-1] - self._starts[0]) / (len(self._starts) - 1)
+        return self._first_epoch
+
+    def measured(self) -> float:
+        """Return for how many seconds it has watched this epoch's steps."""
+        return 0.0 if self._first is None else self._now() - self._first[0]
+
     def left(self, step: int) -> tuple[float | None, float | None]:
         """Seconds for the epoch and for the run, None as long as there is no telling."""
         if self._first is None:
@@ -61,17 +87,66 @@ class TimeLeft:
             return None, None
         per_step = (self._now() - since) / (step - first_step)
         epoch = per_step * (self._steps - step)
-        per_epoch = per_step * self._steps
-        if len(self._starts) > 1:
-            per_epoch = (self._starts[-1] - self._starts[0]) / (len(self._starts) - 1)
+        self._per_step = per_step
+        per_epoch = self.per_epoch or per_step * self._steps
         return epoch, epoch + per_epoch * self._epochs_after
+
+
+class Estimate:
+    """Says how long a long run takes: as soon as there is telling, and where that was wrong."""
+
+    def __init__(self, times: TimeLeft, now: Callable[[], float] = time.time):
+        self._times, self._now = times, now
+        self._end: float | None = None  # as it was said, by the clock on the wall
+        self._is_checked = False
+        self.max_minutes, self.may_stop_early = 0.0, False
+
+    def line(self, step: int) -> str:
+        """Return what is to be said after `step` steps of an epoch; "": nothing."""
+        _, left = self._times.left(step)
+        if left is None or self._times.measured() < _ESTIMATE_AFTER:
+            return ""
+        return self._judge(left)
+
+    def first_line(self) -> str:
+        """Return what is to be said at the start of an epoch, which may be too short for more."""
+        seconds = self._times.per_epoch
+        return "" if seconds is None else self._judge(seconds * self._times.epochs_left)
+
+    def _judge(self, left: float) -> str:
+        if self._end is None:
+            return self._say(left) if left > _LONG_RUN else ""
+        if self._is_checked or self._times.per_epoch is None:
+            return ""
+        self._is_checked = True
+        said = max(self._end - self._now(), 1.0)
+        return self._say(left) if max(said / left, left / said) > 1.5 else ""
+
+    def _say(self, left: float) -> str:
+        self._end = self._now() + left
+        number = self._times.epochs_left
+        about = "at most about" if self.may_stop_early else "about"
+        form = "%a %H:%M" if left < 6 * 86400 else "%d %b %H:%M"
+        text = f"{about} {duration(left)} for {number} epoch{'s' if number > 1 else ''}"
+        if self.max_minutes > 0:
+            return f"{text}; config.max_minutes = {self.max_minutes:g} may end it before"
+        until = time.strftime(form, time.localtime(self._end))
+        return f"{text} (until {until}); Ctrl-C saves, the same command resumes"
 
 
 class _Progress:
     """What both kinds share: the numbers as text."""
 
-    def __init__(self, console: RichConsole, name: str, steps: int, times: TimeLeft):
+    def __init__(
+        self, console: RichConsole, name: str, steps: int, times: TimeLeft, estimate: Estimate
+    ):
         self._console, self._name, self._steps, self._times = console, name, steps, times
+        self._estimate = estimate
+
+    def _tell_estimate(self, step: int) -> None:
+        if line := self._estimate.line(step):
+            self._console.print(line, markup=False)
+            self._console.file.flush()
 
     def _scores(self, scores: tuple[float, float, float]) -> str:
         return f"loss {loss(scores[0])}  acc {percent(scores[1])}  {integer(scores[2])} img/s"
@@ -93,6 +168,7 @@ class PlainLines(_Progress):
 
     def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
         """`step` steps of the epoch are done; loss and accuracy over them."""
+        self._tell_estimate(step)
         left = self._left(step)
         if time.monotonic() - self._last < PLAIN_SECONDS:
             return
@@ -128,5 +204,6 @@ class LiveBar(_Progress):
     def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
         """`step` steps of the epoch are done; loss and accuracy over them."""
         scores = self._scores((loss, accuracy, images_per_second))
+        self._tell_estimate(step)
         text = "  ".join(filter(None, (scores, self._left(step))))
         self._bar.update(self._task, completed=step, text=text)

@@ -1,5 +1,6 @@
 """The report of a run: one Markdown page in its workdir, from the files the run wrote there."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from jaxcnn.config import flatten
 from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.curves import series
+from jaxcnn.reporting.endings import why
 from jaxcnn.reporting.run_files import Row, read_own_metrics, read_part
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.reporting.writers import write_text
@@ -64,13 +66,29 @@ def write_report(workdir: str | Path) -> Path:
     return path
 
 
+def missing_files(workdir: Path) -> list[str]:
+    """Return what belongs to the report of a run that has ended and is not there: paths in the
+    folder. A picture belongs to it where the report shows it."""
+    needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    if report.exists():
+        shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
+        needed |= {name for name in shown if is_of_evaluation(name) or Path(name).stem in _PICTURES}
+    return sorted(name for name in needed if not (workdir / name).exists())
+
+
+def is_of_evaluation(name: str) -> bool:
+    """Whether a file of a run's folder comes from the evaluation of the test split."""
+    return name.startswith(("evaluation/test", "plots/test_"))
+
+
 def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     tested = result.get("tested_with")
     weights = f", weights of the {tested} epoch" if tested else ""
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "test loss": loss(result["test_loss"]),
-        "best epoch on validation": f"{result['best_epoch']} of {result['num_epochs']}",
+        "ended": why(result, config) if "ended" in result else "-",
+        "best epoch on validation": f"{result['best_epoch'] or '-'} of {result['num_epochs']}",
         "validation accuracy, best": percent(result.get("best_validation_accuracy")),
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),
         "parameters": integer(result["parameters"]),
@@ -100,10 +118,10 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
     }
     by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
     epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})
-    best = result["best_epoch"]
+    best, finished = result["best_epoch"], result["num_epochs"]
     shown = sorted({*epochs[-_LAST_EPOCHS:], *({best} & set(epochs))})
     table = [
-        [f"**{e}** (best)" if e == best else str(e)]
+        [f"**{e}** (best)" if e == best else f"{e} (part)" if e > finished else str(e)]
         + [word(by_name[name].get(e)) for name, (_, _, word) in columns.items()]
         for e in shown
     ]

@@ -241,6 +241,8 @@ def check_metrics(workdir: Path, step: int, digest: str, epochs: int) -> None:
     """
     path = workdir / "metrics.jsonl"
     rows = rows_until(read_metrics(workdir) if os.path.lexists(path) else [], step)
+    # those of the epoch in progress tell of a run that `max_minutes` ended, after its last save
+    rows = [row for row in rows if row["epoch"] <= epochs]
     last = max((row["epoch"] for row in rows), default=0)
     if last != epochs or (digest and digest != digest_of(rows)):
         what = "is not the one" if path.exists() else "is missing, and was there"

@@ -66,6 +66,9 @@ _RESULT = fields(
         "test_accuracy": _SHARE,
         "test_loss": _SCORE,
         "tested_with": text("best", "last"),
+        "ended": text("epochs", "early_stopping", "max_minutes"),
+        "steps": integer(),
+        "epochs_without_gain": integer(),
         "best_epoch": integer(),
         "best_validation_accuracy": or_null(number(-1, 1)),  # -1: there was none
         "last_validation_accuracy": or_null(number(-1, 1)),

@@ -40,6 +40,14 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def duration(seconds: float) -> str:
+    """`25 min`, `2.5 h`, `16 h`, `3.2 days`: two digits."""
+    for unit, size, limit in (("min", 60, 90 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
 def printable(text: str) -> str:
     """A file's name, say, on one line and without control characters: what a terminal would act
     on, or cannot show, is escaped."""

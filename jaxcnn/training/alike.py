@@ -16,11 +16,10 @@ import jaxcnn
 from jaxcnn import distributed
 from jaxcnn.config import flatten
 from jaxcnn.data.arrays import Dataset
-from jaxcnn.data.feed import view_fingerprints
+from jaxcnn.data.feed import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement
 from jaxcnn.numerics import numeric_settings
 from jaxcnn.training.digests import digests_of
-from jaxcnn.training.setup import views_of
 from jaxcnn.training.trained import Trained
 from jaxcnn.training.workdir import package_versions
 

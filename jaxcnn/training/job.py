@@ -9,18 +9,20 @@ from ml_collections import ConfigDict
 from jaxcnn import devices, distributed
 from jaxcnn.config_check import check_config
 from jaxcnn.data.datasets import refuse_among_pictures
+from jaxcnn.errors import UserError
 from jaxcnn.models import summary
 from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
-from jaxcnn.reporting.report import write_report
-from jaxcnn.reporting.run_files import missing_parts
+from jaxcnn.reporting.endings import ended_line, read_ended, what_stops
+from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
+from jaxcnn.reporting.run_files import missing_parts, read_part
 from jaxcnn.reporting.tables import render_summary
-from jaxcnn.reporting.words import printable
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.notices import later_weights
 from jaxcnn.training.run_data import (
     adopt_older_rules,
     load_run_data,
@@ -29,9 +31,14 @@ from jaxcnn.training.run_data import (
     write_pictures_of,
 )
 from jaxcnn.training.scoring import score_run
-from jaxcnn.training.setup import describe_data, faint_channels, make_run
+from jaxcnn.training.setup import Run, describe_data, faint_channels, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.workdir import PICTURES, check_run_files, open_workdir, write_config
+
+# What a run's folder has beside its report; without one of them the run is looked at anew.
+_RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
+_OF_AN_END = ("result.json", "report.md", "evaluation/test.json")
+_OF_TRAINING = ("seconds", "images_per_second", "resumed")  # in the result, and no test changes it
 
 
 def train(
@@ -46,27 +53,26 @@ def train(
       What `result.json` holds.
 
     Raises:
-      UserError: the config, the dataset or the folder is not fit, or the processes of a group
-        differ; nothing was changed.
+      UserError: the config, the dataset or the folder is not fit; nothing was changed.
       Diverged: the loss was not finite.
       Stopped: a signal asked for it; the run is saved.
     """
     console = console or Console()
     check_config(config)
+    check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    ended = read_ended(workdir)
+    if ended and not _has_something_to_do(workdir, config, ended):
+        return _leave_as_it_is(workdir, config, ended, console, data_at)
     # what ended before its first checkpoint begins anew
     is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
-    if is_new:
-        refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
-    check_for_checkpoints(workdir)
-    start = load_start(config) if config.init_from and is_new else None
-    dataset = load_run_data(config, workdir, data_at)
-    refuse_unlike_processes(config, dataset, workdir, start)
-    run, taken_over = make_run(config, dataset), []
-    if start:
-        state, taken_over = start_from(start, run.state)
-        run = dataclasses.replace(run, state=state)
+    if ended and is_new:
+        raise UserError(
+            f"{workdir}: the run has ended, and its checkpoints are gone, so that it cannot go on; "
+            "name another --workdir"
+        )
+    run, taken_over = _prepare(config, workdir, data_at, is_new=is_new)
     about_data = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
         for line in missing_parts(workdir):
@@ -74,37 +80,93 @@ def train(
         refuse_other_data(workdir, about_data)
         if is_new:
             refuse_unseen_classes(run.dataset, run.views)
-        notes = notes_on_data(workdir)
-        console.start(config, render_summary(summary(run.model)), str(workdir))
-        own_devices = list(run.mesh.devices.flat)
-        console.print(f"runs on {devices.describe(own_devices)}")
-        if not devices.are_exact(own_devices):
-            console.print(
-                "the same command gives equal numbers to rounding; to the last bit with "
-                "config.deterministic=True"
-            )
-        for note in data_notes(run.dataset, run.views):
-            console.print(printable(note))
-        for line in faint_channels(run.dataset, config.dataset.scaling):
-            console.warn(line)
+        warnings = notes_on_data(workdir)
+        _introduce(run, workdir, console)
         loop = Loop(run, workdir, console, check_folder)
         if distributed.is_main():
             if not (workdir / PICTURES).exists():
                 write_pictures_of(workdir, run.dataset, run.views)
+            own_devices = list(run.mesh.devices.flat)
             write_config(workdir, config, about_data, own_devices, changes, loop.step)
-            (workdir / "result.json").unlink(missing_ok=True)  # an older one's, until the run ends
-        if loop.step:
-            console.resume(loop.epoch + 1, loop.step, changes)
-        for line in notes:
+            for name in _OF_AN_END:  # of an earlier one, until the run ends
+                (workdir / name).unlink(missing_ok=True)
+        first_step = loop.step
+        if first_step:
+            epoch = None if loop.ended else loop.epoch + 1
+            console.resume(epoch, first_step, changes)
+        for line in warnings:
             console.warn(line)
         for line in taken_over:
             console.print(line)
         result = loop.train()
         check_folder()
+        if ended and loop.step == first_step:  # it was tested again
+            result |= {name: ended[name] for name in _OF_TRAINING if name in ended}
         if distributed.is_main():
             _report(workdir, result, data_at)
     console.result(result, workdir)
     return result
+
+
+def _prepare(
+    config: ConfigDict, workdir: Path, data_at: Path | None, *, is_new: bool
+) -> tuple[Run, list[str]]:
+    """The run before its first step, and lines on what it takes over from another."""
+    if is_new:
+        refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
+    start = load_start(config) if config.init_from and is_new else None
+    dataset = load_run_data(config, workdir, data_at)
+    refuse_unlike_processes(config, dataset, workdir, start)
+    run = make_run(config, dataset)
+    if not start:
+        return run, []
+    state, taken_over = start_from(start, run.state)
+    return dataclasses.replace(run, state=state), taken_over
+
+
+def _introduce(run: Run, workdir: Path, console: Console) -> None:
+    """Says what will be trained, on what, and what the user should know of it."""
+    console.start(run.config, render_summary(summary(run.model)), str(workdir))
+    own_devices = list(run.mesh.devices.flat)
+    console.print(f"runs on {devices.describe(own_devices)}")
+    if not devices.are_exact(own_devices):
+        console.print(
+            "the same command gives equal numbers to rounding; to the last bit with "
+            "config.deterministic=True"
+        )
+    for line in data_notes(run.dataset, run.views):
+        console.print(line)
+    for line in faint_channels(run.dataset, run.config.dataset.scaling):
+        console.warn(line)
+    if text := later_weights(run.config):
+        console.warn(text)
+
+
+def _has_something_to_do(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
+    """Whether a run that has ended goes on with a config, is tested otherwise, or lacks files."""
+    if not what_stops(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
+        return True
+    return read_part(workdir, "config.json").get("test_with") != config.test_with
+
+
+def _leave_as_it_is(
+    workdir: Path,
+    config: ConfigDict,
+    ended: dict[str, Any],
+    console: Console,
+    data_at: Path | None,
+) -> dict[str, Any]:
+    """Say that a run has ended, and make what its report lacks; nothing else is written."""
+    with open_workdir(workdir, config):
+        console.print(ended_line(ended, config), "bold")
+        if distributed.is_main() and (missing := missing_files(workdir)):
+            console.print(f"made again, as it is missing: {', '.join(missing)}")
+            plot_curves(workdir)
+            if any(is_of_evaluation(name) for name in missing):
+                score_run(workdir, data_at=data_at)
+            write_report(workdir)
+    console.print(f"everything is in {workdir}")
+    return ended
 
 
 def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> None:

@@ -12,20 +12,20 @@ import jax
 
 from jaxcnn import distributed
 from jaxcnn.errors import Diverged, Stopped
-from jaxcnn.models import summary
 from jaxcnn.reporting import run_files
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.writers import MetricsWriter, NoWriter
 from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.evaluate import evaluate, to_means
+from jaxcnn.training.final_test import choose_weights, describe_training, test_scores
+from jaxcnn.training.notices import MAX_SKIPPED, not_finite, other_batches, skipped_steps
 from jaxcnn.training.parallel import Agreement, wait_for
-from jaxcnn.training.progress import Clock, Progress, images_per_second
+from jaxcnn.training.progress import Clock, Progress
 from jaxcnn.training.setup import Run
 from jaxcnn.training.signals import StopSignal
-from jaxcnn.training.state import TrainState
+from jaxcnn.training.state import with_hyperparams_of
 
 REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
-MAX_SKIPPED = 10  # bad steps in an epoch before a run that skips them gives up
 
 
 class Loop:
@@ -49,7 +49,7 @@ class Loop:
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
         if restored and distributed.is_main():
-            epochs = self.progress.finished_epochs(self.step, len(run.views["train"].indices))
+            epochs = self._finished_epochs()
             run_files.check_metrics(workdir, self.step, self.progress.metrics_digest, epochs)
         self.progress.run = run_files.read_identity(workdir).id
         self._take_over_batch_size()
@@ -58,7 +58,8 @@ class Loop:
         self.compiled: set[Callable] = set()
         skipped = int(self.state.sums["bad_steps"])  # in an epoch that is resumed
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
-        resume_step = self.step if restored else None
+        # in mid-epoch the rows of this step tell of a run that max_minutes ended here
+        resume_step = self.step - self._is_in_mid_epoch if restored else None
         is_main = distributed.is_main()
         self.writer = NoWriter()
         if is_main:
@@ -66,25 +67,46 @@ class Loop:
         self.agree = Agreement(run.mesh)
         self.started = time.monotonic() - self.progress.seconds
         self.saved_step, self.saved_at = self.step, time.monotonic()
+        self.is_time_over = False
+        self._look_at_the_clock()
 
     @property
     def epoch(self) -> int:
         """The epoch (0-based) that the next step belongs to."""
         return self.progress.epoch_at(self.step, self.run.steps_per_epoch)
 
+    @property
+    def ended(self) -> str:
+        """Why no step is left: "epochs", "early_stopping" or "max_minutes"; "" while one is."""
+        if self.epoch >= self.config.num_epochs:
+            return "epochs"
+        if 0 < self.config.early_stopping.patience <= self.progress.epochs_without_gain:
+            return "early_stopping"
+        return "max_minutes" if self.is_time_over else ""
+
+    @property
+    def _is_in_mid_epoch(self) -> bool:
+        return self.step > self.progress.first_step(self.epoch, self.run.steps_per_epoch)
+
+    def _finished_epochs(self) -> int:
+        """The epochs that are finished at a restored checkpoint, counted in its own batches."""
+        if self.config.steps_per_epoch:  # then the batch size cannot be another
+            return self.progress.epoch_at(self.step, self.run.steps_per_epoch)
+        return self.progress.finished_epochs(self.step, len(self.run.views["train"].indices))
+
     def _take_over_batch_size(self) -> None:
-        """Where the config's batch size is not that of the checkpoint: the position is kept."""
+        """Keep the position where the config's batch size is not that of the checkpoint."""
         before, now = self.progress.global_batch_size, self.config.global_batch_size
         if before != now:
             num_examples = len(self.run.views["train"].indices)
             again = self.progress.change_batch_size(self.step, num_examples, now)
-            self.console.warn(
-                f"batches of {now} in place of {before}: the epoch goes on at the same example"
-                + (f" less {again}, which are seen again" if again else "")
-            )
+            self.console.warn(other_batches(before, now, again))
 
     def train(self) -> dict[str, Any]:
-        """All epochs that are left, then the test; returns what `result.json` holds.
+        """Train the epochs that are left, and test; return what `result.json` holds.
+
+        Where `max_minutes` ends the run in mid-epoch, or a changed config does, the part of the
+        epoch is validated as well. The run can go on as if it had not been.
 
         Raises:
           Stopped: a signal asked for it; the run is saved.
@@ -93,19 +115,27 @@ class Loop:
         closing = contextlib.closing
         with closing(self.checkpoints), closing(self.writer), distributed.watched():
             with StopSignal() as stop:
-                while self.epoch < self.config.num_epochs and not self._out_of_patience():
-                    self._finish_epoch(self._train_epoch(stop))
+                row = None
+                while not self.ended:
+                    epoch, row = self.epoch, self._train_epoch(stop)
+                    if self.epoch > epoch:
+                        self._finish_epoch(row)
+                if self._is_in_mid_epoch:
+                    self._finish_part(row or self._train_row(self.state.sums, Clock()))
                 self.checkpoints.wait()
                 if any(self.agree.at_once(stop.requested)):
                     self._stop(None)
             return self._result()
 
-    def _out_of_patience(self) -> bool:
-        patience = self.config.early_stopping.patience
-        return 0 < patience <= self.progress.epochs_without_gain
+    def _look_at_the_clock(self) -> None:
+        """Learn, with the whole group, whether the run's time is over."""
+        if self.config.max_minutes and self.step:
+            is_over = _have_passed(self.config.max_minutes, self.started)
+            self.is_time_over = any(self.agree.at_once(is_over))
 
     def _train_epoch(self, stop: StopSignal) -> dict[str, Any]:
-        """One epoch, or what is left of it; returns its row of the metrics."""
+        """Train an epoch, or what is left of it and of the run's time; return its row of the
+        metrics."""
         epoch, num_steps = self.epoch, self.run.steps_per_epoch
         first_step = self.progress.first_step(epoch, num_steps)
         clock = Clock()
@@ -115,11 +145,18 @@ class Loop:
                     scores = self._scores(sums)
                     done = self.step - first_step
                     bar.update(done, images_per_second=clock.images_per_second, **scores)
-            scores = self._scores(sums)
-        self._tell_skipped(sums)
-        clock.stop()
+            row = self._train_row(sums, clock)
+        if skipped := int(sums["bad_steps"]):
+            first, scale = int(sums["bad_step"]), float(self.state.rate_scale)
+            self.console.warn(skipped_steps(skipped, first, scale))
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
+        return row
+
+    def _train_row(self, sums: dict[str, jax.Array], clock: Clock) -> dict[str, Any]:
+        """Return the row of the epoch's steps so far; it waits for them."""
+        scores = self._scores(sums)
+        clock.stop()
         return {
             "split": "train",
             **scores,
@@ -141,18 +178,24 @@ class Loop:
         clock.start()
         end = first_step + run.steps_per_epoch
         for data, order, num_steps in run.train_feed(epoch, self.step - first_step):
-            stops, is_late, is_time = self.agree(  # clocks and signals: each process has its own
-                stop.requested, self._is_late(), clock.is_time(REFRESH_SECONDS)
+            stops, is_over, is_late, is_time = self.agree(  # each process has its own clock
+                stop.requested,
+                _have_passed(self.config.max_minutes, self.started),
+                _have_passed(self.config.checkpoint.every_minutes, self.saved_at),
+                clock.is_time(REFRESH_SECONDS),
             )
             if stops:
                 self._stop(sums)
+            if is_over and self.step:  # there is something to test
+                self.is_time_over = True
+                break
             previous = sums
             train = run.train_steps if num_steps > 1 else run.train_step
             compiles = train not in self.compiled
             if compiles:
                 jax.block_until_ready(previous)
                 clock.stop()
-            with jax.transfer_guard("disallow"):
+            with self._patience(compiles), jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
             seen = (self.step - first_step) * batch_size
             self.step += num_steps
@@ -167,7 +210,11 @@ class Loop:
             if previous is not None:
                 wait_for(previous, self.config.dataset.streaming)
                 yield previous, is_time
-        yield sums, False
+        yield sums or self.state.sums, False
+
+    def _patience(self, compiles: bool) -> contextlib.AbstractContextManager:
+        """While entered, a compilation that takes long is spoken of."""
+        return self.console.waiting("compiling") if compiles else contextlib.nullcontext()
 
     def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
         """The epoch's running means; reading them waits for the step they come from."""
@@ -178,34 +225,52 @@ class Loop:
 
     def _finish_epoch(self, row: dict[str, Any]) -> None:
         """Evaluates, writes the epoch's rows, saves, and shows a line of the table."""
+        validation = self._evaluate(row, self.epoch)
+        is_best = self.progress.add_validation(
+            self.epoch, self.step, validation, self.config.early_stopping.min_delta
+        )
+        self._look_at_the_clock()
+        if is_best or self.ended or self.epoch % self.config.checkpoint.every_epochs == 0:
+            self._save(validation)
+        self._show(row, validation, self.epoch, is_best)
+
+    def _finish_part(self, row: dict[str, Any]) -> None:
+        """Evaluate the part of an epoch in which the run ended.
+
+        The checkpoint knows nothing of it: a part is not the best epoch and costs no patience.
+        """
+        if self.checkpoints.latest_step() != self.step:
+            self._save(None)
+        epoch = self.epoch + 1
+        validation = self._evaluate(row, epoch)
+        self.progress.last_loss = validation["loss"]
+        self.progress.last_accuracy = validation["accuracy"]
+        self._show(row, validation, epoch, is_best=False)
+
+    def _evaluate(self, row: dict[str, Any], epoch: int) -> dict[str, float]:
+        """Score the validation split, and write the rows of an epoch (from 1)."""
         rows = [row]
         if self.config.evaluate_train:
             rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
-        validation = evaluate(self.run, self.state, "validation")
+        with self._patience(self.run.eval_step not in self.compiled):
+            validation = evaluate(self.run, self.state, "validation")
+        self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
             self._diverge(self.step, float(self.state.sums["gradient_norm"]))
         rows.append({"split": "validation"} | validation)
         self.check_folder()
         for each in rows:
-            self.writer.write({"step": self.step, "epoch": self.epoch} | each)
-        is_best = self.progress.add_validation(
-            self.epoch, self.step, validation, self.config.early_stopping.min_delta
-        )
-        is_last = self.epoch == self.config.num_epochs or self._out_of_patience()
-        if is_best or is_last or self.epoch % self.config.checkpoint.every_epochs == 0:
-            self._save(validation)
+            self.writer.write({"step": self.step, "epoch": epoch} | each)
+        return validation
+
+    def _show(self, row: dict, validation: dict, epoch: int, is_best: bool) -> None:
         self.console.epoch_row(
-            epoch=self.epoch,
+            epoch=epoch,
             num_epochs=self.config.num_epochs,
             train=row,
             validation=validation,
             is_best=is_best,
         )
-
-    def _is_late(self) -> bool:
-        """Whether the last save is as many minutes ago as it may be."""
-        minutes = (time.monotonic() - self.saved_at) / 60
-        return 0 < self.config.checkpoint.every_minutes <= minutes
 
     def _save_if_due(self, sums: dict[str, jax.Array], is_late: bool) -> None:
         """Saves in mid-epoch, after so many steps or minutes since the last time."""
@@ -228,70 +293,29 @@ class Loop:
         self.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {self.step}; the same command resumes there")
 
-    def _tell_skipped(self, sums: dict[str, jax.Array]) -> None:
-        """Says how many steps of the epoch were not finite, and what became of the rate."""
-        skipped, first = int(sums["bad_steps"]), int(sums["bad_step"])
-        if skipped:
-            scale = float(self.state.rate_scale)
-            self.console.warn(
-                f"{skipped} {'steps' if skipped > 1 else 'step'} skipped, step {first} the first: "
-                f"not finite; the learning rate is {scale:g} times the schedule's from here on"
-            )
-
     def _diverge(self, step: int, gradient_norm: float) -> None:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
-        saved = self.checkpoints.latest_step()
-        kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
         raise Diverged(
-            f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "
-            f"the last finite step {gradient_norm:.3g}); {kept}; a lower "
-            "config.optimizer.learning_rate, config.optimizer.gradient_clip or "
-            "config.optimizer.skip_bad_steps=True may help"
+            not_finite(self.config, step, rate, gradient_norm, self.checkpoints.latest_step())
         )
 
     def _result(self) -> dict[str, Any]:
-        progress, config, network = self.progress, self.config, summary(self.run.model)
-        tested_with = self._choose_weights()
-        test = self._test()
+        self.state, tested_with = choose_weights(
+            self.run, self.state, self.checkpoints, self.progress, self.console.warn
+        )
+        test = test_scores(self.run, self.state, self.progress)
         self.writer.write({"step": self.step, "epoch": self.epoch, "split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],
             "tested_with": tested_with,
-            "best_epoch": progress.best_epoch,
-            "best_validation_accuracy": progress.best_accuracy,
-            "last_validation_accuracy": progress.last_accuracy,
-            "num_epochs": self.epoch,
-            "resumed": [done for done in progress.resumed if done < self.epoch],
+            "ended": self.ended,
             "seconds": time.monotonic() - self.started,
-            "images_per_second": images_per_second(progress.train_images, progress.train_seconds),
-            "parameters": network.parameters,
-            "flops": network.flops,
-            "seed": config.seed,
-            "run": progress.run,
+            "run": self.progress.run,
             "metrics_digest": self.writer.digest(),
-        }
-
-    def _choose_weights(self) -> str:
-        """Takes the weights that `test_with` names, and says which they are: "best" or "last"."""
-        best_step = self.progress.best_step
-        if self.config.test_with == "best" and best_step != self.step:
-            try:
-                self.state, _ = self.checkpoints.restore(best_step, self.state)
-            except Exception as error:  # damage can raise anything; or it went with a later one's
-                distributed.end_if_lost(error)
-                self.console.warn(f"the best checkpoint, {best_step}, is lost: testing the last")
-                return "last"
-        return self.config.test_with
-
-    def _test(self) -> dict[str, float]:
-        """The test split's loss and accuracy."""
-        if self.config.validation == "test":  # scored as validation a moment ago
-            return {"loss": self.progress.last_loss, "accuracy": self.progress.last_accuracy}
-        return evaluate(self.run, self.state, "test")
+        } | describe_training(self.run, self.progress, self.step)
 
 
-def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:
-    """The restored state with the numbers that the config gives now: they may have been changed."""
-    opt_state = restored.opt_state._replace(hyperparams=configured.opt_state.hyperparams)
-    return restored.replace(hyperparams=configured.hyperparams, opt_state=opt_state)
+def _have_passed(minutes: float, since: float) -> bool:
+    """Whether so many minutes are over since a time of `time.monotonic`; 0: never."""
+    return 0 < minutes <= (time.monotonic() - since) / 60

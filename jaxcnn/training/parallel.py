@@ -110,7 +110,9 @@ class Agreement:
     def at_once(self, *wishes: bool) -> Sequence[bool]:
         """Which of the wishes any process has now."""
         self(*wishes)
-        return self(*wishes)
+        agreed = self(*wishes)
+        self._pending = None  # the next call may have other wishes
+        return agreed
 
 
 def parallelize(

@@ -43,9 +43,12 @@ class Progress:
 
     def add_resume(self, step: int, steps_per_epoch: int) -> None:
         """Takes note that the run is taken up at a step."""
+        self.resumed.append(self.position(step, steps_per_epoch))
+
+    def position(self, step: int, steps_per_epoch: int) -> float:
+        """Return the epochs that are done after a step, with the part of one."""
         epoch = self.epoch_at(step, steps_per_epoch)
-        done = (step - self.first_step(epoch, steps_per_epoch)) / steps_per_epoch
-        self.resumed.append(epoch + done)
+        return epoch + (step - self.first_step(epoch, steps_per_epoch)) / steps_per_epoch
 
     def change_batch_size(self, step: int, num_examples: int, global_batch_size: int) -> int:
         """Goes on from a step with batches of another size, at the same example of the epoch, or

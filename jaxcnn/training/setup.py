@@ -55,7 +55,7 @@ class Run:
       train_steps: `steps_per_dispatch` training steps in one call.
       steps_per_dispatch: 1 on a CPU, where XLA's convolutions lose their threads in a scan.
       state: before the first step, on the devices.
-      steps_per_epoch: training steps.
+      steps_per_epoch: training steps of an epoch, as `config.steps_per_epoch` limits them.
     """
 
     config: ConfigDict
@@ -121,6 +121,7 @@ class Run:
     def _train_order(self, epoch: int) -> np.ndarray:
         view = self.views["train"]
         indices = feed.shuffled(view.indices, seed=self.config.seed, epoch=epoch)
+        indices = indices[: self.steps_per_epoch * self.config.global_batch_size]
         parts = self.config.optimizer.accumulation_steps
         return self._order(indices, self.config.global_batch_size, parts)
 
@@ -189,11 +190,6 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
             )
 
 
-def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, feed.View]:
-    """The examples for "train", "validation" and "test", as a config cuts a dataset."""
-    return feed.make_views(dataset, config.validation, config.validation_fraction, config.holdout)
-
-
 def _eval_batch_size(config: ConfigDict) -> int:
     return max(config.global_batch_size, 256)
 
@@ -205,14 +201,14 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
       UserError: the dataset, the network and the devices don't fit each other.
     """
     devices.start(config.deterministic)
-    views = views_of(config, dataset)
+    views = feed.views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
         raise UserError(
             f"config.global_batch_size = {config.global_batch_size}: at most the "
             f"{num_examples} training examples"
         )
-    steps = feed.steps_per_epoch(num_examples, config.global_batch_size)
+    steps = _steps_per_epoch(config, num_examples)
     model = models.build(
         **config.model,
         num_classes=dataset.num_classes,
@@ -262,6 +258,17 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         state=parallel.on_every_device(state, mesh),
         steps_per_epoch=steps,
     )
+
+
+def _steps_per_epoch(config: ConfigDict, num_examples: int) -> int:
+    """Return the training steps of an epoch: all its batches, or as many as the config asks for."""
+    batches = feed.steps_per_epoch(num_examples, config.global_batch_size)
+    if config.steps_per_epoch > batches:
+        raise UserError(
+            f"config.steps_per_epoch = {config.steps_per_epoch}: at most the {batches} batches of "
+            "an epoch, or 0 for all of them"
+        )
+    return config.steps_per_epoch or batches
 
 
 def _usual_num_devices(model: nnx.Module) -> int:

@@ -82,3 +82,9 @@ def create_state(
         rate_scale=np.ones((), np.float32),
         sums=zero_sums(),
     )
+
+
+def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:
+    """The restored state with the numbers that the config gives now: they may have been changed."""
+    opt_state = restored.opt_state._replace(hyperparams=configured.opt_state.hyperparams)
+    return restored.replace(hyperparams=configured.hyperparams, opt_state=opt_state)

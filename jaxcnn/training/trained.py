@@ -28,7 +28,6 @@ from jaxcnn.training.checkpoints import Checkpoints
 from jaxcnn.training.losses import to_scores
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.run_data import load_run_data, refuse_other_data
-from jaxcnn.training.setup import views_of
 from jaxcnn.training.state import split_model
 
 BATCH_SIZE = 256
@@ -178,7 +177,7 @@ def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> 
       UserError: the dataset cannot be had, or is not the run's.
     """
     dataset = load_run_data(trained.config, trained.workdir, data_at)
-    views = views_of(trained.config, dataset)
+    views = feed.views_of(trained.config, dataset)
     refuse_other_data(trained.workdir, feed.data_identity(dataset, views))
     view = views[split]
     arrays = dataset.splits[view.split]
@@ -269,7 +268,8 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress,
         step = progress.best_step if checkpoint == "best" else latest
         if not checkpoints.has(step):
             raise UserError(
-                f"{workdir}: has no best checkpoint; take the latest with --checkpoint=latest"
+                f"{workdir}: has no best checkpoint; evaluate, predict and export take the "
+                "latest with --checkpoint=latest"
             )
         with _naming(workdir, step, checkpoints):
             checkpoints.restore_progress(step)  # of this run too

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import devices, models
+from jaxcnn.config import default_config, flatten
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.augment import make_augment
@@ -29,6 +30,9 @@ from jaxcnn.training.state import TrainState, create_state, split_model
 from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.views import make_score
 
+_ONLY_IN_THE_LOOP = (
+    "dataset.fraction", "steps_per_epoch", "max_minutes", "early_stopping.patience"
+)  # fmt: skip
 _ORDER = zlib.crc32(b"order")  # tells the keys of the order from those of the steps
 
 
@@ -105,6 +109,13 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
         )
     if config.init_from:
         raise UserError("config.init_from: a speedrun starts from random weights; leave it empty")
+    fields, usual = flatten(config), flatten(default_config())
+    for name in _ONLY_IN_THE_LOOP:
+        if fields[name] != usual[name]:
+            raise UserError(
+                f"config.{name} = {fields[name]}: a speedrun trains on all examples in each of its "
+                f"epochs; leave it {usual[name]}"
+            )
     recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
     train = _make_train(config, dataset, recipe, steps)
     # not pmap, which copies the data at each call

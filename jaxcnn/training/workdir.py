@@ -21,18 +21,19 @@ from jaxcnn.locks import FolderLock
 from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting import run_files
+from jaxcnn.reporting.endings import how_on, read_ended, what_stops
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import write_json
 
 # A run may be resumed with more epochs or another rate, but with these it is another run.
 _IDENTITY = (
     "model.", "dataset.name", "dataset.label_set", "dataset.split", "dataset.image_size",
-    "dataset.scaling", "validation", "holdout", "init_from", "seed", "deterministic",
-    "optimizer.name", "optimizer.ema_decay",
+    "dataset.fraction", "dataset.scaling", "steps_per_epoch", "validation", "holdout", "init_from",
+    "seed", "deterministic", "optimizer.name", "optimizer.ema_decay",
 )  # fmt: skip
 PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use
 # What may be set otherwise when a run has ended, and its test is repeated.
-_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.")
+_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.", "max_minutes")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 
@@ -170,7 +171,9 @@ def _changes(workdir: Path, now: dict) -> list[str]:
         may_be_moved = name == "dataset.name" and (
             same_dataset(before[name], now[name]) or (workdir / PICTURES).exists()
         )
-        if name.startswith(_IDENTITY) and not may_be_moved:
+        # an epoch of so many batches has other examples where they have another size
+        cuts_otherwise = name == "global_batch_size" and now["steps_per_epoch"]
+        if (name.startswith(_IDENTITY) and not may_be_moved) or cuts_otherwise:
             raise UserError(
                 f"{workdir}: holds another run: its {name} is {before.get(name)!r}, this one's is "
                 f"{now[name]!r}; name another --workdir"
@@ -180,18 +183,14 @@ def _changes(workdir: Path, now: dict) -> list[str]:
 
 def _refuse_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
     """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
-    result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
-    if result is None:
-        return
-    num_epochs = result["num_epochs"]
-    goes_on = any(change.startswith(("num_epochs", "early_stopping.")) for change in changes)
-    if goes_on and config.num_epochs > num_epochs:
-        return
+    ended = read_ended(workdir)
+    stops = what_stops(ended, config) if ended else []
     for change in changes:
-        if not change.startswith(_AFTER_THE_END):
+        if stops and not change.startswith(_AFTER_THE_END):
+            on = how_on(stops, ended, config)
             raise UserError(
-                f"{workdir}: the run has ended, after {num_epochs} epochs, and does not go on with "
-                f"{change}; give more config.num_epochs, or name another --workdir"
+                f"{workdir}: the run has ended, after {ended['num_epochs']} epochs, and does not "
+                f"go on with {change}; it goes on with {on}; or name another --workdir"
             )
 
 

@@ -1,10 +1,13 @@
 """The order of examples: each once an epoch, a pure function of (seed, epoch)."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxcnn.config import default_config
 from jaxcnn.data import feed
 from jaxcnn.data.arrays import Dataset, Split
 
@@ -115,3 +118,29 @@ def test_fingerprints_tell_examples_apart():
     assert dataset.fingerprint != labelled([1, 0] * 10, 2).fingerprint
     swapped = feed.view_fingerprints(labelled([1, 0] * 10, 2), views)
     assert all(swapped[name] != found[name] for name in found)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_fraction_is_stratified_and_part_of_a_larger_one(soft):
+    classes = np.repeat([0, 1, 2, 3], [400, 100, 40, 2])
+    labels = np.eye(4, dtype=np.float32)[classes] if soft else classes
+    indices = np.arange(3, len(classes), dtype=np.int32)  # the first three are held out, say
+    parts = [feed.take_fraction(indices, labels, each) for each in (0.001, 0.1, 0.5, 1.0)]
+    counts = [np.bincount(classes[part], minlength=4).tolist() for part in parts]
+    assert counts == [[1, 1, 1, 1], [40, 10, 4, 1], [198, 50, 20, 1], [397, 100, 40, 2]]
+    for smaller, larger in itertools.pairwise(parts):
+        assert set(smaller) < set(larger)
+        assert smaller.dtype == np.int32 and (np.diff(smaller) > 0).all()
+
+
+def test_a_fraction_is_of_the_training_examples_alone():
+    dataset, config = make_dataset(100), default_config()
+    whole = feed.views_of(config, dataset)
+    config.dataset.fraction, config.seed = 0.5, 7
+    half = feed.views_of(config, dataset)
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(half[name].indices, whole[name].indices)
+    assert set(half["train"].indices) < set(whole["train"].indices)
+    config.seed = 8
+    again = feed.views_of(config, dataset)
+    np.testing.assert_array_equal(again["train"].indices, half["train"].indices)

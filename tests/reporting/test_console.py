@@ -2,14 +2,16 @@
 
 import io
 import re
+import time
 
 import pytest
 from rich.table import Table
 
+from jaxcnn.reporting import console as console_module
 from jaxcnn.reporting import progress
 from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.progress import TimeLeft
-from jaxcnn.reporting.words import clock, loss, percent
+from jaxcnn.reporting.progress import Estimate, TimeLeft
+from jaxcnn.reporting.words import clock, duration, loss, percent
 
 CONFIG = {
     "seed": 0,
@@ -168,6 +170,65 @@ def test_time_left_comes_from_steps_then_from_whole_epochs():
     assert times.left(10) == (90.0, 90.0 + 7 * 120)
 
 
+def estimates(steps_per_second, validation=0.0, epochs=300, minutes=0.0, patience=0):
+    """What is said in the first three epochs of 100 steps, by a clock that stands at 0 o'clock."""
+    now, said = 0.0, []
+    times = TimeLeft(now=lambda: now)
+    estimate = Estimate(times, now=lambda: now)
+    estimate.max_minutes, estimate.may_stop_early = minutes, patience > 0
+    for epoch in (1, 2, 3):
+        times.start_epoch(100, epochs_after=epochs - epoch)
+        said += [(epoch, 0, line)] if (line := estimate.first_line()) else []
+        now += 20 if epoch == 1 else 0  # compiles
+        for step in range(1, 101):
+            now += 1 / steps_per_second
+            said += [(epoch, step, line)] if (line := estimate.line(step)) else []
+        now += validation
+    return said
+
+
+def test_a_long_run_says_once_how_long_it_takes(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    said = estimates(steps_per_second=0.5)
+    text = "about 17 h for 300 epochs (until Thu 16:40); Ctrl-C saves, the same command resumes"
+    assert said == [(1, 4, text)]
+    assert estimates(steps_per_second=60) == []  # 500 seconds
+    ((epoch, step, line),) = estimates(steps_per_second=1000, epochs=90_000)
+    assert (epoch, step) == (3, 0) and line.startswith("about 2.5 h for 89998 epochs")
+
+
+def test_an_estimate_is_corrected_once(monkeypatch):
+    """By the time of whole epochs: validation takes as long as the steps."""
+    said = estimates(steps_per_second=0.5, validation=200.0)
+    assert [(epoch, line[:25]) for epoch, _, line in said] == [
+        (1, "about 17 h for 300 epochs"), (2, "about 33 h for 299 epochs"),
+    ]  # fmt: skip
+    said = estimates(steps_per_second=10, validation=10.0)  # of short epochs it waits for two
+    assert [(epoch, line[:25]) for epoch, _, line in said] == [
+        (1, "about 50 min for 300 epoc"), (3, "about 1.7 h for 298 epoch"),
+    ]  # fmt: skip
+
+
+def test_an_estimate_knows_what_may_end_a_run_before():
+    ((_, _, line),) = estimates(steps_per_second=0.5, minutes=30.0, patience=3)
+    assert line == "at most about 17 h for 300 epochs; config.max_minutes = 30 may end it before"
+
+
+def test_a_long_wait_is_spoken_of(monkeypatch):
+    monkeypatch.setattr(console_module, "WAITING_SECONDS", 0.05)
+    pipe = io.StringIO()
+    console = Console(pipe)
+    with console.waiting("compiling"):
+        time.sleep(0.5)
+    lines = pipe.getvalue().splitlines()
+    assert lines[0] == "compiling, 0 s so far (large networks take minutes)"
+    assert 2 <= len(lines) <= 5  # each after twice the time of the one before
+    with console.waiting("compiling"):
+        pass
+    assert pipe.getvalue().splitlines() == lines
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [
@@ -175,6 +236,9 @@ def test_time_left_comes_from_steps_then_from_whole_epochs():
         (clock(59.6), "1:00"),
         (clock(3725), "1:02:05"),
         (clock(None), "-"),
+        (duration(1500), "25 min"),
+        (duration(16.2 * 3600), "16 h"),
+        (duration(3.2 * 86400), "3.2 days"),
         (percent(0.99999), "100.00%"),
         (percent(float("nan")), "-"),
         (loss(1234567.0), "1.235e+06"),

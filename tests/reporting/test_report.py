@@ -94,6 +94,8 @@ def test_among_equal_accuracies_the_lower_loss_is_best():
     ]
     assert best_epoch(rows) == 2
     assert best_epoch([]) is None
+    ended_in_epoch_2 = {"epoch": 1, "split": "test", "loss": 0.5, "accuracy": 0.9}
+    assert best_epoch([*rows, ended_in_epoch_2]) == 1
 
 
 def test_the_report_tells_the_run(tmp_path):

@@ -67,6 +67,7 @@ def test_a_mid_epoch_checkpoint_resumes_to_the_last_bit(config, train, dataset, 
     for step in steps_with_checkpoints(tmp_path / "cut")[1:]:
         checkpoints._manager.delete(step)
     checkpoints.close()
+    (tmp_path / "cut" / "result.json").unlink()  # killed after its second step
     again, printed = train(config, tmp_path / "cut")
     assert "resuming in epoch 1, after 2 steps" in printed
     assert again["test_loss"] == whole["test_loss"]

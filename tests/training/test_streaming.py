@@ -51,7 +51,7 @@ def test_stopped_in_mid_epoch_it_goes_on_with_the_same_bits(
 
         def __call__(self, *wishes):
             self.calls += 1
-            return (self.calls == 5, False, False)  # 2 + 2 + 1 steps, then 2
+            return (self.calls == 5, *wishes[1:])  # 2 + 2 + 1 steps, then 2
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "Agreement", StopAtStep7)
