@@ -86,7 +86,7 @@ class Group:
     @property
     def published(self) -> float | None:
         """The publication's test accuracy of the recipe, where it is known."""
-        return published_accuracy(self.run.environment.get("command"))
+        return published_accuracy(self.run.config, self.run.environment)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
+from jaxcnn.reporting import protocol
 from jaxcnn.reporting.progress import LiveBar, PlainLines, TimeLeft
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 
@@ -40,7 +41,7 @@ class Console:
         self.is_live = is_terminal and not self._rich.is_dumb_terminal
         self._times = TimeLeft()
         self._has_header = self._has_notice = False
-        self._tested_on_validation = False
+        self._warnings: list[str] = []
 
     def print(self, text: str = "", style: str = "") -> None:
         """A line or lines, as they are."""
@@ -54,7 +55,7 @@ class Console:
 
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """The network's summary (text, or what rich can print), the config, the folder."""
-        self._tested_on_validation = config.get("validation") == "test"
+        self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
         for line in config_lines(config, width=min(self._rich.width, 100)):
@@ -119,8 +120,9 @@ class Console:
         self.print()
         for name, value in result_lines(result):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
-        if self._tested_on_validation:
-            self.print("The test set served as validation, as in the publication.", "yellow")
+        for warning in self._warnings:
+            for line in textwrap.wrap(warning, 80):
+                self.print(line, "yellow")
         self.print(f"\neverything is in {workdir}")
         for entry, what in _WORKDIR.items():
             if os.path.exists(os.path.join(workdir, entry)):

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from jaxcnn.reporting import document
 from jaxcnn.reporting.evaluation import FOLDER, provenance
+from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.reporting.words import integer, loss, percent
 from jaxcnn.reporting.writers import read_json
 
@@ -50,7 +51,7 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
     head, rows = class_table(scores)
     blocks = [
         document.Heading(title),
-        document.Paragraph(_about(scores)),
+        document.Paragraph(provenance(scores)),
         document.Table("Overall", ("figure", "value"), overall_rows(scores)),
         document.Table(_caption(scores), head, rows),
     ]
@@ -58,17 +59,14 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
         head, rows = class_table({"classes": scores["superclasses"]})
         caption = "Superclasses; a superclass's probability is the sum of its classes'"
         blocks.append(document.Table(caption, head, rows))
-        blocks.append(_selected(scores))
+        if scores.get("publication") == CLASSIC_NETWORKS:
+            blocks.append(_selected(scores))
     if scores["most_confused"]:
         blocks.append(_confusions(scores))
     for name in scores["pictures"]:
         text = _PICTURES[name.removeprefix(f"{stem}_")]
         blocks.append(document.Picture(f"plots/{name}", text))
     return "\n\n".join(block.markdown() for block in blocks)
-
-
-def _about(scores: Mapping[str, Any]) -> str:
-    return provenance(scores["validation"], scores["split"], scores["checkpoint"], scores["epoch"])
 
 
 def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -111,7 +109,8 @@ def _caption(scores: Mapping[str, Any]) -> str:
 def _selected(scores: Mapping[str, Any]) -> document.Table:
     chosen = [row for row in scores["classes"] if row["name"] in scores["selected_classes"]]
     head, rows = class_table({"classes": chosen})
-    return document.Table("The ten classes that the publication selects", head, rows)
+    caption = f"The ten classes selected by the {CLASSIC_NETWORKS} publication"
+    return document.Table(caption, head, rows)
 
 
 def _confusions(scores: Mapping[str, Any]) -> document.Table:
@@ -134,4 +133,4 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
         classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
     for row in rows:
         classes.add_row(*map(Text, row))
-    return [_about(scores), overall, classes]
+    return [provenance(scores), overall, classes]

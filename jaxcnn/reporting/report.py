@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.config import flatten
-from jaxcnn.reporting import evaluation_report
+from jaxcnn.reporting import evaluation_report, protocol
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
@@ -18,16 +18,6 @@ _PICTURES = {
     "difference_accuracy": "Accuracy by epoch, training minus validation",
     "difference_loss": "Loss by epoch, training minus validation",
     "learning_rate": "Learning rate by epoch",
-}
-_VALIDATION = {
-    "test": "The **test set served as validation**, as in the publication: these test figures "
-    "were in sight while the recipe was chosen, and are no estimate on unseen data.",
-    "validation": "The publisher's validation split served as validation; the test set was scored "
-    "once, at the end.",
-    "tail": "The last part of the training set, held out, served as validation; the test set was "
-    "scored once, at the end.",
-    "holdout": "A fixed part of the training set, held out, served as validation; the test set "
-    "was scored once, at the end.",
 }
 
 
@@ -43,7 +33,7 @@ def write_report(workdir: str | Path) -> Path:
     rows = read_metrics(workdir)
     sections = [
         f"# {config['model']['name']} on {config['dataset']['name']}",
-        _result(config, result),
+        _result(config, environment, result),
         _curves(workdir),
         *evaluation_report.sections(workdir, result),
         _last_epochs(rows, result),
@@ -56,13 +46,17 @@ def write_report(workdir: str | Path) -> Path:
     return path
 
 
-def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def _result(
+    config: Mapping[str, Any], environment: Mapping[str, Any], result: Mapping[str, Any]
+) -> str:
     tested = result.get("tested_with")
     weights = f", weights of the {tested} epoch" if tested else ""
+    stopped = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "test loss": loss(result["test_loss"]),
         "best epoch on validation": f"{result['best_epoch']} of {result['num_epochs']}",
+        "stopped early": stopped if protocol.is_stopped_early(config, result) else "-",
         "validation accuracy, best": percent(result.get("best_validation_accuracy")),
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),
         "parameters": integer(result["parameters"]),
@@ -71,7 +65,7 @@ def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         "seed": str(result["seed"]),
     }
     table = _table(["result", ""], [row for row in lines.items() if row[1] != "-"])
-    return f"{table}\n\n{_VALIDATION[config['validation']]}"
+    return f"{table}\n\n{protocol.describe(config, environment, result)}"
 
 
 def _curves(workdir: Path) -> str:
@@ -126,8 +120,7 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     lines = [f"- after step {each['step']}: {'; '.join(each['fields'])}" for each in changes]
     return "\n".join(
         [
-            text + "is another run: this one did not have its settings from the beginning. If it "
-            "had ended before, the test set was scored then, too.\n",
+            text + "is another run: this one did not have its settings from the beginning.\n",
             *lines,
         ]
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
+from jaxcnn.reporting import protocol
+from jaxcnn.reporting.published import publication_of
 from jaxcnn.reporting.writers import Row, read_json, read_metrics
 
 EVALUATION = Path("evaluation") / "test.json"  # what `python -m jaxcnn.evaluate` writes
@@ -44,9 +46,19 @@ class Run:
         return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
 
     @property
+    def publication(self) -> str:
+        """The publication whose recipe it follows; "" for none."""
+        return publication_of(self.config, self.environment)
+
+    @property
     def is_test_in_sight(self) -> bool:
         """Whether the test split served as validation split."""
-        return self.config["validation"] == "test"
+        return protocol.is_test_in_sight(self.config)
+
+    @property
+    def is_tuned_on_test(self) -> bool:
+        """Whether its recipe was chosen by test accuracies."""
+        return protocol.is_tuned_on_test(self.config)
 
     def class_scores(self, kind: str = "classes") -> dict[str, dict[str, float]]:
         """Name → "accuracy", "precision", "recall", "f1", "support", of the "classes" or the

@@ -8,6 +8,8 @@ import numpy as np
 
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
+from jaxcnn.reporting.published import publication_of
+from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import probes
 from jaxcnn.training.trained import Trained, load_examples, load_trained, tested_checkpoint
 
@@ -44,10 +46,18 @@ def score_run(
         "step": trained.step,
         "epoch": trained.epoch,
         "validation": trained.config.validation,
+        "tuned_on_test": trained.config.tuned_on_test,
+        "init_from": trained.config.init_from,
         "dataset": trained.config.dataset.name,
+        "publication": _publication(workdir, trained),
     }
     pictures = _draw(trained, examples.images, found, layers, workdir / "plots" / stem)
     return evaluation.write_scores(workdir, stem, found, about, pictures)
+
+
+def _publication(workdir: Path, trained: Trained) -> str:
+    path = workdir / "environment.json"
+    return publication_of(trained.config, read_json(path) if path.exists() else {})
 
 
 def _draw(

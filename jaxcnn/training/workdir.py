@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn import distributed
 from jaxcnn.config import flatten, older_defaults
 from jaxcnn.errors import UserError
+from jaxcnn.reporting.protocol import end_of
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import read_json, write_json
 
@@ -93,17 +94,29 @@ def write_config(
         numbers is kept in `environment.json`, for those who read the run's result.
     """
     changed = [change for change in changes if not change.startswith(HARMLESS)]
-    known = _changes_so_far(workdir) if step else []
+    before = _environment_before(workdir) if step else {}
+    known = list(before.get("changes", []))
     if step and changed:
         known.append({"step": step, "fields": changed})
     write_json(workdir / "config.json", to_dict(config))
     write_json(workdir / "dataset.json", dataset)
-    write_json(workdir / "environment.json", environment(devices) | {"changes": known})
+    about_the_past = {"changes": known, "ended": _ends(workdir, before)}
+    write_json(workdir / "environment.json", environment(devices) | about_the_past)
 
 
-def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
+def _environment_before(workdir: Path) -> dict[str, Any]:
     path = workdir / "environment.json"
-    return read_json(path).get("changes", []) if path.exists() else []
+    return read_json(path) if path.exists() else {}
+
+
+def _ends(workdir: Path, before: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The ends that the run has come to and gone on from, each with a score of the test set; None
+    where older code may have left out one."""
+    if before.get("ended") is None and before.get("changes"):
+        return None
+    ends, path = before.get("ended") or [], workdir / "result.json"
+    end = end_of(read_json(path)) if before and path.exists() else None
+    return ends if end is None or end in ends else [*ends, end]
 
 
 def _changes(workdir: Path, before: Any, now: dict) -> list[str]:

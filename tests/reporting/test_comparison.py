@@ -7,18 +7,21 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
+from jaxcnn.config import config_variants
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import comparison_records as records
 from jaxcnn.reporting.comparison import Estimate, compare
 from jaxcnn.reporting.comparison_page import write_comparison
 from jaxcnn.reporting.comparison_plots import looks
-from jaxcnn.reporting.published import published_accuracy
+from jaxcnn.reporting.published import FILE, publication_of, published_accuracy, recipe_of
 from jaxcnn.reporting.runs import read_runs
 from jaxcnn.reporting.style import color_of
 from jaxcnn.reporting.writers import read_json, write_json
+from jaxcnn.training.workdir import to_dict
 
 
 def sections_of(folders):
@@ -155,26 +158,73 @@ def test_the_split_that_chose_is_said_of_each_run(write_run):
     }
 
 
+VARIANTS = config_variants(Path(__file__).parents[2] / "configs")
+
+
 @pytest.mark.parametrize(
-    ("command", "accuracy"),
+    ("patience", "num_epochs", "said"),
+    [(0, 4, "last epoch"), (3, 9, "last epoch, stopped early"), (3, 4, "last epoch")],
+)
+def test_a_run_stopped_early_only_if_it_did(write_run, patience, num_epochs, said):
+    folder = write_run("a", validation="test")  # ends after 4 epochs
+    config = read_json(folder / "config.json")
+    config |= {"early_stopping": {"patience": patience}, "num_epochs": num_epochs}
+    write_json(folder / "config.json", config)
+    (section,), _ = sections_of([folder])
+    assert records.networks([section])[0]["tested_weights"] == said
+    assert records.runs([section])[0]["tested_weights"] == said
+
+
+def test_a_recipe_tuned_on_the_test_split_is_marked(write_run, tmp_path):
+    folder = write_run("a")
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"tuned_on_test": True})
+    write_comparison([folder, write_run("b", network="mlp")], tmp_path / "out")
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "| lenet | 60.00% ‡ |" in text and "| mlp | 60.00% |" in text
+    assert "‡ The recipe was chosen by its test accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "accuracy", "publication"),
     [
-        (["main.py", "--config=configs/lenet.py"], 0.5974),
-        (["main.py", "--config", "configs/lenet.py:cifar100", "--workdir=x"], 0.2843),
-        (["main.py", "--config=configs/lenet.py", "--config.seed=3"], 0.5974),
-        (["main.py", "--config=configs/lenet.py", "--config.dataset.streaming=True"], 0.5974),
-        (["main.py", "--config=configs/lenet.py", "--config.num_epochs=3"], None),
-        (["main.py", "--config=configs/lenet.py", "--init_from=runs/x"], None),
-        (["main.py", "--config=configs/mlp.py"], 0.545),  # model2 is the default variant
-        (["main.py", "--config=configs/alexnet_bn.py"], 0.692),  # without variants
-        (["main.py", "--config=mine.py"], None),
-        (["main.py", "--config=/elsewhere/lenet.py"], None),
-        (["main.py", "--config=/elsewhere/configs/lenet.py"], None),
-        (["main.py"], None),
-        (None, None),
+        ("lenet:cifar10", {}, 0.5974, "classic-networks"),
+        ("lenet:cifar100", {"seed": 3, "dataset.streaming": True}, 0.2843, "classic-networks"),
+        ("mlp:model2", {}, 0.545, "SGD"),
+        ("alexnet_bn", {}, 0.692, "homework"),
+        ("mnist:vanilla", {}, None, "MNIST"),  # without a figure
+        ("lenet:cifar10", {"num_epochs": 3}, None, ""),
+        ("lenet:cifar10", {"init_from": "runs/x"}, None, ""),
+        ("lenet:cifar10", {"validation": "holdout"}, None, ""),
+        ("lenet:cifar100", {"dataset.label_set": "coarse"}, None, ""),
+        ("mlp:model2", {"model.hidden": (9, 9, 9)}, None, ""),
+        ("lenet:cifar10", {"num_epochs": 25, "optimizer.learning_rate": 1e-4}, None, ""),
+        ("simpler_cnn:cifar10", {}, None, ""),  # the figure is of a model trained before
+        ("wide_resnet:28_10", {}, None, ""),  # the paper's recipe is another one
+        ("mnist:compact", {}, None, ""),
+        ("digits", {}, None, ""),
     ],
 )
-def test_the_published_figure_is_shown_beside_its_own_recipe_alone(command, accuracy):
-    assert published_accuracy(command) == accuracy
+def test_a_publication_is_named_beside_its_own_recipe_alone(name, changes, accuracy, publication):
+    config = VARIANTS[name]()
+    config.update_from_flattened_dict(changes)
+    for each in (config, json.loads(json.dumps(to_dict(config)))):
+        assert published_accuracy(each, {"changes": []}) == accuracy
+        assert publication_of(each, {"changes": []}) == publication
+    changed = {"changes": [{"step": 30, "fields": ["num_epochs: 3 before, now 4"]}]}
+    assert published_accuracy(config, changed) is None and publication_of(config, changed) == ""
+
+
+def test_a_run_from_before_a_field_existed_keeps_its_publication():
+    config = to_dict(VARIANTS["lenet:cifar10"]())
+    del config["tuned_on_test"], config["schedule"]["staircase"]
+    assert published_accuracy(config, {}) == 0.5974
+
+
+def test_the_published_recipes_are_the_configs():
+    published = read_json(FILE)
+    for name, entry in published.items():
+        assert entry["recipe"] == recipe_of(to_dict(VARIANTS[name]())), "run results/update.py"
 
 
 class Page(html.parser.HTMLParser):

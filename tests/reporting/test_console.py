@@ -137,11 +137,14 @@ def test_resuming_says_where_and_what_changed_and_repeats_the_header():
 
 def test_the_test_set_as_validation_is_said():
     said = []
-    for validation in ("holdout", "test"):
+    for changes in ({}, {"validation": "test"}, {"tuned_on_test": True}):
         pipe = io.StringIO()
-        run_three_epochs(Console(pipe), config=CONFIG | {"validation": validation})
-        said.append("The test set served as validation" in pipe.getvalue())
-    assert said == [False, True]
+        run_three_epochs(Console(pipe), config=CONFIG | changes)
+        text = pipe.getvalue()
+        assert "publication" not in text and max(map(len, text.splitlines())) <= 80
+        sentences = "The test set served as validation", "The recipe was chosen by its test"
+        said.append([sentence in text for sentence in sentences])
+    assert said == [[False, False], [True, False], [False, True]]
 
 
 def test_brackets_are_printed_as_they_are():

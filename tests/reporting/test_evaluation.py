@@ -66,14 +66,20 @@ def test_both_levels_of_cifar100(tmp_path):
     found = make_predictions(
         sorted(name for names in SUPERCLASSES.values() for name in names), 1000
     )
-    scores = write_scores(tmp_path, "test", found, ABOUT)
+    about = ABOUT | {"publication": "classic-networks"}
+    scores = write_scores(tmp_path, "test", found, about)
     assert scores["superclass_accuracy"] > scores["accuracy"]
     assert len(scores["superclasses"]) == 20 and "wardrobe" in scores["selected_classes"]
     assert len(read_csv(tmp_path / "evaluation" / "test_superclass_confusion.csv")) == 21
     (text,) = evaluation_report.sections(tmp_path, RESULT)
     assert "The 10 classes recognised best, and the 10 recognised worst" in text
     assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
-    assert "| medium\\_mammals |" in text and "that the publication selects" in text
+    assert "| medium\\_mammals |" in text
+    selection = "The ten classes selected by the classic-networks publication"
+    assert selection in text
+    scores = write_scores(tmp_path, "test", found, ABOUT | {"publication": ""})
+    assert "selected_classes" not in scores
+    assert selection not in evaluation_report.sections(tmp_path, RESULT)[0]
 
 
 def test_the_report_s_sections_show_the_test_first(tmp_path):
@@ -114,8 +120,17 @@ def test_names_are_shown_as_they_are(tmp_path):
     ],
 )
 def test_it_says_what_the_figures_are_worth(validation, split, checkpoint, says):
-    text = provenance(validation, split, checkpoint, 19)
+    about = {"validation": validation, "split": split, "checkpoint": checkpoint, "epoch": 19}
+    text = provenance(about)
     assert text.startswith("Weights of epoch 19, ") and says in text
+
+
+def test_it_says_what_else_had_a_part_in_the_weights():
+    about = ABOUT | {"tuned_on_test": True, "init_from": "runs/first"}
+    assert provenance(about).endswith(
+        "choice of the epoch of this run, which started from the weights of runs/first. But the "
+        "recipe was chosen by test accuracy: no estimate on unseen images."
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
