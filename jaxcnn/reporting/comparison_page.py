@@ -8,6 +8,7 @@ from pathlib import Path
 from jaxcnn.data.groups import SELECTED
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import comparison_records as records
+from jaxcnn.reporting.balance import is_unequal
 from jaxcnn.reporting.comparison import Estimate, Group, Section, compare
 from jaxcnn.reporting.comparison_plots import plot_section
 from jaxcnn.reporting.document import (
@@ -95,6 +96,7 @@ def results_table(section: Section) -> Table:
     columns = {
         "network": lambda group: group.title,
         "test accuracy": _accuracy,
+        "balanced accuracy": _balanced,
         "top-5 accuracy": lambda group: _text(group.evaluated("top5_accuracy"), percent),
         "superclass accuracy": lambda group: _text(group.evaluated("superclass_accuracy"), percent),
         "n": lambda group: str(len(group.finished)) if several and group.finished else "-",
@@ -114,6 +116,13 @@ def results_table(section: Section) -> Table:
 def _accuracy(group: Group) -> str:
     text = _text(group.result("test_accuracy"), percent)
     return text if text == "-" else text + _marks_of(group)
+
+
+def _balanced(group: Group) -> str:
+    """Where it may differ from the accuracy."""
+    if not any(is_unequal(run.evaluation.get("classes", ())) for run in group.finished):
+        return "-"
+    return _text(group.evaluated("balanced_accuracy"), percent)
 
 
 def _marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:

@@ -11,7 +11,7 @@ from jaxcnn.reporting.runs import Run
 
 Record = dict[str, Any]
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
-_EVALUATED = ("top5_accuracy", "superclass_accuracy")
+_EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
 _CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",

@@ -18,6 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from jaxcnn.reporting import protocol
+from jaxcnn.reporting.balance import balanced_accuracy, is_unequal, unrecognized
 from jaxcnn.reporting.progress import LiveBar, PlainLines, TimeLeft
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 
@@ -115,12 +116,21 @@ class Console:
         )
         self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
 
-    def result(self, result: Mapping[str, Any], workdir: str | Path) -> None:
-        """The end: what `result.json` holds, and where everything lies."""
+    def result(
+        self,
+        result: Mapping[str, Any],
+        workdir: str | Path,
+        classes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """The end: what `result.json` holds, and where everything lies.
+
+        Args:
+          classes: the class-wise figures of the test split, see `metrics.class_scores`.
+        """
         self.print()
-        for name, value in result_lines(result):
+        for name, value in result_lines(result, classes):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
-        for warning in self._warnings:
+        for warning in filter(None, (unrecognized(classes), *self._warnings)):
             for line in textwrap.wrap(warning, 80):
                 self.print(line, "yellow")
         self.print(f"\neverything is in {workdir}")
@@ -140,7 +150,9 @@ _WORKDIR = {
 }
 
 
-def result_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+def result_lines(
+    result: Mapping[str, Any], classes: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str]]:
     """The lines of a result as (name, text)."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
     if "best_validation_accuracy" in result:
@@ -149,8 +161,10 @@ def result_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "tested_with" in result:
         test += f", with the weights of the {result['tested_with']} epoch"
     speed = f"{integer(result['images_per_second'])} images/s in training"
+    balanced = f"{percent(balanced_accuracy(classes))} balanced: mean recall of the classes"
     return [
         ("test accuracy", test),
+        *([("", balanced)] if is_unequal(classes) else []),
         ("best", best),
         ("time", f"{clock(result['seconds'])}, {speed}"),
         ("parameters", integer(result["parameters"])),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxcnn.reporting import document
+from jaxcnn.reporting.balance import balanced_accuracy, unrecognized
 from jaxcnn.reporting.evaluation import FOLDER, provenance
 from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.reporting.words import integer, loss, percent
@@ -37,13 +38,24 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
       UserError: a file of them is damaged.
     """
     paths = sorted((workdir / FOLDER).glob("*.json"), key=lambda path: (path.stem != "test", path))
-    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
     found = {path.stem: read_json(path) for path in paths}
-    return [
-        _section(stem, scores)
-        for stem, scores in found.items()
-        if scores["epoch"] == epochs[scores["checkpoint"]]
-    ]
+    return [_section(stem, each) for stem, each in found.items() if _is_of(result, each)]
+
+
+def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The class-wise figures of the weights that the result is of; empty without an evaluation.
+
+    Raises:
+      UserError: the evaluation's file is damaged.
+    """
+    path = workdir / FOLDER / "test.json"
+    scores = read_json(path) if path.exists() else None
+    return scores["classes"] if scores and _is_of(result, scores) else []
+
+
+def _is_of(result: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
+    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
+    return scores["epoch"] == epochs[scores["checkpoint"]]
 
 
 def _section(stem: str, scores: Mapping[str, Any]) -> str:
@@ -53,6 +65,7 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
         document.Heading(title),
         document.Paragraph(provenance(scores)),
         document.Table("Overall", ("figure", "value"), overall_rows(scores)),
+        *([document.Paragraph(lost)] if (lost := unrecognized(scores["classes"])) else []),
         document.Table(_caption(scores), head, rows),
     ]
     if "superclasses" in scores:
@@ -71,14 +84,15 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
 
 def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of the overall figures."""
+    scores = {**scores, "balanced_accuracy": balanced_accuracy(scores["classes"])}
     names = {
         "num_examples": ("images", integer),
         "accuracy": ("accuracy", percent),
+        "balanced_accuracy": ("balanced accuracy, mean recall of the classes", percent),
         "top5_accuracy": ("top-5 accuracy", percent),
         "superclass_accuracy": ("superclass accuracy", percent),
         "loss": ("cross-entropy", loss),
         "mean_precision": ("precision, mean of the classes", percent),
-        "mean_recall": ("recall, mean of the classes", percent),
         "mean_f1": ("F1, mean of the classes", percent),
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes; the first class counts", integer),
@@ -133,4 +147,5 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
         classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
     for row in rows:
         classes.add_row(*map(Text, row))
-    return [provenance(scores), overall, classes]
+    lost = unrecognized(scores["classes"])
+    return [provenance(scores), overall, *([Text(lost, "yellow")] if lost else []), classes]

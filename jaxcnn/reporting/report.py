@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxcnn.config import flatten
 from jaxcnn.reporting import evaluation_report, protocol
+from jaxcnn.reporting.balance import balanced_accuracy, is_unequal, unrecognized
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, rate
 from jaxcnn.reporting.writers import Row, read_json, read_metrics, write_text
@@ -31,9 +32,11 @@ def write_report(workdir: str | Path) -> Path:
     names = ("config", "environment", "result")
     config, environment, result = (read_json(workdir / f"{name}.json") for name in names)
     rows = read_metrics(workdir)
+    classes = evaluation_report.tested_classes(workdir, result)
     sections = [
         f"# {config['model']['name']} on {config['dataset']['name']}",
-        _result(config, environment, result),
+        _result(config, environment, result, classes),
+        unrecognized(classes),
         _curves(workdir),
         *evaluation_report.sections(workdir, result),
         _last_epochs(rows, result),
@@ -47,13 +50,19 @@ def write_report(workdir: str | Path) -> Path:
 
 
 def _result(
-    config: Mapping[str, Any], environment: Mapping[str, Any], result: Mapping[str, Any]
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    result: Mapping[str, Any],
+    classes: Sequence[Mapping[str, Any]],
 ) -> str:
     tested = result.get("tested_with")
     weights = f", weights of the {tested} epoch" if tested else ""
     stopped = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
+        "balanced test accuracy (mean recall of the classes)": percent(
+            balanced_accuracy(classes) if is_unequal(classes) else None
+        ),
         "test loss": loss(result["test_loss"]),
         "best epoch on validation": f"{result['best_epoch']} of {result['num_epochs']}",
         "stopped early": stopped if protocol.is_stopped_early(config, result) else "-",

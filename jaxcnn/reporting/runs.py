@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import protocol
+from jaxcnn.reporting.balance import balanced_accuracy
 from jaxcnn.reporting.published import publication_of
 from jaxcnn.reporting.writers import Row, read_json, read_metrics
 
@@ -153,4 +154,5 @@ def _read_evaluation(path: Path) -> dict[str, Any]:
             isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
         )
         _check(path, is_right, f"its {kind} are not figures by name")
+    evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
     return evaluation

@@ -11,6 +11,7 @@ from jaxcnn.config_check import check_config
 from jaxcnn.models import summary
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
+from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
@@ -57,14 +58,15 @@ def train(config: ConfigDict, workdir: Path, console: Console | None = None) -> 
         for line in taken_over:
             console.print(line)
         result = loop.train()
-        if distributed.is_main():
-            _report(workdir, result)
-    console.result(result, workdir)
+        classes = _report(workdir, result) if distributed.is_main() else []
+    console.result(result, workdir, classes)
     return result
 
 
-def _report(workdir: Path, result: dict[str, Any]) -> None:
+def _report(workdir: Path, result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Writes the result, the pictures and the report; gives the test split's figures by class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
     score_run(workdir)
     write_report(workdir)
+    return tested_classes(workdir, result)

@@ -175,6 +175,19 @@ def test_a_run_stopped_early_only_if_it_did(write_run, patience, num_epochs, sai
     assert records.runs([section])[0]["tested_weights"] == said
 
 
+def test_balanced_accuracy_stands_where_the_classes_are_unequal(write_run, tmp_path):
+    folder = write_run("a", classes={"cat": 0.9, "dog": 0.1})
+    for support, is_shown in ((140, False), (1000, True)):
+        evaluation = read_json(folder / "evaluation" / "test.json")
+        evaluation["classes"][0]["support"] = support  # the other class has 100
+        write_json(folder / "evaluation" / "test.json", evaluation)
+        sections, _ = write_comparison([folder], tmp_path / "out")
+        text = (tmp_path / "out" / "comparison.md").read_text()
+        assert ("balanced accuracy | " in text) == is_shown
+        assert records.networks(sections)[0]["balanced_accuracy"] == pytest.approx(0.5)
+    assert "| lenet | 60.00% | 50.00% |" in text
+
+
 def test_a_recipe_tuned_on_the_test_split_is_marked(write_run, tmp_path):
     folder = write_run("a")
     config = read_json(folder / "config.json")

@@ -147,6 +147,20 @@ def test_the_test_set_as_validation_is_said():
     assert said == [[False, False], [True, False], [False, True]]
 
 
+def test_classes_that_accuracy_hides_are_said():
+    def printed(*classes):
+        pipe = io.StringIO()
+        rows = [{"name": n, "support": s, "recall": r} for n, s, r in classes]
+        Console(pipe).result(RESULT, "runs/lenet", rows)
+        return pipe.getvalue()
+
+    text = printed(("cat", 90, 0.75), ("dog", 50, 0.0), ("axolotl", 0, None))
+    assert "37.50% balanced: mean recall of the classes\n" in text
+    assert "No image is recognized of 1 of the 3 classes: dog.\n" in text
+    text = printed(("cat", 60, 0.75), ("dog", 50, 0.1))
+    assert "balanced" not in text and "recognized" not in text
+
+
 def test_brackets_are_printed_as_they_are():
     pipe = io.StringIO()
     Console(pipe).warn("[bold]x[/bold] [/]")

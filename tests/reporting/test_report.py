@@ -13,6 +13,8 @@ from PIL import Image
 
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.curves import best_epoch, plot_curves
+from jaxcnn.reporting.evaluation import write_scores
+from jaxcnn.reporting.metrics import predictions
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.writers import MetricsWriter, read_json, read_metrics, write_json
 from jaxcnn.training.workdir import to_dict
@@ -156,6 +158,21 @@ def test_the_report_says_that_test_accuracies_chose_the_recipe(tmp_path):
     config = read_json(tmp_path / "config.json")
     write_json(tmp_path / "config.json", config | {"tuned_on_test": True})
     assert said in write_report(tmp_path).read_text()
+
+
+def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
+    write_run(tmp_path, 2)
+    labels, predicted = np.repeat([0, 1, 2], [90, 6, 4]), np.repeat([0, 1, 0], [90, 6, 4])
+    found = predictions(labels, np.eye(4)[predicted] * 5, ["cat", "dog", "rat", "none"])
+    about = {"split": "test", "checkpoint": "latest", "epoch": 2, "validation": "holdout"}
+    scores = write_scores(tmp_path, "test", found, about)
+    assert scores["accuracy"] == pytest.approx(0.96)
+    assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
+    text = write_report(tmp_path).read_text()
+    assert "| balanced test accuracy (mean recall of the classes) | 66.67% |" in text
+    assert text.count("No image is recognized of 1 of the 4 classes: rat.") == 2
+    write_json(tmp_path / "evaluation" / "test.json", scores | {"epoch": 1})  # of other weights
+    assert "balanced" not in write_report(tmp_path).read_text()
 
 
 @pytest.mark.parametrize(
