@@ -141,7 +141,7 @@ class Console:
 
 _WORKDIR = {
     "report.md": "the whole story, with the plots",
-    "plots": "curves, confusion matrix, calibration, mistakes, filters, saliency",
+    "plots": "curves, confusion matrix, calibration, mistakes, saliency",
     "evaluation": "class-wise figures of the test split, as JSON and CSV",
     "metrics.csv": "every epoch's numbers (metrics.jsonl: the same)",
     "tensorboard": "for tensorboard --logdir",

@@ -1,10 +1,12 @@
 """The curves of a run, as pictures in its `plots` folder."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.reporting.limits import limit_axis
 from jaxcnn.reporting.style import (
     BLUE,
     COLUMN,
@@ -26,6 +28,7 @@ _LOOKS = {
     "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, re-scored"},
     "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
+_BY_FACTORS = ("step", "inverse_time", "inverse_time_rounded")  # schedules: straight on a log axis
 _FEW_EPOCHS = 20  # up to here every epoch has a marker
 
 
@@ -46,13 +49,22 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     rows = read_metrics(workdir)
     resumed = _resumed(Path(workdir) / "result.json")
     folder = Path(workdir) / "plots"
-    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in _PICTURES.items())
+    by_factors = _schedule(Path(workdir) / "config.json") in _BY_FACTORS
+    rates = {"learning_rate": functools.partial(_learning_rate, by_factors=by_factors)}
+    pictures = (_PICTURES | rates).items()
+    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures)
     return [path for path in drawn if path is not None]
 
 
 def _resumed(path: Path) -> list[float]:
     """The epochs that were done when the run was resumed; none before the run has finished."""
     return read_json(path).get("resumed", []) if path.exists() else []
+
+
+def _schedule(path: Path) -> str:
+    """The name of the run's schedule; "" where it is not known."""
+    config = read_json(path) if path.exists() else {}
+    return config.get("schedule", {}).get("name", "")
 
 
 def _draw(
@@ -107,6 +119,10 @@ def _mark_best(axes: "Axes", rows: list[Row], values: dict[int, float], text: st
         )  # fmt: skip
 
 
+def _limit(axes: "Axes", *curves: tuple[dict[int, float], str]) -> None:
+    limit_axis(axes, [(list(v), list(v.values()), color) for v, color in curves])
+
+
 def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
@@ -116,6 +132,8 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
             if values:
                 _plot(axes, values, **_LOOKS[split])
         _mark_best(axes, rows, curves["validation"], text)
+        if name == "loss":
+            _limit(axes, *((values, _LOOKS[split]["color"]) for split, values in curves.items()))
         axes.set_ylabel(unit)
         _add_legend(axes)
         return True
@@ -132,6 +150,8 @@ def _difference(
         axes.axhline(0, color=GREY, linewidth=0.8)
         _plot(axes, gaps, color=GREEN, label="training minus validation")
         _mark_best(axes, rows, gaps, text)
+        if name == "loss":
+            _limit(axes, (gaps, GREEN))
         axes.set_ylabel(unit)
         _add_legend(axes)
         return bool(gaps)
@@ -139,11 +159,13 @@ def _difference(
     return draw
 
 
-def _learning_rate(axes: "Axes", rows: list[Row]) -> bool:
+def _learning_rate(axes: "Axes", rows: list[Row], *, by_factors: bool) -> bool:
+    """On a logarithmic axis if the schedule multiplies the rate: one that falls to 0 has no place
+    there."""
     values = series(rows, "train", "learning_rate")
     _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
     _mark_best(axes, rows, values, "{:.3g}")
-    if values and 0 < 20 * min(values.values()) < max(values.values()):
+    if values and by_factors and 0 < 20 * min(values.values()) < max(values.values()):
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, 1.08 * max(values.values(), default=1) or 1)

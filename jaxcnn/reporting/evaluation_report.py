@@ -22,7 +22,7 @@ _PICTURES = {
     "confusion": "Confusion matrix: each true class's images by predicted class",
     "superclass_confusion": "The same for the superclasses",
     "reliability": "Reliability: how often predictions of each probability are right",
-    "first": "The first images with their predicted classes",
+    "first": "Some images with their predicted classes",
     "mistakes": "The wrong predictions that the network was most sure of",
     "saliency": "Pixels that count for the prediction: gradient of the predicted class's score",
     "filters": "The filters of the first layer",
@@ -144,7 +144,9 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
     head, rows = class_table(scores)
     classes = Table(title=_caption(scores), box=box.SIMPLE_HEAD)
     for name in head:
-        classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
+        is_text = name == "class"  # its names may be long, and numbers are not cut for them
+        justify = "left" if is_text else "right"
+        classes.add_column(name, justify=justify, no_wrap=not is_text, overflow="fold")
     for row in rows:
         classes.add_row(*map(Text, row))
     lost = unrecognized(scores["classes"])

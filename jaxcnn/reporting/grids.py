@@ -20,21 +20,31 @@ _FIRST_SIDE = 4  # the first images, as the homework publication shows them
 
 
 def plot_first(images: np.ndarray, found: Predictions, stem: Path) -> Path:
-    """Draws the split's first 16 images with their predicted classes.
+    """Draws the split's first 16 images with their predicted classes; of a split in the order of
+    its classes, as folders are, 16 from all over it.
 
     Args:
       images: uint8 (n, height, width, channels).
     """
     with styled():
         figure = new_figure(COLUMN, COLUMN * 1.2)
-        figure.suptitle("the first images, and what they are predicted to be", fontsize=9)
+        shown, which = _shown(found.true)
+        figure.suptitle(f"{which}, and what they are predicted to be", fontsize=9)
         grid = figure.subplots(_FIRST_SIDE, _FIRST_SIDE).ravel()
-        for axes in grid[len(images) :]:
+        for axes in grid[len(shown) :]:
             axes.set_axis_off()
-        for i, axes in enumerate(grid[: len(images)]):
+        for i, axes in zip(shown, grid, strict=False):
             _show(axes, images[i])
             _title_predicted(axes, found, i)
         return save(figure, stem)
+
+
+def _shown(true: np.ndarray) -> tuple[np.ndarray, str]:
+    """Positions of the images that stand for a split, and in words which they are."""
+    count = min(_FIRST_SIDE**2, len(true))
+    if np.all(np.diff(true) >= 0):
+        return np.linspace(0, len(true) - 1, count).astype(int), "images from the whole split"
+    return np.arange(count), "the first images"
 
 
 def _title_predicted(axes: "Axes", found: Predictions, i: int) -> None:
