@@ -200,7 +200,7 @@ def _told_apart(network: str, groups: Sequence[Sequence[Run]]) -> list[str]:
     numbers: the table of the differences is their key."""
     columns = _differences([group[0] for group in groups])
     values = {name: [_short_value(each) for each in column] for name, column in columns.items()}
-    usual = {name: statistics.mode(column) for name, column in values.items()}
+    usual = {name: _majority(column) for name, column in values.items()}
     for named in (dict.fromkeys(values), usual):
         texts = [
             ", ".join(
@@ -214,6 +214,12 @@ def _told_apart(network: str, groups: Sequence[Sequence[Run]]) -> list[str]:
         if len(set(labels)) == len(labels) and max(map(len, labels)) <= _LONGEST_LABEL:
             return labels
     return [f"{network} #{i + 1}" for i in range(len(groups))]
+
+
+def _majority(values: Sequence[str]) -> str | None:
+    """The value of more than half of them, if there is one."""
+    most = statistics.mode(values)
+    return most if 2 * values.count(most) > len(values) else None
 
 
 def _short_name(field: str) -> str:

@@ -27,6 +27,7 @@ _MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
 _LEGEND_LINE = 0.19  # inches
 _LINE_LETTERS = 28  # of a label; a longer one crowds an axis
+_NO_BREAK = "\u00a0"  # a space at which no line ends
 _NUM_MARKED = 10  # epochs of a long curve
 CLASSES = {"classes": "class", "superclasses": "superclass"}
 _COSTS = {
@@ -272,8 +273,9 @@ def _set_log_ticks(axes: "Axes", values: list[float]) -> None:
 
 
 def _name(label: str) -> str:
-    """A label as a picture shows it: a long one in several lines."""
-    return plain("\n".join(textwrap.wrap(label, _LINE_LETTERS)))
+    """A label as a picture shows it: a long one in several lines, broken between fields."""
+    fields = label.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    return plain("\n".join(textwrap.wrap(fields, _LINE_LETTERS)).replace(_NO_BREAK, " "))
 
 
 def _legend(axes: "Axes") -> None:

@@ -18,6 +18,7 @@ from jaxcnn.reporting.style import (
     save,
     styled,
 )
+from jaxcnn.reporting.words import loss, rate
 from jaxcnn.reporting.writers import Row, read_json, read_metrics
 
 if TYPE_CHECKING:
@@ -109,13 +110,15 @@ def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
     axes.plot(list(values), list(values.values()), marker=marker, **look)
 
 
-def _mark_best(axes: "Axes", rows: list[Row], values: dict[int, float], text: str) -> None:
+def _mark_best(
+    axes: "Axes", rows: list[Row], values: dict[int, float], word: Callable[[float], str]
+) -> None:
     """A ring around the best epoch, and its value in the legend."""
     best = best_epoch(rows)
     if best in values:
         axes.plot(
             [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
-            color=GREY, linestyle="none", label=f"best, epoch {best}: {text.format(values[best])}",
+            color=GREY, linestyle="none", label=f"best, epoch {best}: {word(values[best])}",
         )  # fmt: skip
 
 
@@ -123,7 +126,9 @@ def _limit(axes: "Axes", *curves: tuple[dict[int, float], str]) -> None:
     limit_axis(axes, [(list(v), list(v.values()), color) for v, color in curves])
 
 
-def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", list[Row]], bool]:
+def _scores(
+    name: str, unit: str, scale: float, word: Callable[[float], str]
+) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
         if not any(curves.values()):
@@ -131,7 +136,7 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
         for split, values in curves.items():
             if values:
                 _plot(axes, values, **_LOOKS[split])
-        _mark_best(axes, rows, curves["validation"], text)
+        _mark_best(axes, rows, curves["validation"], word)
         if name == "loss":
             _limit(axes, *((values, _LOOKS[split]["color"]) for split, values in curves.items()))
         axes.set_ylabel(unit)
@@ -142,14 +147,14 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
 
 
 def _difference(
-    name: str, unit: str, scale: float, text: str
+    name: str, unit: str, scale: float, word: Callable[[float], str]
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         train, validation = (series(rows, split, name) for split in ("train", "validation"))
         gaps = _scaled({e: train[e] - validation[e] for e in train if e in validation}, scale)
         axes.axhline(0, color=GREY, linewidth=0.8)
         _plot(axes, gaps, color=GREEN, label="training minus validation")
-        _mark_best(axes, rows, gaps, text)
+        _mark_best(axes, rows, gaps, word)
         if name == "loss":
             _limit(axes, (gaps, GREEN))
         axes.set_ylabel(unit)
@@ -164,11 +169,12 @@ def _learning_rate(axes: "Axes", rows: list[Row], *, by_factors: bool) -> bool:
     there."""
     values = series(rows, "train", "learning_rate")
     _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
-    _mark_best(axes, rows, values, "{:.3g}")
+    _mark_best(axes, rows, values, rate)
     if values and by_factors and 0 < 20 * min(values.values()) < max(values.values()):
         axes.set_yscale("log")
     else:
-        axes.set_ylim(0, 1.08 * max(values.values(), default=1) or 1)
+        largest = max(values.values(), default=1) or 1
+        axes.set_ylim(-0.04 * largest, 1.08 * largest)  # a ring at 0 is whole
     axes.set_ylabel("learning rate")
     _add_legend(axes)
     return bool(values)
@@ -183,9 +189,11 @@ def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
 
 
 _PICTURES = {
-    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %"),
-    "loss": _scores("loss", "loss", 1, "{:.4f}"),
+    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
+    "loss": _scores("loss", "loss", 1, loss),
     "learning_rate": _learning_rate,
-    "difference_accuracy": _difference("accuracy", "accuracy (percentage points)", 100, "{:+.1f}"),
-    "difference_loss": _difference("loss", "loss", 1, "{:+.4f}"),
+    "difference_accuracy": _difference(
+        "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
+    ),
+    "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxcnn.reporting.metrics import Predictions, confident_mistakes
 from jaxcnn.reporting.style import COLUMN, GREEN, VERMILION, new_figure, plain, save, styled
+from jaxcnn.reporting.words import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ MOST_MISTAKES = 20
 MOST_MAPS = 32  # of a layer
 _COLUMNS = 5  # of mistakes
 _MAP_COLUMNS = 8
+_NAME_LETTERS = 17  # of a class above a small picture
 _FIRST_SIDE = 4  # the first images, as the homework publication shows them
 
 
@@ -143,7 +145,7 @@ def plot_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str, stem: 
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
         axes = parts[0].add_subplot()
         _show(axes, image)
-        axes.set_title(f"{title}; each map from its lowest (black) to its highest", fontsize=9)
+        axes.set_title(f"{title}\neach map from its lowest (black) to its highest", fontsize=9)
         for part, n, (name, each) in zip(parts[1:], num_rows, shown.items(), strict=True):
             part.suptitle(_title_of_maps(name, maps[name]), fontsize=8)
             _show_all(part.subplots(n, _MAP_COLUMNS, squeeze=False), each)
@@ -185,7 +187,7 @@ def _label(axes: "Axes", *lines: tuple[str, str]) -> None:
 
 
 def _name(found: Predictions, index: int) -> str:
-    return plain(found.class_names[index].replace("_", " "))
+    return plain(shorten(found.class_names[index].replace("_", " "), _NAME_LETTERS))
 
 
 def _percent(share: float) -> str:

@@ -1,13 +1,12 @@
 """The axis of curves of which some explode: the others stay readable, and what is cut is marked."""
 
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TIMES_USUAL = 10  # so many times the median, and it is cut
+_TIMES_USUAL = 10  # so many times the lower quartile, and it is cut
 _NEVER_CUT = 10.0  # no loss below is: guessing among 20,000 classes costs as much
 _MARGIN = 0.05  # of the axis
 
@@ -20,7 +19,8 @@ def limit_axis(axes: "Axes", curves: Sequence[Curve]) -> None:
     values = [y for _, ys, _ in curves for y in ys]
     if not values:
         return
-    largest = max(_NEVER_CUT, _TIMES_USUAL * statistics.median_low(map(abs, values)))
+    usual = sorted(map(abs, values))[len(values) // 4]
+    largest = max(_NEVER_CUT, _TIMES_USUAL * usual)
     inside = [y for y in values if abs(y) <= largest]
     if len(inside) == len(values):
         return

@@ -9,6 +9,8 @@ import numpy as np
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
 from jaxcnn.reporting.published import publication_of
+from jaxcnn.reporting.style import plain
+from jaxcnn.reporting.words import shorten
 from jaxcnn.reporting.writers import read_json
 from jaxcnn.training import probes
 from jaxcnn.training.trained import Trained, load_examples, load_trained, tested_checkpoint
@@ -78,7 +80,7 @@ def _draw(
     if conv := probes.first_conv(trained):
         drawn.append(grids.plot_filters(probes.filters_of(conv), conv.path, path("filters")))
     if maps:
-        title = f"true: {found.class_names[found.true[some[0]]]}"
+        title = plain(f"true: {shorten(found.class_names[found.true[some[0]]], 31)}")
         first = {name: maps[name][0] for name in layers}
         drawn.append(grids.plot_maps(images[some[0]], first, title, path("maps")))
     return [picture.stem for picture in drawn if picture]
