@@ -27,7 +27,7 @@ def default_config(model: dict[str, Any] | None = None) -> ConfigDict:
             "validation_fraction": 0.1,  # of the training split, for "holdout" and "tail"
             "test_with": "best",  # the weights that are tested: "best" on validation, or "last"
             "init_from": "",  # another run's folder: a new run starts from its weights
-            "tuned_on_test": False,  # whether test accuracies chose this recipe: reports say so
+            "tuned_on_test_of": "",  # the dataset whose test accuracies chose this recipe
             "evaluate_train": False,  # also score the whole training split after each epoch
             "parallel": "pmap",  # or "shard_map": the same numbers
             "num_devices": 0,  # 0: all; on a CPU one for networks without convolutions

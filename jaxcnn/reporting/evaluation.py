@@ -115,8 +115,8 @@ def provenance(about: Mapping[str, Any]) -> str:
 
     Args:
       about: of the evaluation: `split` ("train", "validation" or "test"), `checkpoint` ("best" or
-        "latest"), `epoch`; of the config: `validation`, `tuned_on_test`, `init_from` (these two
-        are missing in evaluations by older code).
+        "latest"), `epoch`; of the run: `validation`, `tuned_on_test`, `init_from` (these two are
+        missing in evaluations by older code).
     """
     validation, split = about["validation"], about["split"]
     served = {

@@ -25,8 +25,8 @@ def is_test_in_sight(config: Mapping[str, Any]) -> bool:
 
 
 def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
-    """Whether the recipe was chosen by test accuracies."""
-    return bool(config.get("tuned_on_test", False))
+    """Whether the recipe was chosen by test accuracies, and on the run's own dataset."""
+    return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
 
 
 def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:

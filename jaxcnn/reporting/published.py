@@ -15,7 +15,7 @@ FILE = Path(__file__).resolve().parents[2] / "results" / "published.json"
 # Fields that leave a recipe as it is: the seed, and what changes no number.
 HARMLESS = (
     "seed", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.", "evaluate_train",
-    "dataset.data_dir", "dataset.streaming", "dataset.workers", "tuned_on_test",
+    "dataset.data_dir", "dataset.streaming", "dataset.workers", "tuned_on_test_of",
 )  # fmt: skip
 CLASSIC_NETWORKS = "classic-networks"
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
+from jaxcnn.reporting.protocol import is_tuned_on_test
 from jaxcnn.reporting.published import publication_of
 from jaxcnn.reporting.style import plain
 from jaxcnn.reporting.words import shorten
@@ -48,7 +49,7 @@ def score_run(
         "step": trained.step,
         "epoch": trained.epoch,
         "validation": trained.config.validation,
-        "tuned_on_test": trained.config.tuned_on_test,
+        "tuned_on_test": is_tuned_on_test(trained.config),
         "init_from": trained.config.init_from,
         "dataset": trained.config.dataset.name,
         "publication": _publication(workdir, trained),

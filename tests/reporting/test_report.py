@@ -1,5 +1,6 @@
 """Pictures and the report of a run, from its files alone."""
 
+import json
 import math
 import runpy
 import subprocess
@@ -93,6 +94,29 @@ def test_the_same_run_gives_the_same_pictures(tmp_path):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "is_log"), [("cosine", False), ("linear", False), ("step", True), ("", False)]
+)
+def test_a_rate_that_falls_to_0_is_on_a_linear_axis(tmp_path, schedule, is_log):
+    write_run(tmp_path, 4)
+    config = read_json(tmp_path / "config.json") | {"schedule": {"name": schedule}}
+    write_json(tmp_path / "config.json", config)
+    plot_curves(tmp_path)
+    svg = (tmp_path / "plots" / "learning_rate.svg").read_text()
+    assert ("mathdefault{10^{-" in svg) == is_log  # the ticks of a logarithmic axis
+
+
+def test_an_exploded_loss_is_cut_off_and_said(tmp_path):
+    write_run(tmp_path, 6)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    rows[-1]["loss"] = 1e9
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plot_curves(tmp_path)
+    for name in ("loss", "difference_loss"):
+        assert "cut off, up to" in (tmp_path / "plots" / f"{name}.svg").read_text()
+    assert "cut off" not in (tmp_path / "plots" / "accuracy.svg").read_text()
+
+
 def test_among_equal_accuracies_the_lower_loss_is_best():
     rows = [
         {"epoch": epoch, "split": "validation", "loss": loss, "accuracy": accuracy}
@@ -156,8 +180,9 @@ def test_the_report_says_that_test_accuracies_chose_the_recipe(tmp_path):
     said = "**The recipe was chosen by its test accuracy"
     assert said not in write_report(tmp_path).read_text()
     config = read_json(tmp_path / "config.json")
-    write_json(tmp_path / "config.json", config | {"tuned_on_test": True})
-    assert said in write_report(tmp_path).read_text()
+    for dataset, is_own in (("cifar10", True), ("digits", False)):
+        write_json(tmp_path / "config.json", config | {"tuned_on_test_of": dataset})
+        assert (said in write_report(tmp_path).read_text()) == is_own
 
 
 def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
