@@ -80,21 +80,19 @@ def describe_fields(width: int = 80) -> str:
     """Return the table of all fields: default, what is allowed, meaning, in groups."""
     from jaxcnn.config_check import allowed_values
 
-    allowed = allowed_values()
+    allowed, defaults = allowed_values(), flatten(default_config())
     lines = ["fields of the config, with the defaults of jaxcnn.config.default_config():"]
-    group = ""
-    for name, value in flatten(default_config()).items():
-        if name.startswith("model.") and name != "model.name":
-            continue  # each network has its own
-        if (path := name.rpartition(".")[0]) != group:
-            group = path
+    group = None
+    for name, meaning in FIELD_HELP.items():
+        if _group(name) != group:
+            group = _group(name)
             lines.append("")
-        shown = '""' if value == "" else value
+        shown = '""' if defaults[name] == "" else defaults[name]
         rule = f"  ({allowed[name]})" if name in allowed else ""
         indents = {"initial_indent": "  ", "subsequent_indent": "      "}
         lines += textwrap.wrap(f"--config.{name}={shown}{rule}", width, **indents)
         indents["initial_indent"] = "      "
-        lines += textwrap.wrap(FIELD_HELP[name], width, **indents)
+        lines += textwrap.wrap(meaning, width, **indents)
     return "\n".join([*lines, "", *_describe_options(width)])
 
 

@@ -109,9 +109,10 @@ def test_runs_are_labeled_by_what_differs(write_run):
 
 
 def test_of_many_differences_those_from_most_runs_are_named(write_run):
-    fields = {"optimizer.learning_rate": 0.1, "validation": "tail", "schedule.name": "cosine"}
+    name = "a_schedule_with_a_long_name"
+    fields = {"optimizer.learning_rate": 0.1, "validation": "tail", "schedule.name": name}
     assert labels_of(write_run, *({name: value} for name, value in fields.items()), {}) == [
-        "lenet, lr 0.1", "lenet, validation tail", "lenet, schedule cosine", "lenet"
+        "lenet, lr 0.1", "lenet, validation tail", f"lenet, schedule {name}", "lenet"
     ]  # fmt: skip
 
 
