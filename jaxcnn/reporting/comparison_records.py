@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxcnn.reporting.comparison import Estimate, Group, Section
 from jaxcnn.reporting.curves import best_epoch, series
-from jaxcnn.reporting.protocol import is_stopped_early
+from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.runs import Run
 
 Record = dict[str, Any]
@@ -16,14 +16,15 @@ _CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
-    "validation": "publisher's validation",
+    "validation": "{owner} validation",
     "test": "test set",
 }
 
 
 def validation_split(run: Run) -> str:
     """Which data chose the best epoch, or were watched, in words."""
-    return _SPLITS.get(run.config["validation"], str(run.config["validation"]))
+    words = _SPLITS.get(run.config["validation"], str(run.config["validation"]))
+    return words.replace("{owner}", owner_of(run.config["dataset"]["name"]))
 
 
 def tested_weights(run: Run) -> str:

@@ -18,6 +18,7 @@ from jaxcnn.reporting.metrics import (
     merged,
     overall,
 )
+from jaxcnn.reporting.protocol import owner_of
 from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.reporting.writers import read_json, write_json, write_text
 
@@ -115,14 +116,14 @@ def provenance(about: Mapping[str, Any]) -> str:
 
     Args:
       about: of the evaluation: `split` ("train", "validation" or "test"), `checkpoint` ("best" or
-        "latest"), `epoch`; of the run: `validation`, `tuned_on_test`, `init_from` (these two are
-        missing in evaluations by older code).
+        "latest"), `epoch`; of the run: `dataset`, `validation`, `tuned_on_test`, `init_from`
+        (these two are missing in evaluations by older code).
     """
     validation, split = about["validation"], about["split"]
     served = {
         "holdout": "a held-out part of the training set",
         "tail": "the held-out last part of the training set",
-        "validation": "the publisher's validation split",
+        "validation": f"the {owner_of(about.get('dataset', ''))} validation split",
         "test": "the test split",
     }[validation]
     best = about["checkpoint"] == "best"

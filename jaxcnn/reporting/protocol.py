@@ -6,7 +6,7 @@ from typing import Any
 from jaxcnn.reporting.published import publication_of
 
 _SERVED = {
-    "validation": "The publisher's validation split served as validation",
+    "validation": "The {owner} validation split served as validation",
     "tail": "The last part of the training set, held out, served as validation",
     "holdout": "A fixed part of the training set, held out, served as validation",
 }
@@ -17,6 +17,11 @@ IN_SIGHT = (
     "The test set served as validation: the test figures were in sight during training, and are "
     "no estimate on unseen data."
 )
+
+
+def owner_of(dataset: str) -> str:
+    """Return whose splits a dataset has: "publisher's", or "folder's" for `folder:PATH`."""
+    return "folder's" if dataset.startswith("folder:") else "publisher's"
 
 
 def is_test_in_sight(config: Mapping[str, Any]) -> bool:
@@ -54,7 +59,8 @@ def describe(
             "test set served as validation", f"**test set served as validation**{follows}"
         )
     else:
-        text = f"{_SERVED[config['validation']]}; {_scorings(environment, result)}"
+        served = _SERVED[config["validation"]].format(owner=owner_of(config["dataset"]["name"]))
+        text = f"{served}; {_scorings(environment, result)}"
     return f"{text} **{TUNED}**" if is_tuned_on_test(config) else text
 
 

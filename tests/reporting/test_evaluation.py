@@ -122,8 +122,14 @@ def test_names_are_shown_as_they_are(tmp_path):
 )
 def test_it_says_what_the_figures_are_worth(validation, split, checkpoint, says):
     about = {"validation": validation, "split": split, "checkpoint": checkpoint, "epoch": 19}
-    text = provenance(about)
+    text = provenance(about | {"dataset": "ferplus"})
     assert text.startswith("Weights of epoch 19, ") and says in text
+
+
+def test_a_folder_s_validation_split_has_no_publisher():
+    about = ABOUT | {"validation": "validation"}
+    assert "best on the publisher's validation split" in provenance(about)
+    assert "best on the folder's validation split" in provenance(about | {"dataset": "folder:x"})
 
 
 def test_it_says_what_else_had_a_part_in_the_weights():

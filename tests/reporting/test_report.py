@@ -190,6 +190,7 @@ def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
     labels, predicted = np.repeat([0, 1, 2], [90, 6, 4]), np.repeat([0, 1, 0], [90, 6, 4])
     found = predictions(labels, np.eye(4)[predicted] * 5, ["cat", "dog", "rat", "none"])
     about = {"split": "test", "checkpoint": "latest", "epoch": 2, "validation": "holdout"}
+    about["dataset"] = "cifar10"
     scores = write_scores(tmp_path, "test", found, about)
     assert scores["accuracy"] == pytest.approx(0.96)
     assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
