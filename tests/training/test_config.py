@@ -102,7 +102,7 @@ def test_every_field_has_its_help():
     for name, meaning in FIELD_HELP.items():
         assert f"--config.{name}=" in words and meaning in words
     assert "--config.optimizer.learning_rate=0.001 (at least 0) The rate" in words
-    assert "lenet5_base: pool='max'" in words
+    assert "usp_cnn_mixed_padding: padding='mixed'" in words
 
 
 @pytest.mark.parametrize(
