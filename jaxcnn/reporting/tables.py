@@ -46,13 +46,15 @@ def render_summary(summary: "Summary") -> Fitting:
 
     Numbers are never cut: where the terminal is narrow, inputs and then kinds are left out.
     """
-    branched = any(_inputs(summary))
-    columns = [("kind", "inputs")] if branched else []
-    return Fitting(*(_summary_table(summary, texts) for texts in (*columns, ("kind",), ())))
+    choices = [(("kind",), 30), (("kind",), 20), ((), None)]
+    if any(_inputs(summary)):
+        choices.insert(0, (("kind", "inputs"), 30))
+    return Fitting(*(_summary_table(summary, *choice) for choice in choices))
 
 
-def _summary_table(summary: "Summary", texts: Sequence[str]) -> Table:
-    """The table with these columns of text besides the layer's name and the output's size."""
+def _summary_table(summary: "Summary", texts: Sequence[str], widest_name: int | None) -> Table:
+    """The table with these columns of text besides the layer's name, which is folded if longer than
+    `widest_name`, and the output's size."""
     table = Table(
         title=f"{summary.name}: {_size(summary.image_shape)} images, {summary.num_classes} classes",
         caption=(
@@ -63,13 +65,14 @@ def _summary_table(summary: "Summary", texts: Sequence[str]) -> Table:
         box=box.SIMPLE_HEAD,
     )
     longest = max(len(row.name) for row in summary.rows)
-    table.add_column("layer", overflow="fold", min_width=min(longest, 30 if texts else 12))
+    # of the flexible columns rich makes the widest narrower, whatever their `min_width`
+    table.add_column("layer", overflow="fold", width=widest_name and min(longest, widest_name))
     if "kind" in texts:
         table.add_column("kind", overflow="fold")
     for name in ("output", "parameters", "FLOPs"):
         table.add_column(name, justify="left" if name == "output" else "right", no_wrap=True)
     if "inputs" in texts:
-        table.add_column("inputs (else the row above)", overflow="fold", min_width=15)
+        table.add_column("inputs (else the row above)", overflow="fold")
     for row, inputs in zip(summary.rows, _inputs(summary), strict=True):
         cells = [row.name] + [f"{row.kind} {row.details}".strip()] * ("kind" in texts)
         cells += [_size(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}"]
