@@ -42,6 +42,7 @@ def get_config(variant: str = "model3") -> ConfigDict:
     config = published_config()
     config.dataset.name = "cifar10"
     config.dataset.scaling = "centered"
+    config.tuned_on_test_of = "cifar10"  # the scaling: see above
     config.model = network(f"lenet5_{variant.split('_')[0]}")
     config.global_batch_size = 64
     config.num_epochs = num_epochs

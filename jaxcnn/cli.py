@@ -9,6 +9,8 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from jaxcnn import distributed, runtime
+from jaxcnn.config import default_config, flatten
+from jaxcnn.config_help import describe_fields, guess_field
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.explain import explain, is_closed_pipe, one_line
 from jaxcnn.paths import user_path
@@ -16,6 +18,7 @@ from jaxcnn.reporting.words import printable
 from jaxcnn.training.signals import INTERRUPTED, interruptible, stopping_at_once
 
 _CLOSED_PIPE = 141  # 128 + SIGPIPE, as other programs have it
+_HELP = {"-h", "-help", "--help"}
 
 
 def _without_traceback(text: str) -> str:
@@ -30,32 +33,47 @@ def _without_traceback(text: str) -> str:
     return f"{what}{f'line {own[-1]}: ' if own else ''}{' '.join(lines[start:])}"
 
 
-def _unknown_field(error: Exception, argv: list[str]) -> str:
-    """What is wrong with a flag --config.FIELD, of whose name ml_collections gives a part; "" where
-    it is not that."""
+def _wrong_field(error: Exception, argv: list[str]) -> str:
+    """What is wrong with a flag --config.FIELD that ml_collections refuses; "" where its error is
+    about something else."""
+    fields = list(flatten(default_config(model={"name": ""})))
     name = re.match(r"\W*(\w*)", str(error))[1]
-    given = (argument.lstrip("-").partition("=")[0] for argument in argv)
-    field = next((flag for flag in given if name in flag.split(".")[1:]), None)
-    if field is None:
-        return ""
-    if field.startswith("config.model."):
-        return f"{field}: the network that the config file names has no such option"
-    guess = re.search(r'Did you mean "(\w+)"', str(error))
-    return f"{field} is not a field of a run" + (f"; did you mean {guess[1]}?" if guess else "")
+    for argument in argv:
+        flag, _, value = argument.lstrip("-").partition("=")
+        field = flag.removeprefix("config.")
+        if field == flag:
+            continue
+        members = [each for each in fields if each.startswith(f"{field}.")]
+        if members and "parse" in str(error):
+            named = f"; --{flag}.name={value}?" if f"{field}.name" in members else ""
+            return f"--{flag} is a group of fields: name one of {', '.join(members)}{named}"
+        if field in fields or name not in field.split("."):
+            continue
+        if field.startswith("model."):
+            guess = re.search(r'Did you mean "(\w+)"', str(error))
+            hint = f"; did you mean model.{guess[1]}?" if guess else ""
+            return f"{flag}: the network that the config file names has no such option{hint}"
+        return f"{flag} is not a field of a run{guess_field(field, fields)}"
+    return ""
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
     """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
     logging.set_verbosity(logging.FATAL)  # ml_collections warns of what is refused below
+    if not _HELP.isdisjoint(argv[1:]):
+        app.usage(shorthelp=True, writeto_stdout=True)
+        if "config" in flags.FLAGS:
+            print(describe_fields())
+        sys.exit(0)
     try:
         return flags.FLAGS(list(map(_with_home, argv)))
     except UserError:
         raise
     except flags.Error as error:
-        raise UserError(_without_traceback(str(error))) from error
+        raise UserError(_wrong_field(error, argv) or _without_traceback(str(error))) from error
     except Exception as error:  # a config file is the user's Python: it may raise anything
         text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # a repr, in ml_collections
-        raise UserError(_unknown_field(error, argv) or f"config: {text}") from error
+        raise UserError(_wrong_field(error, argv) or f"config: {text}") from error
 
 
 def _with_home(argument: str) -> str:

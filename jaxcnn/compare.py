@@ -78,7 +78,9 @@ def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
     )
     for index in kept:
         justify = "right" if index else "left"
-        shown.add_column(Text(table.head[index]), justify=justify, no_wrap=True)
+        shown.add_column(
+            Text(table.head[index]), justify=justify, no_wrap=bool(index), overflow="fold"
+        )
     for row in table.rows:
         shown.add_row(*(Text(printable(row[index])) for index in kept))
     return shown

@@ -12,8 +12,12 @@ from ml_collections import ConfigDict
 from jaxcnn.errors import UserError
 
 
-def default_config() -> ConfigDict:
-    """Every field a run has: LeNet on scikit-learn's digits, plain Adam."""
+def default_config(model: dict[str, Any] | None = None) -> ConfigDict:
+    """Every field a run has: LeNet on scikit-learn's digits, plain Adam.
+
+    Args:
+      model: the `model` part, in place of LeNet's; with it JAX is not loaded.
+    """
     return ConfigDict(
         {
             "seed": 0,
@@ -26,6 +30,7 @@ def default_config() -> ConfigDict:
             "holdout": "stratified",  # the share of each class, or "random", of all alike
             "test_with": "best",  # the weights that are tested: "best" on validation, or "last"
             "init_from": "",  # another run's folder: a new run starts from its weights
+            "tuned_on_test_of": "",  # the dataset whose test accuracies chose this recipe
             "evaluate_train": False,  # also score the whole training split after each epoch
             "parallel": "pmap",  # or "shard_map": the same numbers
             "deterministic": False,  # the same bits each time on a GPU too, slower
@@ -44,7 +49,7 @@ def default_config() -> ConfigDict:
                 "streaming": False,  # read as it trains: for what does not fit in memory
                 "workers": 0,  # processes that read then; 0: threads
             },
-            "model": network("lenet"),
+            "model": network("lenet") if model is None else model,
             "loss": {"label_smoothing": 0.0, "l2": 0.0, "heads": "prob_mix"},
             "optimizer": {
                 "name": "adam",

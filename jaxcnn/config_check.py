@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.config import default_config, flatten
+from jaxcnn.config_help import guess_field, guess_value
 from jaxcnn.errors import UserError
 
 
@@ -17,10 +18,12 @@ class Rule:
 
     holds: Callable[[Any], bool]
     allowed: str
+    choices: tuple[str, ...] = ()
 
 
 def _one_of(*choices: str) -> Rule:
-    return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
+    listed = ", ".join(choice or '""' for choice in choices)
+    return Rule(lambda value: value in choices, f"one of {listed}", choices)
 
 
 def _between(low: float, high: float = math.inf, *, open_low=False, open_high=False) -> Rule:
@@ -103,6 +106,13 @@ def _rules() -> dict[str, Rule]:
     }
 
 
+def allowed_values() -> dict[str, str]:
+    """What each field may hold, in words, by dotted name; a field that may hold anything of its
+    type is missing."""
+    flags = {n: "True or False" for n, v in flatten(default_config()).items() if type(v) is bool}
+    return {name: rule.allowed for name, rule in _rules().items()} | flags
+
+
 def check_config(config: ConfigDict) -> None:
     """Checks names, types, ranges and combinations, before anything is read or written.
 
@@ -120,12 +130,14 @@ def check_config(config: ConfigDict) -> None:
         raise UserError(f"config.{name} is missing: start from jaxcnn.config.default_config()")
     for name in fields:
         if name not in common and not name.startswith("model."):
-            raise UserError(f"config.{name} is not a field of a run")
+            guess = guess_field(name, common)
+            raise UserError(f"config.{name} is not a field of a run{guess}")
     for name in sorted(common):
         _check_type(name, fields[name], defaults[name])
     for name, rule in _rules().items():
         if not rule.holds(fields[name]):
-            raise UserError(f"config.{name} = {fields[name]!r}: allowed is {rule.allowed}")
+            guess = guess_value(fields[name], rule.choices)
+            raise UserError(f"config.{name} = {fields[name]!r}: allowed is {rule.allowed}{guess}")
     _check_network(config)
     _check_combinations(config)
 
@@ -150,6 +162,7 @@ def _check_network(config: ConfigDict) -> None:
     if name not in network_names():
         raise UserError(
             f"config.model.name = {name!r}: allowed is one of {', '.join(network_names())}"
+            + guess_value(name, network_names())
         )
     check_options(**config.model)
 

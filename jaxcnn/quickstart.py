@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
     """Adam with a cosine schedule, small shifts and rotations, 60 epochs."""
     config = default_config()
     config.num_epochs = 60
-    config.test_with = "last"
+    config.test_with, config.tuned_on_test_of = "last", "digits"
     config.optimizer.learning_rate = 3e-3
     config.schedule.name = "cosine"
     config.augment.update(shift=0.1, rotation=10.0)

@@ -1,6 +1,7 @@
 """Takes up a run's result, and writes README's table: `python results/update.py [NAME=WORKDIR …]`.
 
-`published.json` holds the publications' accuracies by config, `cpu.json` ours as `{"rows": […]}`.
+`published.json` holds the publications' accuracies by config, and the recipes that they are of,
+which are written anew; `cpu.json` holds ours as `{"rows": […]}`.
 NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
 NAME=WORKDIR,WORKDIR.
 """
@@ -14,7 +15,7 @@ from jaxcnn import models
 from jaxcnn.config import config_variants, flatten
 from jaxcnn.data.sizes import dataset_sizes
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.published import HARMLESS
+from jaxcnn.reporting.published import FILE, HARMLESS, recipe_of
 from jaxcnn.reporting.run_files import read_part
 from jaxcnn.reporting.writers import read_json, write_json, write_text
 from jaxcnn.training.workdir import to_dict
@@ -37,7 +38,6 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
     config = read_part(workdirs[0], "config.json", CONFIG)
     environment = read_part(workdirs[0], "environment.json", ["devices"])
     accuracies = [result["test_accuracy"] for result in results]
-    published = read_json(HERE / "published.json")
     splits = {
         "test": "the test split is the validation split",
         "validation": "the publisher's validation split",
@@ -48,7 +48,7 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "config": name,
         "dataset": config["dataset"]["name"],
         "parameters": results[0]["parameters"],
-        "published_accuracy": published.get(name),
+        "published_accuracy": read_json(FILE).get(name, {}).get("accuracy"),
         "accuracy": statistics.mean(accuracies),
         "best_validation_accuracy": statistics.mean(
             result["best_validation_accuracy"] for result in results
@@ -85,7 +85,7 @@ def check_recipe(name: str, workdirs: list[Path]) -> None:
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """README's table: a line for each config, whether it was run or not."""
-    published = read_json(HERE / "published.json")
+    published = {name: entry["accuracy"] for name, entry in read_json(FILE).items()}
     lines = [
         "| config | network | parameters | dataset | ours | epochs | published |",
         "|---|---|--:|---|--:|--:|--:|",
@@ -103,10 +103,16 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             config.dataset.name,
             ours(rows.get(name)),
             str(rows[name]["num_epochs"]) if name in rows else "",
-            f"{100 * published[name]:.2f} %" if name in published else "none",
+            f"{100 * published[name]:.2f} %" if published.get(name) else "none",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def with_recipes(published: dict[str, Any]) -> dict[str, Any]:
+    """`published.json` with the recipes that the configs have today."""
+    known = config_variants(HERE.parent / "configs")
+    return {name: entry | {"recipe": recipe_of(known[name]())} for name, entry in published.items()}
 
 
 def ours(row: dict[str, Any] | None) -> str:
@@ -134,6 +140,7 @@ def update(arguments: list[str]) -> None:
             raise UserError(f"{argument}: is not NAME=WORKDIR, or NAME=WORKDIR,WORKDIR")
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
+    write_json(FILE, with_recipes(read_json(FILE)))
     write_json(path, {"rows": [rows[name] for name in sorted(rows)]})
     before, _, rest = README.read_text().partition(BEGIN)
     after = rest.partition(END)[2]

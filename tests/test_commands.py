@@ -42,12 +42,19 @@ def test_the_quickstart(tmp_path):
     assert result["test_accuracy"] > 0.5
 
 
+def test_help_lists_the_fields(tmp_path):
+    done = run("jaxcnn.main", "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--workdir" in done.stdout and "--config.optimizer.learning_rate=0.001" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--config.num_epoch=3"], "config.num_epoch is not a field of a run; did you mean num_ep"),
-        (["--config.lr=3"], "config.lr is not a field of a run"),
+        (["--config.lr=3"], "config.lr is not a field of a run; did you mean optimizer.learning_r"),
         (["--config.model.depth=3"], "config.model.depth: the network that the config file names"),
+        (["--config.optimizer=sgd"], "--config.optimizer.name=sgd?"),
         (["--config.num_epochs=three"], "num_epochs"),
         (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),
         ([f"--config={ROOT}/configs/lenet.py:imagenet"], "no variant 'imagenet'"),

@@ -59,6 +59,10 @@ def plot_reliability(bins: Sequence[dict[str, Any]], stem: Path) -> Path:
         accuracy = [100 * row["accuracy"] if row["count"] else 0 for row in bins]
         colors = [BLUE if row["count"] >= _FEW else SKY for row in bins]
         upper.bar(100 * start, accuracy, width, **bars | {"color": colors})
+        for row, left, wide in zip(bins, 100 * start, width, strict=True):
+            if row["count"]:  # a bar of no height is not seen
+                y = 2 * [100 * row["accuracy"]]
+                upper.plot([left, left + wide], y, color=BLUE, linewidth=2.5, clip_on=False)
         upper.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1)
         upper.set(xlim=(0, 100), ylim=(0, 100), ylabel="right (% of the images)")
         error = 100 * calibration_error(bins)

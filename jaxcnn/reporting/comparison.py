@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxcnn.config import OLDER_DEFAULTS, flatten
-from jaxcnn.data.datasets import is_folder_name
 from jaxcnn.reporting.curves import series
-from jaxcnn.reporting.published import HARMLESS, published_accuracy
+from jaxcnn.reporting.published import HARMLESS, published_accuracy, relevant
 from jaxcnn.reporting.runs import Run
 
-_LONGEST_LABEL = 28  # letters; a longer one crowds a picture's axis
-_OLDER_RULES = {name: OLDER_DEFAULTS[name] for name in ("holdout", "dataset.split")}
+_LONGEST_LABEL = 56  # letters: two lines in a picture
+_SHORT = {
+    "learning_rate": "lr",
+    "global_batch_size": "batch",
+    "num_epochs": "epochs",
+    "label_smoothing": "smoothing",
+    "changed after step": "changed",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Group:
     @property
     def published(self) -> float | None:
         """The publication's test accuracy of the recipe, where it is known."""
-        return published_accuracy(self.run.environment.get("command"))
+        return published_accuracy(self.run.config, self.run.environment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +184,7 @@ def _rank(group: Group) -> float:
 
 def _fields(run: Run) -> dict[str, Any]:
     """What makes a run's recipe: the fields that change a number, and the data."""
-    leaves = _OLDER_RULES | flatten(run.config)
-    if leaves["validation"] != "holdout":
-        leaves.pop("holdout")
-    if not is_folder_name(run.config["dataset"]["name"]):
-        leaves.pop("dataset.split")
+    leaves = relevant(OLDER_DEFAULTS | flatten(run.config))
     fields = {name: v for name, v in leaves.items() if not name.startswith(HARMLESS)}
     for view in ("train", "validation"):
         if digest := run.fingerprint(view):
@@ -218,7 +219,7 @@ def _differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A label for each group of runs: the network, and what tells it from the same network's
-    other groups: the fields that differ, or the folder where they are many."""
+    other groups: the fields that differ, or a number where they are many."""
     labels = [group[0].network for group in groups]
     for network in set(labels):
         places = [i for i, group in enumerate(groups) if group[0].network == network]
@@ -230,19 +231,39 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
 
 
 def _told_apart(network: str, groups: Sequence[Sequence[Run]]) -> list[str]:
-    columns = _differences([group[0] for group in groups]).items()
-    texts = [
-        ", ".join(f"{name.rpartition('.')[2]} {values[i]}" for name, values in columns)
-        for i in range(len(groups))
-    ]
-    if max(map(len, texts)) > _LONGEST_LABEL:
-        texts = [_folder_name(group) for group in groups]
-    if len(set(texts)) < len(texts):
-        texts = [str(group[0].folder) for group in groups]
-    return [text if text.startswith(network) else f"{network}, {text}" for text in texts]
+    """Labels of all fields that differ, or else of those that differ from most groups', or else
+    numbers: the table of the differences is their key."""
+    columns = _differences([group[0] for group in groups])
+    values = {name: [_short_value(each) for each in column] for name, column in columns.items()}
+    usual = {name: _majority(column) for name, column in values.items()}
+    for named in (dict.fromkeys(values), usual):
+        texts = [
+            ", ".join(
+                f"{_short_name(name)} {values[name][i]}"
+                for name, left_out in named.items()
+                if values[name][i] != left_out
+            )
+            for i in range(len(groups))
+        ]
+        labels = [f"{network}, {text}" if text else network for text in texts]
+        if len(set(labels)) == len(labels) and max(map(len, labels)) <= _LONGEST_LABEL:
+            return labels
+    return [f"{network} #{i + 1}" for i in range(len(groups))]
 
 
-def _folder_name(group: Sequence[Run]) -> str:
-    """The first folder's name, and how many more there are: `lenet_0 + 2 runs`."""
-    name, more = group[0].folder.resolve().name, len(group) - 1
-    return name if not more else f"{name} + {more} run{'s' if more > 1 else ''}"
+def _majority(values: Sequence[str]) -> str | None:
+    """The value of more than half of them, if there is one."""
+    most = statistics.mode(values)
+    return most if 2 * values.count(most) > len(values) else None
+
+
+def _short_name(field: str) -> str:
+    """`lr` for `optimizer.learning_rate`, `schedule` for `schedule.name`."""
+    group, _, leaf = field.rpartition(".")
+    return group if leaf == "name" else _SHORT.get(leaf, leaf)
+
+
+def _short_value(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # changes on the way
+        return "after step " + " and ".join(str(each.get("step")) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

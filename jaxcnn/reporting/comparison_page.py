@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jaxcnn.data.datasets import refuse_among_pictures
+from jaxcnn.data.groups import SELECTED
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import comparison_records as records
+from jaxcnn.reporting.balance import is_unequal
 from jaxcnn.reporting.comparison import Estimate, Group, Section, compare
 from jaxcnn.reporting.comparison_plots import plot_section
 from jaxcnn.reporting.document import (
@@ -19,15 +21,15 @@ from jaxcnn.reporting.document import (
     to_html,
     to_markdown,
 )
-from jaxcnn.reporting.runs import EVALUATION, read_runs
+from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
+from jaxcnn.reporting.published import CLASSIC_NETWORKS
+from jaxcnn.reporting.run_files import TEST_EVALUATION
+from jaxcnn.reporting.runs import read_runs
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent
 from jaxcnn.reporting.writers import write_text
 
 _TITLE = "Networks compared"
-_IN_SIGHT = (
-    "† The test set served as validation: these figures were in sight while the recipe was chosen, "
-    "and are no estimate on unseen data."
-)
+_MARKS = {"†": IN_SIGHT, "‡": TUNED}
 _SAME = 1e-3  # in accuracy: what rounding on another device may change
 _MANY_CLASSES = 20  # a longer table is folded up
 
@@ -78,11 +80,9 @@ def _prefix(section: Section, earlier: Sequence[Section]) -> str:
 def _section(section: Section, out: Path, prefix: str) -> list[Block]:
     pictures = [Picture(*each) for each in plot_section(section, out, prefix).items()]
     by_class = [picture for picture in pictures if picture.name.endswith("classes")]
-    in_sight = any(group.run.is_test_in_sight for group in section.groups)
     return [
         Heading(section.dataset),
         results_table(section),
-        *([Paragraph(_IN_SIGHT)] if in_sight else []),
         *_remarks(section),
         *(picture for picture in pictures if picture not in by_class),
         *_differences(section),
@@ -100,6 +100,7 @@ def results_table(section: Section) -> Table:
     columns = {
         "network": lambda group: group.title,
         "test accuracy": _accuracy,
+        "balanced accuracy": _balanced,
         "top-5 accuracy": lambda group: _text(group.evaluated("top5_accuracy"), percent),
         "superclass accuracy": lambda group: _text(group.evaluated("superclass_accuracy"), percent),
         "n": lambda group: str(len(group.finished)) if several and group.finished else "-",
@@ -110,7 +111,7 @@ def results_table(section: Section) -> Table:
         "training time": lambda group: _mean(group, "seconds", clock),
         "epochs": lambda group: _mean(group, "num_epochs", integer),
         "validation split": _validation_split,
-        "tested weights": lambda group: records.tested_weights(group.run),
+        "tested weights": records.weights_of,
     }
     rows = [[cell(group) for cell in columns.values()] for group in section.groups]
     return _without_empty_columns(Table(f"Ranking by test accuracy{how}.", list(columns), rows))
@@ -118,12 +119,27 @@ def results_table(section: Section) -> Table:
 
 def _accuracy(group: Group) -> str:
     text = _text(group.result("test_accuracy"), percent)
-    return f"{text} †" if group.run.is_test_in_sight and text != "-" else text
+    return text if text == "-" else text + _marks_of(group)
+
+
+def _balanced(group: Group) -> str:
+    """Where it may differ from the accuracy."""
+    if not any(is_unequal(run.evaluation.get("classes", ())) for run in group.finished):
+        return "-"
+    return _text(group.evaluated("balanced_accuracy"), percent)
+
+
+def _marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:
+    signs = "†" * is_test_in_sight + "‡" * is_tuned_on_test
+    return f" {signs}" if signs else ""
+
+
+def _marks_of(group: Group) -> str:
+    return _marks(group.run.is_test_in_sight, group.run.is_tuned_on_test)
 
 
 def _validation_split(group: Group) -> str:
-    mark = " †" if group.run.is_test_in_sight else ""
-    return records.validation_split(group.run) + mark
+    return records.validation_split(group.run) + _marks_of(group)
 
 
 def _text(estimate: Estimate | None, word: Callable[[float], str]) -> str:
@@ -147,9 +163,10 @@ def _without_empty_columns(table: Table) -> Table:
 
 
 def _remarks(section: Section) -> list[Paragraph]:
-    """What a reader must know before comparing times."""
+    """What † and ‡ mean, and what a reader must know before comparing times."""
+    marks = "".join(map(_marks_of, section.groups))
     devices = {records.device(run) for group in section.finished for run in group.finished}
-    remarks = []
+    remarks = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in marks]
     if len(devices - {""}) > 1:
         remarks.append(
             "Training times were taken on different machines and do not compare: "
@@ -174,16 +191,17 @@ def _differences(section: Section) -> list[Table]:
 
 def _class_tables(section: Section) -> list[Table]:
     """Of the superclasses, of the selected classes, and of all classes, where there are such."""
+    order = "the best mean first"
     names, superclasses = section.class_names(), section.class_names("superclasses")
     runs = [run for group in section.finished for run in group.finished]
-    chosen = {name for run in runs for name in run.evaluation.get("selected_classes", ())}
-    selected = [name for name in names if name in chosen]
-    order = "the best mean first"
+    is_selecting = any(run.publication == CLASSIC_NETWORKS for run in runs)
+    selected = [name for name in names if is_selecting and name in SELECTED]
+    selection = f"The ten classes selected by the {CLASSIC_NETWORKS} publication, {order}"
     return [
         *_class_table(
             section, f"Test accuracy by superclass, {order}", superclasses, "superclasses"
         ),
-        *_class_table(section, f"The classes that the publication selects, {order}", selected),
+        *_class_table(section, selection, selected),
         *_class_table(section, f"Test accuracy by class, {order}; more in classes.csv", names),
     ]
 
@@ -209,7 +227,9 @@ def _evaluations(section: Section) -> list[Paragraph]:
     if lacking:
         text = ", ".join(f"`{run.folder}`" for run in lacking)
         command = f"`python -m jaxcnn.evaluate --workdir={shlex.quote(str(lacking[0].folder))}`"
-        remarks.append(f"Without class-wise figures ({EVALUATION}): {text}. Make them: {command}")
+        remarks.append(
+            f"Without class-wise figures ({TEST_EVALUATION}): {text}. Make them: {command}"
+        )
     for run in runs:
         accuracy = run.evaluation.get("accuracy", run.result["test_accuracy"])
         if abs(accuracy - run.result["test_accuracy"]) > _SAME:
@@ -223,9 +243,9 @@ def _evaluations(section: Section) -> list[Paragraph]:
 def _runs_table(section: Section) -> Table:
     rows = []
     for run in records.runs([section]):
+        mark = _marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
         state = f"not finished, epoch {run['epoch']} of {run['num_epochs']}"
         best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
-        mark = " †" if run["test_set_served_as_validation"] else ""
         rows.append(
             [
                 run["run"],

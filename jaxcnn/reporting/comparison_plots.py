@@ -1,12 +1,14 @@
 """The pictures of a comparison: accuracy, cost, curves and classes of a dataset's networks."""
 
 import dataclasses
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.reporting.comparison import Estimate, Group, Section
+from jaxcnn.reporting.limits import limit_axis
 from jaxcnn.reporting.style import (
     COLORS,
     COLUMN,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
 _LEGEND_LINE = 0.19  # inches
+_LINE_LETTERS = 28  # of a label; a longer one crowds an axis
+_NO_BREAK = "\u00a0"  # a space at which no line ends
 _NUM_MARKED = 10  # epochs of a long curve
 CLASSES = {"classes": "class", "superclasses": "superclass"}
 _COSTS = {
@@ -111,12 +115,13 @@ def _bars(axes: "Axes", section: Section) -> bool:
         axes.text(102, row, f"{100 * score.mean:.2f}{spread}", va="center")
     _mark_published(axes, groups)
     _explain(axes, groups)
-    axes.set_yticks(range(len(groups)), [plain(group.label) for group in groups])
+    axes.set_yticks(range(len(groups)), [_name(group.label) for group in groups])
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.set_xlim(0, 100)
     axes.set_xlabel("test accuracy (%)")
-    axes.figure.set_figheight(1 + 0.3 * len(groups))
+    lines = max((_name(group.label).count("\n") + 1 for group in groups), default=1)
+    axes.figure.set_figheight(1 + (0.15 + 0.15 * lines) * len(groups))
     return bool(groups)
 
 
@@ -141,8 +146,18 @@ def _explain(axes: "Axes", groups: list[Group]) -> None:
         axes.figure.legend(handles=handles, loc="outside upper center", ncols=2)
 
 
-def _whisker(score: Estimate) -> float | None:
-    return None if score.std is None else 100 * score.std
+def _whisker(score: Estimate) -> list[list[float]] | None:
+    """Percentage points below and above the mean, within 0 to 100 %; None for one run."""
+    if score.std is None:
+        return None
+    low, high = _band(score, 100, is_share=True)
+    return [[100 * score.mean - low], [high - 100 * score.mean]]
+
+
+def _band(score: Estimate, scale: float, *, is_share: bool) -> tuple[float, float]:
+    """One standard deviation about the mean; of a share no more than 0 to 100 %."""
+    low, high = (scale * (score.mean + sign * (score.std or 0)) for sign in (-1, 1))
+    return (max(low, 0), min(high, scale)) if is_share else (low, high)
 
 
 def _cost(name: str) -> Callable[["Axes", Section], bool]:
@@ -158,9 +173,9 @@ def _cost(name: str) -> Callable[["Axes", Section], bool]:
             costs.append(cost.mean * scale)
             axes.errorbar(
                 costs[-1], 100 * score.mean, yerr=_whisker(score), capsize=3, linestyle="none",
-                marker=look.marker, markersize=7, color=look.color, label=plain(group.label),
+                marker=look.marker, markersize=7, color=look.color, label=_name(group.label),
             )  # fmt: skip
-        if not costs:
+        if len(costs) < 2:  # a point alone shows no relation
             return False
         _set_log_ticks(axes, costs)
         axes.set_xlabel(text)
@@ -173,11 +188,14 @@ def _cost(name: str) -> Callable[["Axes", Section], bool]:
 
 def _curves(split: str, name: str, unit: str, scale: float) -> Callable[["Axes", Section], bool]:
     def draw(axes: "Axes", section: Section) -> bool:
-        of = looks(section.groups)
+        of, is_share = looks(section.groups), name == "accuracy"
+        curves = {group.label: group.curve(split, name) for group in section.groups}
         for group in section.groups:
-            curve = group.curve(split, name)
-            if curve:
-                _curve(axes, curve, of[group.label], plain(group.title), scale)
+            if curve := curves[group.label]:
+                _curve(axes, curve, of[group.label], _name(group.title), scale, is_share)
+        if not is_share:
+            means = {label: [each.mean for each in curves[label].values()] for label in curves}
+            limit_axis(axes, [(list(curves[n]), means[n], of[n].color) for n in curves])
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_ylabel(unit)
@@ -187,16 +205,23 @@ def _curves(split: str, name: str, unit: str, scale: float) -> Callable[["Axes",
     return draw
 
 
-def _curve(axes: "Axes", curve: dict[int, Estimate], look: Look, label: str, scale: float) -> None:
+def _curve(
+    axes: "Axes",
+    curve: dict[int, Estimate],
+    look: Look,
+    label: str,
+    scale: float,
+    is_share: bool,
+) -> None:
     """The mean by epoch, and a band of one standard deviation about it."""
     epochs, means = list(curve), [scale * each.mean for each in curve.values()]
     axes.plot(
         epochs, means, color=look.color, linestyle=look.line, label=label,
         marker=look.marker, markevery=max(1, len(epochs) // _NUM_MARKED),
     )  # fmt: skip
-    spread = [scale * (each.std or 0) for each in curve.values()]
-    if any(spread):
-        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
+    if any(each.std for each in curve.values()):
+        bands = (_band(each, scale, is_share=is_share) for each in curve.values())
+        low, high = zip(*bands, strict=True)
         axes.fill_between(epochs, low, high, color=look.color, alpha=0.2, linewidth=0)
 
 
@@ -207,7 +232,7 @@ def _classes(kind: str) -> Callable[["Axes", Section], bool]:
         for group in section.finished:
             scores = {row: group.class_score(n, kind=kind) for row, n in enumerate(names)}
             found = {row: score for row, score in scores.items() if score}
-            _points(axes, found, of[group.label], plain(group.label))
+            _points(axes, found, of[group.label], _name(group.label))
         are_few = len(names) <= 20
         axes.set_yticks(range(len(names)), list(map(plain, names)), fontsize=9 if are_few else 6)
         axes.set_ylim(len(names) - 0.4, -0.6)
@@ -221,9 +246,11 @@ def _classes(kind: str) -> Callable[["Axes", Section], bool]:
 
 def _points(axes: "Axes", scores: dict[int, Estimate], look: Look, label: str) -> None:
     if scores:
+        none = [[0.0], [0.0]]
+        whiskers = [_whisker(score) or none for score in scores.values()]
         axes.errorbar(
             [100 * score.mean for score in scores.values()], list(scores),
-            xerr=[100 * (score.std or 0) for score in scores.values()],
+            xerr=[[each[side][0] for each in whiskers] for side in (0, 1)],
             linestyle="none", marker=look.marker, markersize=5, color=look.color, alpha=0.85,
             label=label,
         )  # fmt: skip
@@ -245,11 +272,18 @@ def _set_log_ticks(axes: "Axes", values: list[float]) -> None:
     )
 
 
+def _name(label: str) -> str:
+    """A label as a picture shows it: a long one in several lines, broken between fields."""
+    fields = label.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    return plain("\n".join(textwrap.wrap(fields, _LINE_LETTERS)).replace(_NO_BREAK, " "))
+
+
 def _legend(axes: "Axes") -> None:
     """Above the picture, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         columns = 3 if max(map(len, labels)) <= 13 else 2
+        lines = max(label.count("\n") + 1 for label in labels)
         axes.figure.legend(handles, labels, loc="outside upper center", ncols=columns)
-        more_lines = (len(labels) - 1) // columns
+        more_lines = lines * -(-len(labels) // columns) - 1
         axes.figure.set_figheight(axes.figure.get_figheight() + _LEGEND_LINE * more_lines)

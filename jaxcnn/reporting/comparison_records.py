@@ -6,32 +6,37 @@ from typing import Any
 
 from jaxcnn.reporting.comparison import Estimate, Group, Section
 from jaxcnn.reporting.curves import best_epoch, series
+from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.runs import Run
 
 Record = dict[str, Any]
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
-_EVALUATED = ("top5_accuracy", "superclass_accuracy")
+_EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
 _CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
-    "validation": "publisher's validation",
+    "validation": "{owner} validation",
     "test": "test set",
 }
 
 
 def validation_split(run: Run) -> str:
     """Which data chose the best epoch, or were watched, in words."""
-    return _SPLITS.get(run.config["validation"], str(run.config["validation"]))
+    words = _SPLITS.get(run.config["validation"], str(run.config["validation"]))
+    return words.replace("{owner}", owner_of(run.config["dataset"]["name"]))
 
 
 def tested_weights(run: Run) -> str:
-    """Which weights were tested: validation chose the best epoch, and where to stop early."""
+    """Which weights were, or will be, tested; the last epoch's may be those of an early stop."""
     if (run.result or {}).get("tested_with", run.config["test_with"]) == "best":
         return "best epoch"
-    if run.config.get("early_stopping", {}).get("patience", 0):
-        return "last epoch, stopped early"
-    return "last epoch"
+    return "last epoch, stopped early" if is_stopped_early(run.config, run.result) else "last epoch"
+
+
+def weights_of(group: Group) -> str:
+    """`tested_weights` of all the group's runs; seeds may stop in different ways."""
+    return " or ".join(sorted({tested_weights(run) for run in group.shown}))
 
 
 def device(run: Run) -> str:
@@ -54,8 +59,9 @@ def _network(section: Section, group: Group) -> Record:
         "unfinished_runs": len(group.unfinished),
         "published_accuracy": group.published,
         "validation_split": validation_split(group.run),
-        "tested_weights": tested_weights(group.run),
+        "tested_weights": weights_of(group),
         "test_set_served_as_validation": group.run.is_test_in_sight,
+        "recipe_tuned_on_test": group.run.is_tuned_on_test,
     }
     for name in _RESULTS:
         record |= _mean_and_std(name, group.result(name))
@@ -99,6 +105,7 @@ def _run(section: Section, group: Group, run: Run) -> Record:
         "validation_split": validation_split(run),
         "tested_weights": tested_weights(run),
         "test_set_served_as_validation": run.is_test_in_sight,
+        "recipe_tuned_on_test": run.is_tuned_on_test,
         "seconds": result.get("seconds"),
         "images_per_second": result.get("images_per_second"),
         "device": device(run),

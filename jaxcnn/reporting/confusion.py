@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcnn.reporting.style import COLUMN, new_figure, plain, save, styled
+from jaxcnn.reporting.words import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_NAME_LETTERS = 23  # of a class beside an axis
 _KEPT_IN_ORDER = 20  # up to so many classes stand in their own order, with figures in the cells
 
 
@@ -63,7 +65,7 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], stem: Path) -
     few = len(matrix) <= _KEPT_IN_ORDER
     order = np.arange(len(matrix)) if few else confusion_order(matrix)
     percents = 100 * _shares(matrix)[np.ix_(order, order)]
-    names = [plain(class_names[i].replace("_", " ")) for i in order]
+    names = [plain(shorten(class_names[i].replace("_", " "), _NAME_LETTERS)) for i in order]
     size = COLUMN if len(names) <= 10 else 7.0
     with styled():
         from matplotlib.colors import PowerNorm

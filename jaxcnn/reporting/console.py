@@ -19,6 +19,8 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
+from jaxcnn.reporting import protocol
+from jaxcnn.reporting.balance import balanced_accuracy, is_unequal, unrecognized
 from jaxcnn.reporting.endings import how_on, what_stops, why
 from jaxcnn.reporting.progress import Estimate, LiveBar, PlainLines, TimeLeft
 from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
@@ -46,6 +48,7 @@ class Console:
         self._estimate = Estimate(self._times)
         self._has_header = self._has_notice = False
         self._config: Mapping[str, Any] = {}
+        self._warnings: list[str] = []
 
     def print(self, text: str = "", style: str = "") -> None:
         """A line or lines, as they are."""
@@ -62,6 +65,7 @@ class Console:
         self._config = config
         self._estimate.max_minutes = config.get("max_minutes", 0.0)
         self._estimate.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
         for line in config_lines(config, width=min(self._rich.width, 100)):
@@ -148,13 +152,23 @@ class Console:
         )
         self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
 
-    def result(self, result: Mapping[str, Any], workdir: str | Path) -> None:
-        """The end: what `result.json` holds, and where everything lies."""
+    def result(
+        self,
+        result: Mapping[str, Any],
+        workdir: str | Path,
+        classes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """The end: what `result.json` holds, and where everything lies.
+
+        Args:
+          classes: the class-wise figures of the test split, see `metrics.class_scores`.
+        """
         self.print()
-        for name, value in result_lines(result, self._config):
+        for name, value in result_lines(result, self._config, classes):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
-        if self._config.get("validation") == "test":
-            self.print("The test set served as validation, as in the publication.", "yellow")
+        for warning in filter(None, (unrecognized(classes), *self._warnings)):
+            for line in textwrap.wrap(warning, 80):
+                self.print(line, "yellow")
         self.print(f"\neverything is in {workdir}")
         for entry, what in _WORKDIR.items():
             if os.path.exists(os.path.join(workdir, entry)):
@@ -163,7 +177,7 @@ class Console:
 
 _WORKDIR = {
     "report.md": "the whole story, with the plots",
-    "plots": "curves, confusion matrix, calibration, mistakes, filters, saliency",
+    "plots": "curves, confusion matrix, calibration, mistakes, saliency",
     "evaluation": "class-wise figures of the test split, as JSON and CSV",
     "metrics.csv": "every epoch's numbers (metrics.jsonl: the same)",
     "tensorboard": "for tensorboard --logdir",
@@ -172,7 +186,11 @@ _WORKDIR = {
 }
 
 
-def result_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def result_lines(
+    result: Mapping[str, Any],
+    config: Mapping[str, Any],
+    classes: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str]]:
     """The lines of a result as (name, text)."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
     if not result["best_epoch"]:
@@ -183,8 +201,10 @@ def result_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[t
     if "tested_with" in result:
         test += f", with the weights of the {result['tested_with']} epoch"
     speed = f"{integer(result['images_per_second'])} images/s in training"
+    balanced = f"{percent(balanced_accuracy(classes))} balanced: mean recall of the classes"
     return [
         ("test accuracy", test),
+        *([("", balanced)] if is_unequal(classes) else []),
         ("best", best),
         *_ending_lines(result, config),
         ("time", f"{clock(result['seconds'])}, {speed}"),

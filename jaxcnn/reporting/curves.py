@@ -1,10 +1,12 @@
 """The curves of a run, as pictures in its `plots` folder."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.reporting.limits import limit_axis
 from jaxcnn.reporting.run_files import Row, read_metrics, read_part_if_there
 from jaxcnn.reporting.style import (
     BLUE,
@@ -17,6 +19,7 @@ from jaxcnn.reporting.style import (
     save,
     styled,
 )
+from jaxcnn.reporting.words import loss, rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +29,7 @@ _LOOKS = {
     "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, re-scored"},
     "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
+_BY_FACTORS = ("step", "inverse_time", "inverse_time_rounded")  # schedules: straight on a log axis
 _FEW_EPOCHS = 20  # up to here every epoch has a marker
 
 
@@ -46,7 +50,11 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     rows = read_metrics(workdir)
     resumed = (read_part_if_there(Path(workdir), "result.json") or {}).get("resumed", [])
     folder = Path(workdir) / "plots"
-    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in _PICTURES.items())
+    config = read_part_if_there(Path(workdir), "config.json") or {}
+    by_factors = config.get("schedule", {}).get("name", "") in _BY_FACTORS
+    rates = {"learning_rate": functools.partial(_learning_rate, by_factors=by_factors)}
+    pictures = (_PICTURES | rates).items()
+    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures)
     return [path for path in drawn if path is not None]
 
 
@@ -98,17 +106,25 @@ def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
     axes.plot(list(values), list(values.values()), marker=marker, **look)
 
 
-def _mark_best(axes: "Axes", rows: list[Row], values: dict[int, float], text: str) -> None:
+def _mark_best(
+    axes: "Axes", rows: list[Row], values: dict[int, float], word: Callable[[float], str]
+) -> None:
     """A ring around the best epoch, and its value in the legend."""
     best = best_epoch(rows)
     if best in values:
         axes.plot(
             [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
-            color=GREY, linestyle="none", label=f"best, epoch {best}: {text.format(values[best])}",
+            color=GREY, linestyle="none", label=f"best, epoch {best}: {word(values[best])}",
         )  # fmt: skip
 
 
-def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", list[Row]], bool]:
+def _limit(axes: "Axes", *curves: tuple[dict[int, float], str]) -> None:
+    limit_axis(axes, [(list(v), list(v.values()), color) for v, color in curves])
+
+
+def _scores(
+    name: str, unit: str, scale: float, word: Callable[[float], str]
+) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
         if not any(curves.values()):
@@ -116,7 +132,9 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
         for split, values in curves.items():
             if values:
                 _plot(axes, values, **_LOOKS[split])
-        _mark_best(axes, rows, curves["validation"], text)
+        _mark_best(axes, rows, curves["validation"], word)
+        if name == "loss":
+            _limit(axes, *((values, _LOOKS[split]["color"]) for split, values in curves.items()))
         axes.set_ylabel(unit)
         _add_legend(axes)
         return True
@@ -125,14 +143,16 @@ def _scores(name: str, unit: str, scale: float, text: str) -> Callable[["Axes", 
 
 
 def _difference(
-    name: str, unit: str, scale: float, text: str
+    name: str, unit: str, scale: float, word: Callable[[float], str]
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         train, validation = (series(rows, split, name) for split in ("train", "validation"))
         gaps = _scaled({e: train[e] - validation[e] for e in train if e in validation}, scale)
         axes.axhline(0, color=GREY, linewidth=0.8)
         _plot(axes, gaps, color=GREEN, label="training minus validation")
-        _mark_best(axes, rows, gaps, text)
+        _mark_best(axes, rows, gaps, word)
+        if name == "loss":
+            _limit(axes, (gaps, GREEN))
         axes.set_ylabel(unit)
         _add_legend(axes)
         return bool(gaps)
@@ -140,14 +160,17 @@ def _difference(
     return draw
 
 
-def _learning_rate(axes: "Axes", rows: list[Row]) -> bool:
+def _learning_rate(axes: "Axes", rows: list[Row], *, by_factors: bool) -> bool:
+    """On a logarithmic axis if the schedule multiplies the rate: one that falls to 0 has no place
+    there."""
     values = series(rows, "train", "learning_rate")
     _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
-    _mark_best(axes, rows, values, "{:.3g}")
-    if values and 0 < 20 * min(values.values()) < max(values.values()):
+    _mark_best(axes, rows, values, rate)
+    if values and by_factors and 0 < 20 * min(values.values()) < max(values.values()):
         axes.set_yscale("log")
     else:
-        axes.set_ylim(0, 1.08 * max(values.values(), default=1) or 1)
+        largest = max(values.values(), default=1) or 1
+        axes.set_ylim(-0.04 * largest, 1.08 * largest)  # a ring at 0 is whole
     axes.set_ylabel("learning rate")
     _add_legend(axes)
     return bool(values)
@@ -162,9 +185,11 @@ def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
 
 
 _PICTURES = {
-    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %"),
-    "loss": _scores("loss", "loss", 1, "{:.4f}"),
+    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
+    "loss": _scores("loss", "loss", 1, loss),
     "learning_rate": _learning_rate,
-    "difference_accuracy": _difference("accuracy", "accuracy (percentage points)", 100, "{:+.1f}"),
-    "difference_loss": _difference("loss", "loss", 1, "{:+.4f}"),
+    "difference_accuracy": _difference(
+        "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
+    ),
+    "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
 }

@@ -18,6 +18,8 @@ from jaxcnn.reporting.metrics import (
     merged,
     overall,
 )
+from jaxcnn.reporting.protocol import owner_of
+from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.reporting.writers import read_json, write_json, write_text
 
 FOLDER = "evaluation"
@@ -39,7 +41,8 @@ def write_scores(
 
     Args:
       stem: such as "test".
-      about: split, checkpoint, step, epoch and what else stands first in the JSON.
+      about: split, checkpoint, step, epoch, publication ("" or whose recipe the run follows) and
+        what else stands first in the JSON.
       pictures: names of those in `plots/` that are drawn already, for the JSON.
 
     Returns:
@@ -63,7 +66,8 @@ def write_scores(
     if superclasses is not None:
         coarse = merged(found, superclasses)
         scores |= _score_superclasses(coarse)
-        scores["selected_classes"] = list(SELECTED)
+        if scores.get("publication") == CLASSIC_NETWORKS:
+            scores["selected_classes"] = list(SELECTED)
         _write_table(workdir, f"{stem}_superclasses", _rows(scores["superclasses"]))
         drawn.append(_write_confusion(workdir, f"{stem}_superclass_confusion", coarse))
     drawn.append(plot_reliability(bins, workdir / "plots" / f"{stem}_reliability"))
@@ -107,27 +111,33 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def provenance(validation: str, split: str, checkpoint: str, epoch: int) -> str:
+def provenance(about: Mapping[str, Any]) -> str:
     """Which weights were scored, what chose them, and what the figures are therefore worth.
 
     Args:
-      validation: the config's, "holdout", "tail", "validation" or "test".
-      split: "train", "validation" or "test".
-      checkpoint: "best" or "latest".
+      about: of the evaluation: `split` ("train", "validation" or "test"), `checkpoint` ("best" or
+        "latest"), `epoch`; of the run: `dataset`, `validation`, `tuned_on_test`, `init_from`
+        (these two are missing in evaluations by older code).
     """
+    validation, split = about["validation"], about["split"]
     served = {
         "holdout": "a held-out part of the training set",
         "tail": "the held-out last part of the training set",
-        "validation": "the publisher's validation split",
+        "validation": f"the {owner_of(about.get('dataset', ''))} validation split",
         "test": "the test split",
     }[validation]
-    best = checkpoint == "best"
+    best = about["checkpoint"] == "best"
     weights = f"the best on {served}" if best else "the latest"
-    text = f"Weights of epoch {epoch}, {weights}."
+    text = f"Weights of epoch {about['epoch']}, {weights}."
     if split == "train":
         return f"{text} The network was trained on these images."
     if split == "validation" or validation == "test":
         if best:
             return f"{text} These same images chose the epoch: no estimate on unseen images."
         return f"{text} These images served as validation: no estimate on unseen images."
-    return f"{text} The images took no part in the training or in the choice of the epoch."
+    text += " The images took no part in the training or in the choice of the epoch"
+    if about.get("init_from"):
+        text += f" of this run, which started from the weights of {about['init_from']}"
+    if about.get("tuned_on_test"):
+        return f"{text}. But the recipe was chosen by test accuracy: no estimate on unseen images."
+    return f"{text}."

@@ -9,8 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxcnn.reporting import document
+from jaxcnn.reporting.balance import balanced_accuracy, unrecognized
 from jaxcnn.reporting.evaluation import provenance
-from jaxcnn.reporting.run_files import evaluations, read_part
+from jaxcnn.reporting.published import CLASSIC_NETWORKS
+from jaxcnn.reporting.run_files import (
+    TEST_EVALUATION,
+    evaluations,
+    read_part,
+    read_part_if_there,
+)
 from jaxcnn.reporting.words import integer, loss, percent, printable
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
@@ -21,7 +28,7 @@ _PICTURES = {
     "confusion": "Confusion matrix: each true class's images by predicted class",
     "superclass_confusion": "The same for the superclasses",
     "reliability": "Reliability: how often predictions of each probability are right",
-    "first": "The first images with their predicted classes",
+    "first": "Some images with their predicted classes",
     "mistakes": "The wrong predictions that the network was most sure of",
     "saliency": "Pixels that count for the prediction: gradient of the predicted class's score",
     "filters": "The filters of the first layer",
@@ -37,13 +44,27 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
       UserError: a file of them is damaged.
     """
     names = sorted(evaluations(workdir), key=lambda name: (Path(name).stem != "test", name))
-    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
     found = {name: read_part(workdir, name, _NEEDED) for name in names}
     return [
         _section(Path(name).stem, scores)
         for name, scores in found.items()
-        if scores["epoch"] == epochs[scores["checkpoint"]]
+        if _is_of(result, scores)
     ]
+
+
+def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The class-wise figures of the weights that the result is of; empty without an evaluation.
+
+    Raises:
+      UserError: the evaluation's file is damaged.
+    """
+    scores = read_part_if_there(workdir, TEST_EVALUATION, _NEEDED)
+    return scores["classes"] if scores and _is_of(result, scores) else []
+
+
+def _is_of(result: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
+    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
+    return scores["epoch"] == epochs[scores["checkpoint"]]
 
 
 def _section(stem: str, scores: Mapping[str, Any]) -> str:
@@ -51,15 +72,17 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
     head, rows = class_table(scores)
     blocks = [
         document.Heading(title),
-        document.Paragraph(_about(scores)),
+        document.Paragraph(provenance(scores)),
         document.Table("Overall", ("figure", "value"), overall_rows(scores)),
+        *([document.Paragraph(lost)] if (lost := unrecognized(scores["classes"])) else []),
         document.Table(_caption(scores), head, rows),
     ]
     if "superclasses" in scores:
         head, rows = class_table({"classes": scores["superclasses"]})
         caption = "Superclasses; a superclass's probability is the sum of its classes'"
         blocks.append(document.Table(caption, head, rows))
-        blocks.append(_selected(scores))
+        if scores.get("publication") == CLASSIC_NETWORKS:
+            blocks.append(_selected(scores))
     if scores["most_confused"]:
         blocks.append(_confusions(scores))
     for name in scores["pictures"]:
@@ -68,20 +91,17 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
     return "\n\n".join(block.markdown() for block in blocks)
 
 
-def _about(scores: Mapping[str, Any]) -> str:
-    return provenance(scores["validation"], scores["split"], scores["checkpoint"], scores["epoch"])
-
-
 def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of the overall figures."""
+    scores = {**scores, "balanced_accuracy": balanced_accuracy(scores["classes"])}
     names = {
         "num_examples": ("images", integer),
         "accuracy": ("accuracy", percent),
+        "balanced_accuracy": ("balanced accuracy, mean recall of the classes", percent),
         "top5_accuracy": ("top-5 accuracy", percent),
         "superclass_accuracy": ("superclass accuracy", percent),
         "loss": ("cross-entropy", loss),
         "mean_precision": ("precision, mean of the classes", percent),
-        "mean_recall": ("recall, mean of the classes", percent),
         "mean_f1": ("F1, mean of the classes", percent),
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes; the first class counts", integer),
@@ -112,7 +132,8 @@ def _caption(scores: Mapping[str, Any]) -> str:
 def _selected(scores: Mapping[str, Any]) -> document.Table:
     chosen = [row for row in scores["classes"] if row["name"] in scores.get("selected_classes", ())]
     head, rows = class_table({"classes": chosen})
-    return document.Table("The ten classes that the publication selects", head, rows)
+    caption = f"The ten classes selected by the {CLASSIC_NETWORKS} publication"
+    return document.Table(caption, head, rows)
 
 
 def _confusions(scores: Mapping[str, Any]) -> document.Table:
@@ -132,7 +153,10 @@ def render(scores: Mapping[str, Any]) -> list[Any]:
     head, rows = class_table(scores)
     classes = Table(title=_caption(scores), box=box.SIMPLE_HEAD)
     for name in head:
-        classes.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
+        is_text = name == "class"  # its names may be long, and numbers are not cut for them
+        justify = "left" if is_text else "right"
+        classes.add_column(name, justify=justify, no_wrap=not is_text, overflow="fold")
     for row in rows:
         classes.add_row(*(Text(printable(cell)) for cell in row))
-    return [_about(scores), overall, classes]
+    lost = unrecognized(scores["classes"])
+    return [provenance(scores), overall, *([Text(lost, "yellow")] if lost else []), classes]

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxcnn.reporting.metrics import Predictions, confident_mistakes
 from jaxcnn.reporting.style import COLUMN, GREEN, VERMILION, new_figure, plain, save, styled
+from jaxcnn.reporting.words import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,25 +17,36 @@ MOST_MISTAKES = 20
 MOST_MAPS = 32  # of a layer
 _COLUMNS = 5  # of mistakes
 _MAP_COLUMNS = 8
+_NAME_LETTERS = 17  # of a class above a small picture
 _FIRST_SIDE = 4  # the first images, as the homework publication shows them
 
 
 def plot_first(images: np.ndarray, found: Predictions, stem: Path) -> Path:
-    """Draws the split's first 16 images with their predicted classes.
+    """Draws the split's first 16 images with their predicted classes; of a split in the order of
+    its classes, as folders are, 16 from all over it.
 
     Args:
       images: uint8 (n, height, width, channels).
     """
     with styled():
         figure = new_figure(COLUMN, COLUMN * 1.2)
-        figure.suptitle("the first images, and what they are predicted to be", fontsize=9)
+        shown, which = _shown(found.true)
+        figure.suptitle(f"{which}, and what they are predicted to be", fontsize=9)
         grid = figure.subplots(_FIRST_SIDE, _FIRST_SIDE).ravel()
-        for axes in grid[len(images) :]:
+        for axes in grid[len(shown) :]:
             axes.set_axis_off()
-        for i, axes in enumerate(grid[: len(images)]):
+        for i, axes in zip(shown, grid, strict=False):
             _show(axes, images[i])
             _title_predicted(axes, found, i)
         return save(figure, stem)
+
+
+def _shown(true: np.ndarray) -> tuple[np.ndarray, str]:
+    """Positions of the images that stand for a split, and in words which they are."""
+    count = min(_FIRST_SIDE**2, len(true))
+    if np.all(np.diff(true) >= 0):
+        return np.linspace(0, len(true) - 1, count).astype(int), "images from the whole split"
+    return np.arange(count), "the first images"
 
 
 def _title_predicted(axes: "Axes", found: Predictions, i: int) -> None:
@@ -133,7 +145,7 @@ def plot_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str, stem: 
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
         axes = parts[0].add_subplot()
         _show(axes, image)
-        axes.set_title(f"{title}; each map from its lowest (black) to its highest", fontsize=9)
+        axes.set_title(f"{title}\neach map from its lowest (black) to its highest", fontsize=9)
         for part, n, (name, each) in zip(parts[1:], num_rows, shown.items(), strict=True):
             part.suptitle(_title_of_maps(name, maps[name]), fontsize=8)
             _show_all(part.subplots(n, _MAP_COLUMNS, squeeze=False), each)
@@ -175,7 +187,7 @@ def _label(axes: "Axes", *lines: tuple[str, str]) -> None:
 
 
 def _name(found: Predictions, index: int) -> str:
-    return plain(found.class_names[index].replace("_", " "))
+    return plain(shorten(found.class_names[index].replace("_", " "), _NAME_LETTERS))
 
 
 def _percent(share: float) -> str:

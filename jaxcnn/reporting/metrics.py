@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from jaxcnn.reporting.balance import balanced_accuracy
+
 TOP = 5
 _CLASSES_FOR_TOP = 10  # of so many classes or fewer, five guesses say little
 
@@ -75,6 +77,8 @@ def predictions(labels: np.ndarray, logits: np.ndarray, class_names: Sequence[st
 def overall(found: Predictions) -> dict[str, Any]:
     """Accuracy, loss and the classes' means as a dict; `top5_accuracy` for more than 10 classes.
 
+    `balanced_accuracy` is the mean recall: each class counts alike, however many images it has.
+
     The means over the classes leave out those without an image. `tied_labels` counts the images
     on which two classes have equally many votes.
     """
@@ -82,6 +86,7 @@ def overall(found: Predictions) -> dict[str, Any]:
     scores = {
         "num_examples": len(found.true),
         "accuracy": float(found.is_correct.mean()),
+        "balanced_accuracy": balanced_accuracy(rows),
         "loss": float(found.losses.mean()),
     }
     if len(found.class_names) > _CLASSES_FOR_TOP:

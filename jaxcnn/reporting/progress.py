@@ -18,6 +18,8 @@ PLAIN_SECONDS = 10.0  # between two plain lines
 _ESTIMATE_AFTER = 5.0  # seconds of steps
 _LONG_RUN = 600.0  # seconds from which on a run's duration is said
 _LONG_EPOCH = 60.0  # seconds, beside which a compilation is short
+_PLAIN_WIDTH = 80  # columns
+_SHORTEST_BAR = 4
 
 Item = TypeVar("Item")
 
@@ -148,12 +150,20 @@ class _Progress:
             self._console.print(line, markup=False)
             self._console.file.flush()
 
-    def _scores(self, scores: tuple[float, float, float]) -> str:
-        return f"loss {loss(scores[0])}  acc {percent(scores[1])}  {integer(scores[2])} img/s"
-
-    def _left(self, step: int) -> str:
+    def _text(self, step: int, scores: tuple[float, float, float], width: int) -> str:
+        """The scores and the time left, in full where `width` allows it."""
+        means = f"loss {loss(scores[0])}  acc {percent(scores[1])}"
+        speed = f"{integer(scores[2])} img/s"
         epoch, run = self._times.left(step)
-        return "" if epoch is None else f"{clock(epoch)}, run {clock(run)} left"
+        if epoch is None:
+            return f"{means}  {speed}"
+        of_epoch, of_run = clock(epoch), f"run {clock(run)} left"
+        texts = (
+            f"{means}  {speed}  {of_epoch}, {of_run}",
+            f"{means}  {of_epoch}, {of_run}",
+            f"{means}  {of_run}",
+        )
+        return next((text for text in texts if len(text) <= width), means)
 
 
 class PlainLines(_Progress):
@@ -169,13 +179,12 @@ class PlainLines(_Progress):
     def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
         """`step` steps of the epoch are done; loss and accuracy over them."""
         self._tell_estimate(step)
-        left = self._left(step)
+        place = f"{self._name}  step {step}/{self._steps}  "
+        text = self._text(step, (loss, accuracy, images_per_second), _PLAIN_WIDTH - len(place))
         if time.monotonic() - self._last < PLAIN_SECONDS:
             return
         self._last = time.monotonic()
-        scores = self._scores((loss, accuracy, images_per_second))
-        line = f"{self._name}  step {step}/{self._steps}  {scores}  {left}"
-        self._console.print(line.rstrip(), markup=False)
+        self._console.print(place + text, markup=False)
         self._console.file.flush()
 
 
@@ -183,9 +192,10 @@ class LiveBar(_Progress):
     """A bar in the last line of the terminal, gone when the epoch is over."""
 
     def __enter__(self) -> Self:
+        bar = Column(ratio=1, min_width=_SHORTEST_BAR, max_width=24)
         self._bar = Progress(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4, max_width=24)),
+            BarColumn(bar_width=None, table_column=bar),
             TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
             console=self._console, transient=True, expand=True, refresh_per_second=4,
         )  # fmt: skip
@@ -203,7 +213,7 @@ class LiveBar(_Progress):
 
     def update(self, step: int, *, loss: float, accuracy: float, images_per_second: float) -> None:
         """`step` steps of the epoch are done; loss and accuracy over them."""
-        scores = self._scores((loss, accuracy, images_per_second))
         self._tell_estimate(step)
-        text = "  ".join(filter(None, (scores, self._left(step))))
+        width = self._console.width - len(self._name) - _SHORTEST_BAR - 2  # spaces
+        text = self._text(step, (loss, accuracy, images_per_second), width)
         self._bar.update(self._task, completed=step, text=text)

@@ -1,77 +1,93 @@
-"""The publications' accuracies, for the runs of a checkout's own recipes."""
+"""The publications' recipes and accuracies, and which of them a run follows."""
 
-import ast
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from jaxcnn.config import OLDER_DEFAULTS, default_config, flatten
+from jaxcnn.data.datasets import is_folder_name
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.writers import read_json
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_FILE = _CHECKOUT / "results" / "published.json"  # config name → accuracy
-# Fields that leave a recipe as it is: the seed, and what changes no number beyond
-# rounding.
+# Config name → "publication", "accuracy" (a fraction, or null), "recipe" (the config's fields that
+# differ from the defaults), and "differs" where the published figure is of another recipe.
+FILE = Path(__file__).resolve().parents[2] / "results" / "published.json"
+# Fields that leave a recipe as it is: the seed, and what changes no number beyond rounding.
 HARMLESS = (
     "seed", "deterministic", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.",
     "evaluate_train", "dataset.data_dir", "dataset.streaming", "dataset.workers",
+    "tuned_on_test_of",
 )  # fmt: skip
+CLASSIC_NETWORKS = "classic-networks"
 
 
-def published_accuracy(command: Sequence[str] | None) -> float | None:
-    """The publication's test accuracy of the recipe that the command ran, a fraction.
+def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]) -> float | None:
+    """Return the test accuracy, a fraction, that a publication gives for the run's own recipe.
 
-    None where the command is not known, names a config without a published figure, or changes a
-    field of it; and where the package lies without its `results` folder.
+    Args:
+      config: the run's resolved config, nested.
+      environment: what its `environment.json` holds.
+
+    Returns:
+      None where the run's recipe is not a published one, or its figure is of another recipe.
     """
-    name = _config_name(command or [])
-    if name is None:
+    entry = _entry_of(config, environment)
+    return None if entry is None or "differs" in entry else entry["accuracy"]
+
+
+def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
+    """Return the publication whose recipe the run follows in every field that changes a number,
+    such as "classic-networks"; "" for none."""
+    entry = _entry_of(config, environment)
+    return "" if entry is None or "differs" in entry else entry["publication"]
+
+
+def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that tell a config from the defaults, by dotted name, as JSON holds them.
+
+    The options of the network are all there; fields that change no number are left out.
+    """
+    defaults, fields = _defaults(), _fields(config)
+    return {name: value for name, value in fields.items() if defaults.get(name) != value}
+
+
+def _entry_of(
+    config: Mapping[str, Any], environment: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    if environment.get("changes"):  # it did not have its recipe from the beginning
         return None
-    if ":" not in name and (variant := _default_variant(name)):
-        name = f"{name}:{variant}"
-    return _figures().get(name)
+    run = relevant(_fields(OLDER_DEFAULTS) | _fields(config))
+    for entry in _entries().values():
+        recipe = relevant(_defaults() | entry["recipe"])
+        if all(run.get(name, value) == value for name, value in recipe.items()):
+            return entry
+    return None
 
 
-def _default_variant(stem: str) -> str:
-    """What `get_config` of a config file takes where no variant is named; "" for none."""
-    try:
-        tree = ast.parse((_CHECKOUT / "configs" / f"{stem}.py").read_text(encoding="utf-8"))
-    except (OSError, SyntaxError):
-        return ""
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    defaults = [node.args.defaults for node in functions if node.name == "get_config"]
-    return str(defaults[0][0].value) if defaults and defaults[0] else ""
+def relevant(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a config, by dotted name, without those that have no effect in it."""
+    without = set()
+    if fields.get("validation") != "holdout":
+        without.add("holdout")
+    if not is_folder_name(str(fields.get("dataset.name"))):
+        without.add("dataset.split")
+    return {name: value for name, value in fields.items() if name not in without}
 
 
-def _config_name(command: Sequence[str]) -> str | None:
-    """`lenet:cifar100` for the command `… --config=configs/lenet.py:cifar100`."""
-    name = None
-    arguments = iter(command[1:])
-    for argument in arguments:
-        flag, is_joined, value = argument.lstrip("-").partition("=")
-        if flag == "init_from" or _changes_recipe(flag):
-            return None
-        if flag == "config":
-            path, _, variant = (value if is_joined else next(arguments, "")).partition(":")
-            if not _is_of_checkout(Path(path)):
-                return None
-            name = ":".join(part for part in (Path(path).stem, variant) if part)
-    return name
+def _defaults() -> dict[str, Any]:
+    return _fields(default_config(model={}))
 
 
-def _is_of_checkout(path: Path) -> bool:
-    """Whether a config file is one of the checkout's; a path may be relative to its root."""
-    return (_CHECKOUT / path).resolve().parent == _CHECKOUT / "configs"
-
-
-def _changes_recipe(flag: str) -> bool:
-    field = flag.removeprefix("config.")
-    return field != flag and not field.startswith(HARMLESS)
+def _fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves that change a number, with lists for tuples."""
+    leaves = {n: v for n, v in flatten(config).items() if not n.startswith(HARMLESS)}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in leaves.items()}
 
 
 @functools.cache
-def _figures() -> dict[str, float]:
+def _entries() -> dict[str, dict[str, Any]]:
     try:
-        return read_json(_FILE)
+        return read_json(FILE)
     except UserError:  # an installed package has no such folder
         return {}

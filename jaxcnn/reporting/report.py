@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.config import flatten
-from jaxcnn.reporting import evaluation_report
+from jaxcnn.reporting import evaluation_report, protocol
+from jaxcnn.reporting.balance import balanced_accuracy, is_unequal, unrecognized
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.endings import why
 from jaxcnn.reporting.run_files import Row, read_own_metrics, read_part
@@ -29,16 +30,6 @@ _PICTURES = {
     "difference_loss": "Loss by epoch, training minus validation",
     "learning_rate": "Learning rate by epoch",
 }
-_VALIDATION = {
-    "test": "The **test set served as validation**, as in the publication: these test figures "
-    "were in sight while the recipe was chosen, and are no estimate on unseen data.",
-    "validation": "The publisher's validation split served as validation; the test set was scored "
-    "once, at the end.",
-    "tail": "The last part of the training set, held out, served as validation; the test set was "
-    "scored once, at the end.",
-    "holdout": "A fixed part of the training set, held out, served as validation; the test set "
-    "was scored once, at the end.",
-}
 
 
 def write_report(workdir: str | Path) -> Path:
@@ -51,9 +42,11 @@ def write_report(workdir: str | Path) -> Path:
     parts = (read_part(workdir, name, need) for name, need in _NEEDED.items())
     config, environment, result = parts
     rows = read_own_metrics(workdir, result)
+    classes = evaluation_report.tested_classes(workdir, result)
     sections = [
         f"# {config['model']['name']} on {config['dataset']['name']}",
-        _result(config, result),
+        _result(config, environment, result, classes),
+        unrecognized(classes),
         _curves(workdir),
         *evaluation_report.sections(workdir, result),
         _last_epochs(rows, result),
@@ -81,11 +74,19 @@ def is_of_evaluation(name: str) -> bool:
     return name.startswith(("evaluation/test", "plots/test_"))
 
 
-def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def _result(
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    result: Mapping[str, Any],
+    classes: Sequence[Mapping[str, Any]],
+) -> str:
     tested = result.get("tested_with")
     weights = f", weights of the {tested} epoch" if tested else ""
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
+        "balanced test accuracy (mean recall of the classes)": percent(
+            balanced_accuracy(classes) if is_unequal(classes) else None
+        ),
         "test loss": loss(result["test_loss"]),
         "ended": why(result, config) if "ended" in result else "-",
         "best epoch on validation": f"{result['best_epoch'] or '-'} of {result['num_epochs']}",
@@ -97,7 +98,7 @@ def _result(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         "seed": str(result["seed"]),
     }
     table = _table(["result", ""], [row for row in lines.items() if row[1] != "-"])
-    return f"{table}\n\n{_VALIDATION[config['validation']]}"
+    return f"{table}\n\n{protocol.describe(config, environment, result)}"
 
 
 def _curves(workdir: Path) -> str:
@@ -152,8 +153,7 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     lines = [f"- after step {c['step']}: {'; '.join(c.get('fields', []))}" for c in changes]
     return "\n".join(
         [
-            text + "is another run: this one did not have its settings from the beginning. If it "
-            "had ended before, the test set was scored then, too.\n",
+            text + "is another run: this one did not have its settings from the beginning.\n",
             *lines,
         ]
     )

@@ -23,6 +23,7 @@ from jaxcnn.reporting.schemas import Kind, Wrong
 Row = dict[str, Any]
 _MOST_METRICS = 1 << 30  # bytes
 EVALUATIONS = "evaluation/*.json"
+TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,9 @@ def read_part(workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] 
 _BRING_BACK = "bring the run's own back, or move it away"
 
 
-def read_part_if_there(workdir: Path, name: str, need: Sequence[str] = ()) -> dict | None:
+def read_part_if_there(
+    workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] = ()
+) -> dict | None:
     """Return as `read_part`, or None where there is no such file."""
     return read_part(workdir, name, need) if os.path.lexists(workdir / name) else None
 

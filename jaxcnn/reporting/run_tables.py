@@ -55,6 +55,7 @@ _ENVIRONMENT = fields(
         "devices": items(text(), at_least=1),
         "command": items(text(), at_least=1),
         "changes": items(fields({"step": integer(), "fields": items(text())}, need=["step"])),
+        "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
         "exact": scalar,
         "settings": fields({}, others=scalar),
     }
@@ -97,6 +98,10 @@ EVALUATION = fields(
         "dataset": text(),
         "num_examples": integer(),
         "accuracy": _SHARE,
+        "balanced_accuracy": _SHARE,
+        "tuned_on_test": scalar,
+        "init_from": text(),
+        "publication": text(),
         "top5_accuracy": _SHARE,
         "superclass_accuracy": _SHARE,
         "loss": _SCORE,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import run_files
-from jaxcnn.reporting.run_files import Row
+from jaxcnn.reporting import protocol, run_files
+from jaxcnn.reporting.balance import balanced_accuracy
+from jaxcnn.reporting.published import publication_of
+from jaxcnn.reporting.run_files import TEST_EVALUATION, Row
 
-EVALUATION = "evaluation/test.json"  # what `python -m jaxcnn.evaluate` writes
 _NEEDED = dict.fromkeys(
     ("seed", "validation", "test_with", "model", "dataset"), "is not the config of a run"
 )
@@ -55,9 +56,19 @@ class Run:
         return str(digests.get(view, "")) if isinstance(digests, dict) else ""
 
     @property
+    def publication(self) -> str:
+        """The publication whose recipe it follows; "" for none."""
+        return publication_of(self.config, self.environment)
+
+    @property
     def is_test_in_sight(self) -> bool:
         """Whether the test split served as validation split."""
-        return self.config["validation"] == "test"
+        return protocol.is_test_in_sight(self.config)
+
+    @property
+    def is_tuned_on_test(self) -> bool:
+        """Whether its recipe was chosen by test accuracies."""
+        return protocol.is_tuned_on_test(self.config)
 
     def class_scores(self, kind: str = "classes") -> dict[str, dict[str, float]]:
         """Name → "accuracy", "precision", "recall", "f1", "support", of the "classes" or the
@@ -115,7 +126,9 @@ def _read_run(folder: Path) -> tuple[Run, list[str]]:
         folder, "result.json", {"test_accuracy": "has no test accuracy"}
     )
     rows = read(lambda: run_files.read_own_metrics(folder, result), [])
-    evaluation = read(lambda: run_files.read_part_if_there(folder, EVALUATION) or {}, {})
+    evaluation = read(lambda: run_files.read_part_if_there(folder, TEST_EVALUATION) or {}, {})
+    if "classes" in evaluation:
+        evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
     data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
     return Run(folder, config, rows, result, evaluation, environment, data), lines

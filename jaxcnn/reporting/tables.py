@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -25,10 +27,34 @@ def _inputs(summary: "Summary") -> list[str]:
     ]
 
 
-def render_summary(summary: "Summary") -> Table:
-    """A network's layers and totals as a table; branched networks have a column of inputs."""
-    all_inputs = _inputs(summary)
-    branched = any(all_inputs)
+class Fitting:
+    """The first of several renderables that fits the console's width, or the last."""
+
+    def __init__(self, *choices: Table):
+        self._choices = choices
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(max_width=1000)
+        for choice in self._choices:
+            if Measurement.get(console, unbounded, choice).minimum <= options.max_width:
+                break
+        yield choice
+
+
+def render_summary(summary: "Summary") -> Fitting:
+    """A network's layers and totals as a table; branched networks have a column of inputs.
+
+    Numbers are never cut: where the terminal is narrow, inputs and then kinds are left out.
+    """
+    choices = [(("kind",), 30), (("kind",), 20), ((), None)]
+    if any(_inputs(summary)):
+        choices.insert(0, (("kind", "inputs"), 30))
+    return Fitting(*(_summary_table(summary, *choice) for choice in choices))
+
+
+def _summary_table(summary: "Summary", texts: Sequence[str], widest_name: int | None) -> Table:
+    """The table with these columns of text besides the layer's name, which is folded if longer than
+    `widest_name`, and the output's size."""
     table = Table(
         title=f"{summary.name}: {_size(summary.image_shape)} images, {summary.num_classes} classes",
         caption=(
@@ -39,17 +65,18 @@ def render_summary(summary: "Summary") -> Table:
         box=box.SIMPLE_HEAD,
     )
     longest = max(len(row.name) for row in summary.rows)
-    table.add_column("layer", overflow="fold", min_width=min(longest, 30))
-    for name in ("kind", "output"):
-        table.add_column(name, overflow="fold")
-    for name in ("parameters", "FLOPs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if branched:
+    # of the flexible columns rich makes the widest narrower, whatever their `min_width`
+    table.add_column("layer", overflow="fold", width=widest_name and min(longest, widest_name))
+    if "kind" in texts:
+        table.add_column("kind", overflow="fold")
+    for name in ("output", "parameters", "FLOPs"):
+        table.add_column(name, justify="left" if name == "output" else "right", no_wrap=True)
+    if "inputs" in texts:
         table.add_column("inputs (else the row above)", overflow="fold")
-    for row, inputs in zip(summary.rows, all_inputs, strict=True):
-        kind = f"{row.kind} {row.details}".strip()
-        cells = [row.name, kind, _size(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}"]
-        table.add_row(*cells, *([inputs] if branched else []))
+    for row, inputs in zip(summary.rows, _inputs(summary), strict=True):
+        cells = [row.name] + [f"{row.kind} {row.details}".strip()] * ("kind" in texts)
+        cells += [_size(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}"]
+        table.add_row(*cells, *[inputs] * ("inputs" in texts))
     return table
 
 
@@ -57,7 +84,10 @@ def render_networks(summaries: Sequence["Summary"]) -> Table:
     """Networks, a line each, with what they were published for and what they cost."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("network", "images", "classes", "parameters", "trainable", "FLOPs"):
-        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
+        if name == "network":
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         counts = (summary.parameters, summary.trainable_parameters, summary.flops)
         sizes = (_size(summary.image_shape), str(summary.num_classes))

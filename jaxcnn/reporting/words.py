@@ -71,5 +71,11 @@ def printable_json(value: Any) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
+def shorten(text: str, letters: int) -> str:
+    """A text of at most so many letters, an odd number; of a longer one both ends."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
+
+
 def _is_missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)

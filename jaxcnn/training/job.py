@@ -15,6 +15,7 @@ from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting.console import Console
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.endings import ended_line, read_ended, what_stops
+from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.run_files import missing_parts, read_part
 from jaxcnn.reporting.tables import render_summary
@@ -102,9 +103,8 @@ def train(
         check_folder()
         if ended and loop.step == first_step:  # it was tested again
             result |= {name: ended[name] for name in _OF_TRAINING if name in ended}
-        if distributed.is_main():
-            _report(workdir, result, data_at)
-    console.result(result, workdir)
+        classes = _report(workdir, result, data_at) if distributed.is_main() else []
+    console.result(result, workdir, classes)
     return result
 
 
@@ -169,8 +169,10 @@ def _leave_as_it_is(
     return ended
 
 
-def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> None:
+def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> list[dict[str, Any]]:
+    """Writes the result, the pictures and the report; gives the test split's figures by class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
     score_run(workdir, data_at=data_at)
     write_report(workdir)
+    return tested_classes(workdir, result)

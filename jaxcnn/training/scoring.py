@@ -8,7 +8,11 @@ import numpy as np
 
 from jaxcnn.reporting import evaluation, grids
 from jaxcnn.reporting.metrics import Predictions, predictions
-from jaxcnn.reporting.run_files import read_identity
+from jaxcnn.reporting.protocol import is_tuned_on_test
+from jaxcnn.reporting.published import publication_of
+from jaxcnn.reporting.run_files import read_identity, read_part_if_there
+from jaxcnn.reporting.style import plain
+from jaxcnn.reporting.words import shorten
 from jaxcnn.training import probes
 from jaxcnn.training.trained import Trained, load_examples, load_trained, tested_checkpoint
 
@@ -51,12 +55,20 @@ def score_run(
         "step": trained.step,
         "epoch": trained.epoch,
         "validation": trained.config.validation,
+        "tuned_on_test": is_tuned_on_test(trained.config),
+        "init_from": trained.config.init_from,
         "dataset": trained.config.dataset.name,
+        "publication": _publication(workdir, trained),
     }
     if identity := read_identity(workdir).id:
         about["run"] = identity
     pictures = _draw(trained, examples.images, found, layers, workdir / "plots" / stem)
     return evaluation.write_scores(workdir, stem, found, about, pictures)
+
+
+def _publication(workdir: Path, trained: Trained) -> str:
+    environment = read_part_if_there(workdir, "environment.json") or {}
+    return publication_of(trained.config, environment)
 
 
 def _draw(
@@ -77,7 +89,7 @@ def _draw(
     if conv := probes.first_conv(trained):
         drawn.append(grids.plot_filters(probes.filters_of(conv), conv.path, path("filters")))
     if maps:
-        title = f"true: {found.class_names[found.true[some[0]]]}"
+        title = plain(f"true: {shorten(found.class_names[found.true[some[0]]], 31)}")
         first = {name: maps[name][0] for name in layers}
         drawn.append(grids.plot_maps(images[some[0]], first, title, path("maps")))
     return [picture.stem for picture in drawn if picture]

@@ -22,6 +22,7 @@ from jaxcnn.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.paths import check_for_checkpoints
 from jaxcnn.reporting import run_files
 from jaxcnn.reporting.endings import how_on, read_ended, what_stops
+from jaxcnn.reporting.protocol import end_of
 from jaxcnn.reporting.published import HARMLESS
 from jaxcnn.reporting.writers import write_json
 
@@ -129,7 +130,8 @@ def write_config(
         numbers is kept in `environment.json`, for those who read the run's result.
     """
     changed = [change for change in changes if not change.startswith(HARMLESS)]
-    known = _changes_so_far(workdir) if step else []
+    before = _recorded(workdir) if step else {}
+    known = list(before.get("changes", []))
     if step and changed:
         known.append({"step": step, "fields": changed})
     identity = run_files.read_identity(workdir)
@@ -137,8 +139,9 @@ def write_config(
     plain = _without_older_rules(workdir, config)
     write_json(workdir / "config.json", run_files.with_identity(plain, identity))
     write_json(workdir / "dataset.json", dataset | named)
-    now = environment(devices) | {"changes": known} | named
-    now["exact"] = now["exact"] and (not step or _recorded(workdir).get("exact", True))
+    about_the_past = {"changes": known, "ended": _ends(workdir, before)}
+    now = environment(devices) | about_the_past | named
+    now["exact"] = now["exact"] and before.get("exact", True)
     write_json(workdir / "environment.json", now)
 
 
@@ -152,8 +155,15 @@ def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
     return plain
 
 
-def _changes_so_far(workdir: Path) -> list[dict[str, Any]]:
-    return _recorded(workdir).get("changes", [])
+def _ends(workdir: Path, before: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The ends that the run has come to and gone on from, each with a score of the test set; None
+    where older code may have left out one."""
+    if before.get("ended") is None and before.get("changes"):
+        return None
+    ends = before.get("ended") or []
+    result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
+    end = end_of(result) if before and result else None
+    return ends if end is None or end in ends else [*ends, end]
 
 
 def _recorded(workdir: Path) -> dict[str, Any]:

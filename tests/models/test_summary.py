@@ -74,6 +74,19 @@ def test_table_says_it_all():
     assert "23,608,202 parameters: 23,555,082 trainable, 53,120 not" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
+def test_numbers_are_never_cut(width):
+    found = summary("googlenet")
+    console = Console(width=width, file=io.StringIO())
+    console.print(render_summary(found))
+    text = console.file.getvalue()
+    assert "…" not in text and max(map(len, text.splitlines())) <= width
+    words = set(text.split())
+    for row in found.rows:
+        assert {f"{row.parameters:,}", f"{row.flops:,}"} <= words
+    assert ("branch1/conv1," in text) == (width >= 120)
+
+
 def run(*arguments):
     command = [sys.executable, "-m", "jaxcnn.summary", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -7,18 +7,23 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
+from jaxcnn.config import config_variants
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import comparison_records as records
 from jaxcnn.reporting.comparison import Estimate, compare
 from jaxcnn.reporting.comparison_page import write_comparison
-from jaxcnn.reporting.comparison_plots import looks
-from jaxcnn.reporting.published import published_accuracy
+from jaxcnn.reporting.comparison_plots import _band, _whisker, looks
+from jaxcnn.reporting.limits import limit_axis
+from jaxcnn.reporting.published import FILE, publication_of, published_accuracy, recipe_of
 from jaxcnn.reporting.runs import read_runs
-from jaxcnn.reporting.style import color_of
+from jaxcnn.reporting.style import color_of, new_figure, styled
 from jaxcnn.reporting.writers import read_json, write_json
+from jaxcnn.training.workdir import to_dict
 
 
 def sections_of(folders):
@@ -41,7 +46,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group(write_run):
     )
     assert section.differences == {"optimizer.learning_rate": [0.001, 0.1]}
     assert [group.label for group in section.groups] == [
-        "lenet, learning_rate 0.001", "lenet, learning_rate 0.1"
+        "lenet, lr 0.001", "lenet, lr 0.1"
     ]  # fmt: skip
 
 
@@ -85,11 +90,65 @@ def test_datasets_are_apart_and_the_best_is_first(write_run):
     ]  # fmt: skip
 
 
-def test_many_differences_are_told_apart_by_folder(write_run):
-    changed = [{"learning_rate": 0.123456789012345}, {"validation": "test"}, {}]
-    folders = [write_run(f"net{n}", **each) for n, each in enumerate(changed)]
+def labels_of(write_run, *changes):
+    """The labels of runs that differ from each other in fields of their config."""
+    folders = [write_run(f"net{n}") for n in range(len(changes))]
+    for folder, each in zip(folders, changes, strict=True):
+        config = ConfigDict(read_json(folder / "config.json"))
+        config.schedule = {"name": "constant"}
+        config.update_from_flattened_dict(each)
+        write_json(folder / "config.json", to_dict(config))
     (section,), _ = sections_of(folders)
-    assert {group.label for group in section.groups} == {f"lenet, net{n}" for n in range(3)}
+    return [group.label for group in section.groups]
+
+
+def test_runs_are_labeled_by_what_differs(write_run):
+    assert labels_of(write_run, {"optimizer.learning_rate": 0.25}, {"schedule.name": "cosine"}) == [
+        "lenet, lr 0.25, schedule constant", "lenet, lr 0.001, schedule cosine"
+    ]  # fmt: skip
+
+
+def test_of_many_differences_those_from_most_runs_are_named(write_run):
+    name = "a_schedule_with_a_long_name"
+    fields = {"optimizer.learning_rate": 0.1, "validation": "tail", "schedule.name": name}
+    assert labels_of(write_run, *({name: value} for name, value in fields.items()), {}) == [
+        "lenet, lr 0.1", "lenet, validation tail", f"lenet, schedule {name}", "lenet"
+    ]  # fmt: skip
+
+
+def test_what_is_too_long_for_a_label_is_numbered(write_run):
+    changes = ({"schedule.name": letter * 60} for letter in "abc")
+    assert labels_of(write_run, *changes) == ["lenet #1", "lenet #2", "lenet #3"]
+
+
+def test_a_point_alone_is_no_scatter_plot(write_run, tmp_path):
+    write_comparison([write_run("a")], tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert "cifar10-accuracy.png" in names
+    assert not any(name.startswith("cifar10-accuracy-") for name in names)
+
+
+def test_whiskers_and_bands_end_at_0_and_100_percent():
+    near_the_top = Estimate(0.99, 0.03, 3)
+    assert _whisker(near_the_top) == [[pytest.approx(3)], [pytest.approx(1)]]
+    assert _band(Estimate(0.01, 0.03, 3), 100, is_share=True) == (0, pytest.approx(4))
+    assert _band(Estimate(1.0, 0.5, 3), 1, is_share=False) == (0.5, 1.5)
+
+
+def test_an_exploded_curve_leaves_the_axis_to_the_others():
+    with styled():
+        figure = new_figure(4, 3)
+        axes = figure.add_subplot()
+        usual = ([1, 2, 3], [2.3, 1.0, 0.5], "blue")
+        axes.plot(*usual[:2])
+        limit_axis(axes, [usual])
+        assert axes.get_ylim()[1] < 2.5 and len(axes.lines) == 1
+        blown = ([1, 2, 3], [2.3, 1e6, 1e9], "red")
+        axes.plot(*blown[:2])
+        limit_axis(axes, [usual, blown])
+        assert axes.get_ylim()[1] < 2.5
+        marks = axes.lines[-1]
+        assert list(marks.get_xdata()) == [2, 3] and marks.get_label() == "cut off, up to 1e+09"
 
 
 def test_every_group_has_a_look_of_its_own(write_run):
@@ -155,26 +214,86 @@ def test_the_split_that_chose_is_said_of_each_run(write_run):
     }
 
 
+VARIANTS = config_variants(Path(__file__).parents[2] / "configs")
+
+
 @pytest.mark.parametrize(
-    ("command", "accuracy"),
+    ("patience", "num_epochs", "said"),
+    [(0, 4, "last epoch"), (3, 9, "last epoch, stopped early"), (3, 4, "last epoch")],
+)
+def test_a_run_stopped_early_only_if_it_did(write_run, patience, num_epochs, said):
+    folder = write_run("a", validation="test")  # ends after 4 epochs
+    config = read_json(folder / "config.json")
+    config |= {"early_stopping": {"patience": patience}, "num_epochs": num_epochs}
+    write_json(folder / "config.json", config)
+    (section,), _ = sections_of([folder])
+    assert records.networks([section])[0]["tested_weights"] == said
+    assert records.runs([section])[0]["tested_weights"] == said
+
+
+def test_balanced_accuracy_stands_where_the_classes_are_unequal(write_run, tmp_path):
+    folder = write_run("a", classes={"cat": 0.9, "dog": 0.1})
+    for support, is_shown in ((140, False), (1000, True)):
+        evaluation = read_json(folder / "evaluation" / "test.json")
+        evaluation["classes"][0]["support"] = support  # the other class has 100
+        write_json(folder / "evaluation" / "test.json", evaluation)
+        sections, _ = write_comparison([folder], tmp_path / "out")
+        text = (tmp_path / "out" / "comparison.md").read_text()
+        assert ("balanced accuracy | " in text) == is_shown
+        assert records.networks(sections)[0]["balanced_accuracy"] == pytest.approx(0.5)
+    assert "| lenet | 60.00% | 50.00% |" in text
+
+
+def test_a_recipe_tuned_on_the_test_split_is_marked(write_run, tmp_path):
+    folder = write_run("a")
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"tuned_on_test_of": "cifar10"})
+    write_comparison([folder, write_run("b", network="mlp")], tmp_path / "out")
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "| lenet | 60.00% ‡ |" in text and "| mlp | 60.00% |" in text
+    assert "‡ The recipe was chosen by its test accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "accuracy", "publication"),
     [
-        (["main.py", "--config=configs/lenet.py"], 0.5974),
-        (["main.py", "--config", "configs/lenet.py:cifar100", "--workdir=x"], 0.2843),
-        (["main.py", "--config=configs/lenet.py", "--config.seed=3"], 0.5974),
-        (["main.py", "--config=configs/lenet.py", "--config.dataset.streaming=True"], 0.5974),
-        (["main.py", "--config=configs/lenet.py", "--config.num_epochs=3"], None),
-        (["main.py", "--config=configs/lenet.py", "--init_from=runs/x"], None),
-        (["main.py", "--config=configs/mlp.py"], 0.545),  # model2 is the default variant
-        (["main.py", "--config=configs/alexnet_bn.py"], 0.692),  # without variants
-        (["main.py", "--config=mine.py"], None),
-        (["main.py", "--config=/elsewhere/lenet.py"], None),
-        (["main.py", "--config=/elsewhere/configs/lenet.py"], None),
-        (["main.py"], None),
-        (None, None),
+        ("lenet:cifar10", {}, 0.5974, "classic-networks"),
+        ("lenet:cifar100", {"seed": 3, "dataset.streaming": True}, 0.2843, "classic-networks"),
+        ("mlp:model2", {}, 0.545, "SGD"),
+        ("alexnet_bn", {}, 0.692, "homework"),
+        ("mnist:vanilla", {}, None, "MNIST"),  # without a figure
+        ("lenet:cifar10", {"num_epochs": 3}, None, ""),
+        ("lenet:cifar10", {"init_from": "runs/x"}, None, ""),
+        ("lenet:cifar10", {"validation": "holdout"}, None, ""),
+        ("lenet:cifar100", {"dataset.label_set": "coarse"}, None, ""),
+        ("mlp:model2", {"model.hidden": (9, 9, 9)}, None, ""),
+        ("lenet:cifar10", {"num_epochs": 25, "optimizer.learning_rate": 1e-4}, None, ""),
+        ("simpler_cnn:cifar10", {}, None, ""),  # the figure is of a model trained before
+        ("wide_resnet:28_10", {}, None, ""),  # the paper's recipe is another one
+        ("mnist:compact", {}, None, ""),
+        ("digits", {}, None, ""),
     ],
 )
-def test_the_published_figure_is_shown_beside_its_own_recipe_alone(command, accuracy):
-    assert published_accuracy(command) == accuracy
+def test_a_publication_is_named_beside_its_own_recipe_alone(name, changes, accuracy, publication):
+    config = VARIANTS[name]()
+    config.update_from_flattened_dict(changes)
+    for each in (config, json.loads(json.dumps(to_dict(config)))):
+        assert published_accuracy(each, {"changes": []}) == accuracy
+        assert publication_of(each, {"changes": []}) == publication
+    changed = {"changes": [{"step": 30, "fields": ["num_epochs: 3 before, now 4"]}]}
+    assert published_accuracy(config, changed) is None and publication_of(config, changed) == ""
+
+
+def test_a_run_from_before_a_field_existed_keeps_its_publication():
+    config = to_dict(VARIANTS["lenet:cifar10"]())
+    del config["tuned_on_test_of"], config["schedule"]["staircase"]
+    assert published_accuracy(config, {}) == 0.5974
+
+
+def test_the_published_recipes_are_the_configs():
+    published = read_json(FILE)
+    for name, entry in published.items():
+        assert entry["recipe"] == recipe_of(to_dict(VARIANTS[name]())), "run results/update.py"
 
 
 class Page(html.parser.HTMLParser):

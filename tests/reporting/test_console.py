@@ -1,15 +1,17 @@
 """The console in a pipe, on a terminal, and on one that knows ASCII alone."""
 
+import contextlib
 import io
 import re
 import time
 
 import pytest
+from rich.console import Console as RichConsole
 from rich.table import Table
 
 from jaxcnn.reporting import console as console_module
 from jaxcnn.reporting import progress
-from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.console import _WORKDIR, Console
 from jaxcnn.reporting.progress import Estimate, TimeLeft
 from jaxcnn.reporting.words import clock, duration, loss, percent
 
@@ -74,9 +76,13 @@ def test_a_pipe_gets_whole_lines_and_no_control_characters(monkeypatch, tmp_path
     assert 'dataset    name=cifar10  data_dir=""' in lines
 
 
-def test_the_table_is_aligned_and_fits_80_columns():
+def test_the_table_is_aligned_and_fits_80_columns(tmp_path):
     pipe = io.StringIO()
+    for name in _WORKDIR:
+        (tmp_path / name).write_text("")
     run_three_epochs(Console(pipe))
+    with contextlib.chdir(tmp_path):
+        Console(pipe).result(RESULT, ".")
     lines = pipe.getvalue().splitlines()
     header = next(line for line in lines if "s/epoch" in line)
     row = next(line for line in lines if line.startswith("    3/3"))
@@ -90,6 +96,23 @@ def test_a_pipe_hears_nothing_within_ten_seconds():
     pipe = io.StringIO()
     run_three_epochs(Console(pipe))
     assert "step" not in pipe.getvalue()
+
+
+@pytest.mark.parametrize("kind", [progress.PlainLines, progress.LiveBar])
+def test_the_progress_of_a_long_run_fits_80_columns(monkeypatch, kind):
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
+    now = 0.0
+    times = TimeLeft(now=lambda: now)
+    times.start_epoch(12000, epochs_after=150)
+    console = RichConsole(file=io.StringIO(), width=80, force_terminal=kind is progress.LiveBar)
+    with kind(console, "epoch 150/300", 12000, times) as bar:
+        for step in (1000, 1001):
+            bar.update(step, loss=2.5, accuracy=0.125, images_per_second=14123.4)
+            now += 3.0
+    text = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue())
+    lines = re.split(r"[\r\n]+", text)
+    assert max(map(len, lines)) <= 80 and "…" not in text
+    assert any(line.rstrip().endswith("left") for line in lines)
 
 
 def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(monkeypatch):
@@ -139,11 +162,28 @@ def test_resuming_says_where_and_what_changed_and_repeats_the_header():
 
 def test_the_test_set_as_validation_is_said():
     said = []
-    for validation in ("holdout", "test"):
+    for changes in ({}, {"validation": "test"}, {"tuned_on_test_of": "cifar10"}):
         pipe = io.StringIO()
-        run_three_epochs(Console(pipe), config=CONFIG | {"validation": validation})
-        said.append("The test set served as validation" in pipe.getvalue())
-    assert said == [False, True]
+        run_three_epochs(Console(pipe), config=CONFIG | changes)
+        text = pipe.getvalue()
+        assert "publication" not in text and max(map(len, text.splitlines())) <= 80
+        sentences = "The test set served as validation", "The recipe was chosen by its test"
+        said.append([sentence in text for sentence in sentences])
+    assert said == [[False, False], [True, False], [False, True]]
+
+
+def test_classes_that_accuracy_hides_are_said():
+    def printed(*classes):
+        pipe = io.StringIO()
+        rows = [{"name": n, "support": s, "recall": r} for n, s, r in classes]
+        Console(pipe).result(RESULT, "runs/lenet", rows)
+        return pipe.getvalue()
+
+    text = printed(("cat", 90, 0.75), ("dog", 50, 0.0), ("axolotl", 0, None))
+    assert "37.50% balanced: mean recall of the classes\n" in text
+    assert "No image is recognized of 1 of the 3 classes: dog.\n" in text
+    text = printed(("cat", 60, 0.75), ("dog", 50, 0.1))
+    assert "balanced" not in text and "recognized" not in text
 
 
 def test_brackets_are_printed_as_they_are():

@@ -12,6 +12,7 @@ from rich.console import Console
 from jaxcnn.data.groups import SUPERCLASSES
 from jaxcnn.errors import UserError
 from jaxcnn.reporting import evaluation_report, grids
+from jaxcnn.reporting.calibration import plot_reliability, reliability
 from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.evaluation import provenance, write_scores
 from jaxcnn.reporting.metrics import predictions
@@ -66,14 +67,20 @@ def test_both_levels_of_cifar100(tmp_path):
     found = make_predictions(
         sorted(name for names in SUPERCLASSES.values() for name in names), 1000
     )
-    scores = write_scores(tmp_path, "test", found, ABOUT)
+    about = ABOUT | {"publication": "classic-networks"}
+    scores = write_scores(tmp_path, "test", found, about)
     assert scores["superclass_accuracy"] > scores["accuracy"]
     assert len(scores["superclasses"]) == 20 and "wardrobe" in scores["selected_classes"]
     assert len(read_csv(tmp_path / "evaluation" / "test_superclass_confusion.csv")) == 21
     (text,) = evaluation_report.sections(tmp_path, RESULT)
     assert "The 10 classes recognised best, and the 10 recognised worst" in text
     assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
-    assert "| medium\\_mammals |" in text and "that the publication selects" in text
+    assert "| medium\\_mammals |" in text
+    selection = "The ten classes selected by the classic-networks publication"
+    assert selection in text
+    scores = write_scores(tmp_path, "test", found, ABOUT | {"publication": ""})
+    assert "selected_classes" not in scores
+    assert selection not in evaluation_report.sections(tmp_path, RESULT)[0]
 
 
 def test_the_report_s_sections_show_the_test_first(tmp_path):
@@ -114,8 +121,23 @@ def test_names_are_shown_as_they_are(tmp_path):
     ],
 )
 def test_it_says_what_the_figures_are_worth(validation, split, checkpoint, says):
-    text = provenance(validation, split, checkpoint, 19)
+    about = {"validation": validation, "split": split, "checkpoint": checkpoint, "epoch": 19}
+    text = provenance(about | {"dataset": "ferplus"})
     assert text.startswith("Weights of epoch 19, ") and says in text
+
+
+def test_a_folder_s_validation_split_has_no_publisher():
+    about = ABOUT | {"validation": "validation"}
+    assert "best on the publisher's validation split" in provenance(about)
+    assert "best on the folder's validation split" in provenance(about | {"dataset": "folder:x"})
+
+
+def test_it_says_what_else_had_a_part_in_the_weights():
+    about = ABOUT | {"tuned_on_test": True, "init_from": "runs/first"}
+    assert provenance(about).endswith(
+        "choice of the epoch of this run, which started from the weights of runs/first. But the "
+        "recipe was chosen by test accuracy: no estimate on unseen images."
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -133,6 +155,38 @@ def test_grids_of_pictures(tmp_path, channels):
     assert all(is_drawn(path) for path in drawn)
     assert "the first 32 of 40 maps" in (tmp_path / "maps.svg").read_text()
     assert "big ship" in (tmp_path / "mistakes.svg").read_text()
+
+
+def test_of_a_sorted_split_the_first_images_are_of_all_classes(tmp_path):
+    names = ["cat", "dog", "ship"]
+    labels = np.repeat([0, 1, 2], 50)
+    images = np.zeros((150, 4, 4, 1), np.uint8)
+    for order in (np.arange(150), np.random.default_rng(0).permutation(150)):
+        found = predictions(labels[order], 9 * np.eye(3, dtype=np.float32)[labels[order]], names)
+        grids.plot_first(images, found, tmp_path / "first")
+        svg = (tmp_path / "first.svg").read_text()
+        assert all(f"✓ {name}" in svg for name in names)
+
+
+def test_a_bin_without_a_hit_is_seen(tmp_path):
+    def blue_below_half(is_correct):
+        bins = reliability(np.array([0.3] * 30 + [0.9] * 30), is_correct)
+        png = plot_reliability(bins, tmp_path / "reliability")
+        pixels = np.asarray(Image.open(png).convert("RGB")).astype(int)
+        upper_left = pixels[: int(0.72 * len(pixels)), : pixels.shape[1] // 2]
+        return int((upper_left[..., 2] - upper_left[..., 0] > 100).sum())
+
+    assert blue_below_half(np.array([False] * 30 + [True] * 30)) > 300
+
+
+def test_long_class_names_do_not_cut_numbers(tmp_path):
+    found = make_predictions([f"{'long ' * 20}{i}" for i in range(3)])
+    scores = write_scores(tmp_path, "test", found, ABOUT)
+    printed = io.StringIO()
+    for part in evaluation_report.render(scores):
+        Console(file=printed, width=80, markup=False).print(part)
+    assert "…" not in printed.getvalue()
+    assert max(map(len, printed.getvalue().splitlines())) <= 80
 
 
 def test_without_a_mistake_there_is_no_picture_of_mistakes(tmp_path):

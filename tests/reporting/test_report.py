@@ -1,9 +1,12 @@
 """Pictures and the report of a run, from its files alone."""
 
+import json
 import math
+import runpy
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +14,13 @@ from PIL import Image
 
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.curves import best_epoch, plot_curves
+from jaxcnn.reporting.evaluation import write_scores
+from jaxcnn.reporting.metrics import predictions
 from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.writers import MetricsWriter, read_json, read_metrics, write_json
+from jaxcnn.training.workdir import to_dict
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 PICTURES = ["accuracy", "loss", "learning_rate", "difference_accuracy", "difference_loss"]
 
 
@@ -87,6 +94,29 @@ def test_the_same_run_gives_the_same_pictures(tmp_path):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "is_log"), [("cosine", False), ("linear", False), ("step", True), ("", False)]
+)
+def test_a_rate_that_falls_to_0_is_on_a_linear_axis(tmp_path, schedule, is_log):
+    write_run(tmp_path, 4)
+    config = read_json(tmp_path / "config.json") | {"schedule": {"name": schedule}}
+    write_json(tmp_path / "config.json", config)
+    plot_curves(tmp_path)
+    svg = (tmp_path / "plots" / "learning_rate.svg").read_text()
+    assert ("mathdefault{10^{-" in svg) == is_log  # the ticks of a logarithmic axis
+
+
+def test_an_exploded_loss_is_cut_off_and_said(tmp_path):
+    write_run(tmp_path, 6)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    rows[-1]["loss"] = 1e9
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plot_curves(tmp_path)
+    for name in ("loss", "difference_loss"):
+        assert "cut off, up to" in (tmp_path / "plots" / f"{name}.svg").read_text()
+    assert "cut off" not in (tmp_path / "plots" / "accuracy.svg").read_text()
+
+
 def test_among_equal_accuracies_the_lower_loss_is_best():
     rows = [
         {"epoch": epoch, "split": "validation", "loss": loss, "accuracy": accuracy}
@@ -129,8 +159,87 @@ def test_the_report_says_which_data_chose(tmp_path):
     for validation in ("holdout", "validation", "test"):
         write_run(tmp_path, 1, validation=validation)
         text = write_report(tmp_path).read_text()
-        said[validation] = "**test set served as validation**, as in the publication" in text
+        said[validation] = "**test set served as validation**:" in text
+        assert ("scored the test set once" in text) != said[validation]
+        assert "as in the" not in text  # an epoch of its own is no publication's recipe
     assert said == {"holdout": False, "validation": False, "test": True}
+
+
+def test_the_report_of_a_publication_s_recipe_names_it(tmp_path):
+    write_run(tmp_path, 1)
+    config = runpy.run_path(str(CONFIGS / "lenet.py"))["get_config"]("cifar10")
+    write_json(tmp_path / "config.json", to_dict(config))
+    text = write_report(tmp_path).read_text()
+    said = "**test set served as validation**, as in the classic-networks publication: the test"
+    assert said in text
+    config.num_epochs = 3
+    write_json(tmp_path / "config.json", to_dict(config))
+    assert "publication" not in write_report(tmp_path).read_text()
+
+
+def test_the_report_says_that_test_accuracies_chose_the_recipe(tmp_path):
+    write_run(tmp_path, 1)
+    said = "**The recipe was chosen by its test accuracy"
+    assert said not in write_report(tmp_path).read_text()
+    config = read_json(tmp_path / "config.json")
+    for dataset, is_own in (("cifar10", True), ("digits", False)):
+        write_json(tmp_path / "config.json", config | {"tuned_on_test_of": dataset})
+        assert (said in write_report(tmp_path).read_text()) == is_own
+
+
+def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
+    write_run(tmp_path, 2)
+    labels, predicted = np.repeat([0, 1, 2], [90, 6, 4]), np.repeat([0, 1, 0], [90, 6, 4])
+    found = predictions(labels, np.eye(4)[predicted] * 5, ["cat", "dog", "rat", "none"])
+    about = {"split": "test", "checkpoint": "latest", "epoch": 2, "validation": "holdout"}
+    about["dataset"] = "cifar10"
+    scores = write_scores(tmp_path, "test", found, about)
+    assert scores["accuracy"] == pytest.approx(0.96)
+    assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
+    text = write_report(tmp_path).read_text()
+    assert "| balanced test accuracy (mean recall of the classes) | 66.67% |" in text
+    assert text.count("No image is recognized of 1 of the 4 classes: rat.") == 2
+    write_json(tmp_path / "evaluation" / "test.json", scores | {"epoch": 1})  # of other weights
+    assert "balanced" not in write_report(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("about_the_past", "said"),
+    [
+        ({}, "the run scored the test set once, at the end."),
+        ({"ended": []}, "the run scored the test set once, at the end."),
+        (
+            {
+                "ended": [{"epoch": 1, "tested_with": "last"}],
+                "changes": [{"step": 9, "fields": []}],
+            },
+            "the run scored the test set 2 times: it had ended after epoch 1, and went on.",
+        ),
+        (  # the same test again
+            {"ended": [{"epoch": 2, "tested_with": "last"}]},
+            "the run scored the test set once, at the end.",
+        ),
+        (  # by code that did not count
+            {"changes": [{"step": 9, "fields": []}]},
+            "the run scored the test set at its end, and at each earlier end if it had one.",
+        ),
+    ],
+)
+def test_the_report_counts_the_scorings_of_the_test_split(tmp_path, about_the_past, said):
+    write_run(tmp_path, 2)
+    environment = read_json(tmp_path / "environment.json")
+    write_json(tmp_path / "environment.json", environment | about_the_past)
+    assert said in write_report(tmp_path).read_text()
+
+
+def test_the_report_says_that_a_run_stopped_early_if_it_did(tmp_path):
+    for num_epochs, said in ((2, False), (9, True)):
+        write_run(tmp_path, 2)
+        config = read_json(tmp_path / "config.json")
+        config |= {"early_stopping": {"patience": 1}, "num_epochs": num_epochs}
+        write_json(tmp_path / "config.json", config)
+        text = write_report(tmp_path).read_text()
+        assert ("| stopped early | after 2 of 9 epochs |" in text) == said
 
 
 def test_what_is_missing_is_one_line(tmp_path):

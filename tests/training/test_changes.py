@@ -190,6 +190,9 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
     assert read_metrics(tmp_path)[-1]["split"] == "test"
     config.num_epochs += 1  # so it goes on
     assert train(config, tmp_path)[0]["num_epochs"] == 3
+    train(config, tmp_path)  # the same test again
+    said = "the run scored the test set 2 times: it had ended after epoch 2, and went on."
+    assert said in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config import config_variants, default_config, flatten, modern_config
 from jaxcnn.config_check import check_config
+from jaxcnn.config_help import FIELD_HELP, describe_fields, guess_field
 from jaxcnn.data.arrays import Dataset, Split
 from jaxcnn.data.sizes import dataset_sizes
 from jaxcnn.errors import UserError
@@ -90,6 +91,53 @@ def test_an_unknown_field_and_option_are_named():
     config.model.depth = 3
     with pytest.raises(UserError, match="network lenet has no option 'depth'"):
         check_config(config)
+
+
+def test_every_field_has_its_help():
+    fields = {name for name in flatten(default_config()) if not name.startswith("model.")}
+    assert set(FIELD_HELP) == fields | {"model.name"}
+    text = describe_fields()
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    for name, meaning in FIELD_HELP.items():
+        assert f"--config.{name}=" in words and meaning in words
+    assert "--config.optimizer.learning_rate=0.001 (at least 0) The rate" in words
+    assert "usp_cnn_mixed_padding: padding='mixed'" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("learning_rate", "; did you mean optimizer.learning_rate?"),
+        ("optimizer.lr", "; did you mean optimizer.learning_rate?"),
+        ("lr", "; did you mean optimizer.learning_rate?"),
+        ("batch_size", "; did you mean global_batch_size?"),
+        ("epochs", "; did you mean num_epochs?"),
+        ("optimizer.warmup_epochs", "; did you mean schedule.warmup_epochs?"),
+        ("name", "; did you mean dataset.name or model.name or optimizer.name or schedule.name?"),
+        ("xyzzy", ""),
+        ("", ""),
+    ],
+)
+def test_a_wrong_name_gets_a_guess(name, said):
+    assert guess_field(name, flatten(default_config(model={"name": ""}))) == said
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("model.name", "lenett", "did you mean lenet"),
+        ("model.name", "resnet", "did you mean resnet50 or resnet34 or resnet18?"),
+        ("optimizer.name", "adm", "did you mean adam or adamw?"),
+        ("schedule.name", "cosin", "did you mean cosine?"),
+    ],
+)
+def test_a_wrong_choice_gets_a_guess(field, value, said):
+    config = default_config()
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError) as error:
+        check_config(config)
+    assert said in str(error.value)
 
 
 def test_a_missing_field_is_named():
