@@ -4,12 +4,16 @@ import atexit
 import io
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+# a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # many tests run the same programs: each is compiled once
 _cache = tempfile.mkdtemp()
