@@ -134,7 +134,8 @@ def _join(settings: dict) -> None:
     except Exception as error:  # JAX's, the cluster's, the network's
         found = "" if settings else "--distributed: JAX finds no cluster here, or "
         raise UserError(f"{found}cannot join the group at {where} ({_short(error)})") from error
-    _Group.index, _Group.is_joined = jax.process_index(), True
+    _Group.is_joined = True  # from here on an end must not wait for the others
+    _Group.index = jax.process_index()
     if not is_main():
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 

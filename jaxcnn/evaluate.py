@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         layers=_LAYERS.value,
         data_at=_DATA_AT.value,
     )
-    for line in notes_on_data(workdir):
+    for line in notes_on_data(workdir, _DATA_AT.value):
         print(f"note: {line}", file=sys.stderr)
     if (workdir / "result.json").exists():  # there is no report before
         write_report(workdir)

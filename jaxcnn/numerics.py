@@ -23,6 +23,7 @@ _HARMLESS_FLAGS = (
 # With these JAX compiles nothing, or refuses what jaxcnn and its libraries do.
 _UNUSABLE = {
     "jax_disable_jit": True,
+    "jax_no_execution": True,
     "jax_numpy_dtype_promotion": "strict",
     "jax_numpy_rank_promotion": "raise",
 }

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 from jaxcnn import distributed, heap
+from jaxcnn.errors import UserError
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
 # what this code is written for; a stricter value is for other code, and would only end ours
@@ -67,11 +68,28 @@ def _schedule_as_batch() -> None:
 
 def _host_device_per_core() -> None:
     """One CPU device a core: data parallelism uses the cores better than XLA's own threads."""
-    xla_flags = os.environ.get("XLA_FLAGS", "")
+    xla_flags = _xla_flags()
     one_of_several = os.environ.get("JAX_NUM_PROCESSES")  # they may share the cores: one each
     if _HOST_DEVICES not in xla_flags and not one_of_several:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         os.environ["XLA_FLAGS"] = f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, 8)}".strip()
+
+
+def _xla_flags() -> str:
+    """XLA_FLAGS, or what the file holds that it names: flags are added, and XLA would take them for
+    a part of the file's name.
+
+    Raises:
+      UserError: it holds no flags, and there is no such file.
+    """
+    text = os.environ.get("XLA_FLAGS", "").strip()
+    if not text or text.startswith("-"):
+        return text
+    try:
+        os.environ["XLA_FLAGS"] = " ".join(Path(text).read_text(encoding="utf-8").split())
+    except (OSError, ValueError) as error:
+        raise UserError(f"XLA_FLAGS = {text!r}: neither flags, nor a file of them") from error
+    return os.environ["XLA_FLAGS"]
 
 
 def _quiet_libraries() -> None:

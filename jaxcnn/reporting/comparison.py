@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxcnn.config import OLDER_DEFAULTS, flatten
+from jaxcnn.data.datasets import is_folder_name
 from jaxcnn.reporting.curves import series
 from jaxcnn.reporting.published import HARMLESS, published_accuracy, relevant
 from jaxcnn.reporting.runs import Run
@@ -152,8 +153,15 @@ def _by(key: Callable[[Run], str], runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 def _by_test_set(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """The runs by dataset and, where it has several, by test set."""
-    sections = {}
-    for dataset, members in _by(lambda run: run.dataset, runs).items():
+    sections, names = {}, {}
+
+    def name_of(run: Run) -> str:
+        """Its dataset; of a folder that lies in several places the first one."""
+        digest = run.fingerprint("test")
+        is_known_folder = digest and is_folder_name(run.config["dataset"]["name"])
+        return names.setdefault(digest, run.dataset) if is_known_folder else run.dataset
+
+    for dataset, members in _by(name_of, runs).items():
         test_sets = _by(lambda run: run.fingerprint("test"), members)
         unknown = test_sets.pop("", [])
         if len(test_sets) == 1:  # the same one, as far as can be told
@@ -189,6 +197,8 @@ def _fields(run: Run) -> dict[str, Any]:
     for view in ("train", "validation"):
         if digest := run.fingerprint(view):
             fields[f"{view} examples"] = digest[:6]
+    if run.fingerprint("train") and is_folder_name(run.config["dataset"]["name"]):
+        fields.pop("dataset.name")  # the same pictures may lie in several places
     changes = run.environment.get("changes")  # what it began with is another recipe
     return fields | ({"changed after step": changes} if changes else {})
 

@@ -135,6 +135,11 @@ def provenance(about: Mapping[str, Any]) -> str:
         if best:
             return f"{text} These same images chose the epoch: no estimate on unseen images."
         return f"{text} These images served as validation: no estimate on unseen images."
+    if about.get("trained_on"):
+        return (
+            f"{text} {about['trained_on']:,} of the {about['num_examples']:,} images were trained "
+            "on, as copies in the training split: no estimate on unseen images."
+        )
     text += " The images took no part in the training or in the choice of the epoch"
     if about.get("init_from"):
         text += f" of this run, which started from the weights of {about['init_from']}"

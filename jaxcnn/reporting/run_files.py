@@ -211,6 +211,11 @@ def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Ro
             return rows
     else:
         return rows
+    tested = [row["accuracy"] for row in rows if row["split"] == "test" and "accuracy" in row]
+    if digest and result is not None and tested and tested[-1] != result.get("test_accuracy"):
+        raise UserError(
+            f"{workdir / 'result.json'}: its test_accuracy is not the one in metrics.jsonl"
+        )
     if digest and digest != digest_of(until):
         raise UserError(f"{workdir / 'metrics.jsonl'}: is not the one that {name} was written with")
     return rows
@@ -230,6 +235,16 @@ def digest_of(rows: Iterable[Row]) -> str:
     """Return what tells these rows from others; the test's are left out."""
     lines = (json_line(row) for row in rows_until(rows, math.inf))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+
+
+def data_digest(about: Mapping[str, Any]) -> str:
+    """Return what tells one meaning of a network's input and output from another.
+
+    Args:
+      about: what `dataset.json` holds.
+    """
+    named = [about[name] for name in ("class_names", "image_shape", "pixel_shift", "pixel_scale")]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:32]
 
 
 def check_metrics(workdir: Path, step: int, digest: str, epochs: int) -> None:

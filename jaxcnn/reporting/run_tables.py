@@ -100,6 +100,7 @@ EVALUATION = fields(
         "accuracy": _SHARE,
         "balanced_accuracy": _SHARE,
         "tuned_on_test": scalar,
+        "trained_on": integer(),
         "init_from": text(),
         "publication": text(),
         "top5_accuracy": _SHARE,
@@ -148,6 +149,7 @@ PROGRESS = fields(
         "resumed": items(number(0)),
         "run": text(),
         "metrics_digest": text(),
+        "data_digest": text(),
     }
 )
 DIGESTS = fields({}, others=integer())

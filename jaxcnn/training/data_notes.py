@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.counts import class_counts
 from jaxcnn.data.datasets.listing import join
@@ -27,7 +29,7 @@ def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
 
 def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
     """Return a line each for a validation split that is not used, for classes that a split has no
-    example of, and for unequal classes.
+    example of, for unequal classes, and for pictures that lie in a folder more than once.
 
     Args:
       dataset: of the run.
@@ -42,7 +44,43 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
             if names
         ),
         *_unequal_classes(dataset),
+        *_repeated_pictures(dataset, views),
     ]
+
+
+def trained_on(dataset: Dataset, views: Mapping[str, View], name: str) -> int:
+    """Return how many pictures of a view are also among the training pictures, file for file.
+
+    0 for "train" itself, and for datasets that are not a folder of pictures.
+    """
+    if dataset.pictures is None or name == "train":
+        return 0
+    of_split = {
+        split: np.array([p.sha256 for p in dataset.pictures if p.split == split])
+        for split in dataset.splits
+    }
+    contents = {view: of_split[views[view].split][views[view].indices] for view in ("train", name)}
+    return int(np.isin(contents[name], contents["train"]).sum())
+
+
+def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
+    lines = []
+    for name in ("validation", "test"):
+        if count := trained_on(dataset, views, name):
+            total = len(views[name].indices)
+            lines.append(
+                f"{count:,} of the {total:,} {name} pictures are also training pictures: copies of "
+                "a file in both splits; figures on them are too good"
+            )
+    classes: dict[str, set[str]] = {}
+    for picture in dataset.pictures or ():
+        classes.setdefault(picture.sha256, set()).add(picture.class_name)
+    in_several = [
+        picture.path for picture in dataset.pictures or () if len(classes[picture.sha256]) > 1
+    ]
+    if in_several:
+        lines.append(f"pictures that lie in several classes: {join(in_several)}")
+    return lines
 
 
 def _without_examples(dataset: Dataset, view: View) -> str:

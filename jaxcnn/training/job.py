@@ -17,7 +17,7 @@ from jaxcnn.reporting.curves import plot_curves
 from jaxcnn.reporting.endings import ended_line, read_ended, what_stops
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
-from jaxcnn.reporting.run_files import missing_parts, read_part
+from jaxcnn.reporting.run_files import data_digest, missing_parts, read_part
 from jaxcnn.reporting.tables import render_summary
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.alike import refuse_unlike_processes
@@ -81,7 +81,7 @@ def train(
         refuse_other_data(workdir, about_data)
         if is_new:
             refuse_unseen_classes(run.dataset, run.views)
-        warnings = notes_on_data(workdir)
+        warnings = notes_on_data(workdir, data_at)
         _introduce(run, workdir, console)
         loop = Loop(run, workdir, console, check_folder)
         if distributed.is_main():
@@ -91,7 +91,13 @@ def train(
             write_config(workdir, config, about_data, own_devices, changes, loop.step)
             for name in _OF_AN_END:  # of an earlier one, until the run ends
                 (workdir / name).unlink(missing_ok=True)
+        loop.progress.data_digest = data_digest(about_data)
         first_step = loop.step
+        if ended and first_step < ended.get("steps", 0):
+            console.warn(
+                f"the newest checkpoint is of step {first_step}; the one of step {ended['steps']}, "
+                "where the run had ended, is gone"
+            )
         if first_step:
             epoch = None if loop.ended else loop.epoch + 1
             console.resume(epoch, first_step, changes)

@@ -28,6 +28,7 @@ class Progress:
     resumed: list[float] = dataclasses.field(default_factory=list)  # epochs done at each resume
     run: str = ""  # which run it is of, and which rows of metrics.jsonl it had, see run_files
     metrics_digest: str = ""
+    data_digest: str = ""  # of what dataset.json says of the network's input and output
 
     def epoch_at(self, step: int, steps_per_epoch: int) -> int:
         """The epoch (0-based) that a step belongs to."""

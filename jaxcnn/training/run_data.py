@@ -106,7 +106,7 @@ def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, feed.Vie
     write_bytes(workdir / PICTURES, to_csv(dataset.pictures, columns))
 
 
-def notes_on_data(workdir: Path) -> list[str]:
+def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
     """Return what a user should know of the data of the run in a folder, a line each.
 
     That they carry no fingerprint; that the folder of images has other pictures than the run.
@@ -119,7 +119,7 @@ def notes_on_data(workdir: Path) -> list[str]:
     name = str(known.get("name"))
     if not (listed.exists() and is_folder_name(name)):
         return []
-    folder = Path(name[len(FOLDER) :]).expanduser()
+    folder = data_at or Path(name[len(FOLDER) :]).expanduser()
     if not folder.is_dir():
         return []
     added, gone = changes_in(folder, [picture.path for picture in read_pictures(listed)])

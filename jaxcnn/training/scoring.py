@@ -58,6 +58,7 @@ def score_run(
         "tuned_on_test": is_tuned_on_test(trained.config),
         "init_from": trained.config.init_from,
         "dataset": trained.config.dataset.name,
+        "trained_on": examples.trained_on,
         "publication": _publication(workdir, trained),
     }
     if identity := read_identity(workdir).id:

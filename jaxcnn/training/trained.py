@@ -25,6 +25,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting import run_files
 from jaxcnn.training import parallel
 from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.data_notes import trained_on
 from jaxcnn.training.losses import to_scores
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.run_data import load_run_data, refuse_other_data
@@ -138,6 +139,10 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         )
         like = _abstract_weights(config, model)
     step, progress, weights = _restore(workdir, checkpoint, like)
+    if progress.data_digest not in ("", run_files.data_digest(about)):
+        raise UserError(
+            f"{workdir / 'dataset.json'}: is not the one that checkpoint {step} was written with"
+        )
     finished = progress.epoch_at(step, about["steps_per_epoch"])
     for part in weights.values():
         nnx.update(model, nnx.State(part))
@@ -167,7 +172,14 @@ def tested_checkpoint(workdir: Path) -> str:
     return "best"
 
 
-def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> Split:
+@dataclasses.dataclass(frozen=True)
+class Examples(Split):
+    """The examples of a run's split, and how many of them the run was trained on as well."""
+
+    trained_on: int = 0
+
+
+def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> Examples:
     """The examples of the run's "train", "validation" or "test", as the run cut them.
 
     Args:
@@ -181,7 +193,8 @@ def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> 
     refuse_other_data(trained.workdir, feed.data_identity(dataset, views))
     view = views[split]
     arrays = dataset.splits[view.split]
-    return Split(arrays.images[view.indices], arrays.labels[view.indices])
+    images, labels = arrays.images[view.indices], arrays.labels[view.indices]
+    return Examples(images, labels, trained_on=trained_on(dataset, views, split))
 
 
 def read_config(path: Path) -> ConfigDict:
@@ -263,6 +276,12 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress,
         latest = checkpoints.latest_step()
         if latest is None:
             raise UserError(f"{workdir}: the run has no checkpoint yet")
+        result = run_files.read_part_if_there(workdir, "result.json") or {}
+        if result.get("steps", latest) > latest:
+            raise UserError(
+                f"{workdir}: its newest checkpoint is of step {latest}, and the run ended at step "
+                f"{result['steps']}: that one is gone; bring it back, or let the run go on"
+            )
         with _naming(workdir, latest, checkpoints):
             progress = Progress(**checkpoints.restore_progress(latest))
         step = progress.best_step if checkpoint == "best" else latest

@@ -34,7 +34,7 @@ _IDENTITY = (
 )  # fmt: skip
 PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use
 # What may be set otherwise when a run has ended, and its test is repeated.
-_AFTER_THE_END = (*HARMLESS, "test_with", "early_stopping.", "max_minutes")
+_AFTER_THE_END = (*HARMLESS, "dataset.name", "test_with", "early_stopping.", "max_minutes")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
 
 

@@ -188,3 +188,28 @@ def test_a_run_with_an_identity_takes_no_files_without(ready, trained_workdir, w
     newest = run_files.checkpoint_steps(workdir)[-1]
     replace(older / "checkpoints" / str(newest), workdir / "checkpoints" / str(newest))
     refused(ready, workdir, f"checkpoints/{newest}: is not of the run of config.json")
+
+
+def test_a_newest_checkpoint_that_is_gone_is_missed(trained_workdir, tmp_path):
+    copy = shutil.copytree(trained_workdir, tmp_path / "run")
+    steps = sorted((copy / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
+    shutil.rmtree(steps[-1])
+    with pytest.raises(UserError, match=f"newest checkpoint is of step {steps[0].name}.* is gone"):
+        load_trained(copy)
+
+
+def test_an_edited_scale_and_an_edited_result_are_named(trained_workdir, tmp_path):
+    copy = shutil.copytree(trained_workdir, tmp_path / "run")
+    for name, field, value, read in (
+        ("dataset.json", "pixel_scale", 1.0, load_trained),
+        ("result.json", "test_accuracy", 0.999, lambda folder: read_runs([folder])[1]),
+    ):
+        path = copy / name
+        before = path.read_text()
+        path.write_text(json.dumps(json.loads(before) | {field: value}))
+        try:
+            said = str(read(copy))
+        except UserError as error:
+            said = str(error)
+        assert name in said and ("is not the one" in said)
+        path.write_text(before)

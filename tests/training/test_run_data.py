@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,10 +13,12 @@ from PIL import Image
 
 from jaxcnn.config import default_config
 from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.datasets.versions import _held, is_in_use, release
 from jaxcnn.data.pictures import is_test, read_pictures, sha256_of
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison import compare
 from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.evaluation import provenance
 from jaxcnn.reporting.runs import read_runs
 from jaxcnn.training import job
 from jaxcnn.training.run_data import NO_FINGERPRINT, notes_on_data
@@ -176,3 +181,59 @@ def test_a_class_without_a_picture_to_test_on_is_named(train, tmp_path):
     _, printed = train("run")
     assert "the test split has no example of class rare" in printed
     assert "the validation split has no example of class rare" in printed
+
+
+def test_copies_of_pictures_in_both_splits_and_in_two_classes_are_named(train, tmp_path):
+    for split in ("train", "test"):
+        add_pictures(tmp_path / "pictures" / split, 12, seed=0)
+    _, printed = train("run")
+    assert "of the 24 test pictures are also training pictures" in printed
+    about = score_run(tmp_path / "run")
+    assert about["trained_on"] > 15
+    assert f"{about['trained_on']} of the 24 images were trained on" in provenance(about)
+    shutil.copy(
+        *(tmp_path / "pictures" / "train" / name for name in ("dark/0_1.png", "light/x.png"))
+    )
+    _, printed = train("again")
+    assert "pictures that lie in several classes: dark/0_1.png" in printed.replace("train/", "")
+
+
+def test_a_picture_that_was_replaced_at_the_same_time_and_size_is_noticed(tmp_path):
+    add_pictures(tmp_path / "pictures", 15, seed=0)
+    for path in (tmp_path / "pictures").rglob("*.png"):  # files of one size
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    name, data_dir = f"folder:{tmp_path / 'pictures'}", tmp_path / "data"
+    before = load_dataset(name, data_dir=data_dir).fingerprint
+    a, b = (tmp_path / "pictures" / part for part in ("dark/0_0.bmp", "light/0_0.bmp"))
+    contents, status = (a.read_bytes(), b.read_bytes()), a.stat()
+    for path, content in zip((b, a), contents, strict=True):
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert load_dataset(name, data_dir=data_dir).fingerprint != before
+
+
+def test_a_version_in_use_is_not_removed(tmp_path):
+    holder = (
+        "import sys, time; from jaxcnn.data.arrays import load_dataset\n"
+        "load_dataset(sys.argv[1], data_dir=sys.argv[2]); print('held', flush=True)\n"
+        "time.sleep(60)"
+    )
+    name, data_dir = f"folder:{tmp_path / 'pictures'}", tmp_path / "data"
+    add_pictures(tmp_path / "pictures", 12, seed=0)
+    load_dataset(name, data_dir=data_dir)
+    command = [sys.executable, "-c", holder, name, str(data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while "held" not in process.stdout.readline():
+            pass
+        (held,) = (data_dir / "jaxcnn_folder").iterdir()
+        assert is_in_use(held / "1.0.0")
+        for seed in range(1, 5):  # others do not stay, but for the newest
+            add_pictures(tmp_path / "pictures", 1, seed)
+            load_dataset(name, data_dir=data_dir)
+            for directory in list(_held):
+                release(directory)
+        there = list((data_dir / "jaxcnn_folder").iterdir())
+        process.kill()
+    assert held in there and len(there) == 4
+    assert not is_in_use(held / "1.0.0")

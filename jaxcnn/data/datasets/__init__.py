@@ -117,6 +117,8 @@ class Place:
         for path in sorted(path for depth in DEPTHS for path in self.folder.glob(depth)):
             status = path.stat() if path.exists() else path.lstat()
             about = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
+            if self.split != "shuffle":  # older caches are found by the rest
+                about += (status.st_ctime_ns, status.st_ino)  # `cp -p` keeps the time
             digest.update(repr(about).encode(errors="surrogateescape"))
         if self.split != "shuffle":  # the only rule there was at first
             digest.update(self.split.encode())
