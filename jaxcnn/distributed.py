@@ -177,7 +177,6 @@ def exchange(what: str, own: str) -> list[str]:
     """
     if not _Group.is_joined:
         return [own]
-    import jax
     from jax._src import distributed  # where JAX keeps its client, as Orbax takes it
 
     client = distributed.global_state.client
@@ -185,7 +184,14 @@ def exchange(what: str, own: str) -> list[str]:
     client.key_value_set(f"{folder}/{index()}", own)
     wait_for_all(what)
     found = {name.rpartition("/")[2]: text for name, text in client.key_value_dir_get(folder)}
-    return [found[str(number)] for number in range(jax.process_count())]
+    return [found[number] for number in sorted(found, key=int)]
+
+
+def expected_processes() -> int:
+    """Return how many processes this one was told that the group has."""
+    from jax._src import distributed
+
+    return distributed.global_state.num_processes or 1
 
 
 @contextlib.contextmanager

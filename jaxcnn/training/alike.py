@@ -91,7 +91,11 @@ def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: Trained |
     steps = sorted(int(path.name) for path in workdir.glob("checkpoints/*") if path.name.isdigit())
     weights = nnx.to_pure_dict(nnx.state(start.model)) if start else {}
     return (
-        {"--workdir": str(workdir), f"the list of checkpoints in {workdir}": steps}
+        {
+            "JAX_NUM_PROCESSES": distributed.expected_processes(),
+            "--workdir": str(workdir),
+            f"the list of checkpoints in {workdir}": steps,
+        }
         | fields
         | _data_facts(config, dataset)
         | _checksums({"the weights of config.init_from": weights})
