@@ -224,6 +224,9 @@ def _differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     fields = [_fields(run) for run in runs]
     names = dict.fromkeys(itertools.chain.from_iterable(fields))
     columns = {name: [each.get(name) for each in fields] for name in names}
+    for name in OLDER_DEFAULTS:  # without effect in some of the runs
+        if None in columns.get(name, ()):
+            del columns[name]
     return {name: values for name, values in columns.items() if len(set(map(repr, values))) > 1}
 
 
