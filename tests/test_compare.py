@@ -25,6 +25,7 @@ def write_run(folder, seed, accuracy):
     write_json(folder / "result.json", {"test_accuracy": accuracy, "parameters": 10})
     (folder / "metrics.jsonl").write_text("")
     write_json(folder / "environment.json", {})
+    write_json(folder / "dataset.json", {"split_fingerprints": {"test": "0a"}})
 
 
 def test_it_compares_without_jax(tmp_path):
@@ -54,6 +55,15 @@ def test_json_and_what_is_left_out(tmp_path):
     assert found["networks"][0]["test_accuracy"] == 0.5
     assert found["runs"][0]["run"] == "a" and len(found["left_out"]) == 1
     assert (tmp_path / "here" / "index.html").is_file()
+
+
+def test_runs_without_a_fingerprint_are_compared_and_named(tmp_path):
+    for name in "ab":
+        write_run(tmp_path / name, ord(name), 0.5)
+        (tmp_path / name / "dataset.json").unlink()
+    done = compare("a", "b", cwd=tmp_path)
+    assert done.returncode == 0 and "50.00% ± 0.00" in done.stdout
+    assert done.stderr.startswith("note: 2 of the runs were made before runs kept a fingerprint")
 
 
 def test_mistakes_are_one_line(tmp_path):
