@@ -89,6 +89,10 @@ def _result(
         ),
         "test loss": loss(result["test_loss"]),
         "ended": why(result, config) if "ended" in result else "-",
+        # older code did not say why a run ended
+        "stopped early": f"after {result['num_epochs']} of {config['num_epochs']} epochs"
+        if "ended" not in result and protocol.is_stopped_early(config, result)
+        else "-",
         "best epoch on validation": f"{result['best_epoch'] or '-'} of {result['num_epochs']}",
         "validation accuracy, best": percent(result.get("best_validation_accuracy")),
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),

@@ -14,12 +14,15 @@ _EQUAL_TO = 1.5  # the largest class over the smallest, up to which classes coun
 
 
 def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
-    """Check that each class has an example to learn from.
+    """Check that validation leaves each class of the training split an example to learn from.
 
     Raises:
-      UserError: a class has none.
+      UserError: a class has none left.
     """
+    split = views["train"].split
+    whole = View(split, np.arange(len(dataset.splits[split].labels)))
     unseen = _without_examples(dataset, views["train"])
+    unseen = "" if unseen == _without_examples(dataset, whole) else unseen
     if unseen:
         raise UserError(
             f"no training example is left for {unseen}: give it more, take it away, or set "

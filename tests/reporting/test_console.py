@@ -105,7 +105,9 @@ def test_the_progress_of_a_long_run_fits_80_columns(monkeypatch, kind):
     times = TimeLeft(now=lambda: now)
     times.start_epoch(12000, epochs_after=150)
     console = RichConsole(file=io.StringIO(), width=80, force_terminal=kind is progress.LiveBar)
-    with kind(console, "epoch 150/300", 12000, times) as bar:
+    estimate = Estimate(times)
+    estimate.max_minutes = 1.0  # its line is longer than 80 columns, and not of the progress
+    with kind(console, "epoch 150/300", 12000, times, estimate) as bar:
         for step in (1000, 1001):
             bar.update(step, loss=2.5, accuracy=0.125, images_per_second=14123.4)
             now += 3.0

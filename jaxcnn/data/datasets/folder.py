@@ -18,6 +18,7 @@ from jaxcnn.data.datasets import DEPTHS, Place
 from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.datasets.layout import Layout, Pictures, find_layout
+from jaxcnn.data.datasets.listing import join
 from jaxcnn.data.datasets.progress import Reporter
 from jaxcnn.data.images import find_reading, fit, is_grey, read_picture
 from jaxcnn.data.pictures import Picture, is_test, locate, sha256_of
@@ -171,6 +172,13 @@ def _find_pictures(folder: Path, rule: str = "content") -> Layout:
                 f"{folder} has too few images: none is left for {split}; add some, or lay them out "
                 "as train/CLASS/* and test/CLASS/*"
             )
+    trained_on = {label for _, label in splits["train"]}
+    unseen = [n for label, n in enumerate(layout.class_names) if label not in trained_on]
+    if unseen:
+        raise UserError(
+            f"{folder}: all pictures of {join(unseen)} are in the test split, and none is left to "
+            "train on; add some, or lay them out as train/CLASS/* and test/CLASS/*"
+        )
     return dataclasses.replace(layout, splits=splits)
 
 
