@@ -22,6 +22,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.locks import FolderLock
 from jaxcnn.reporting.writers import write_json
 from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.training.progress import Progress
 from jaxcnn.training.workdir import open_workdir, to_dict
 
 
@@ -61,7 +62,7 @@ def test_a_run_s_folder_that_checkpoints_would_get_lost_in(command, tmp_path, wo
 def test_other_names_are_those_of_folders(tmp_path):
     for name in ("a#b %41", "line\nend.", "~{a,b}|&;'\"", "é💥", "5", "s3:", "x" * 255):
         checkpoints = Checkpoints(tmp_path / name)
-        checkpoints.save(state_at(3), {"a": 1}, None)
+        checkpoints.save(state_at(3), dataclasses.asdict(Progress(global_batch_size=8)), None)
         checkpoints.wait()
         restored, _ = checkpoints.restore_latest(state_at(0), pytest.fail)
         np.testing.assert_array_equal(restored.params, state_at(3).params)
@@ -118,7 +119,7 @@ def test_an_archive_that_is_a_pipe_is_not_waited_for(command, tmp_path):
     os.mkfifo(tmp_path / "cifar-10-python.tar.gz")
     done = command("prepare", "cifar10", "--archives=.", folder=tmp_path)
     assert done["code"] == 2
-    assert_one_line(done["errors"], "cifar-10-python.tar.gz: is neither a file nor a folder")
+    assert_one_line(done["errors"], "it holds cifar-10-python.tar.gz (no ordinary file)")
 
 
 def test_a_deleted_lock_lets_nobody_in(tmp_path):
@@ -164,9 +165,11 @@ def test_a_clock_that_jumps(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: real() + 5000 * next(jumps) * (-1) ** next(jumps))
     checkpoints = Checkpoints(tmp_path)
     for step in (1, 2):
-        checkpoints.save(state_at(step), {"a": step}, None)
+        checkpoints.save(
+            state_at(step), dataclasses.asdict(Progress(best_step=step, global_batch_size=8)), None
+        )
         checkpoints.wait()
-    assert checkpoints.restore_latest(state_at(0), pytest.fail)[1] == {"a": 2}
+    assert checkpoints.restore_latest(state_at(0), pytest.fail)[1]["best_step"] == 2
     checkpoints.close()
 
 

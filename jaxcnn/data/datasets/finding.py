@@ -70,5 +70,8 @@ def _children(folder: Path) -> list[Path]:
 
 def what_is_in(place: Path) -> str:
     """Return what a place holds, in words."""
-    names = [path.name for path in _children(place)]
+    names = [
+        path.name if path.is_file() or path.is_dir() else f"{path.name} (no ordinary file)"
+        for path in _children(place)
+    ]
     return f"it holds {join(names)}" if names else "it is empty"

@@ -115,9 +115,6 @@ def _find_files(
     if archives and not folder.exists():
         raise UserError(f"--archives={archives}: there is no such folder, and no such file")
     files = find_files(type(builder), folder)
-    for path in files.values():
-        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
-            raise UserError(f"{path}: is neither a file nor a folder")
     if archives and not files:
         there = "it is another file" if folder.is_file() else what_is_in(folder)
         raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get} ({there})")
