@@ -89,7 +89,7 @@ def test_weights_that_are_worse_by_design_are_warned_of(validation, config, trai
 def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path, monkeypatch):
     workdir = shutil.copytree(trained_workdir, tmp_path / "run")
     config = job_config(workdir)
-    monkeypatch.setattr(job, "load_data", lambda _: pytest.fail("the data are not needed"))
+    monkeypatch.setattr(job, "load_run_data", lambda *_: pytest.fail("the data are not needed"))
     monkeypatch.setattr(job, "make_run", lambda *_: pytest.fail("the network is not needed"))
     before, printed = files_in(workdir), io.StringIO()
     result = job.train(config, workdir, Console(printed))
@@ -269,7 +269,7 @@ def test_a_fraction_of_the_data_is_another_run(config, train, tmp_path):
     config.dataset.fraction, config.num_epochs = 0.5, 1
     train(config, tmp_path)
     about = json.loads((tmp_path / "dataset.json").read_text())
-    assert about["num_examples"] == {"train": 136, "validation": 30, "test": 90}
+    assert about["num_examples"] == {"train": 134, "validation": 30, "test": 90}
     config.dataset.fraction, config.num_epochs = 1.0, 2
     with pytest.raises(UserError, match="another run: its dataset.fraction is 0.5"):
         train(config, tmp_path)
