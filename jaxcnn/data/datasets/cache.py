@@ -96,10 +96,12 @@ def write_cache(
 def split_digests(directory: Path, info: Mapping[str, Any], label_set: str) -> dict[str, str]:
     """Return the digest of each split's images and labels, as `array_digest` makes it.
 
-    A cache of an older version does not know them: they are added to it.
+    A cache of an older version does not know them, and one whose arrays were written to after it was
+    made has others: they are written into it.
     """
     digests = info.get("digests")
-    if digests is None:
+    made = (directory / _INFO).stat().st_mtime_ns
+    if digests is None or any(path.stat().st_mtime_ns > made for path in directory.glob("*.npy")):
         digests = _digests(directory, info)
         partial = directory / f".{_INFO}.{os.getpid()}"
         with contextlib.suppress(OSError):  # a cache that belongs to somebody else
