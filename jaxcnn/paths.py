@@ -12,6 +12,7 @@ from absl import flags
 
 from jaxcnn.errors import UserError
 
+flags.disclaim_key_flags()  # `path_flag` defines flags of the module that calls it
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # TensorStore takes \ for /, Orbax reads [, * and ? as patterns and gs:/ as a bucket of Google's
 _SPECIAL_TO_CHECKPOINTS = re.compile(r"[\\\[*?]|gs:(?=/|$)")

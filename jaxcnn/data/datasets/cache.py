@@ -96,8 +96,8 @@ def write_cache(
 def split_digests(directory: Path, info: Mapping[str, Any], label_set: str) -> dict[str, str]:
     """Return the digest of each split's images and labels, as `array_digest` makes it.
 
-    A cache of an older version does not know them, and one whose arrays were written to after it was
-    made has others: they are written into it.
+    A cache of an older version does not know them, and one whose arrays were written to afterwards
+    has others: they are written into it.
     """
     digests = info.get("digests")
     made = (directory / _INFO).stat().st_mtime_ns
