@@ -48,6 +48,11 @@ class Split:
     known_digest: str = ""
 
     @functools.cached_property
+    def inode(self) -> int:
+        """The number of the images' file, when it was first asked for."""
+        return os.stat(self.images.filename).st_ino
+
+    @functools.cached_property
     def digest(self) -> str:
         """Digest of the images and labels, hex: equal for equal values only."""
         labels = np.asarray(self.labels)

@@ -35,11 +35,6 @@ class _Images:
     shape: tuple[int, ...]  # of all of them
     inode: int  # of the file as it was: another one in its place has other images
 
-    @classmethod
-    def of(cls, images: np.memmap) -> "_Images":
-        path = Path(images.filename)
-        return cls(path, images.offset, images.shape, path.stat().st_ino)
-
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         images = np.empty((*rows.shape, *self.shape[1:]), np.uint8)
         size = math.prod(self.shape[1:])
@@ -93,7 +88,11 @@ def stream(
     Raises:
       UserError: the file is gone, or cut short.
     """
-    images = _Images.of(split.images)
+    path = Path(split.images.filename)
+    try:
+        images = _Images(path, split.images.offset, split.images.shape, split.inode)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read any more: {error.strerror}") from error
     source = _Portions(
         images=images,
         labels=split.labels,
