@@ -30,7 +30,7 @@ def test_a_run_goes_on_under_the_settings_that_it_has_recorded(config, train, tm
             train(config, tmp_path)
         del environment["settings"]  # as older runs have none
         path.write_text(json.dumps(environment))
-        with open_workdir(tmp_path, config) as changes:
+        with open_workdir(tmp_path, config) as (changes, _):
             assert changes == []
 
 
