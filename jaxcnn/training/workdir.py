@@ -173,6 +173,11 @@ def _recorded(workdir: Path) -> dict[str, Any]:
 
 def _changes(workdir: Path, now: dict) -> list[str]:
     before = run_files.read_part(workdir, "config.json")
+    for name in ("model", "dataset", "seed"):  # every run's has these: it is another program's
+        if name not in before:
+            raise UserError(
+                f"{workdir}: holds another run: its config.json has no {name}; name another --workdir"
+            )
     now, missing = flatten(now), flatten(to_dict(older_defaults()))
     before = {name: missing[name] for name in now if name in missing} | flatten(before)
     changed = [name for name in now if before.get(name) != now[name]]
