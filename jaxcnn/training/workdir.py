@@ -176,7 +176,8 @@ def _changes(workdir: Path, now: dict) -> list[str]:
     for name in ("model", "dataset", "seed"):  # every run's has these: it is another program's
         if name not in before:
             raise UserError(
-                f"{workdir}: holds another run: its config.json has no {name}; name another --workdir"
+                f"{workdir}: holds another run: its config.json has no {name}; name another "
+                "--workdir"
             )
     now, missing = flatten(now), flatten(to_dict(older_defaults()))
     before = {name: missing[name] for name in now if name in missing} | flatten(before)
