@@ -86,8 +86,8 @@ runtime.prepare()
 import jax, jax.numpy as jnp
 logging.getLogger("jax._src.xla_bridge").error("a device is lost")
 def slow():
-    ones = jnp.ones((200, 200))
-    return jax.lax.reduce_window(ones, 0.0, jax.lax.add, (150, 150), (1, 1), "SAME")
+    ones = jnp.ones((50, 50))
+    return jax.lax.reduce_window(ones, 0.0, jax.lax.add, (30, 30), (1, 1), "SAME")
 jax.jit(slow).lower().compile()
 """
 
