@@ -12,8 +12,8 @@ from recipes import RECIPES, load_config, num_images
 from rich.console import Console
 from rich.table import Table
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.process import command
 
 _QUICK = flags.DEFINE_bool("quick", False, "Small networks and short rounds: under a minute.")
 _NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are understood.")
@@ -63,7 +63,7 @@ def run(
                 sides.write_results(Path(_JSON.value), task, rows)
         show(f"{title}: {machine.describe()}", names, rows)
 
-    cli.run(main)
+    command.run(main)
 
 
 def _chosen_networks(usual: tuple[str, ...]) -> list[str]:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxcnn import cli, heap, runtime
 from jaxcnn.errors import UserError
+from jaxcnn.process import command, heap, host
 
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 os.environ["JAX_PLATFORMS"] = "cpu"
-runtime.prepare()
+host.prepare()
 heap.tidy_after_compiling()
 
 import jax  # noqa: E402  (after `prepare`)
@@ -27,7 +27,7 @@ from absl import flags  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from jaxcnn.models import convolution  # noqa: E402
+from jaxcnn.ops import convolution  # noqa: E402
 
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
@@ -111,4 +111,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

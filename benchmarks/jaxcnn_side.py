@@ -9,12 +9,12 @@ import numpy as np
 from recipes import noise
 from sides import Job
 
-from jaxcnn import heap, runtime
+from jaxcnn.process import heap, host
 
 if not machine.has_gpu():
     os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the GPU is shared with the others
-runtime.prepare()
+host.prepare()
 heap.tidy_after_compiling()
 
 import jax  # noqa: E402  (after `prepare`)
@@ -23,7 +23,8 @@ import jax.numpy as jnp  # noqa: E402
 from jaxcnn import models  # noqa: E402
 from jaxcnn.training import parallel  # noqa: E402
 from jaxcnn.training.evaluate import evaluate  # noqa: E402
-from jaxcnn.training.setup import make_recipe, make_run  # noqa: E402
+from jaxcnn.training.recipe import make_recipe  # noqa: E402
+from jaxcnn.training.run import make_run  # noqa: E402
 from jaxcnn.training.step import take_batch  # noqa: E402
 
 ON_GPU = jax.default_backend() == "gpu"

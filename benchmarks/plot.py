@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import style
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.files.reading import read_json
+from jaxcnn.process import command
+from jaxcnn.reporting.figures import style
 
 _OUT = flags.DEFINE_string("out", "benchmarks", "STEM.png and STEM.svg are written.")
 
@@ -94,4 +94,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxcnn.data.arrays import Dataset
+    from jaxcnn.data.dataset import Dataset
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
@@ -56,7 +56,7 @@ def load_config(network: str, task: str) -> Any:
 
     Whole epochs and the feed alone crop and flip, and standardise by channel.
     """
-    from jaxcnn.config import config_variants
+    from jaxcnn.config.files import config_variants
 
     config = config_variants(FOLDER)[RECIPES[network]]()
     config.dataset.scaling = "unit"
@@ -82,8 +82,8 @@ def pixel_moments(channels: int) -> np.ndarray:
 
 def noise(config: Any, num_train: int, num_test: int) -> "Dataset":
     """A dataset of noise with the image size and the classes of the config's own."""
-    from jaxcnn.data.arrays import Dataset, Split
-    from jaxcnn.data.sizes import dataset_sizes
+    from jaxcnn.data.dataset import Dataset, Split
+    from jaxcnn.data.datasets.sizes import dataset_sizes
 
     num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"train": num_train, "test": num_test}

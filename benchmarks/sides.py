@@ -21,8 +21,8 @@ import machine
 import numpy as np
 from recipes import EVAL_BATCH_SIZE
 
-from jaxcnn import heap
 from jaxcnn.errors import UserError
+from jaxcnn.process import heap
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 9
 ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do

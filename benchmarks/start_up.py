@@ -24,8 +24,9 @@ from recipes import FOLDER, random_examples
 from rich.console import Console
 from rich.table import Table
 
-from jaxcnn import cli, runtime
 from jaxcnn.errors import UserError
+from jaxcnn.process import command as cli
+from jaxcnn.process import host
 
 _QUICK = flags.DEFINE_bool("quick", False, "The quickstart and the imports alone.")
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
@@ -101,7 +102,7 @@ def build(name: str) -> dict[str, Any]:
 def seconds_to_build(name: str, cache: str) -> float:
     """Builds a network for CIFAR-10, in a process that has imported what it takes."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
-    runtime.prepare()
+    host.prepare()
     import jax
     from flax import nnx
 
@@ -163,7 +164,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"{arguments[0]}: not understood")
     sides.check_json(_JSON.value)
     with tempfile.TemporaryDirectory() as folder:
-        from jaxcnn.data.arrays import load_dataset
+        from jaxcnn.data.dataset import load_dataset
 
         data_dir, pictures = str(Path(folder) / "data"), Path(folder) / "pictures"
         environment = {"TFDS_DATA_DIR": data_dir}

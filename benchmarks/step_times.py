@@ -21,9 +21,9 @@ from recipes import FOLDER, noise
 from rich.console import Console
 from rich.table import Table
 
-from jaxcnn import cli, heap, runtime
-from jaxcnn.config import config_variants
+from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
+from jaxcnn.process import command, heap, host
 
 _CONFIGS = flags.DEFINE_list("configs", ["*"], "Wildcards of configs, such as mnist:*,lenet:*.")
 _STEPS = flags.DEFINE_integer("steps", 5, "Steps to choose from; past 10 s, 3 will do.", 1)
@@ -47,11 +47,11 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
 
     A step counts as three times the forward operations.
     """
-    runtime.prepare()
+    host.prepare()
     heap.tidy_after_compiling()
     from jaxcnn import models
     from jaxcnn.training.parallel import wait_for
-    from jaxcnn.training.setup import make_run
+    from jaxcnn.training.run import make_run
 
     config = config_variants(FOLDER)[name]()
     config.validation, config.test_with = "test", "last"
@@ -113,4 +113,4 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxcnn import runtime
+from jaxcnn.process import host
 
-runtime.prepare()
+host.prepare()
 
 import jax  # noqa: E402
 import machine  # noqa: E402
 
-from jaxcnn.config import default_config, network  # noqa: E402
-from jaxcnn.data.arrays import Dataset, load_dataset  # noqa: E402
+from jaxcnn.config.fields import default_config, network  # noqa: E402
+from jaxcnn.data.dataset import Dataset, load_dataset  # noqa: E402
 from jaxcnn.training.parallel import wait_for  # noqa: E402
-from jaxcnn.training.setup import Run, make_run  # noqa: E402
+from jaxcnn.training.run import Run, make_run  # noqa: E402
 
 WAYS = {
     "resident": {},

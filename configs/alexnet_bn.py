@@ -8,7 +8,8 @@ Published test accuracy: 69.20 % (validation accuracy by epoch: 49.04, 58.70, 60
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.recipes import published_config
 
 
 def get_config() -> ConfigDict:

@@ -14,7 +14,8 @@ On FERPlus, 32 min: 82.68 % test accuracy (majority label), 84.8 % in training.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, default_config, network
+from jaxcnn.config.fields import default_config, network
+from jaxcnn.config.files import choose
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:

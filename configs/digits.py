@@ -5,7 +5,7 @@ The same config runs without `--config`.
 
 from ml_collections import ConfigDict
 
-from jaxcnn import quickstart
+from jaxcnn.config import quickstart
 
 
 def get_config() -> ConfigDict:

@@ -9,7 +9,9 @@ Published test accuracy: 76.13 % (CIFAR-10), 48.42 % (CIFAR-100, epoch 48), 50 e
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:

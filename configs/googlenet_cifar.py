@@ -1,6 +1,6 @@
 """GoogLeNet with the stem for small images, BatchNorm and one head on CIFAR-10: a modern recipe.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `jaxcnn.config.modern_config`.
+SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
 On CIFAR-100: `--config.dataset.name=cifar100`.
 
 Source: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842 (for ImageNet).
@@ -9,7 +9,8 @@ Published test accuracy: none of this network in a paper.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import modern_config, network
+from jaxcnn.config.fields import network
+from jaxcnn.config.recipes import modern_config
 
 
 def get_config() -> ConfigDict:

@@ -6,7 +6,9 @@ Published test accuracy: 59.74 % (CIFAR-10, 50 epochs), 28.43 % (CIFAR-100, 100 
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:

@@ -14,7 +14,9 @@ Its losses are mean cross-entropies divided by the batch size.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "model3") -> ConfigDict:

@@ -12,7 +12,9 @@ Its losses are mean cross-entropies divided by the batch size: its 0.0225 is 1.4
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 _BASE, _MODEL1, _MODEL2 = (512, 512, 256), (512, 512, 512), (256, 256, 256)
 

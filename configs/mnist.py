@@ -15,7 +15,9 @@ deep_20k 99.43 / 99.43 %, stem64_16k 99.40 / 99.39 %, small_bn 99.42 % reached.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 _SGD = {"name": "sgd", "learning_rate": 0.01}
 _ADAM = {"name": "adam", "learning_rate": 0.001}

@@ -12,7 +12,9 @@ accuracy after 5,000 images; nothing is said of v3. All were dropped after an ep
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "v2") -> ConfigDict:

@@ -8,7 +8,9 @@ Published test accuracy: 75.74 % (CIFAR-10), 40.03 % (CIFAR-100), 50 epochs.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:

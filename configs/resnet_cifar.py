@@ -1,6 +1,6 @@
 """ResNet-18 and ResNet-34 with the stem for small images on CIFAR-10: the usual modern recipe.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `jaxcnn.config.modern_config`.
+SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
 On CIFAR-100: `--config.dataset.name=cifar100`.
 
 Source: He et al. 2015, https://arxiv.org/abs/1512.03385 (which has other ResNets for CIFAR).
@@ -9,7 +9,9 @@ Published test accuracy: none of these networks in a paper.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, modern_config, network
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import modern_config
 
 
 def get_config(variant: str = "resnet18") -> ConfigDict:

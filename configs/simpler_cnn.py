@@ -14,7 +14,9 @@ Published test accuracy: cifar10 85.24 %, zscore 83.43 %; the others have no fig
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:

@@ -13,7 +13,8 @@ of the training images, not rounded to four places.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.recipes import published_config
 
 
 def get_config() -> ConfigDict:

@@ -17,7 +17,9 @@ Published test accuracy: none (its pictures are missing).
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config import choose, network, published_config
+from jaxcnn.config.fields import network
+from jaxcnn.config.files import choose
+from jaxcnn.config.recipes import published_config
 
 
 def get_config(variant: str = "same_padding") -> ConfigDict:

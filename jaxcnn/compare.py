@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag, user_path
-from jaxcnn.reporting.words import printable, printable_json
+from jaxcnn.files.paths import path_flag, user_path
+from jaxcnn.process import command
+from jaxcnn.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -30,9 +30,9 @@ def main(arguments: list[str]) -> int:
     """Compares the runs in the folders that are named."""
     if not arguments:
         raise UserError("name the folders of the runs to compare: python -m jaxcnn.compare DIR…")
-    from jaxcnn.reporting import comparison_records as records
-    from jaxcnn.reporting.comparison import without_fingerprint
-    from jaxcnn.reporting.comparison_page import results_table, write_comparison
+    from jaxcnn.reporting.comparison import records as records
+    from jaxcnn.reporting.comparison.groups import without_fingerprint
+    from jaxcnn.reporting.comparison.page import results_table, write_comparison
 
     out = _OUT.value or Path("comparison")
     sections, left_out = write_comparison(list(map(user_path, arguments)), out)
@@ -87,4 +87,4 @@ def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
-from jaxcnn.reporting.words import printable, printable_json
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command
+from jaxcnn.text import printable, printable_json
 
 _WORKDIR = path_flag("workdir", "The run's folder.")
 _DATA_AT = path_flag(
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> None:
     if not _WORKDIR.value:
         raise UserError("name the folder of a run with --workdir=DIR")
     from jaxcnn.reporting.report import write_report
-    from jaxcnn.training.run_data import notes_on_data
-    from jaxcnn.training.scoring import score_run
+    from jaxcnn.reporting.scoring import score_run
+    from jaxcnn.workdir.run_data import notes_on_data
 
     workdir = _WORKDIR.value
     if not _JSON.value:
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 def _print_data(workdir: Path) -> None:
     """Names the images that will be read: the run's config says which, whoever wrote it."""
-    from jaxcnn.reporting.run_files import read_part_if_there
+    from jaxcnn.workdir.run_files import read_part_if_there
 
     dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
     if dataset:
@@ -81,4 +81,4 @@ def _print(scores: dict, workdir: Path) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

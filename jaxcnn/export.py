@@ -5,9 +5,9 @@ The file needs jax and none of jaxcnn; the command prints the lines of Python th
 
 from absl import flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is exported.")
 _OUT = path_flag("out", "The file to write (default: model.zip in the workdir).")
@@ -20,8 +20,8 @@ def main(arguments: list[str]) -> None:
     """Writes the file, and says how it is used."""
     if arguments or not _WORKDIR.value:
         raise UserError("give --workdir=DIR, the folder of a run, and no other words")
-    from jaxcnn.exporting import export_network, loader
-    from jaxcnn.training.trained import load_trained
+    from jaxcnn.evaluation.export import export_network, loader
+    from jaxcnn.evaluation.trained import load_trained
 
     file = _OUT.value or _WORKDIR.value / "model.zip"
     if not file.parent.is_dir():
@@ -33,4 +33,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
-from jaxcnn.reporting.words import rate
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command
+from jaxcnn.text import rate
 
 if TYPE_CHECKING:
     from jaxcnn.training.lr_finder import Sweep
@@ -35,9 +35,9 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --config=FILE, and no other words")
     if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
-    from jaxcnn.config_check import check_config
-    from jaxcnn.data.datasets import refuse_among_pictures
-    from jaxcnn.reporting.lr_plot import plot_sweep
+    from jaxcnn.config.check import check_config
+    from jaxcnn.data.places import refuse_among_pictures
+    from jaxcnn.reporting.figures.lr_plot import plot_sweep
 
     out = _OUT.value or Path("lr_finder")
     check_config(_CONFIG.value)
@@ -53,8 +53,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _sweep(config: ConfigDict) -> "Sweep":
+    from jaxcnn.data.loading import load_data
+    from jaxcnn.reporting.terminal.progress import track
     from jaxcnn.training.lr_finder import hold_rate, sweep
-    from jaxcnn.training.setup import load_data, make_run
+    from jaxcnn.training.run import make_run
     from jaxcnn.training.transfer import load_start, start_from
 
     config = hold_rate(config)
@@ -62,7 +64,13 @@ def _sweep(config: ConfigDict) -> "Sweep":
     run = make_run(config, load_data(config))
     if start:
         run = dataclasses.replace(run, state=start_from(start, run.state)[0])
-    return sweep(run, num_steps=_NUM_STEPS.value, lowest=_MIN.value, highest=_MAX.value)
+    return sweep(
+        run,
+        num_steps=_NUM_STEPS.value,
+        lowest=_MIN.value,
+        highest=_MAX.value,
+        track=lambda rates: track(rates, "sweeping the learning rate"),
+    )
 
 
 def _to_json(swept: "Sweep", picture: Path) -> dict:
@@ -91,4 +99,4 @@ def _words(swept: "Sweep", configured: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -6,11 +6,11 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from jaxcnn import cli, distributed, heap
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command, group, heap
 
-QUICKSTART = Path(__file__).with_name("quickstart.py")
+QUICKSTART = Path(__file__).with_name("config") / "quickstart.py"
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon (default: the quickstart)."
@@ -36,14 +36,14 @@ def main(arguments: list[str]) -> None:
     """Trains, or resumes what is in the workdir."""
     if arguments:
         raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
-    from jaxcnn.config_check import check_config
-    from jaxcnn.training.job import train
+    from jaxcnn.api import train
+    from jaxcnn.config.check import check_config
 
     check_config(_CONFIG.value)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
-    with distributed.group(_DISTRIBUTED.value):
+    with group.group(_DISTRIBUTED.value):
         train(_CONFIG.value, _WORKDIR.value or _default_workdir(), data_at=_DATA_AT.value)
 
 
@@ -56,4 +56,4 @@ def _with_config(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(main, _with_config(sys.argv), resumable=True)
+    command.run(main, _with_config(sys.argv), resumable=True)

@@ -11,10 +11,10 @@ import sys
 
 from absl import flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag, user_path
-from jaxcnn.reporting.words import printable
+from jaxcnn.files.paths import path_flag, user_path
+from jaxcnn.process import command
+from jaxcnn.text import printable
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is asked.")
 _CHECKPOINT = flags.DEFINE_enum(
@@ -33,19 +33,21 @@ _GRID = path_flag("grid", "Draw the pictures with their classes into this file."
 
 def main(arguments: list[str]) -> int:
     """Predicts the pictures that are named, and says which files are none."""
-    from jaxcnn.reporting import predicted as reporting
+    from jaxcnn.reporting.figures.predictions import check_grid, draw_grid
+    from jaxcnn.reporting.terminal.predictions import print_table
 
     if not _WORKDIR.value or not arguments:
         raise UserError("give --workdir=DIR, the folder of a run, and pictures or folders of them")
-    reporting.check_grid(_GRID.value)
-    from jaxcnn.data.images import find_pictures
-    from jaxcnn.training.predictions import predict
-    from jaxcnn.training.trained import load_trained
-    from jaxcnn.training.user_pictures import find_warnings, in_words, read_pictures
+    check_grid(_GRID.value)
+    from jaxcnn.data.pictures.decoding import find_pictures
+    from jaxcnn.evaluation.predictions import predict
+    from jaxcnn.evaluation.trained import load_trained
+    from jaxcnn.evaluation.user_pictures import find_warnings, in_words, read_pictures
+    from jaxcnn.reporting.terminal.progress import track
 
     trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
     files, invert = list(find_pictures(map(user_path, arguments))), _INVERT.value
-    paths, images, skipped = read_pictures(trained, files, invert=invert)
+    paths, images, skipped = read_pictures(trained, track(files, "reading"), invert=invert)
     for error in skipped.values():
         print(f"skipped: {printable(str(error))}", file=sys.stderr)
     if not paths:
@@ -62,11 +64,11 @@ def main(arguments: list[str]) -> int:
         }
         print(json.dumps(found, indent=1))
     else:
-        reporting.print_table(predictions)
+        print_table(predictions)
     if _GRID.value:
-        reporting.draw_grid(predictions, _GRID.value)
+        draw_grid(predictions, _GRID.value)
     return 1 if skipped else 0
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

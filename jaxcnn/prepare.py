@@ -2,11 +2,11 @@
 
 from absl import flags
 
-from jaxcnn import cli
-from jaxcnn.data.arrays import dataset_names, load_dataset
 from jaxcnn.data.counts import count_table
+from jaxcnn.data.dataset import dataset_names, load_dataset
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command
 
 _ARCHIVES = path_flag("archives", "The publisher's files: a folder with them, or an archive.")
 _DATA_DIR = path_flag(
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     """Prepares the dataset that is named."""
     if len(arguments) != 1:
         raise UserError(f"name one dataset to prepare: {', '.join(dataset_names())}")
-    from jaxcnn.data.datasets.preparing import prepare
+    from jaxcnn.data.preparing.prepare import prepare
 
     where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
     prepare(arguments[0], archives=_ARCHIVES.value, **where)
@@ -30,4 +30,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

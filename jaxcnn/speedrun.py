@@ -10,9 +10,9 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
-from jaxcnn.paths import path_flag
+from jaxcnn.files.paths import path_flag
+from jaxcnn.process import command
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
 _RUNS = flags.DEFINE_integer("runs", 1, "How many; their seeds count up from the config's.", 1)
@@ -31,17 +31,18 @@ def main(arguments: list[str]) -> None:
     result = _run(_CONFIG.value)
     print(_summary(result))
     if _JSON.value:
-        from jaxcnn.reporting.writers import write_json
+        from jaxcnn.files.writing import write_json
 
         write_json(_JSON.value, result)
 
 
 def _run(config: ConfigDict) -> dict[str, Any]:
-    from jaxcnn.config_check import check_config
-    from jaxcnn.training.setup import load_data
+    from jaxcnn.config.check import check_config
+    from jaxcnn.config.fields import to_dict
+    from jaxcnn.data.loading import load_data
     from jaxcnn.training.timed_runs import PROTOCOL, time_runs
     from jaxcnn.training.whole_run import make_whole_run
-    from jaxcnn.training.workdir import environment, to_dict
+    from jaxcnn.workdir.environment import environment
 
     check_config(config)
     run = make_whole_run(config, load_data(config))
@@ -60,7 +61,7 @@ def _run(config: ConfigDict) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    from jaxcnn.reporting.words import loss, percent
+    from jaxcnn.text import loss, percent
 
     return (
         f"seed {row['seed']}: test accuracy {percent(row['accuracy'])} with test-time "
@@ -70,7 +71,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _summary(result: dict[str, Any]) -> str:
-    from jaxcnn.reporting.words import percent
+    from jaxcnn.text import percent
 
     spread = f" ± {100 * result['std']:.2f}" if result["runs"] > 1 else ""
     return (
@@ -80,4 +81,4 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -11,8 +11,8 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
-from jaxcnn import cli
 from jaxcnn.errors import UserError
+from jaxcnn.process import command
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file whose network is shown.", lock_config=True
@@ -47,7 +47,7 @@ def show_list(pattern: str = "*") -> None:
       UserError: no name does.
     """
     from jaxcnn import models
-    from jaxcnn.reporting.tables import render_networks
+    from jaxcnn.reporting.terminal.tables import render_networks
 
     names = models.network_names(pattern)
     if not names:
@@ -71,8 +71,8 @@ def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
 def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
-    from jaxcnn.config_check import check_config
-    from jaxcnn.data.sizes import dataset_sizes
+    from jaxcnn.config.check import check_config
+    from jaxcnn.data.datasets.sizes import dataset_sizes
 
     check_config(config)
     num_classes, image_shape = dataset_sizes(config.dataset)
@@ -96,7 +96,7 @@ def _summary(name: str, num_classes: int = 0, image_size: int = 0) -> Any:
 
 
 def _print_summary(summary: Any) -> None:
-    from jaxcnn.reporting.tables import render_summary
+    from jaxcnn.reporting.terminal.tables import render_summary
 
     _print(dataclasses.asdict(summary), render_summary(summary))
 
@@ -110,4 +110,4 @@ def _print(data: Any, table: Any) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn import models
-from jaxcnn.config import config_variants, flatten
-from jaxcnn.data.sizes import dataset_sizes
+from jaxcnn.config.fields import HARMLESS, flatten, to_dict
+from jaxcnn.config.files import config_variants
+from jaxcnn.data.datasets.sizes import dataset_sizes
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.published import FILE, HARMLESS, recipe_of
-from jaxcnn.reporting.run_files import read_part
-from jaxcnn.reporting.writers import read_json, write_json, write_text
-from jaxcnn.training.workdir import to_dict
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json, write_text
+from jaxcnn.reporting.published import FILE, recipe_of
+from jaxcnn.workdir.run_files import read_part
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"

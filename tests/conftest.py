@@ -25,9 +25,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 @pytest.fixture(scope="session")
 def trained_workdir(tmp_path_factory):
     """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed."""
-    from jaxcnn.quickstart import get_config
-    from jaxcnn.reporting.console import Console
-    from jaxcnn.training.job import train
+    from jaxcnn.api import train
+    from jaxcnn.config.quickstart import get_config
+    from jaxcnn.reporting.terminal.console import Console
 
     config = get_config()
     config.num_epochs, config.num_devices = 2, 2

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from jaxcnn import models
-from jaxcnn.config import config_variants
+from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.files.reading import read_json
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))

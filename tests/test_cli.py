@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from jaxcnn.errors import UserError
-from jaxcnn.explain import explain
+from jaxcnn.process.explain import explain
 
 
 def start(body, *, resumable=False, environment=(), under="", **options):
@@ -124,11 +124,11 @@ def test_a_uid_without_a_home_and_a_name():
     ("value", "base"), [("", "/home/x/.cache"), ("a", "/home/x/.cache"), ("/c", "/c")]
 )
 def test_a_cache_folder_is_absolute(value, base, monkeypatch):
-    from jaxcnn import runtime
+    from jaxcnn.process import host
 
     monkeypatch.setenv("HOME", "/home/x")
     monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert str(runtime._cache_folder()) == f"{base}/jaxcnn/xla"
+    assert str(host._cache_folder()) == f"{base}/jaxcnn/xla"
 
 
 def test_a_device_that_is_not_there():
@@ -202,7 +202,7 @@ def test_a_library_s_warning_ends_nothing_with_w_error():
 
 
 def test_a_path_with_a_home_directory_or_an_address(monkeypatch):
-    from jaxcnn.paths import user_path
+    from jaxcnn.files.paths import user_path
 
     monkeypatch.setenv("HOME", "/home/x")
     assert str(user_path("~/runs")) == "/home/x/runs"

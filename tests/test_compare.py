@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from jaxcnn.reporting.writers import write_json
+from jaxcnn.files.writing import write_json
 
 
 def compare(*arguments, cwd, code="from jaxcnn import cli, compare; cli.run(compare.main)"):

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import jaxcnn
-from jaxcnn import distributed
-from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.dataset import load_dataset
 from jaxcnn.errors import UserError
+from jaxcnn.process import group
 from jaxcnn.training.alike import differences
 
 CONFIG = """
@@ -81,9 +81,9 @@ def start(tmp_path_factory, config):
         each[-1]["args"] = [*command, *last_arguments]
         each[-1]["env"] |= last_environment or {}
         each[-1]["cwd"] = last_directory
-        group = [subprocess.Popen(**one, **pipes) for one in each]
-        started.extend(group)
-        return group
+        processes = [subprocess.Popen(**one, **pipes) for one in each]
+        started.extend(processes)
+        return processes
 
     yield start
     for process in started:  # where a test failed
@@ -104,7 +104,7 @@ def group_of(count):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         values = [f"127.0.0.1:{listener.getsockname()[1]}", str(count)]
-    names = distributed.VARIABLES
+    names = group.VARIABLES
     return [dict(zip(names, [*values, str(index)], strict=True)) for index in range(count)]
 
 
@@ -272,18 +272,18 @@ ADDRESS = {"JAX_COORDINATOR_ADDRESS": "host:1234"}
     ],
 )
 def test_an_incomplete_environment_is_one_line(environment, message, monkeypatch):
-    for name in distributed.VARIABLES:
+    for name in group.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=message) as error, distributed.group(find_cluster=False):
+    with pytest.raises(UserError, match=message) as error, group.group(find_cluster=False):
         pass
     assert "\n" not in str(error.value)
 
 
 def test_a_process_of_its_own_joins_nothing(monkeypatch):
-    for name in distributed.VARIABLES:
+    for name in group.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with distributed.group(find_cluster=False):
-        assert distributed.is_main() and distributed.label() == ""
-        distributed.wait_for_all("nobody")
+    with group.group(find_cluster=False):
+        assert group.is_main() and group.label() == ""
+        group.wait_for_all("nobody")

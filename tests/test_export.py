@@ -14,10 +14,10 @@ from jax import export
 from test_commands import run
 
 from jaxcnn import models
-from jaxcnn.config import default_config
+from jaxcnn.config.fields import default_config
 from jaxcnn.errors import UserError
-from jaxcnn.exporting import export_network, loader, to_stablehlo
-from jaxcnn.training.trained import Trained, load_examples, load_trained
+from jaxcnn.evaluation.export import export_network, loader, to_stablehlo
+from jaxcnn.evaluation.trained import Trained, load_examples, load_trained
 
 ALONE = """
 import sys

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from test_commands import run
 
-from jaxcnn.training.predictions import probabilities
-from jaxcnn.training.trained import load_examples, load_trained
+from jaxcnn.evaluation.predictions import probabilities
+from jaxcnn.evaluation.trained import load_examples, load_trained
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json, write_json
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -8,7 +8,7 @@ import sys
 import jax
 import pytest
 
-from jaxcnn import devices
+from jaxcnn.process import devices
 
 THREADS_POLICY = """
 import os, threading

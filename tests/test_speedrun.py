@@ -8,10 +8,10 @@ import pytest
 from sklearn.datasets import load_digits
 from test_commands import ROOT, run
 
-from jaxcnn.config import config_variants
-from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.config.files import config_variants
+from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.errors import UserError
-from jaxcnn.training import airbench_optimizer
+from jaxcnn.optim import airbench
 from jaxcnn.training.timed_runs import time_runs
 from jaxcnn.training.whole_run import make_whole_run
 
@@ -103,7 +103,7 @@ def test_a_seed_is_a_run(whole_run):
 @pytest.fixture
 def two_steps(monkeypatch):
     """Two steps of one group: more would make much of rounding, and so would Muon in bfloat16."""
-    monkeypatch.setattr(airbench_optimizer, "NEWTON_SCHULZ_DTYPE", np.float32)
+    monkeypatch.setattr(airbench, "NEWTON_SCHULZ_DTYPE", np.float32)
     config = make_config(num_epochs=1, global_batch_size=300)
     config.model.widths = (8,)
     return config

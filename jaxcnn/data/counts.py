@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.cells import cell_len, set_cell_size
 
-from jaxcnn.reporting.words import integer, printable
+from jaxcnn.text import integer, printable
 
 if TYPE_CHECKING:
-    from jaxcnn.data.arrays import Dataset
+    from jaxcnn.data.dataset import Dataset
 
 _MOST_ROWS = 30  # classes that get a line each
 _WIDEST = 40  # columns of a terminal for a class's name

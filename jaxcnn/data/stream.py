@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 from jax.sharding import Mesh
 
-from jaxcnn.data.arrays import Split
+from jaxcnn.data.dataset import Split
 from jaxcnn.data.feed import own_part, put_share, take_share
 from jaxcnn.errors import UserError
 

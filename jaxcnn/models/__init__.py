@@ -21,8 +21,6 @@ from jaxcnn.models import (  # noqa: F401  (importing a family registers its net
     wide_resnet,
     xception,
 )
-from jaxcnn.models.blocks import Network
-from jaxcnn.models.inspection import Summary, summary
 from jaxcnn.models.registry import (
     build,
     check_options,
@@ -30,6 +28,8 @@ from jaxcnn.models.registry import (
     network_names,
     network_options,
 )
+from jaxcnn.nn.network import Network
+from jaxcnn.nn.summary import Summary, summary
 
 __all__ = [
     "Network",

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn.models.base import Context, Scope, Shape
-from jaxcnn.models.layers import Activation, Conv, Dense, Flatten, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.layer import Context, Scope, Shape
+from jaxcnn.nn.layers import Activation, Conv, Dense, Flatten, MaxPool
 
 WHITENING = "whiten"  # the name of the layer
 NUM_WHITENING_IMAGES = 5_000

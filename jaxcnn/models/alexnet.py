@@ -10,10 +10,11 @@ References: Krizhevsky et al. 2012, "ImageNet classification with deep convoluti
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import Activation, Dense, Flatten, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Activation, Dense, Flatten, MaxPool
 
 Conv = functools.partial(layers.Conv, padding="same", activation="relu")
 

@@ -11,10 +11,10 @@ References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556; He et 
 https://arxiv.org/abs/1512.03385; Lin et al. 2013 (the mean), https://arxiv.org/abs/1312.4400
 """
 
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import Activation, Conv, Dense, GlobalAveragePool, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.layers import Activation, Conv, Dense, GlobalAveragePool, MaxPool
 
 
 def conv(filters: int) -> list:

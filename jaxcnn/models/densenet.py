@@ -7,10 +7,10 @@ paper's results with augmentation.
 References: Huang et al. 2016, https://arxiv.org/abs/1608.06993
 """
 
-from jaxcnn.models.blocks import Branches
-from jaxcnn.models.layers import AveragePool, Dense, GlobalAveragePool
-from jaxcnn.models.modern import Conv, bn_relu
+from jaxcnn.models.common import Conv, bn_relu
 from jaxcnn.models.registry import network
+from jaxcnn.nn.blocks import Branches
+from jaxcnn.nn.layers import AveragePool, Dense, GlobalAveragePool
 
 
 def dense_layer(name: str, growth: int) -> Branches:

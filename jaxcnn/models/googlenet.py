@@ -8,11 +8,12 @@ References: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.blocks import AuxHead, Branches
-from jaxcnn.models.layers import Activation, AveragePool, Dense, Flatten, MaxPool, ZeroPad
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.blocks import AuxHead, Branches
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Activation, AveragePool, Dense, Flatten, MaxPool, ZeroPad
 
 Conv = functools.partial(layers.Conv, padding="same", activation="relu")
 

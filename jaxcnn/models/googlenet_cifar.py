@@ -8,12 +8,12 @@ References: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 
 import functools
 
-from jaxcnn.models import modern
-from jaxcnn.models.blocks import Branches
-from jaxcnn.models.layers import Dense, GlobalAveragePool, MaxPool
+from jaxcnn.models import common
 from jaxcnn.models.registry import network
+from jaxcnn.nn.blocks import Branches
+from jaxcnn.nn.layers import Dense, GlobalAveragePool, MaxPool
 
-conv_bn_relu = functools.partial(modern.conv_bn_relu, use_bias=True)
+conv_bn_relu = functools.partial(common.conv_bn_relu, use_bias=True)
 halve = functools.partial(MaxPool, 3, stride=2, padding="same")
 
 

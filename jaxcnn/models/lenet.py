@@ -5,9 +5,9 @@ References: LeCun et al. 1998, "Gradient-based learning applied to document reco
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import AveragePool, Flatten
 from jaxcnn.models.registry import network
+from jaxcnn.nn import layers
+from jaxcnn.nn.layers import AveragePool, Flatten
 
 Conv = functools.partial(layers.Conv, activation="relu", initializer="he_normal")
 Dense = functools.partial(layers.Dense, initializer="he_normal")

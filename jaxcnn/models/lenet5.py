@@ -5,10 +5,10 @@ The publication names neither the kind of the pools nor the activations: max and
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import AveragePool, Flatten, MaxPool
-from jaxcnn.models.options import choose
+from jaxcnn.models.common import choose
 from jaxcnn.models.registry import network
+from jaxcnn.nn import layers
+from jaxcnn.nn.layers import AveragePool, Flatten, MaxPool
 
 Conv = functools.partial(layers.Conv, activation="relu", initializer="torch_uniform")
 Dense = functools.partial(layers.Dense, initializer="torch_uniform")

@@ -2,9 +2,9 @@
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import Flatten
 from jaxcnn.models.registry import network
+from jaxcnn.nn import layers
+from jaxcnn.nn.layers import Flatten
 
 Dense = functools.partial(layers.Dense, initializer="torch_uniform")
 

@@ -8,11 +8,12 @@ with stride 1 and Glorot uniform kernels.
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import Activation, Dense, Flatten, GlobalAveragePool, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Activation, Dense, Flatten, GlobalAveragePool, MaxPool
 
 Conv = functools.partial(layers.Conv, activation="relu")
 mnist_network = functools.partial(network, image_shape=(28, 28, 1))

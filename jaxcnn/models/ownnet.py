@@ -4,10 +4,11 @@ BatchNorm comes in front of every activation. The publication's pages end before
 the logits and the BatchNorm on them are assumed, as in its `alexnet_bn`.
 """
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import Activation, Dense, Flatten, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Activation, Dense, Flatten, MaxPool
 
 
 def conv(filters: int, size: int, activation: str, *, padding: str = "same", **options) -> list:

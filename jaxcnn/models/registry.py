@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxcnn.errors import UserError
-from jaxcnn.models.base import ImageSizeError, Shape
-from jaxcnn.models.blocks import Network
+from jaxcnn.nn.layer import ImageSizeError, Shape
+from jaxcnn.nn.network import Network
 
 LARGEST_SIDE_TRIED = 512
 

@@ -6,18 +6,10 @@ stride of a block sits on its first 1x1 convolution.
 References: He et al. 2015, https://arxiv.org/abs/1512.03385
 """
 
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import (
-    Activation,
-    AveragePool,
-    Conv,
-    Dense,
-    Flatten,
-    MaxPool,
-    ZeroPad,
-)
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.layers import Activation, AveragePool, Conv, Dense, Flatten, MaxPool, ZeroPad
 
 
 def bottleneck(name: str, filters: tuple[int, int, int], stride: int, project: bool) -> Residual:

@@ -5,10 +5,10 @@ But for the stem these are the paper's networks for ImageNet, as they are common
 References: He et al. 2015, https://arxiv.org/abs/1512.03385
 """
 
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import Dense, GlobalAveragePool
-from jaxcnn.models.modern import BatchNorm, Conv, conv_bn_relu
+from jaxcnn.models.common import BatchNorm, Conv, conv_bn_relu
 from jaxcnn.models.registry import network
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.layers import Dense, GlobalAveragePool
 
 
 def basic(name: str, filters: int, stride: int, project: bool) -> Residual:

@@ -5,10 +5,11 @@ BatchNorm comes after the ELU; the convolutions' kernels, and they alone, have L
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import Dense, Flatten, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Dense, Flatten, MaxPool
 
 Conv = functools.partial(layers.Conv, padding="same", activation="elu", l2=1e-4)
 

@@ -6,10 +6,10 @@ row is a pool besides the one in the next row; each reading is an option.
 References: Klambauer et al. 2017 (SELU), https://arxiv.org/abs/1706.02515
 """
 
-from jaxcnn.models.layers import Conv, Dense, Flatten, MaxPool
-from jaxcnn.models.options import choose
+from jaxcnn.models.common import choose
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import Dropout
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Conv, Dense, Flatten, MaxPool
 
 
 @network("usp_cnn")

@@ -7,10 +7,11 @@ References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.layers import Flatten, MaxPool
 from jaxcnn.models.registry import network
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn import layers
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layers import Flatten, MaxPool
 
 _KERNEL = {"initializer": "he_normal", "l2": 1e-4}
 Conv = functools.partial(layers.Conv, padding="same", activation="relu", **_KERNEL)

@@ -7,9 +7,9 @@ that images of 28 pixels are taken too; those of 32 have none.
 References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 """
 
-from jaxcnn.models.layers import Dense, GlobalAveragePool, MaxPool
-from jaxcnn.models.modern import conv_bn_relu
+from jaxcnn.models.common import conv_bn_relu
 from jaxcnn.models.registry import network
+from jaxcnn.nn.layers import Dense, GlobalAveragePool, MaxPool
 
 
 def stage(filters: int, convolutions: int) -> list:

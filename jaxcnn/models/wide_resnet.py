@@ -6,10 +6,10 @@ shortcut, as in the paper's code. No dropout, as in its main results.
 References: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146
 """
 
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import Dense, GlobalAveragePool
-from jaxcnn.models.modern import Conv, bn_relu
+from jaxcnn.models.common import Conv, bn_relu
 from jaxcnn.models.registry import network
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.layers import Dense, GlobalAveragePool
 
 
 def first_block(name: str, filters: int, stride: int) -> list:

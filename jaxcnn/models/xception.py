@@ -8,11 +8,11 @@ References: Chollet 2016, https://arxiv.org/abs/1610.02357
 
 import functools
 
-from jaxcnn.models import layers
-from jaxcnn.models.blocks import Residual
-from jaxcnn.models.layers import Activation, Dense, GlobalAveragePool, MaxPool
-from jaxcnn.models.modern import BatchNorm, Conv, conv_bn_relu
+from jaxcnn.models.common import BatchNorm, Conv, conv_bn_relu
 from jaxcnn.models.registry import network
+from jaxcnn.nn import layers
+from jaxcnn.nn.blocks import Residual
+from jaxcnn.nn.layers import Activation, Dense, GlobalAveragePool, MaxPool
 
 DepthwiseConv = functools.partial(
     layers.DepthwiseConv, padding="same", use_bias=False, initializer="he_normal"

@@ -13,8 +13,8 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxcnn.reporting.style import GREY
-from jaxcnn.reporting.words import printable
+from jaxcnn.reporting.figures.style import GREY
+from jaxcnn.text import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SHADES = """

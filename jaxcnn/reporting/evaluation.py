@@ -7,20 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.data.groups import SELECTED, superclasses_of
+from jaxcnn.data.superclasses import SELECTED, superclasses_of
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.calibration import calibration_error, plot_reliability, reliability
-from jaxcnn.reporting.confusion import most_confused, plot_confusion
-from jaxcnn.reporting.metrics import (
+from jaxcnn.evaluation.calibration import calibration_error, reliability
+from jaxcnn.evaluation.metrics import (
     Predictions,
     class_scores,
     confusion_matrix,
     merged,
+    most_confused,
     overall,
 )
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json, write_text
+from jaxcnn.reporting.figures.calibration import plot_reliability
+from jaxcnn.reporting.figures.confusion import plot_confusion
 from jaxcnn.reporting.protocol import owner_of
 from jaxcnn.reporting.published import CLASSIC_NETWORKS
-from jaxcnn.reporting.writers import read_json, write_json, write_text
 
 FOLDER = "evaluation"
 

@@ -8,17 +8,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from jaxcnn.evaluation.balance import balanced_accuracy, unrecognized
 from jaxcnn.reporting import document
-from jaxcnn.reporting.balance import balanced_accuracy, unrecognized
 from jaxcnn.reporting.evaluation import provenance
 from jaxcnn.reporting.published import CLASSIC_NETWORKS
-from jaxcnn.reporting.run_files import (
-    TEST_EVALUATION,
-    evaluations,
-    read_part,
-    read_part_if_there,
-)
-from jaxcnn.reporting.words import integer, loss, percent, printable
+from jaxcnn.text import integer, loss, percent, printable
+from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
 _MOST_CLASSES = 20  # in a table; of more the best and the worst are shown

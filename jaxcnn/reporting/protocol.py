@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxcnn.reporting.published import publication_of
+from jaxcnn.workdir.endings import end_of
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
@@ -64,11 +65,6 @@ def describe(
         served = _SERVED[config["validation"]].format(owner=owner_of(config["dataset"]["name"]))
         text = f"{served}; {_scorings(environment, result)}"
     return f"{text} **{TUNED}**" if is_tuned_on_test(config) else text
-
-
-def end_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells one end of a run from another: its epoch and the weights it tested."""
-    return {"epoch": result["num_epochs"], "tested_with": result.get("tested_with")}
 
 
 def _scorings(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:

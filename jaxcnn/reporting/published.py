@@ -5,20 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config import OLDER_DEFAULTS, default_config, flatten
-from jaxcnn.data.datasets import is_folder_name
+from jaxcnn.config.fields import HARMLESS, OLDER_DEFAULTS, default_config, flatten
+from jaxcnn.data.places import is_folder_name
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.files.reading import read_json
 
 # Config name → "publication", "accuracy" (a fraction, or null), "recipe" (the config's fields that
 # differ from the defaults), and "differs" where the published figure is of another recipe.
 FILE = Path(__file__).resolve().parents[2] / "results" / "published.json"
-# Fields that leave a recipe as it is: the seed, and what changes no number beyond rounding.
-HARMLESS = (
-    "seed", "deterministic", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.",
-    "evaluate_train", "dataset.data_dir", "dataset.streaming", "dataset.workers",
-    "tuned_on_test_of",
-)  # fmt: skip
 CLASSIC_NETWORKS = "classic-networks"
 
 

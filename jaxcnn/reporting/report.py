@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config import flatten
+from jaxcnn.config.fields import flatten
+from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal, unrecognized
+from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, protocol
-from jaxcnn.reporting.balance import balanced_accuracy, is_unequal, unrecognized
-from jaxcnn.reporting.curves import series
-from jaxcnn.reporting.endings import why
-from jaxcnn.reporting.run_files import Row, read_own_metrics, read_part
-from jaxcnn.reporting.words import clock, decimal, integer, loss, percent, printable_lines, rate
-from jaxcnn.reporting.writers import write_text
+from jaxcnn.reporting.figures.curves import series
+from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
+from jaxcnn.workdir.endings import why
+from jaxcnn.workdir.metrics_log import read_own_metrics
+from jaxcnn.workdir.run_files import read_part
+from jaxcnn.workdir.run_tables import Row
 
 _NEEDED = {
     "config.json": ("model", "dataset", "validation"),

@@ -13,15 +13,15 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 import jaxcnn
-from jaxcnn import distributed
-from jaxcnn.config import flatten
-from jaxcnn.data.arrays import Dataset
-from jaxcnn.data.feed import view_fingerprints, views_of
+from jaxcnn.config.fields import flatten
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.order import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement
-from jaxcnn.numerics import numeric_settings
-from jaxcnn.training.digests import digests_of
-from jaxcnn.training.trained import Trained
-from jaxcnn.training.workdir import package_versions
+from jaxcnn.process import group
+from jaxcnn.process.numerics import numeric_settings
+from jaxcnn.workdir.digests import digests_of
+from jaxcnn.workdir.environment import package_versions
+from jaxcnn.workdir.weights import RunWeights
 
 Facts = dict[str, Any]  # by the name that the user is told, as JSON holds them
 
@@ -31,7 +31,7 @@ _SHOWN = 4  # differences in the line
 
 
 def refuse_unlike_processes(
-    config: ConfigDict, dataset: Dataset, workdir: Path, start: Trained | None
+    config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeights | None
 ) -> None:
     """Check that all processes of the group have the same config, data, code and versions.
 
@@ -43,10 +43,10 @@ def refuse_unlike_processes(
     Raises:
       Disagreement: some differ; the line says which processes differ in what.
     """
-    if not distributed.is_group():
+    if not group.is_group():
         return
     own = json.dumps(_facts(config, dataset, workdir, start))
-    everyones = [json.loads(text) for text in distributed.exchange("the same run", own)]
+    everyones = [json.loads(text) for text in group.exchange("the same run", own)]
     differing = differences(everyones)
     if differing:
         more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
@@ -84,7 +84,7 @@ def _processes(indices: list[int]) -> str:
     return f"processes {', '.join(map(str, indices[:-1]))} and {indices[-1]}"
 
 
-def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: Trained | None) -> Facts:
+def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeights | None) -> Facts:
     """What must be the same in all processes."""
     fields = {f"config.{name}": value for name, value in flatten(config).items()}
     fields = {n: v for n, v in fields.items() if n.removeprefix("config.") not in _OWN_FIELDS}
@@ -92,7 +92,7 @@ def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: Trained |
     weights = nnx.to_pure_dict(nnx.state(start.model)) if start else {}
     return (
         {
-            "JAX_NUM_PROCESSES": distributed.expected_processes(),
+            "JAX_NUM_PROCESSES": group.expected_processes(),
             "--workdir": str(workdir),
             f"the list of checkpoints in {workdir}": steps,
         }

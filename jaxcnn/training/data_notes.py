@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.counts import class_counts
-from jaxcnn.data.datasets.listing import join
-from jaxcnn.data.feed import View
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.datasets.folder_listing import join
+from jaxcnn.data.order import View
 from jaxcnn.errors import UserError
 
 _EQUAL_TO = 1.5  # the largest class over the smallest, up to which classes count as equal in size

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcnn import devices
-from jaxcnn.data.arrays import Split
+from jaxcnn.data.dataset import Split
 from jaxcnn.errors import UserError
+from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.state import TrainState
 

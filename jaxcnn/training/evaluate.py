@@ -3,7 +3,7 @@
 import jax
 
 from jaxcnn.training.parallel import wait_for
-from jaxcnn.training.setup import Run
+from jaxcnn.training.run import Run
 from jaxcnn.training.state import TrainState
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxcnn import distributed
 from jaxcnn.models import summary
-from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.process import group
 from jaxcnn.training.evaluate import evaluate
-from jaxcnn.training.progress import Progress, images_per_second
-from jaxcnn.training.setup import Run
+from jaxcnn.training.run import Run
 from jaxcnn.training.state import TrainState
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.progress import Progress, images_per_second
 
 
 def choose_weights(
@@ -31,7 +31,7 @@ def choose_weights(
     try:
         return checkpoints.restore(best_step, last)[0], "best"
     except Exception as error:  # damage can raise anything; or it went with a later one's
-        distributed.end_if_lost(error)
+        group.end_if_lost(error)
         warn(f"the best checkpoint, {best_step}, is lost: testing the last")
         return last, "last"
 

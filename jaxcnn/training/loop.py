@@ -10,20 +10,20 @@ from typing import Any
 
 import jax
 
-from jaxcnn import distributed
 from jaxcnn.errors import Diverged, Stopped
-from jaxcnn.reporting import run_files
-from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.writers import MetricsWriter, NoWriter
-from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.process import group
+from jaxcnn.process.signals import StopSignal
+from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.final_test import choose_weights, describe_training, test_scores
 from jaxcnn.training.notices import MAX_SKIPPED, not_finite, other_batches, skipped_steps
 from jaxcnn.training.parallel import Agreement, wait_for
-from jaxcnn.training.progress import Clock, Progress
-from jaxcnn.training.setup import Run
-from jaxcnn.training.signals import StopSignal
+from jaxcnn.training.run import Run
 from jaxcnn.training.state import with_hyperparams_of
+from jaxcnn.workdir import metrics_log, run_files
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
+from jaxcnn.workdir.progress import Clock, Progress
 
 REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
 
@@ -48,9 +48,9 @@ class Loop:
             self.state = with_hyperparams_of(run.state, restored[0])
             self.progress = Progress(**restored[1])
         self.step = int(self.state.step)
-        if restored and distributed.is_main():
+        if restored and group.is_main():
             epochs = self._finished_epochs()
-            run_files.check_metrics(workdir, self.step, self.progress.metrics_digest, epochs)
+            metrics_log.check_metrics(workdir, self.step, self.progress.metrics_digest, epochs)
         self.progress.run = run_files.read_identity(workdir).id
         self._take_over_batch_size()
         if restored:
@@ -60,7 +60,7 @@ class Loop:
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         # in mid-epoch the rows of this step tell of a run that max_minutes ended here
         resume_step = self.step - self._is_in_mid_epoch if restored else None
-        is_main = distributed.is_main()
+        is_main = group.is_main()
         self.writer = NoWriter()
         if is_main:
             self.writer = MetricsWriter(workdir, resume_step=resume_step, warn=console.warn)
@@ -113,7 +113,7 @@ class Loop:
           Diverged: the loss is not finite.
         """
         closing = contextlib.closing
-        with closing(self.checkpoints), closing(self.writer), distributed.watched():
+        with closing(self.checkpoints), closing(self.writer), group.watched():
             with StopSignal() as stop:
                 row = None
                 while not self.ended:

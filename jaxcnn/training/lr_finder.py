@@ -8,7 +8,7 @@ References:
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import numpy as np
@@ -16,10 +16,9 @@ from ml_collections import ConfigDict
 from scipy.ndimage import gaussian_filter1d
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.progress import track
+from jaxcnn.optim.schedules import batch_factor
 from jaxcnn.training.parallel import on_every_device
-from jaxcnn.training.schedules import batch_factor
-from jaxcnn.training.setup import Run
+from jaxcnn.training.run import Run
 from jaxcnn.training.state import zero_sums
 
 DIVERGED = 4.0  # times the least loss
@@ -80,7 +79,14 @@ def hold_rate(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def sweep(run: Run, *, num_steps: int, lowest: float, highest: float) -> Sweep:
+def sweep(
+    run: Run,
+    *,
+    num_steps: int,
+    lowest: float,
+    highest: float,
+    track: Callable[[np.ndarray], Iterable[float]] = iter,
+) -> Sweep:
     """Trains a run from its first step, with a rate that rises from step to step.
 
     It ends early where the loss is not finite or, smoothed, exceeds four times its least.
@@ -90,13 +96,14 @@ def sweep(run: Run, *, num_steps: int, lowest: float, highest: float) -> Sweep:
       num_steps: of the whole sweep, which takes as many epochs as it needs.
       lowest, highest: the first and the last rate, as the config names rates: the batch's size
         scales them where the config says so.
+      track: shows the progress of an iteration over the rates.
 
     Raises:
       UserError: the loss is not finite from the start.
     """
     rates = np.geomspace(lowest, highest, num_steps)
     losses: list[float] = []
-    for loss in _losses(run, rates):
+    for loss in _losses(run, track(rates)):
         if not math.isfinite(loss):
             break
         losses.append(loss)
@@ -111,11 +118,11 @@ def sweep(run: Run, *, num_steps: int, lowest: float, highest: float) -> Sweep:
     return Sweep(rates[: len(losses)], np.array(losses), has_diverged=len(losses) < num_steps)
 
 
-def _losses(run: Run, rates: np.ndarray) -> Iterator[float]:
+def _losses(run: Run, rates: Iterable[float]) -> Iterator[float]:
     """The loss of each step of a training run, step by step with its rate."""
     state = run.state
     factor = batch_factor(run.config.optimizer, run.config.global_batch_size)
-    for step, rate in enumerate(track(rates, "sweeping the learning rate")):
+    for step, rate in enumerate(rates):
         epoch, row = divmod(step, run.steps_per_epoch)
         if row == 0:
             feed = run.train_feed(epoch)

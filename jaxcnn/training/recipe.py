@@ -9,8 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from ml_collections import ConfigDict
 
-from jaxcnn.training.optimizers import is_kernel
+from jaxcnn.data.augment import make_augment
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.scaling import pixel_scaling
+from jaxcnn.models.airbench import fit_whitening
+from jaxcnn.nn.network import split_model
+from jaxcnn.optim.optimizers import is_kernel, make_optimizer
+from jaxcnn.optim.schedules import make_schedule, scaled_rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,3 +70,44 @@ class Recipe:
             )
             penalty += self.l2 * sum(jax.tree.leaves(kernels))
         return penalty
+
+
+def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
+    """The config's numbers that are arrays in the state."""
+    return {
+        "learning_rate": np.float32(scaled_rate(config.optimizer, config.global_batch_size)),
+        "label_smoothing": np.float32(config.loss.label_smoothing),
+        "seed": np.int32(config.seed),
+    }
+
+
+def make_recipe(
+    config: ConfigDict, dataset: Dataset, model: nnx.Module, steps: int
+) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
+    """The recipe of the steps, and the network's parameters and batch statistics."""
+    train_graph, eval_graph, params, batch_stats = split_model(model)
+    shift, scale = pixel_scaling(dataset, config.dataset.scaling)
+    recipe = Recipe(
+        train_graph=train_graph,
+        eval_graph=eval_graph,
+        optimizer=make_optimizer(config.optimizer, config.global_batch_size),
+        schedule=make_schedule(
+            config.schedule,
+            learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
+            steps_per_epoch=steps,
+            num_epochs=config.num_epochs,
+        ),
+        augment=make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean),
+        pixel_shift=shift,
+        pixel_scale=scale,
+        num_classes=dataset.num_classes,
+        heads=config.loss.heads,
+        l2=config.loss.l2,
+        ema_decay=config.optimizer.ema_decay,
+        accumulation_steps=config.optimizer.accumulation_steps,
+        global_batch_norm=config.batch_norm == "global",
+        dtype=jnp.dtype(config.precision),
+        skip_bad_steps=config.optimizer.skip_bad_steps,
+    )
+    train_images = dataset.splits["train"].images
+    return recipe, params, fit_whitening(batch_stats, train_images, recipe.scale)

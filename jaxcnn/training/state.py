@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx, struct
+from flax import struct
 
 
 class TrainState(struct.PyTreeNode):
@@ -48,19 +48,6 @@ def zero_sums() -> dict[str, np.ndarray]:
     names = ("loss", "correct", "count", "gradient_norm")
     sums = {name: np.zeros((), np.float32) for name in names}
     return sums | {"bad_step": np.full((), -1, np.int32), "bad_steps": np.zeros((), np.int32)}
-
-
-def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:
-    """A network as two static graphs, for training and for evaluation, and its arrays.
-
-    Returns:
-      train graph, eval graph, params, batch_stats; the last two are nested dicts of arrays.
-    """
-    model.eval()
-    eval_graph = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
-    model.train()
-    train_graph, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
-    return train_graph, eval_graph, nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats)
 
 
 def create_state(

@@ -8,14 +8,15 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
-from jaxcnn import devices
 from jaxcnn.errors import UserError
-from jaxcnn.paths import user_path
-from jaxcnn.training.state import TrainState, split_model
-from jaxcnn.training.trained import Trained, load_trained
+from jaxcnn.files.paths import user_path
+from jaxcnn.nn.network import split_model
+from jaxcnn.process import devices
+from jaxcnn.training.state import TrainState
+from jaxcnn.workdir.weights import RunWeights, load_weights
 
 
-def load_start(config: ConfigDict) -> Trained:
+def load_start(config: ConfigDict) -> RunWeights:
     """The network of the run that a new one of this config shall start from: the weights that it
     tests.
 
@@ -24,12 +25,12 @@ def load_start(config: ConfigDict) -> Trained:
     """
     try:
         devices.start(config.deterministic)  # as this run needs them, not as the other did
-        return load_trained(user_path(config.init_from))
+        return load_weights(user_path(config.init_from))
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 
 
-def start_from(trained: Trained, state: TrainState) -> tuple[TrainState, list[str]]:
+def start_from(start: RunWeights, state: TrainState) -> tuple[TrainState, list[str]]:
     """A fresh state with every array of the other network that has the same name and shape.
 
     The moving average, where there is one, starts from the same weights.
@@ -40,17 +41,17 @@ def start_from(trained: Trained, state: TrainState) -> tuple[TrainState, list[st
     Raises:
       UserError: nothing fits.
     """
-    _, _, params, batch_stats = split_model(trained.model)
+    _, _, params, batch_stats = split_model(start.model)
     new_params, taken, left = _take(state.params, params)
     new_stats, _, _ = _take(state.batch_stats, batch_stats)
     if not taken:
         raise UserError(
-            f"config.init_from = {str(trained.workdir)!r}: no array of {trained.config.model.name} "
+            f"config.init_from = {str(start.workdir)!r}: no array of {start.config.model.name} "
             "has a name and shape of this network's"
         )
     sizes = {name: math.prod(shape) for name, shape in (taken | left).items()}
     share = sum(sizes[name] for name in taken) / sum(sizes.values())
-    lines = [f"starts from {trained.workdir}: {share:.1%} of the parameters are taken over"]
+    lines = [f"starts from {start.workdir}: {share:.1%} of the parameters are taken over"]
     if left:
         lines.append(f"initialised afresh, as they differ: {', '.join(sorted(left))}")
     ema = jax.tree.map(lambda x: x.copy(), new_params) if state.ema else {}

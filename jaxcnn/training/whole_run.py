@@ -16,19 +16,20 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import devices, models
-from jaxcnn.config import default_config, flatten
+from jaxcnn import models
+from jaxcnn.config.fields import default_config, flatten
 from jaxcnn.data import feed
-from jaxcnn.data.arrays import Dataset
 from jaxcnn.data.augment import make_augment
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
 from jaxcnn.models.airbench import fit_whitening
+from jaxcnn.nn.network import split_model
+from jaxcnn.process import devices
 from jaxcnn.training import parallel
-from jaxcnn.training.recipe import Recipe
-from jaxcnn.training.setup import make_hyperparams, make_recipe
-from jaxcnn.training.state import TrainState, create_state, split_model
+from jaxcnn.training.recipe import Recipe, make_hyperparams, make_recipe
+from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_train_step, repeat
-from jaxcnn.training.views import make_score
+from jaxcnn.training.test_time_augmentation import make_score
 
 _ONLY_IN_THE_LOOP = (
     "dataset.fraction", "steps_per_epoch", "max_minutes", "early_stopping.patience"

@@ -217,8 +217,8 @@ def write_pictures(folder: Path, counts: dict[str, int], *, size: int = 12, grey
 
 def read(builder_class, folder: Path):
     """A builder and the splits that it reads from the files in a folder."""
-    from jaxcnn.data.datasets.finding import find_files
-    from jaxcnn.data.datasets.progress import Reporter
+    from jaxcnn.data.preparing.finding import find_files
+    from jaxcnn.data.preparing.reporter import Reporter
 
     builder = builder_class(data_dir=folder / "nowhere")
     builder.reporter = Reporter("test", None)

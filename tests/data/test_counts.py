@@ -6,8 +6,8 @@ import sys
 import archives
 import numpy as np
 
-from jaxcnn.data.arrays import Dataset, Split, load_dataset
 from jaxcnn.data.counts import class_counts, count_table
+from jaxcnn.data.dataset import Dataset, Split, load_dataset
 
 TABLE = """\
 images          train  validation        test

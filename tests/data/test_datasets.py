@@ -12,7 +12,7 @@ from jaxcnn.data.datasets.cifar import Cifar10, Cifar100
 from jaxcnn.data.datasets.digits import Digits
 from jaxcnn.data.datasets.ferplus import FerPlus
 from jaxcnn.data.datasets.mnist import Mnist
-from jaxcnn.data.datasets.pickles import read_pickle
+from jaxcnn.data.preparing.pickles import read_pickle
 
 
 @pytest.fixture(autouse=True)

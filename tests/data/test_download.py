@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.datasets.mnist import Mnist
 from jaxcnn.errors import UserError
 

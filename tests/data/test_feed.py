@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcnn.config import default_config
-from jaxcnn.data import feed
-from jaxcnn.data.arrays import Dataset, Split
+from jaxcnn.config.fields import default_config
+from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.data.order import (
+    in_batches,
+    make_views,
+    shuffled,
+    take_fraction,
+    transpose,
+    view_fingerprints,
+    views_of,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -22,11 +30,11 @@ from jaxcnn.data.arrays import Dataset, Split
 def test_every_example_counts_once_and_fills_only_its_own_batch(
     num_examples, batch_size, num_devices, num_parts
 ):
-    indices = feed.shuffled(np.arange(num_examples, dtype=np.int32), seed=3, epoch=1)
-    order = feed.in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
+    indices = shuffled(np.arange(num_examples, dtype=np.int32), seed=3, epoch=1)
+    order = in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
     assert order.dtype == np.int32 and order.shape[0] == num_devices
     assert order.shape[2] % num_parts == 0
-    batches = order.transpose(1, 0, 2).reshape(order.shape[1], -1)
+    batches = transpose(1, 0, 2).reshape(order.shape[1], -1)
     counted = batches[batches >= 0]
     np.testing.assert_array_equal(counted, indices)
     for step, batch in enumerate(batches):
@@ -36,7 +44,7 @@ def test_every_example_counts_once_and_fills_only_its_own_batch(
 
 def test_the_order_is_a_function_of_seed_and_epoch():
     indices = np.arange(100, dtype=np.int32)
-    orders = [feed.shuffled(indices, seed=s, epoch=e) for s, e in ((0, 0), (0, 0), (0, 1), (1, 0))]
+    orders = [shuffled(indices, seed=s, epoch=e) for s, e in ((0, 0), (0, 0), (0, 1), (1, 0))]
     np.testing.assert_array_equal(orders[0], orders[1])
     assert (orders[0] != orders[2]).any() and (orders[0] != orders[3]).any()
 
@@ -54,7 +62,7 @@ def make_dataset(num_examples):
 
 
 def test_the_holdout_is_cut_from_train_alone(dataset):
-    views = feed.make_views(dataset, "holdout", 0.2)
+    views = make_views(dataset, "holdout", 0.2)
     train, validation = views["train"], views["validation"]
     assert train.split == validation.split == "train" and views["test"].split == "test"
     assert len(validation.indices) == 10
@@ -63,18 +71,18 @@ def test_the_holdout_is_cut_from_train_alone(dataset):
 
 
 def test_the_tail_is_the_last_part_of_train_rounded_as_published(dataset):
-    views = feed.make_views(dataset, "tail", 0.1)
+    views = make_views(dataset, "tail", 0.1)
     np.testing.assert_array_equal(views["train"].indices, np.arange(45))
     np.testing.assert_array_equal(views["validation"].indices, np.arange(45, 50))
     assert views["validation"].split == "train"
-    ferplus = feed.make_views(make_dataset(28_559), "tail", 0.1)
+    ferplus = make_views(make_dataset(28_559), "tail", 0.1)
     sizes = [len(ferplus[name].indices) for name in ("train", "validation")]
     assert sizes == [25_703, 2_856]
 
 
 def test_other_splits_validate_whole(dataset):
     for split in ("validation", "test"):
-        views = feed.make_views(dataset, split, 0.2)
+        views = make_views(dataset, split, 0.2)
         assert views["validation"].split == split and len(views["validation"].indices) == 50
         assert len(views["train"].indices) == 50
 
@@ -90,33 +98,33 @@ def labelled(labels, num_classes):
 
 def test_the_holdout_takes_the_same_share_of_each_class():
     dataset = labelled([0] * 200 + [1] * 50 + [2] * 2 + [3], 4)
-    views = feed.make_views(dataset, "holdout", 0.1)
+    views = make_views(dataset, "holdout", 0.1)
     labels = dataset.splits["train"].labels
     assert np.bincount(labels[views["validation"].indices], minlength=4).tolist() == [20, 5, 0, 0]
     assert np.bincount(labels[views["train"].indices]).tolist() == [180, 45, 2, 1]
-    again = feed.make_views(dataset, "holdout", 0.1)
+    again = make_views(dataset, "holdout", 0.1)
     np.testing.assert_array_equal(views["validation"].indices, again["validation"].indices)
 
 
 def test_a_holdout_of_tiny_classes_is_not_empty():
-    views = feed.make_views(labelled([0, 1, 1, 2, 2, 2], 3), "holdout", 0.1)
+    views = make_views(labelled([0, 1, 1, 2, 2, 2], 3), "holdout", 0.1)
     assert len(views["validation"].indices) == 1 and views["validation"].indices[0] >= 3
 
 
 def test_the_random_holdout_is_the_one_of_older_runs():
-    views = feed.make_views(make_dataset(50), "holdout", 0.2, "random")
+    views = make_views(make_dataset(50), "holdout", 0.2, "random")
     expected = [3, 6, 9, 12, 18, 30, 32, 36, 45, 46]
     assert views["validation"].indices.tolist() == expected
 
 
 def test_fingerprints_tell_examples_apart():
     dataset = labelled([0, 1] * 10, 2)
-    views = feed.make_views(dataset, "holdout", 0.2)
-    found = feed.view_fingerprints(dataset, views)
-    assert found == feed.view_fingerprints(labelled([0, 1] * 10, 2), views)
+    views = make_views(dataset, "holdout", 0.2)
+    found = view_fingerprints(dataset, views)
+    assert found == view_fingerprints(labelled([0, 1] * 10, 2), views)
     assert len(set(found.values())) == 3
     assert dataset.fingerprint != labelled([1, 0] * 10, 2).fingerprint
-    swapped = feed.view_fingerprints(labelled([1, 0] * 10, 2), views)
+    swapped = view_fingerprints(labelled([1, 0] * 10, 2), views)
     assert all(swapped[name] != found[name] for name in found)
 
 
@@ -125,7 +133,7 @@ def test_a_fraction_is_stratified_and_part_of_a_larger_one(soft):
     classes = np.repeat([0, 1, 2, 3], [400, 100, 40, 2])
     labels = np.eye(4, dtype=np.float32)[classes] if soft else classes
     indices = np.arange(3, len(classes), dtype=np.int32)  # the first three are held out, say
-    parts = [feed.take_fraction(indices, labels, each) for each in (0.001, 0.1, 0.5, 1.0)]
+    parts = [take_fraction(indices, labels, each) for each in (0.001, 0.1, 0.5, 1.0)]
     counts = [np.bincount(classes[part], minlength=4).tolist() for part in parts]
     assert counts == [[1, 1, 1, 1], [40, 10, 4, 1], [198, 50, 20, 1], [397, 100, 40, 2]]
     for smaller, larger in itertools.pairwise(parts):
@@ -135,12 +143,12 @@ def test_a_fraction_is_stratified_and_part_of_a_larger_one(soft):
 
 def test_a_fraction_is_of_the_training_examples_alone():
     dataset, config = make_dataset(100), default_config()
-    whole = feed.views_of(config, dataset)
+    whole = views_of(config, dataset)
     config.dataset.fraction, config.seed = 0.5, 7
-    half = feed.views_of(config, dataset)
+    half = views_of(config, dataset)
     for name in ("validation", "test"):
         np.testing.assert_array_equal(half[name].indices, whole[name].indices)
     assert set(half["train"].indices) < set(whole["train"].indices)
     config.seed = 8
-    again = feed.views_of(config, dataset)
+    again = views_of(config, dataset)
     np.testing.assert_array_equal(again["train"].indices, half["train"].indices)

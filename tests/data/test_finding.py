@@ -13,13 +13,13 @@ from archives import read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.datasets.cifar import Cifar10, Cifar100
 from jaxcnn.data.datasets.ferplus import FerPlus
-from jaxcnn.data.datasets.finding import find_files
 from jaxcnn.data.datasets.mnist import Mnist
-from jaxcnn.data.datasets.pickles import read_pickle
-from jaxcnn.data.datasets.preparing import prepare
+from jaxcnn.data.preparing.finding import find_files
+from jaxcnn.data.preparing.pickles import read_pickle
+from jaxcnn.data.preparing.prepare import prepare
 from jaxcnn.errors import UserError
 
 MNIST_NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")

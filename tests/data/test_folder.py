@@ -8,7 +8,7 @@ import pytest
 from archives import contents
 from PIL import Image
 
-from jaxcnn.data.arrays import load_dataset
+from jaxcnn.data.dataset import load_dataset
 from jaxcnn.errors import UserError
 
 

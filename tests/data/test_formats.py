@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image, ImageFile
 
-from jaxcnn.data.images import is_grey, read_picture
+from jaxcnn.data.pictures.decoding import is_grey, read_picture
 from jaxcnn.errors import UserError
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from jaxcnn.data import images
-from jaxcnn.data.images import find_pictures, fit, is_grey, read_picture
+from jaxcnn.data.pictures import decoding
+from jaxcnn.data.pictures.decoding import find_pictures, fit, is_grey, read_picture
 from jaxcnn.errors import UserError
 
 
@@ -149,7 +149,7 @@ def test_a_photo_of_200_megapixels_is_read_at_half_its_size(tmp_path, monkeypatc
     quarters().save(tmp_path / "a.jpg", exif=exif, quality=95)
     upright = read_picture(tmp_path / "a.jpg", "RGB")
     assert upright.size == (24, 32)
-    monkeypatch.setattr(images, "_LARGE", 32 * 24 - 1)
+    monkeypatch.setattr(decoding, "_LARGE", 32 * 24 - 1)
     halved = read_picture(tmp_path / "a.jpg", "RGB")
     assert halved.size == (12, 16) and corners(halved) == corners(upright)
 

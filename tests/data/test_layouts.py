@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.arrays import load_dataset
-from jaxcnn.data.datasets.layout import find_layout
-from jaxcnn.data.images import find_pictures
+from jaxcnn.data.dataset import load_dataset
+from jaxcnn.data.datasets.folder_layout import find_layout
+from jaxcnn.data.pictures.decoding import find_pictures
 from jaxcnn.errors import UserError
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))

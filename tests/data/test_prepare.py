@@ -10,9 +10,9 @@ import pytest
 from archives import contents
 from PIL import Image
 
-from jaxcnn.data.arrays import dataset_names, load_dataset
-from jaxcnn.data.datasets import preparing
-from jaxcnn.data.datasets.preparing import prepare
+from jaxcnn.data.dataset import dataset_names, load_dataset
+from jaxcnn.data.preparing import prepare as preparing
+from jaxcnn.data.preparing.prepare import prepare
 from jaxcnn.errors import UserError
 
 
@@ -87,7 +87,7 @@ def test_records_are_a_tfds_dataset(tmp_path, folder):
 
 
 def test_a_large_split_lies_in_several_files_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.datasets.base._FILE_BYTES", 500 * 8 * 8)
+    monkeypatch.setattr("jaxcnn.data.preparing.builder._FILE_BYTES", 500 * 8 * 8)
     digits = load_dataset("digits", data_dir=tmp_path)
     names = [path.name for path in tmp_path.rglob("*array_record*") if "train" in path.name]
     assert sorted(name[-5:] for name in names) == ["00003"] * 3  # of 1,438 images

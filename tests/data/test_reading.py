@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.arrays import load_dataset
-from jaxcnn.data.images import find_reading, read_picture
-from jaxcnn.data.reading import Reading
+from jaxcnn.data.dataset import load_dataset
+from jaxcnn.data.pictures.conversion import Reading
+from jaxcnn.data.pictures.decoding import find_reading, read_picture
 
 DEEP = np.array([[0, 100], [150, 200]], np.uint16)  # what 8 bits would show
 

@@ -13,11 +13,11 @@ from archives import read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jaxcnn.data.datasets import archives as reading
 from jaxcnn.data.datasets.cifar import Cifar10, Cifar100
 from jaxcnn.data.datasets.ferplus import FerPlus
 from jaxcnn.data.datasets.mnist import Mnist
-from jaxcnn.data.datasets.pickles import read_pickle
+from jaxcnn.data.preparing import archives as reading
+from jaxcnn.data.preparing.pickles import read_pickle
 from jaxcnn.errors import UserError
 
 

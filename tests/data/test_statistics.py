@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxcnn.data.arrays import load_dataset
-from jaxcnn.data.statistics import describe, features, find_unusual
+from jaxcnn.data.dataset import load_dataset
+from jaxcnn.data.pictures.statistics import describe, features, find_unusual
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import tempfile
 import time
 
 import jaxcnn.config_check
-import jaxcnn.models
 import jaxcnn.training.optimizers
 import jaxcnn.training.schedules  # noqa: F401
 

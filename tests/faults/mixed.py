@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from jaxcnn.reporting import run_files
-from jaxcnn.training.digests import digests_of
+from jaxcnn.workdir import run_files
+from jaxcnn.workdir.digests import digests_of
 
 OTHER = "0123456789abcdef" * 2
 

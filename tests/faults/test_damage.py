@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from outcomes import few_or_many
 
+from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
-from jaxcnn.training.checkpoints import Checkpoints
-from jaxcnn.training.setup import load_data, make_run
-from jaxcnn.training.trained import load_trained, read_config
+from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.weights import read_config
 
 # Orbax leaves reads that were not waited for where one before them failed
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -10,17 +10,19 @@ from outcomes import assert_one_line
 
 from jaxcnn import compare
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import comparison_page, evaluation_report
-from jaxcnn.reporting.comparison_page import write_comparison
-from jaxcnn.reporting.comparison_records import everything
-from jaxcnn.reporting.console import Console
+from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.files.writing import write_text
+from jaxcnn.reporting import evaluation_report
+from jaxcnn.reporting.comparison import page
+from jaxcnn.reporting.comparison.page import write_comparison
+from jaxcnn.reporting.comparison.records import everything
+from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.report import write_report
-from jaxcnn.reporting.run_files import read_part, refuse_links
-from jaxcnn.reporting.runs import read_runs
-from jaxcnn.reporting.words import printable_json
-from jaxcnn.reporting.writers import write_text
-from jaxcnn.training.trained import load_trained, read_config
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.text import printable_json
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.run_files import read_part, refuse_links
+from jaxcnn.workdir.weights import read_config
 
 HOSTILE = "\x1b[31mcat\x1b]0;x\x07\x9b2J"
 
@@ -116,14 +118,14 @@ def with_hostile_classes(scores):
 
 
 def test_hostile_names_in_compare(trained_workdir, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(comparison_page, "plot_section", lambda *_: {})
+    monkeypatch.setattr(page, "plot_section", lambda *_: {})
     workdir = as_older_code(trained_workdir, tmp_path / "run")
     edit(workdir / "config.json", lambda c: c | {"dataset": c["dataset"] | {"name": HOSTILE}})
     edit(workdir / "config.json", lambda c: c | {"model": {"name": HOSTILE}})
     edit(workdir / "evaluation" / "test.json", with_hostile_classes)
     sections, left_out = write_comparison([workdir], tmp_path / "out")
     assert left_out == []
-    compare._print(sections[0].dataset, comparison_page.results_table(sections[0]))
+    compare._print(sections[0].dataset, page.results_table(sections[0]))
     print(printable_json(everything(sections)))
     for text in (capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text()):
         assert not any(sign in text for sign in "\x1b\x07\x9b")

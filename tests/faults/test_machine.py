@@ -14,16 +14,16 @@ import pytest
 from outcomes import assert_one_line, files_in
 from PIL import Image
 
-from jaxcnn.config import default_config
-from jaxcnn.data.datasets import find_place
-from jaxcnn.data.datasets.lock import writing
-from jaxcnn.data.datasets.progress import Reporter
+from jaxcnn.config.fields import default_config, to_dict
+from jaxcnn.data.places import find_place
+from jaxcnn.data.preparing.lock import writing
+from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
-from jaxcnn.locks import FolderLock
-from jaxcnn.reporting.writers import write_json
-from jaxcnn.training.checkpoints import Checkpoints
-from jaxcnn.training.progress import Progress
-from jaxcnn.training.workdir import open_workdir, to_dict
+from jaxcnn.files.locks import FolderLock
+from jaxcnn.files.writing import write_json
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.progress import Progress
 
 
 @jax.tree_util.register_dataclass

@@ -9,14 +9,16 @@ import pytest
 from mixed import OTHER, as_another_run, as_older_code, edit, edit_progress, replace
 from outcomes import files_in
 
+from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import run_files
-from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.runs import read_runs
+from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.setup import load_data, make_run
-from jaxcnn.training.trained import load_trained, read_config
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir import metrics_log, run_files
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.weights import read_config
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def improved(workdir):
     path = workdir / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     rows[1]["accuracy"] = 0.999
-    path.write_text("".join(map(run_files.json_line, rows)))
+    path.write_text("".join(map(metrics_log.json_line, rows)))
 
 
 @pytest.mark.parametrize("change", [without, cut, improved])

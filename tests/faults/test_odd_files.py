@@ -10,12 +10,14 @@ from odd import CONTENTS, PLACES, VALUES
 from outcomes import assert_one_line, few_or_many
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import comparison_page, run_files
-from jaxcnn.reporting.comparison_page import write_comparison
+from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.reporting.comparison import page
+from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.report import write_report
-from jaxcnn.training.checkpoints import Checkpoints
-from jaxcnn.training.trained import load_trained, read_config
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.workdir import run_files
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.weights import read_config
 
 JSON_FILES = (
     "config.json", "dataset.json", "environment.json", "result.json", "evaluation/test.json",
@@ -37,7 +39,7 @@ def workdir(older, tmp_path):
 def ask(older, tmp_path, monkeypatch):
     """Opens a folder as the commands do, without the work; gives the lines of errors."""
     config = read_config(older / "config.json")
-    monkeypatch.setattr(comparison_page, "plot_section", lambda *_: {})
+    monkeypatch.setattr(page, "plot_section", lambda *_: {})
 
     def resume(workdir):
         with open_workdir(workdir, config):

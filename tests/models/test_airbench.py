@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn import models
 from jaxcnn.models.airbench import WHITENING_EPSILON, fit_whitening
-from jaxcnn.models.base import Context
+from jaxcnn.nn.layer import Context
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 
 from jaxcnn.models import Network
-from jaxcnn.models.base import ImageSizeError
-from jaxcnn.models.blocks import AuxHead, Branches, Residual, Sequential, relu_of_sum
-from jaxcnn.models.layers import AveragePool, Conv, Dense, Flatten, MaxPool
-from jaxcnn.models.regularizers import BatchNorm, Dropout
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.blocks import AuxHead, Branches, Residual, Sequential
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layer import ImageSizeError
+from jaxcnn.nn.layers import AveragePool, Conv, Dense, Flatten, MaxPool
+from jaxcnn.ops.residual import relu_of_sum
 
 
 def toy(seed=0):

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.models import convolution
-from jaxcnn.models.convolution import by_xla, convolve
+from jaxcnn.ops import convolution
+from jaxcnn.ops.convolution import by_xla, convolve
 
 CASES = [  # forms of the convolution and of its two gradients, (images, kernel), padding
     ("PRODUCT", ((2, 3, 4, 6), (1, 1, 6, 5)), "same"),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcnn.models.base import Context, Scope
-from jaxcnn.models.depthwise import depthwise_conv
-from jaxcnn.models.layers import DepthwiseConv
+from jaxcnn.nn.layer import Context, Scope
+from jaxcnn.nn.layers import DepthwiseConv
+from jaxcnn.ops.depthwise import depthwise_conv
 
 CASES = [
     (3, 1, "same", (7, 6)),

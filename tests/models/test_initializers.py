@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from jaxcnn.models import initializers, layers
-from jaxcnn.models.base import Scope
+from jaxcnn.nn import initializers, layers
+from jaxcnn.nn.layer import Scope
 
 SHAPE = (3, 3, 64, 128)
 FAN_IN, FAN_OUT = 9 * 64, 9 * 128

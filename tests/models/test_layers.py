@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from jaxcnn.models import layers
-from jaxcnn.models.base import Context, ImageSizeError, Scope
+from jaxcnn.nn import layers
+from jaxcnn.nn.layer import Context, ImageSizeError, Scope
 
 
 def built(layer, shape, seed=0):

@@ -9,8 +9,11 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from scipy.stats import chisquare
 
-from jaxcnn.models.base import Context, Scope
-from jaxcnn.models.regularizers import BatchNorm, Dropout, batch_normalise, random_bits
+from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.dropout import Dropout
+from jaxcnn.nn.layer import Context, Scope
+from jaxcnn.ops.batch_norm import batch_normalise
+from jaxcnn.ops.random_bits import random_bits
 
 
 def built(layer, shape):

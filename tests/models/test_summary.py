@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from jaxcnn import models
-from jaxcnn.models.blocks import Branches
-from jaxcnn.models.layers import AveragePool, Conv, Dense, Flatten
-from jaxcnn.reporting.tables import render_summary
+from jaxcnn.nn.blocks import Branches
+from jaxcnn.nn.layers import AveragePool, Conv, Dense, Flatten
+from jaxcnn.reporting.terminal.tables import render_summary
 
 
 def summary(name):

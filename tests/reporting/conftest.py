@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxcnn.reporting.writers import MetricsWriter, write_json
+from jaxcnn.files.writing import write_json
+from jaxcnn.workdir.metrics_log import MetricsWriter
 
 
 @pytest.fixture

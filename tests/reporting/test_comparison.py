@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from jaxcnn.config import config_variants
+from jaxcnn.config.fields import to_dict
+from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import comparison_records as records
-from jaxcnn.reporting.comparison import Estimate, compare
-from jaxcnn.reporting.comparison_page import write_comparison
-from jaxcnn.reporting.comparison_plots import _band, _whisker, looks
-from jaxcnn.reporting.limits import limit_axis
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
+from jaxcnn.reporting.comparison import records as records
+from jaxcnn.reporting.comparison.groups import Estimate, compare
+from jaxcnn.reporting.comparison.page import write_comparison
+from jaxcnn.reporting.comparison.plots import _band, _whisker, looks
+from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.figures.limits import limit_axis
+from jaxcnn.reporting.figures.style import color_of, new_figure, styled
 from jaxcnn.reporting.published import FILE, publication_of, published_accuracy, recipe_of
-from jaxcnn.reporting.runs import read_runs
-from jaxcnn.reporting.style import color_of, new_figure, styled
-from jaxcnn.reporting.writers import read_json, write_json
-from jaxcnn.training.workdir import to_dict
 
 
 def sections_of(folders):

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from jaxcnn.reporting import console as console_module
-from jaxcnn.reporting import progress
-from jaxcnn.reporting.console import _WORKDIR, Console
-from jaxcnn.reporting.progress import Estimate, TimeLeft
-from jaxcnn.reporting.words import clock, duration, loss, percent
+from jaxcnn.reporting.terminal import console as console_module
+from jaxcnn.reporting.terminal import progress
+from jaxcnn.reporting.terminal.console import _WORKDIR, Console
+from jaxcnn.reporting.terminal.progress import Estimate, TimeLeft
+from jaxcnn.text import clock, duration, loss, percent
 
 CONFIG = {
     "seed": 0,

@@ -9,15 +9,18 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from jaxcnn.data.groups import SUPERCLASSES
+from jaxcnn.data.superclasses import SUPERCLASSES
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import evaluation_report, grids
-from jaxcnn.reporting.calibration import plot_reliability, reliability
-from jaxcnn.reporting.curves import plot_curves
+from jaxcnn.evaluation.calibration import reliability
+from jaxcnn.evaluation.metrics import predictions
+from jaxcnn.files.writing import write_json
+from jaxcnn.reporting import evaluation_report
 from jaxcnn.reporting.evaluation import provenance, write_scores
-from jaxcnn.reporting.metrics import predictions
-from jaxcnn.reporting.style import COLORS, color_of, new_figure, save, styled
-from jaxcnn.reporting.writers import MetricsWriter, write_json
+from jaxcnn.reporting.figures import grids
+from jaxcnn.reporting.figures.calibration import plot_reliability
+from jaxcnn.reporting.figures.curves import plot_curves
+from jaxcnn.reporting.figures.style import COLORS, color_of, new_figure, save, styled
+from jaxcnn.workdir.metrics_log import MetricsWriter
 
 RESULT = {"best_epoch": 7, "num_epochs": 9}
 ABOUT = {

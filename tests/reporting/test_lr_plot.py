@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from jaxcnn.reporting.lr_plot import plot_sweep
+from jaxcnn.reporting.figures.lr_plot import plot_sweep
 from jaxcnn.training.lr_finder import Sweep
 
 RATES = np.geomspace(1e-6, 1, 50)

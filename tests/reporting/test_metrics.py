@@ -5,17 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from jaxcnn.data.groups import SELECTED, SUPERCLASSES, superclasses_of
-from jaxcnn.reporting.calibration import calibration_error, reliability
-from jaxcnn.reporting.confusion import confusion_order, most_confused
-from jaxcnn.reporting.metrics import (
+from jaxcnn.data.superclasses import SELECTED, SUPERCLASSES, superclasses_of
+from jaxcnn.evaluation.calibration import calibration_error, reliability
+from jaxcnn.evaluation.metrics import (
     class_scores,
     confident_mistakes,
     confusion_matrix,
     merged,
+    most_confused,
     overall,
     predictions,
 )
+from jaxcnn.reporting.figures.confusion import confusion_order
 
 NAMES = ("cat", "dog", "ship")
 

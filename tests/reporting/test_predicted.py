@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.predicted import check_grid, draw_grid, print_table
-from jaxcnn.training.predictions import Prediction
+from jaxcnn.evaluation.predictions import Prediction
+from jaxcnn.reporting.figures.predictions import check_grid, draw_grid
+from jaxcnn.reporting.terminal.predictions import print_table
 
 
 def prediction(name, *, classes=("cat", "dog"), shape=(8, 8, 3)):

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.config.fields import to_dict
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.curves import best_epoch, plot_curves
+from jaxcnn.evaluation.metrics import predictions
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.evaluation import write_scores
-from jaxcnn.reporting.metrics import predictions
+from jaxcnn.reporting.figures.curves import best_epoch, plot_curves
 from jaxcnn.reporting.report import write_report
-from jaxcnn.reporting.writers import MetricsWriter, read_json, read_metrics, write_json
-from jaxcnn.training.workdir import to_dict
+from jaxcnn.workdir.metrics_log import MetricsWriter, read_metrics
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PICTURES = ["accuracy", "loss", "learning_rate", "difference_accuracy", "difference_loss"]

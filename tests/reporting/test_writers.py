@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting import writers
-from jaxcnn.reporting.writers import MetricsWriter, read_json, read_metrics, write_json
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
+from jaxcnn.workdir import metrics_log
+from jaxcnn.workdir.metrics_log import MetricsWriter, read_metrics
 
 
 def row(step, split="train", **more):
@@ -132,7 +134,7 @@ def test_json_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writers.os, "replace", fail)
+    monkeypatch.setattr(metrics_log.os, "replace", fail)
     with pytest.raises(UserError, match=r"result.json cannot be written: No space left on device"):
         write_json(path, {"accuracy": 1.0})
     monkeypatch.undo()

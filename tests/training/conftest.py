@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
-from jaxcnn.config import default_config
-from jaxcnn.data.arrays import Dataset, Split
-from jaxcnn.reporting.console import Console
-from jaxcnn.training import job
+from jaxcnn import api
+from jaxcnn.config.fields import default_config
+from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.reporting.terminal.console import Console
 
 
 def make_split(num_examples, image_shape, num_classes, rng):
@@ -72,10 +72,10 @@ def train(monkeypatch, dataset):
     printed."""
 
     def train(config, workdir, data=dataset):
-        monkeypatch.setattr(job, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(job, "score_run", lambda *_, **__: None)  # its pictures take seconds
+        monkeypatch.setattr(api, "load_run_data", lambda *_: data)
+        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)  # its pictures take seconds
         printed = io.StringIO()
-        result = job.train(config, workdir, Console(printed))
+        result = api.train(config, workdir, Console(printed))
         return result, printed.getvalue()
 
     return train

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.training.checkpoints import Checkpoints
-from jaxcnn.training.setup import make_run
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.checkpoints import Checkpoints
 
 TIMES = ("seconds", "images_per_second")
 

@@ -5,9 +5,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.config import default_config
-from jaxcnn.training.airbench_optimizer import orthogonalise
-from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.config.fields import default_config
+from jaxcnn.optim.airbench import orthogonalise
+from jaxcnn.optim.optimizers import make_optimizer
 
 RATE, DECAY, BATCH = 0.24, 2e-6, 2_000
 

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
-from jaxcnn.config import network
-from jaxcnn.data.arrays import Split
+from jaxcnn.config.fields import network
+from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
-from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.writers import read_metrics
-from jaxcnn.training.checkpoints import Checkpoints
+from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.progress import Progress
-from jaxcnn.training.setup import make_run
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.metrics_log import read_metrics
+from jaxcnn.workdir.progress import Progress
 
 
 def steps_with_checkpoints(workdir):
@@ -138,14 +138,14 @@ def test_start_from_another_run_s_weights(config, train, dataset, tmp_path):
 
 
 def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatch, tmp_path):
-    from jaxcnn.training import job
+    from jaxcnn import api
 
     train(config, tmp_path / "first")
     config.init_from = str(tmp_path / "first")
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(job, "load_run_data", lambda *_: others)
+    monkeypatch.setattr(api, "load_run_data", lambda *_: others)
     printed = io.StringIO()
-    job.train(config, tmp_path / "second", Console(printed))
+    api.train(config, tmp_path / "second", Console(printed))
     assert "initialised afresh, as they differ: logits/bias, logits/kernel" in printed.getvalue()
 
 
@@ -157,14 +157,14 @@ def test_nothing_to_start_from(config, train, tmp_path):
 
 
 def test_nothing_that_fits(config, train, dataset, monkeypatch, tmp_path):
-    from jaxcnn.training import job
+    from jaxcnn import api
 
     train(config, tmp_path / "first")
     config.init_from, config.model = str(tmp_path / "first"), network("mlp", hidden=(8,))
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(job, "load_run_data", lambda *_: others)
+    monkeypatch.setattr(api, "load_run_data", lambda *_: others)
     with pytest.raises(UserError, match="config.init_from = .* no array of lenet has a name"):
-        job.train(config, tmp_path / "second", Console(io.StringIO()))
+        api.train(config, tmp_path / "second", Console(io.StringIO()))
     assert not (tmp_path / "second").exists()
 
 
@@ -197,7 +197,7 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
 
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
-    from jaxcnn.training import job
+    from jaxcnn import api
 
     config.num_epochs = 1
     train(config, tmp_path)
@@ -208,10 +208,10 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
         "pixel_mean": {"pixel_mean": dataset.pixel_mean + 1},
         "num_examples": {"splits": dataset.splits | {"train": fewer}},
     }[field]
-    monkeypatch.setattr(job, "load_run_data", lambda *_: dataclasses.replace(dataset, **change))
+    monkeypatch.setattr(api, "load_run_data", lambda *_: dataclasses.replace(dataset, **change))
     config.num_epochs = 2
     with pytest.raises(UserError, match=f"was trained on other data: their {field}, "):
-        job.train(config, tmp_path, Console(io.StringIO()))
+        api.train(config, tmp_path, Console(io.StringIO()))
     assert (tmp_path / "dataset.json").read_text() == before
 
 

@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from jaxcnn.config import config_variants, default_config, flatten, modern_config
-from jaxcnn.config_check import check_config
-from jaxcnn.config_help import FIELD_HELP, describe_fields, guess_field
-from jaxcnn.data.arrays import Dataset, Split
-from jaxcnn.data.sizes import dataset_sizes
+from jaxcnn.config.check import check_config
+from jaxcnn.config.fields import default_config, flatten
+from jaxcnn.config.files import config_variants
+from jaxcnn.config.help import FIELD_HELP, describe_fields, guess_field
+from jaxcnn.config.recipes import modern_config
+from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.data.datasets.sizes import dataset_sizes
 from jaxcnn.errors import UserError
-from jaxcnn.training.optimizers import make_optimizer
-from jaxcnn.training.setup import make_run
+from jaxcnn.optim.optimizers import make_optimizer
+from jaxcnn.training.run import make_run
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -6,11 +6,11 @@ import unicodedata
 import numpy as np
 import pytest
 
-from jaxcnn.data.arrays import Dataset, Split
-from jaxcnn.data.feed import make_views
+from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.data.order import make_views
 from jaxcnn.errors import UserError
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
-from jaxcnn.training.run_data import refuse_other_data
+from jaxcnn.workdir.run_data import refuse_other_data
 
 
 def with_labels(dataset, counts):

@@ -10,12 +10,13 @@ import pytest
 from flax import linen
 
 from jaxcnn import models
-from jaxcnn.config import network
+from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
-from jaxcnn.models import pooling
-from jaxcnn.reporting.writers import read_json
+from jaxcnn.files.reading import read_json
+from jaxcnn.ops import pooling
 from jaxcnn.training.determinism import lowered, operations
-from jaxcnn.training.setup import make_hyperparams, make_recipe, make_run
+from jaxcnn.training.recipe import make_hyperparams, make_recipe
+from jaxcnn.training.run import make_run
 from jaxcnn.training.state import create_state
 from jaxcnn.training.step import make_train_step
 

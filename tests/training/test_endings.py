@@ -8,12 +8,12 @@ import shutil
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn import api
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.writers import read_metrics
-from jaxcnn.training import job
+from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training import loop as loops
-from jaxcnn.training.setup import make_run
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.metrics_log import read_metrics
 
 
 def files_in(folder):
@@ -42,7 +42,7 @@ def time_is_over_after(monkeypatch):
 @pytest.fixture
 def train(train, monkeypatch):
     """Trains without the curves, which take most of the time."""
-    monkeypatch.setattr(job, "plot_curves", lambda _: [])
+    monkeypatch.setattr(api, "plot_curves", lambda _: [])
     return train
 
 
@@ -89,10 +89,10 @@ def test_weights_that_are_worse_by_design_are_warned_of(validation, config, trai
 def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path, monkeypatch):
     workdir = shutil.copytree(trained_workdir, tmp_path / "run")
     config = job_config(workdir)
-    monkeypatch.setattr(job, "load_run_data", lambda *_: pytest.fail("the data are not needed"))
-    monkeypatch.setattr(job, "make_run", lambda *_: pytest.fail("the network is not needed"))
+    monkeypatch.setattr(api, "load_run_data", lambda *_: pytest.fail("the data are not needed"))
+    monkeypatch.setattr(api, "make_run", lambda *_: pytest.fail("the network is not needed"))
     before, printed = files_in(workdir), io.StringIO()
-    result = job.train(config, workdir, Console(printed))
+    result = api.train(config, workdir, Console(printed))
     assert files_in(workdir) == before
     assert result == json.loads((workdir / "result.json").read_text())
     accuracy = f"{100 * result['test_accuracy']:.2f}%"
@@ -103,7 +103,7 @@ def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path,
 
 
 def job_config(workdir):
-    from jaxcnn.training.trained import read_config
+    from jaxcnn.workdir.weights import read_config
 
     return read_config(workdir / "config.json")
 
@@ -114,7 +114,7 @@ def test_what_is_missing_of_the_report_is_made_again(missing, trained_workdir, t
     content = (workdir / missing).read_bytes()
     (workdir / missing).unlink()
     before, printed = files_in(workdir), io.StringIO()
-    job.train(job_config(workdir), workdir, Console(printed))
+    api.train(job_config(workdir), workdir, Console(printed))
     assert f"made again, as it is missing: {missing}" in printed.getvalue()
     assert (workdir / missing).read_bytes() == content
     after = files_in(workdir)
@@ -127,7 +127,7 @@ def test_no_report_of_an_earlier_end_is_left(config, train, tmp_path, monkeypatc
     train(config, tmp_path)
     config.num_epochs = 2
     with monkeypatch.context() as patch, pytest.raises(InterruptedError):
-        patch.setattr(job, "write_report", lambda _: raise_interrupted())  # killed there
+        patch.setattr(api, "write_report", lambda _: raise_interrupted())  # killed there
         train(config, tmp_path)
     _, printed = train(config, tmp_path)
     assert "ended after 2 of 2 epochs" in printed and "report.md\n" in printed

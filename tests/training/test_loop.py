@@ -12,11 +12,11 @@ import pytest
 from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn.errors import Diverged, Stopped, UserError
-from jaxcnn.reporting.console import Console
-from jaxcnn.reporting.writers import read_metrics
+from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.setup import make_run
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.metrics_log import read_metrics
 
 
 def test_it_learns_and_leaves_the_whole_story(config, train, tmp_path):

@@ -9,7 +9,7 @@ from test_step import compilations
 
 from jaxcnn.errors import UserError
 from jaxcnn.training.lr_finder import Sweep, hold_rate, sweep
-from jaxcnn.training.setup import make_run
+from jaxcnn.training.run import make_run
 
 RATES = np.geomspace(1e-6, 1, 200)
 

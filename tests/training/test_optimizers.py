@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.config import default_config
-from jaxcnn.training.optimizers import OPTIMIZERS, make_optimizer
+from jaxcnn.config.fields import default_config
+from jaxcnn.optim.optimizers import OPTIMIZERS, make_optimizer
 
 RATE, DECAY = 0.1, 0.01
 

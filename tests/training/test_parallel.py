@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from jaxcnn import models
-from jaxcnn.config import network
+from jaxcnn.config.fields import network
 from jaxcnn.data import feed
+from jaxcnn.data.order import in_batches
 from jaxcnn.errors import UserError
 from jaxcnn.training import parallel
-from jaxcnn.training.setup import make_recipe, make_run
+from jaxcnn.training.recipe import make_recipe
+from jaxcnn.training.run import make_run
 from jaxcnn.training.step import make_train_step
 
 NUM_STEPS = 20
@@ -83,7 +85,7 @@ def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
 
 def test_a_device_s_share_is_what_its_order_names(dataset):
     split, mesh = dataset.splits["test"], parallel.make_mesh(4)
-    order = feed.in_batches(np.arange(90)[::-1], 32, num_devices=4)  # the last batch is short
+    order = in_batches(np.arange(90)[::-1], 32, num_devices=4)  # the last batch is short
     share = feed.take_share(split.images, split.labels, feed.own_part(order, mesh))
     data, positions = jax.device_get(feed.put_share(share, mesh))
     assert data["images"].shape[:2] == (4, 24) and order.shape == (4, 3, 8)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jaxcnn.training.predictions import predict, probabilities
-from jaxcnn.training.trained import load_examples, load_trained
+from jaxcnn.evaluation.predictions import predict, probabilities
+from jaxcnn.evaluation.trained import load_examples, load_trained
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config import default_config
-from jaxcnn.data.arrays import load_dataset
-from jaxcnn.data.datasets.versions import _held, is_in_use, release
-from jaxcnn.data.pictures import is_test, read_pictures, sha256_of
+from jaxcnn import api
+from jaxcnn.config.fields import default_config
+from jaxcnn.data.dataset import load_dataset
+from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
+from jaxcnn.data.preparing.versions import _held, is_in_use, release
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.comparison import compare
-from jaxcnn.reporting.console import Console
+from jaxcnn.reporting.comparison.groups import compare
+from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.evaluation import provenance
-from jaxcnn.reporting.runs import read_runs
-from jaxcnn.training import job
-from jaxcnn.training.run_data import NO_FINGERPRINT, notes_on_data
-from jaxcnn.training.scoring import score_run
+from jaxcnn.reporting.scoring import score_run
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data
 
 CLASSES = ("dark", "light")
 
@@ -41,7 +41,7 @@ def add_pictures(folder, count, seed):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Trains one epoch on a folder; gives the result and what was printed."""
-    monkeypatch.setattr(job, "score_run", lambda *_, **__: None)
+    monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
 
     def train(
         workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset
@@ -54,7 +54,7 @@ def train(tmp_path, monkeypatch):
         config.num_devices, config.global_batch_size = 1, 16
         config.num_epochs = num_epochs
         printed = io.StringIO()
-        result = job.train(config, tmp_path / workdir, Console(printed), data_at=data_at)
+        result = api.train(config, tmp_path / workdir, Console(printed), data_at=data_at)
         return result, printed.getvalue()
 
     return train

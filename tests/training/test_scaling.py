@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxcnn.data.arrays import Split
-from jaxcnn.training.setup import faint_channels, pixel_scaling
+from jaxcnn.data.dataset import Split
+from jaxcnn.data.scaling import faint_channels, pixel_scaling
 
 
 def with_pixels(dataset, images):

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.config import default_config
-from jaxcnn.training.schedules import SCHEDULES, make_schedule, scaled_rate
+from jaxcnn.config.fields import default_config
+from jaxcnn.optim.schedules import SCHEDULES, make_schedule, scaled_rate
 
 STEPS_PER_EPOCH, NUM_EPOCHS = 10, 20
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
-from jaxcnn.training import probes
-from jaxcnn.training.scoring import score_run
-from jaxcnn.training.setup import load_data
-from jaxcnn.training.trained import load_examples, load_trained
+from jaxcnn.evaluation import probes
+from jaxcnn.evaluation.trained import load_examples, load_trained
+from jaxcnn.reporting.scoring import score_run
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
 def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypatch):
     renamed = load_data(trained.config)
     renamed = dataclasses.replace(renamed, class_names=tuple(reversed(renamed.class_names)))
-    monkeypatch.setattr("jaxcnn.training.trained.load_run_data", lambda *_: renamed)
+    monkeypatch.setattr("jaxcnn.evaluation.trained.load_run_data", lambda *_: renamed)
     with pytest.raises(UserError, match="was trained on other data: their class_names"):
         score_run(trained_workdir)
 

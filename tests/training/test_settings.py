@@ -5,10 +5,10 @@ import json
 import jax
 import pytest
 
-from jaxcnn.config import network
+from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
-from jaxcnn.numerics import numeric_settings
-from jaxcnn.training.workdir import open_workdir
+from jaxcnn.process.numerics import numeric_settings
+from jaxcnn.workdir.folder import open_workdir
 
 
 @pytest.fixture

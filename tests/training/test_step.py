@@ -9,9 +9,9 @@ import optax
 import pytest
 from flax import nnx
 
-from jaxcnn.config import network
+from jaxcnn.config.fields import network
 from jaxcnn.training.evaluate import evaluate
-from jaxcnn.training.setup import make_run
+from jaxcnn.training.run import make_run
 
 
 def train(config, dataset, num_steps=6):

@@ -9,12 +9,13 @@ import pytest
 from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn.data import feed
-from jaxcnn.data.arrays import Split
+from jaxcnn.data.dataset import Split
+from jaxcnn.data.order import in_batches
 from jaxcnn.data.stream import stream
 from jaxcnn.errors import Stopped, UserError
-from jaxcnn.reporting.writers import read_metrics
-from jaxcnn.training import loop, parallel, setup
-from jaxcnn.training.setup import make_run
+from jaxcnn.training import loop, parallel, run
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.metrics_log import read_metrics
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_stopped_in_mid_epoch_it_goes_on_with_the_same_bits(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
     split, mesh = on_disk.splits["test"], parallel.make_mesh(2)
-    order = feed.in_batches(np.arange(90)[::-1], 32, num_devices=2)  # the last batch is short
+    order = in_batches(np.arange(90)[::-1], 32, num_devices=2)  # the last batch is short
     portions = [(0, 2), (2, 3)]
     streamed = stream(split, order, mesh, portions=portions, workers=workers)
     for (start, stop), given in zip(portions, streamed, strict=True):
@@ -78,7 +79,7 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="accelerators have memory of their own")
 def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(setup, "_CONTAINER_MEMORY", limit)
+    monkeypatch.setattr(run, "_CONTAINER_MEMORY", limit)
     limit.write_text("max\n")
     make_run(config, dataset)
     limit.write_text("75000\n")
@@ -89,7 +90,7 @@ def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monk
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_file_that_is_gone_is_named(on_disk, workers):
     split, mesh = on_disk.splits["test"], parallel.make_mesh(2)
-    order = feed.in_batches(np.arange(90), 32, num_devices=2)
+    order = in_batches(np.arange(90), 32, num_devices=2)
     file = Path(split.images.filename)
     file.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"test.npy cannot be read any more: it is shorter"):

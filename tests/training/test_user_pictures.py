@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config import default_config
+from jaxcnn.config.fields import default_config
+from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
-from jaxcnn.training.setup import describe_data, load_data, make_run
-from jaxcnn.training.trained import load_examples, load_trained
-from jaxcnn.training.user_pictures import find_warnings, in_words, read_pictures
+from jaxcnn.evaluation.trained import load_examples, load_trained
+from jaxcnn.evaluation.user_pictures import find_warnings, in_words, read_pictures
+from jaxcnn.training.run import describe_data, make_run
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.training.views import WEIGHTS, six_views
+from jaxcnn.training.test_time_augmentation import WEIGHTS, six_views
 
 
 def test_six_views():

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from jaxcnn.data.datasets.archives import pick, read_members, refusing, require
-from jaxcnn.data.datasets.base import Examples, ImageBuilder, check_class_counts, feature_name
-from jaxcnn.data.datasets.finding import unpacked_name
-from jaxcnn.data.datasets.pickles import read_pickle
+from jaxcnn.data.preparing.archives import pick, read_members, refusing, require
+from jaxcnn.data.preparing.builder import Examples, ImageBuilder, check_class_counts, feature_name
+from jaxcnn.data.preparing.finding import unpacked_name
+from jaxcnn.data.preparing.pickles import read_pickle
 
 _PIXELS = 3 * 32 * 32
 _CIFAR10_CLASSES = (

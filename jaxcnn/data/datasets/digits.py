@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.data.datasets.base import Examples, ImageBuilder
+from jaxcnn.data.preparing.builder import Examples, ImageBuilder
 
 _SEED = 0
 _TEST_FRACTION = 0.2

@@ -15,9 +15,9 @@ from typing import ClassVar, TextIO
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxcnn.data.datasets.archives import MAX_BYTES, pick, read_members, refusing, require
-from jaxcnn.data.datasets.base import Examples, ImageBuilder
-from jaxcnn.data.datasets.finding import unpacked_name
+from jaxcnn.data.preparing.archives import MAX_BYTES, pick, read_members, refusing, require
+from jaxcnn.data.preparing.builder import Examples, ImageBuilder
+from jaxcnn.data.preparing.finding import unpacked_name
 
 _PIXELS, _VOTES = "fer2013.csv", "fer2013new.csv"
 # Kaggle has the pixels also in a table of other columns, and in an archive.

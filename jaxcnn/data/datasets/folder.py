@@ -14,18 +14,18 @@ from typing import Self
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxcnn.data.datasets import DEPTHS, Place
-from jaxcnn.data.datasets.base import Examples, ImageBuilder
 from jaxcnn.data.datasets.digits import stratified_test
-from jaxcnn.data.datasets.layout import Layout, Pictures, find_layout
-from jaxcnn.data.datasets.listing import join
-from jaxcnn.data.datasets.progress import Reporter
-from jaxcnn.data.images import find_reading, fit, is_grey, read_picture
-from jaxcnn.data.pictures import Picture, is_test, locate, sha256_of
-from jaxcnn.data.reading import Reading, describe_rules
-from jaxcnn.data.statistics import is_constant
+from jaxcnn.data.datasets.folder_layout import Layout, Pictures, find_layout
+from jaxcnn.data.datasets.folder_listing import join
+from jaxcnn.data.pictures.content import Picture, is_test, locate, sha256_of
+from jaxcnn.data.pictures.conversion import Reading, describe_rules
+from jaxcnn.data.pictures.decoding import find_reading, fit, is_grey, read_picture
+from jaxcnn.data.pictures.statistics import is_constant
+from jaxcnn.data.places import DEPTHS, Place
+from jaxcnn.data.preparing.builder import Examples, ImageBuilder
+from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.words import printable, some_names
+from jaxcnn.text import printable, some_names
 
 _SEED = 0
 _TEST_FRACTION = 0.2

@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from jaxcnn.data.datasets.archives import pick, read_file, refusing, require
-from jaxcnn.data.datasets.base import Examples, ImageBuilder, check_class_counts
+from jaxcnn.data.preparing.archives import pick, read_file, refusing, require
+from jaxcnn.data.preparing.builder import Examples, ImageBuilder, check_class_counts
 
 _URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _IMAGES, _LABELS = 2051, 2049  # the files' first four bytes

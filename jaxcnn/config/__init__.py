@@ -1,0 +1,1 @@
+"""Configs: their fields, the check, recipes and files."""

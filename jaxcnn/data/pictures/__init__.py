@@ -1,0 +1,1 @@
+"""Users' pictures: formats, decoding, content, statistics."""

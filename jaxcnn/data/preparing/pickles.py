@@ -1,0 +1,131 @@
+"""CIFAR's python batches are pickles; this reads them and can run nothing.
+
+Only the opcodes that build dicts, lists, tuples, strings, whole numbers and uint8 arrays are
+there, of protocols 0 to 5, and the only names a pickle may mention are those that numpy arrays are
+made of. Even these are stand-ins: numpy itself never sees a byte that was not checked.
+
+The base class is the unpickler written in Python: unlike the one in C, its opcodes can be cut
+down, and it does not allocate memory by a number that it reads.
+"""
+
+import io
+import pickle
+
+import numpy as np
+
+
+class _Type:
+    """Stands for numpy.dtype; there is one type."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        if code not in ("u1", "|u1", b"u1", b"|u1"):
+            raise pickle.UnpicklingError("an array that is not uint8")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and the like mean nothing for single bytes."""
+
+
+class _Array:
+    """Stands for numpy.ndarray and for the function that makes an empty one."""
+
+    values: np.ndarray
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        _, shape, kind, is_fortran, data = state
+        if not isinstance(kind, _Type) or not isinstance(data, bytes):
+            raise pickle.UnpicklingError("an array that is not uint8")
+        order = "F" if is_fortran else "C"
+        self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)
+
+
+class _FromBuffer(_Array):
+    """Stands for the function that makes an array of a buffer: protocol 5 calls it."""
+
+    def __init__(self, data: object, kind: object, shape: object, order: object, *_: object):
+        self.__setstate__((1, shape, kind, order == "F", data))
+
+
+class _Encode:
+    """Stands for codecs.encode, which is how Python 3 writes bytes for Python 2."""
+
+    def __new__(cls, text: str, encoding: str) -> bytes:
+        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+            raise pickle.UnpicklingError("an unexpected encoding")
+        return text.encode("latin1")
+
+    def __setstate__(self, state: object) -> None:
+        """There is nothing to set; without this, a pickle could set attributes of the class."""
+
+
+_NAMES = {
+    ("numpy", "dtype"): _Type,
+    ("numpy", "ndarray"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.numeric", "_frombuffer"): _FromBuffer,
+    ("numpy._core.numeric", "_frombuffer"): _FromBuffer,
+    ("_codecs", "encode"): _Encode,
+}
+# fmt: off
+_OPCODES = (
+    "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE",
+    "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINSTRING",
+    "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "EMPTY_DICT",
+    "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+    "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "INT", "LONG",
+    "STRING", "UNICODE", "LIST", "PUT", "GET",
+)
+
+
+class _Unpickler(pickle._Unpickler):
+    dispatch = {
+        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
+        for name in _OPCODES
+    }
+
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no dataset needs")
+        return _NAMES[module, name]
+
+    def _set_items(self, items: list) -> None:
+        # Other keys could be nested so deep that hashing them takes forever.
+        if not all(isinstance(key, str | bytes) for key in items[::2]):
+            raise pickle.UnpicklingError("a dict with keys that are not text")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    def _read_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._set_items(items)
+
+    def _read_bytearray(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    dispatch[pickle.DICT[0]] = _read_dict
+    dispatch[pickle.BYTEARRAY8[0]] = _read_bytearray
+    dispatch[pickle.SETITEMS[0]] = lambda self: self._set_items(self.pop_mark())
+    dispatch[pickle.SETITEM[0]] = lambda self: self._set_items(
+        [self.stack.pop(), self.stack.pop()][::-1]
+    )
+
+
+def read_pickle(data: bytes) -> dict[str, object]:
+    """The dict that a batch holds, its keys as text; uint8 arrays as `np.ndarray`.
+
+    Raises:
+      pickle.UnpicklingError, ValueError and others: not a batch, or one that would run code.
+    """
+    content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+    if not isinstance(content, dict):
+        raise pickle.UnpicklingError("it does not hold a dict")
+    return {
+        key.decode() if isinstance(key, bytes) else key: getattr(value, "values", value)
+        if isinstance(value, _Array)
+        else value
+        for key, value in content.items()
+    }

@@ -1,0 +1,1 @@
+"""A trained network: its scores, predictions, probes and export."""

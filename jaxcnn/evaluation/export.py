@@ -1,0 +1,114 @@
+"""A trained network as one file that needs jax and no jaxcnn: StableHLO, through `jax.export`.
+
+The file is a zip of `model.stablehlo`, a function from pixels to logits for any number of pictures
+on CPUs, CUDA GPUs and TPUs, its weights and the scaling of the pixels inside; and of `model.json`,
+which says what it takes and what its logits stand for. `LOADER` shows how it is used.
+"""
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export
+
+from jaxcnn.errors import UserError
+from jaxcnn.evaluation.trained import Trained
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+LOADER = """\
+import json, zipfile
+import numpy as np
+from jax import export  # pip install jax flatbuffers
+
+with zipfile.ZipFile({file!r}) as archive:
+    about = json.loads(archive.read("model.json"))
+    network = export.deserialize(bytearray(archive.read("model.stablehlo")))
+
+# your pictures instead: uint8 (pictures, height, width, channels), 0 to 255
+images = np.zeros((3, *about["image_shape"]), np.uint8)
+logits = np.asarray(network.call(images))
+print([about["class_names"][index] for index in logits.argmax(axis=1)])
+"""
+
+
+def loader(file: Path) -> str:
+    """The lines of Python that load an exported file and classify with it."""
+    return LOADER.format(file=str(file))
+
+
+def export_network(trained: Trained, file: Path) -> None:
+    """Writes the network into a file, whole or not at all; the same network gives the same bytes.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    parts = {"model.stablehlo": to_stablehlo(trained), "model.json": _to_json(describe(trained))}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), part)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content.getbuffer())
+        unfinished.replace(file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def to_stablehlo(trained: Trained) -> bytearray:
+    """The function uint8 (batch, height, width, channels) → float32 logits (batch, num_classes),
+    serialized, with a batch of any size."""
+    (batch,) = export.symbolic_shape("batch")
+    pixels = jax.ShapeDtypeStruct((batch, *trained.image_shape), np.uint8)
+    with _without_source_paths(), jax.enable_x64(False):  # sizes would be int64
+        return export.export(jax.jit(trained.scores), platforms=PLATFORMS)(pixels).serialize()
+
+
+@contextlib.contextmanager
+def _without_source_paths() -> Iterator[None]:
+    """Keeps the paths of this machine, which JAX notes for each operation, out of the file."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """What a user of the exported function must know, and where it comes from."""
+    return {
+        "network": trained.config.model.name,
+        "dataset": trained.config.dataset.name,
+        "class_names": trained.class_names,
+        "image_shape": trained.image_shape,
+        "input": "uint8 (batch, height, width, channels), 0 to 255, "
+        + ("grey" if trained.image_shape[-1] == 1 else "RGB"),
+        "scaling": {
+            "inside": "(pixels - shift) * scale",
+            "shift": trained.pixel_shift.tolist(),
+            "scale": trained.pixel_scale.tolist(),
+        },
+        "output": "float32 (batch, classes); their softmax are the probabilities",
+        "checkpoint": trained.checkpoint,
+        "epoch": trained.epoch,
+        "step": trained.step,
+        "platforms": PLATFORMS,
+        "jax": metadata.version("jax"),
+    }
+
+
+def _to_json(about: dict[str, Any]) -> str:
+    return json.dumps(about, indent=1) + "\n"

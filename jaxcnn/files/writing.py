@@ -1,0 +1,66 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.errors import UserError
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes JSON through a temporary file, so that `path` is always whole: old or new.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    write_text(Path(path), json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file through a temporary one beside it, so that `path` is always whole.
+
+    A link at its place is replaced, not followed.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing_to(path):
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def writing_to(path: str | Path) -> Iterator[None]:
+    """Raise an `OSError` of the block as a `UserError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def to_json(value: Any) -> Any:
+    """Plain values for JSON: NumPy scalars and arrays unpacked, null for what is not finite."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(name): to_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

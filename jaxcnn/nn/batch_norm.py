@@ -1,0 +1,67 @@
+"""BatchNorm and Dropout: the layers that behave differently in training and in evaluation.
+
+`model.train()` and `model.eval()` switch them, the NNX way. Both are indifferent to how a batch is
+spread over devices, and examples that the mask leaves out have no say in either.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from jaxcnn.nn import initializers
+from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.ops.batch_norm import _wide, batch_normalise
+
+
+class BatchNorm(Layer):
+    """Normalise each channel by its mean and (biased) variance over the batch, scale and shift.
+
+    In evaluation the running averages take the place of the batch's statistics. The defaults are
+    Keras's. Statistics are taken in float32, over the mesh axis `context.axis_name` if there is
+    one, and over the examples that `context.mask` marks; a batch without any such example leaves
+    the running averages as they are.
+
+    References: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167
+    """
+
+    kind = "batch_norm"
+
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1e-3,
+        decay: float = 0.99,
+        use_scale: bool = True,
+        name: str = "",
+    ):
+        super().__init__(name)
+        self.epsilon, self.decay, self.use_scale = epsilon, decay, use_scale
+        self.use_running_average = False
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """Any shape with the channels last; it stays the same."""
+        zeros, ones = initializers.constant(0.0), initializers.constant(1.0)
+        channels = shape[-1:]
+        if self.use_scale:
+            self.scale = nnx.Param(scope.create("scale", channels, ones))
+        self.bias = nnx.Param(scope.create("bias", channels, zeros))
+        self.mean = nnx.BatchStat(scope.create("mean", channels, zeros))
+        self.var = nnx.BatchStat(scope.create("var", channels, ones))
+        return shape
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, ..., channels) -> the same shape and dtype; training updates the averages."""
+        bias = self.bias[...]
+        scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)
+        if self.use_running_average:
+            factor = scale * lax.rsqrt(self.var[...] + self.epsilon)
+            return ((_wide(x) - self.mean[...]) * factor + bias).astype(x.dtype)
+        out, count, mean, var = batch_normalise(
+            x, scale, bias, context.mask, self.epsilon, context.axis_name
+        )
+        weight = jnp.where(count > 0, 1 - self.decay, 0.0)
+        for average, value in ((self.mean, mean), (self.var, var)):
+            old = average[...]
+            average.set_value(old + weight * (value - old))
+        return out

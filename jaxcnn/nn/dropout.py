@@ -1,0 +1,50 @@
+"""Dropout."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.ops.random_bits import random_bits
+
+
+class Dropout(Layer):
+    """Drop each unit with probability `rate` in training and scale up the others; identity after.
+
+    Every example has a key of its own and every Dropout of a network a number, so what is dropped
+    follows the example and not the device or the place in the batch.
+
+    References: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html
+    """
+
+    kind = "dropout"
+
+    def __init__(self, rate: float, name: str = ""):
+        super().__init__(name)
+        if not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate of {rate} is not in [0, 1)")
+        self.rate, self.deterministic = rate, False
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """Any shape; it stays the same."""
+        self.number = next(scope.numbers)
+        return shape
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, ...) -> the same shape and dtype.
+
+        Raises:
+          ValueError: training with a rate above 0, and no keys.
+        """
+        if self.deterministic or not self.rate:
+            return x
+        if context.keys is None:
+            raise ValueError(f"{self.path} needs keys in training: one PRNG key per example")
+        keep = min(max(round((1 - self.rate) * 2**32), 1), 2**32 - 1)
+        bits = random_bits(context.keys, self.number, math.prod(x.shape[1:]))
+        return jnp.where(bits.reshape(x.shape) < jnp.uint32(keep), x * (2**32 / keep), 0)
+
+    def details(self) -> str:
+        """The rate."""
+        return str(self.rate)

@@ -1,0 +1,259 @@
+"""The layers networks are made of, with Keras's conventions unless told otherwise.
+
+Images and feature maps are `(batch, height, width, channels)`, vectors `(batch, features)`. Arrays
+keep the dtype they come in (the compute dtype); parameters are float32.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxcnn.nn import initializers
+from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.ops import pooling
+from jaxcnn.ops.convolution import convolve
+from jaxcnn.ops.depthwise import depthwise_conv
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "linear": lambda x: x,
+    "relu": jax.nn.relu,
+    "elu": jax.nn.elu,
+    "selu": jax.nn.selu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "leaky_relu": jax.nn.leaky_relu,  # slope 0.01
+}
+
+
+def _window(size: int, stride: int, usual_stride: int, padding: str) -> str:
+    """A window in words, without what is usual."""
+    words = [f"{size}x{size}"]
+    words += [f"stride {stride}"] if stride != usual_stride else []
+    return ", ".join([*words, "same"] if padding == "same" else words)
+
+
+class _Linear(Layer):
+    """What Conv and Dense share: a kernel, a bias, L2 on the kernel, an activation after them."""
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        activation: str = "linear",
+        initializer: str = "glorot_uniform",
+        l2: float = 0.0,
+        use_bias: bool = True,
+        name: str = "",
+    ):
+        super().__init__(name)
+        self.features, self.initializer, self.l2 = features, initializer, l2
+        self.activation, self.use_bias = activation, use_bias
+
+    def make(self, scope: Scope, shape: Shape) -> None:
+        """Create kernel and bias; the last two axes of the kernel are inputs and outputs."""
+        area = math.prod(shape[:-2])
+        kernel, bias = initializers.kernel_and_bias(
+            self.initializer, fan_in=area * shape[-2], fan_out=area * shape[-1]
+        )
+        self.kernel = nnx.Param(scope.create("kernel", shape, kernel))
+        if self.use_bias:
+            self.bias = nnx.Param(scope.create("bias", shape[-1:], bias))
+
+    def finish(self, x: jax.Array) -> jax.Array:
+        """Add the bias, if there is one, and apply the activation."""
+        if self.use_bias:
+            # not in bfloat16: the gradient is a sum over all positions, in which it would be lost
+            wide = jnp.promote_types(x.dtype, jnp.float32)
+            x = (x.astype(wide) + self.bias[...]).astype(x.dtype)
+        return ACTIVATIONS[self.activation](x)
+
+    def penalty(self) -> jax.Array | float:
+        """l2 * sum(kernel ** 2): the bias is left alone, and there is no 1/2."""
+        return self.l2 * jnp.sum(jnp.square(self.kernel[...])) if self.l2 else 0.0
+
+    def flops(self) -> int:
+        """Two for each use of a kernel entry."""
+        positions = math.prod(self.output_shape[:-1])
+        return 2 * positions * math.prod(self.kernel.get_value().shape)
+
+
+class Conv(_Linear):
+    """Square convolution, bias, then the activation; `padding` is "valid" or "same" (XLA's).
+
+    Behind it may come a BatchNorm, which makes the bias idle: `use_bias=False` leaves it out.
+    """
+
+    kind = "conv"
+
+    def __init__(
+        self, features: int, size: int, *, stride: int = 1, padding: str = "valid", **options
+    ):
+        super().__init__(features, **options)
+        self.size, self.stride, self.padding = size, stride, padding
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height', width', features)."""
+        height, width, channels = shape
+        self.make(scope, (self.size, self.size, channels, self.features))
+        sizes = pooling.output_sizes((height, width), self.size, self.stride, self.padding)
+        return (*sizes, self.features)
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, height', width', features)."""
+        kernel = self.kernel[...].astype(x.dtype)
+        return self.finish(convolve(x, kernel, self.stride, self.padding))
+
+    def details(self) -> str:
+        """Such as `3x3, stride 2, same, relu`; stride 1, valid and linear go without saying."""
+        window = _window(self.size, self.stride, 1, self.padding)
+        return window if self.activation == "linear" else f"{window}, {self.activation}"
+
+
+class DepthwiseConv(Conv):
+    """A convolution of each channel by itself; one of 1x1 behind it makes it a separable one.
+
+    References: Chollet 2016, https://arxiv.org/abs/1610.02357
+    """
+
+    kind = "depthwise_conv"
+
+    def __init__(self, size: int, **options):
+        super().__init__(0, size, **options)
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height', width', channels)."""
+        self.features = shape[2]
+        self.make(scope, (self.size, self.size, 1, self.features))
+        sizes = pooling.output_sizes(shape[:2], self.size, self.stride, self.padding)
+        return (*sizes, self.features)
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, height', width', channels)."""
+        return self.finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
+
+
+class Dense(_Linear):
+    """Fully connected layer with bias, then the activation."""
+
+    kind = "dense"
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(inputs,) -> (features,)."""
+        (inputs,) = shape
+        self.make(scope, (inputs, self.features))
+        return (self.features,)
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, inputs) -> (batch, features)."""
+        return self.finish(x @ self.kernel[...].astype(x.dtype))
+
+    def details(self) -> str:
+        """The activation, if it has one."""
+        return "" if self.activation == "linear" else self.activation
+
+
+class Activation(Layer):
+    """An activation that stands alone, such as one behind a BatchNorm."""
+
+    def __init__(self, function: str, name: str = ""):
+        super().__init__(name)
+        self.function = self.kind = function
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """Elementwise."""
+        return ACTIVATIONS[self.function](x)
+
+    def details(self) -> str:
+        """The function's name."""
+        return self.function
+
+
+class _Pool(Layer):
+    def __init__(
+        self, size: int, *, stride: int | None = None, padding: str = "valid", name: str = ""
+    ):
+        super().__init__(name)
+        self.size, self.stride, self.padding = size, stride or size, padding
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height', width', channels)."""
+        sizes = pooling.output_sizes(shape[:2], self.size, self.stride, self.padding)
+        return (*sizes, shape[2])
+
+    def details(self) -> str:
+        """Such as `3x3, stride 2`; a stride of the window's size and valid go without saying."""
+        return _window(self.size, self.stride, self.size, self.padding)
+
+
+class MaxPool(_Pool):
+    """The largest value of each window; the stride is the window's size unless given."""
+
+    kind = "max_pool"
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, height', width', channels)."""
+        return pooling.max_pool(x, self.size, self.stride, self.padding)
+
+
+class AveragePool(_Pool):
+    """The mean of each window, "valid" alone; the stride is the window's size unless given."""
+
+    kind = "average_pool"
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, height', width', channels)."""
+        return pooling.average_pool(x, self.size, self.stride)
+
+
+class GlobalAveragePool(Layer):
+    """The mean of each channel over the whole image, summed in float32."""
+
+    kind = "global_average_pool"
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (channels,)."""
+        return shape[-1:]
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> (batch, channels)."""
+        return x.mean(axis=(1, 2))
+
+
+class ZeroPad(Layer):
+    """Zeros on all four sides of the image."""
+
+    kind = "zero_pad"
+
+    def __init__(self, amount: int, name: str = ""):
+        super().__init__(name)
+        self.amount = amount
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height + 2 amount, width + 2 amount, channels)."""
+        return (shape[0] + 2 * self.amount, shape[1] + 2 * self.amount, shape[2])
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, height, width, channels) -> the same with a border."""
+        border = (self.amount, self.amount)
+        return jnp.pad(x, ((0, 0), border, border, (0, 0)))
+
+    def details(self) -> str:
+        """The border's width."""
+        return str(self.amount)
+
+
+class Flatten(Layer):
+    """Each example as one vector."""
+
+    kind = "flatten"
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """(height, width, channels) -> (height * width * channels,)."""
+        return (math.prod(shape),)
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, ...) -> (batch, features)."""
+        return x.reshape(x.shape[0], -1)

@@ -1,0 +1,40 @@
+"""What a network is made of, as plain data: rows of layers, counts of parameters and operations."""
+
+import dataclasses
+
+from jaxcnn.nn.layer import Row, Shape
+from jaxcnn.nn.network import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A network's layers in order, and its totals.
+
+    `parameters` include BatchNorm's moving averages, which are not trainable. `flops` are the
+    operations of one image, forward, in convolutions and dense layers: two for each multiply-add.
+    """
+
+    name: str
+    num_classes: int
+    image_shape: Shape
+    rows: list[Row]
+    parameters: int
+    trainable_parameters: int
+    non_trainable_parameters: int
+    flops: int
+
+
+def summary(network: Network) -> Summary:
+    """The rows and totals of a network; one built with `abstract=True` will do."""
+    rows, _ = network.rows(("images",))
+    parameters, trainable = sum(r.parameters for r in rows), sum(r.trainable for r in rows)
+    return Summary(
+        name=network.name,
+        num_classes=network.num_classes,
+        image_shape=network.image_shape,
+        rows=rows,
+        parameters=parameters,
+        trainable_parameters=trainable,
+        non_trainable_parameters=parameters - trainable,
+        flops=sum(r.flops for r in rows),
+    )

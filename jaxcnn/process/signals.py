@@ -1,0 +1,144 @@
+"""SIGTERM and SIGINT: the first stops the command and keeps what it has, the second exits at once.
+
+A thread of its own hears them: Python's handlers wait for what XLA computes or compiles, and an
+exception that one raises is lost where libraries are at work.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from jaxcnn.errors import Stopped
+from jaxcnn.process import group
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+INTERRUPTED = 128 + signal.SIGINT
+_SECONDS_TO_END = 2.0  # in which a command may tidy up after Ctrl-C
+
+
+class StopSignal:
+    """While entered, the first signal sets `requested`; the second ends the process."""
+
+    entered = 0  # how many are
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self) -> "StopSignal":
+        StopSignal.entered += 1
+        self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        StopSignal.entered -= 1
+
+    def _handle(self, number: int, _) -> None:
+        if self.requested:
+            os._exit(128 + number)
+        self.requested = True
+
+
+@contextlib.contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """While entered, the first signal ends the process as `Stopped` would. Where a `StopSignal` is
+    entered it is told what happens, and the run ends itself. The second one ends the process
+    anyhow. After that they are ignored: what follows is the process's end, which a signal must not
+    make look like a failure.
+    """
+
+    def answer(number: int) -> None:
+        if StopSignal.entered:
+            _say("stopping after this step (minutes if it compiles); a second signal exits at once")
+        else:
+            _end(Stopped.exit_code, "stopped; the same command goes on from what is saved")
+
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    try:
+        with _heard(SIGNALS, answer):
+            yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """While entered, Ctrl-C raises KeyboardInterrupt; where that has not ended the process after
+    two seconds, as while XLA compiles, or at the second Ctrl-C, the process ends anyhow.
+
+    An exception that a library made of the KeyboardInterrupt is one again at the exit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background
+        yield
+        return
+    heard, over = threading.Event(), threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        heard.set()
+        signal.default_int_handler(number, frame)
+
+    def answer(_: int) -> None:
+        threading.Thread(target=end_in_time, daemon=True).start()
+
+    def end_in_time() -> None:
+        if not over.wait(_SECONDS_TO_END):
+            _end(INTERRUPTED, "interrupted")
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        with _heard((signal.SIGINT,), answer):
+            yield
+    except Exception as error:
+        if heard.is_set():
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        over.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _heard(numbers: tuple[int, ...], answer: Callable[[int], None]) -> Iterator[None]:
+    """While entered, a thread calls `answer` with the first of the signals that comes, and ends the
+    process at the second."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    threading.Thread(target=_hear, args=(reader, numbers, answer), daemon=True).start()
+    signal.set_wakeup_fd(writer)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(writer)
+
+
+def _hear(reader: int, numbers: tuple[int, ...], answer: Callable[[int], None]) -> None:
+    """Reads the signals' numbers as they come, until the pipe is closed."""
+    count = 0
+    while received := os.read(reader, 1):
+        if received[0] not in numbers:
+            continue
+        count += 1
+        if count > 1:
+            os._exit(128 + received[0])
+        answer(received[0])
+    os.close(reader)
+
+
+def _end(code: int, line: str) -> None:
+    if sys.stdout.isatty():
+        print("\x1b[?25h", end="", flush=True)  # the cursor: a progress bar may have hidden it
+    _say(line)
+    os._exit(code)
+
+
+def _say(line: str) -> None:
+    if group.is_main():
+        print(group.label() + line, file=sys.stderr, flush=True)

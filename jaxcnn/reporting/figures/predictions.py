@@ -1,0 +1,80 @@
+"""Predictions as a table for the terminal and as a grid of pictures."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxcnn.errors import UserError
+from jaxcnn.reporting.figures.style import BLUE, GREY, new_figure, styled
+from jaxcnn.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from jaxcnn.evaluation.predictions import Prediction
+
+
+GRID_KINDS = (".png", ".svg", ".pdf")
+_MOST_CELLS, _MOST_COLUMNS, _CELL = 60, 6, (1.25, 1.75)  # a cell's inches, wide and high
+_LONGEST = 18  # characters of a caption
+
+
+def check_grid(file: str | Path | None) -> None:
+    """Checks the name of a grid's file, if any, before anything is done.
+
+    Raises:
+      UserError: it is not one of a picture, or in no folder.
+    """
+    if file and Path(file).suffix.lower() not in GRID_KINDS:
+        raise UserError(f"--grid={file}: name a file ending in {', '.join(GRID_KINDS)}")
+    if file and not Path(file).parent.is_dir():
+        raise UserError(f"--grid={file}: there is no folder {Path(file).parent}")
+
+
+def draw_grid(predictions: Sequence["Prediction"], file: Path) -> None:
+    """Draws the pictures as the network sees them with their likeliest class, the first 60.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    shown = predictions[:_MOST_CELLS]
+    columns = min(len(shown), _MOST_COLUMNS)
+    rows = math.ceil(len(shown) / columns)
+    with styled():
+        width, height = max(columns * _CELL[0], 3.0), rows * _CELL[1] + 0.4
+        figure = new_figure(width, height)
+        all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in all_axes:
+            axes.set_axis_off()
+        for axes, prediction in zip(all_axes, shown, strict=False):
+            _draw(axes, prediction)
+        figure.suptitle(_title(predictions, len(shown)), fontsize=8, color=GREY)
+        try:
+            figure.savefig(file)
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _title(predictions: Sequence["Prediction"], num_shown: int) -> str:
+    height, width = predictions[0].image.shape[:2]
+    first = f", the first {num_shown} of {len(predictions)}" if num_shown < len(predictions) else ""
+    return f"as the network sees them: {width}x{height} pixels{first}"
+
+
+def _draw(axes: "Axes", prediction: "Prediction") -> None:
+    """A picture, its file above, its class and a bar as long as the probability below."""
+    axes.imshow(prediction.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(_short(prediction.path.name), fontsize=6, color=GREY, pad=2, parse_math=False)
+    probability = prediction.probabilities[0]
+    words = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
+    below = {"transform": axes.transAxes, "clip_on": False}
+    axes.plot([0, probability], [-0.04, -0.04], color=BLUE, linewidth=2.5, **below)
+    axes.text(0.5, -0.09, words, ha="center", va="top", fontsize=7, parse_math=False, **below)
+
+
+def _short(text: str) -> str:
+    """One line of a caption; of a long text the ends."""
+    text = printable(text)
+    half = _LONGEST // 2 - 1
+    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"

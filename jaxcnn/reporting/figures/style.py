@@ -1,0 +1,122 @@
+"""How all pictures look: one style, colours that colour-blind readers tell apart, PNG and SVG.
+
+    with styled():
+        figure = new_figure(4.5, 3.0)
+        axes = figure.add_subplot()
+        axes.plot(epochs, accuracy, color=color_of("lenet"))
+        save(figure, workdir / "plots" / "accuracy")
+
+References:
+  Okabe and Ito, Color Universal Design, 2008. https://jfly.uni-koeln.de/color/
+"""
+
+import contextlib
+import io
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxcnn.errors import UserError
+from jaxcnn.files.writing import write_bytes
+from jaxcnn.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "svg.hashsalt": "jaxcnn",  # the same run gives the same file
+    "svg.fonttype": "none",
+}
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
+GREY = "#555555"
+# Okabe and Ito's, the strongest on white first; their yellow is too pale there for a line.
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+COLUMN = 4.5  # inches: the width of a picture that stands in a column of text
+# Networks that are often compared have colours of their own.
+_NETWORKS = {
+    "lenet": BLUE,
+    "alexnet": VERMILION,
+    "vgg16_bn": GREEN,
+    "resnet50": PURPLE,
+    "googlenet": ORANGE,
+    "simpler_cnn": SKY,
+    "mlp": BLACK,
+    "lenet5_base": BLUE,
+    "lenet5_model1": VERMILION,
+    "lenet5_model2": GREEN,
+    "lenet5_model3": PURPLE,
+    "mnist_vanilla": BLACK,
+    "mnist_small": BLUE,
+    "mnist_small_bn": VERMILION,
+    "mnist_bn_dropout": GREEN,
+    "mnist_deep_20k": PURPLE,
+    "mnist_deep_12k": ORANGE,
+    "mnist_stem64_16k": SKY,
+}
+
+
+def color_of(name: str) -> str:
+    """The colour of a network, the same in every picture and process, such as "#0072B2"."""
+    return _NETWORKS.get(name) or COLORS[zlib.crc32(name.encode()) % len(COLORS)]
+
+
+def has_own_color(name: str) -> bool:
+    """Whether the network's colour was chosen for it; another's is drawn by its name."""
+    return name in _NETWORKS
+
+
+def plain(text: str) -> str:
+    """A user's text as matplotlib shall draw it: between two dollars it would read a formula."""
+    return printable(text).replace("$", r"\$")
+
+
+def styled() -> contextlib.AbstractContextManager:
+    """A `with` block in which pictures are drawn in the style."""
+    import matplotlib
+
+    return matplotlib.rc_context(STYLE)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure, inches wide and high, without a window; to be called in `styled()`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: "Figure", stem: Path) -> Path:
+    """Writes `stem.png` and `stem.svg`, without a date in them, and gives the PNG's path.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    png, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg"))
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        with styled():
+            _write(figure, png, {"Software": None})
+            _write(figure, svg, {"Date": None})
+    except OSError as error:
+        raise UserError(f"{stem.parent} cannot be written: {error.strerror}") from error
+    return png
+
+
+def _write(figure: "Figure", path: Path, metadata: dict[str, None]) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:], metadata=metadata)
+    write_bytes(path, drawn.getvalue())

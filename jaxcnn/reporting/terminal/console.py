@@ -1,0 +1,242 @@
+"""What the user sees of a run: its summary, a progress bar, a line per epoch, the result.
+
+On a terminal the bar is live. In a pipe or a log file there are plain lines, at most one in ten
+seconds, and never a control character. Nothing is wider than 80 columns unless the config is.
+"""
+
+import os
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console as RichConsole
+from rich.control import Control
+from rich.segment import ControlType
+from rich.text import Text
+
+from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal, unrecognized
+from jaxcnn.reporting import protocol
+from jaxcnn.reporting.terminal.progress import Estimate, LiveBar, PlainLines, TimeLeft
+from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
+from jaxcnn.workdir.endings import how_on, what_stops, why
+
+WAITING_SECONDS = 30.0  # after which the console says what it waits for
+HEADER = (
+    "              ---- train ----     -- validation --   learning            images",
+    "  epoch      loss  accuracy       loss  accuracy       rate  s/epoch  /second",
+)
+
+
+class Console:
+    """Writes to a terminal or a file, standard output by default."""
+
+    def __init__(self, stream: TextIO | None = None):
+        self._stream = stream or sys.stdout
+        if hasattr(self._stream, "reconfigure"):  # an ASCII terminal gets "?", not a crash
+            self._stream.reconfigure(errors="replace")
+        is_terminal = self._stream.isatty()
+        self._rich = RichConsole(
+            file=self._stream, force_terminal=is_terminal, highlight=False, soft_wrap=True
+        )
+        self.is_live = is_terminal and not self._rich.is_dumb_terminal
+        self._times = TimeLeft()
+        self._estimate = Estimate(self._times)
+        self._has_header = self._has_notice = False
+        self._config: Mapping[str, Any] = {}
+        self._warnings: list[str] = []
+
+    def print(self, text: str = "", style: str = "") -> None:
+        """A line or lines, as they are."""
+        self._clear_notice()
+        self._rich.print(printable_lines(text), style=style or None, markup=False)
+        self._stream.flush()
+
+    def warn(self, text: str) -> None:
+        """What the user should know, though the run goes on."""
+        self.print(f"warning: {text}", "yellow")
+
+    def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
+        """The network's summary (text, or what rich can print), the config, the folder."""
+        self._config = config
+        self._estimate.max_minutes = config.get("max_minutes", 0.0)
+        self._estimate.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        self._warnings = protocol.warnings(config)
+        self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
+        self.print()
+        for line in config_lines(config, width=min(self._rich.width, 100)):
+            self.print(line)
+        self.print(f"\neverything goes to {workdir}")
+
+    def resume(self, epoch: int | None, step: int, changes: Sequence[str] = ()) -> None:
+        """Say that the run goes on in `epoch` (from 1; None: no step is left), after `step` steps,
+        with another config perhaps."""
+        text = "all steps are done; the test is left" if epoch is None else ""
+        text = text or f"resuming in epoch {epoch}, after {integer(step)} steps"
+        self.print(text, "bold")
+        for change in changes:
+            self.print(f"  changed: {change}", "yellow")
+        self._has_header = False
+
+    @contextmanager
+    def progress(self, epoch: int, num_epochs: int, steps: int) -> Iterator[LiveBar | PlainLines]:
+        """The progress of an epoch (from 1); `.update(step, loss, accuracy, images_per_second)`."""
+        self._times.start_epoch(steps, epochs_after=num_epochs - epoch)
+        if line := self._estimate.first_line():
+            self.print(line)
+        kind = LiveBar if self.is_live else PlainLines
+        with kind(
+            self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._estimate
+        ) as bar:
+            yield bar
+        self._show_notice(f"epoch {epoch}/{num_epochs}  validating")
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """While entered, says after 30 seconds, and each time that doubles, that it goes on."""
+        is_over, started = threading.Event(), time.monotonic()
+
+        def tell() -> None:
+            wait = WAITING_SECONDS
+            while not is_over.wait(wait):
+                seconds = time.monotonic() - started
+                self.print(f"{what}, {seconds:.0f} s so far (large networks take minutes)", "dim")
+                wait = seconds
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            teller.join()
+
+    def _show_notice(self, text: str) -> None:
+        """On a terminal: a line whose place the next one takes."""
+        if self.is_live:
+            self._rich.print(text, style="dim", end="\r")
+            self._has_notice = True
+
+    def _clear_notice(self) -> None:
+        if self._has_notice:
+            self._rich.control(Control((ControlType.ERASE_IN_LINE, 2)))
+            self._has_notice = False
+
+    def epoch_row(
+        self,
+        *,
+        epoch: int,
+        num_epochs: int,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        is_best: bool,
+    ) -> None:
+        """A line of the table; the header comes before the first one.
+
+        Args:
+          train: loss, accuracy, learning_rate, seconds, images_per_second.
+          validation: loss, accuracy.
+        """
+        if not self._has_header:
+            self.print("\n" + "\n".join(HEADER), "bold")
+            self._has_header = True
+        numbers = (
+            f"{f'{epoch}/{num_epochs}':>7} {loss(train['loss']):>9} "
+            f"{percent(train['accuracy']):>9}  {loss(validation['loss']):>9} "
+            f"{percent(validation['accuracy']):>9} {rate(train['learning_rate']):>10} "
+            f"{decimal(train['seconds']):>8} {integer(train['images_per_second']):>8}"
+        )
+        self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
+
+    def result(
+        self,
+        result: Mapping[str, Any],
+        workdir: str | Path,
+        classes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """The end: what `result.json` holds, and where everything lies.
+
+        Args:
+          classes: the class-wise figures of the test split, see `metrics.class_scores`.
+        """
+        self.print()
+        for name, value in result_lines(result, self._config, classes):
+            self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
+        for warning in filter(None, (unrecognized(classes), *self._warnings)):
+            for line in textwrap.wrap(warning, 80):
+                self.print(line, "yellow")
+        self.print(f"\neverything is in {workdir}")
+        for entry, what in _WORKDIR.items():
+            if os.path.exists(os.path.join(workdir, entry)):
+                self.print(f"  {entry:<13}{what}")
+
+
+_WORKDIR = {
+    "report.md": "the whole story, with the plots",
+    "plots": "curves, confusion matrix, calibration, mistakes, saliency",
+    "evaluation": "class-wise figures of the test split, as JSON and CSV",
+    "metrics.csv": "every epoch's numbers (metrics.jsonl: the same)",
+    "tensorboard": "for tensorboard --logdir",
+    "checkpoints": "the best and the latest weights",
+    "result.json": "the numbers above",
+}
+
+
+def result_lines(
+    result: Mapping[str, Any],
+    config: Mapping[str, Any],
+    classes: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str]]:
+    """The lines of a result as (name, text)."""
+    best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
+    if not result["best_epoch"]:
+        best = "no epoch was finished"
+    elif "best_validation_accuracy" in result:
+        best += f", validation accuracy {percent(result['best_validation_accuracy'])}"
+    test = f"{percent(result['test_accuracy'])}, loss {loss(result['test_loss'])}"
+    if "tested_with" in result:
+        test += f", with the weights of the {result['tested_with']} epoch"
+    speed = f"{integer(result['images_per_second'])} images/s in training"
+    balanced = f"{percent(balanced_accuracy(classes))} balanced: mean recall of the classes"
+    return [
+        ("test accuracy", test),
+        *([("", balanced)] if is_unequal(classes) else []),
+        ("best", best),
+        *_ending_lines(result, config),
+        ("time", f"{clock(result['seconds'])}, {speed}"),
+        ("parameters", integer(result["parameters"])),
+    ]
+
+
+def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "ended" not in result:
+        return []
+    on = how_on(what_stops(result, config), result, config)
+    return [("ended", why(result, config)), ("goes on with", on)]
+
+
+def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
+    """The fields of a config, a group a line, wrapped to `width`."""
+    groups: dict[str, list[str]] = {"run": []}
+    for name, value in config.items():
+        is_group = hasattr(value, "items")
+        fields = value.items() if is_group else [(name, value)]
+        words = groups.setdefault(name if is_group else "run", [])
+        words += [f"{field}={_plain(each)}" for field, each in fields]
+    margin = max(map(len, groups)) + 2
+    return [
+        line
+        for name, words in groups.items()
+        for line in textwrap.wrap(
+            "  ".join(words), max(width, 40), initial_indent=name.ljust(margin),
+            subsequent_indent=" " * margin, break_long_words=False, break_on_hyphens=False,
+        )
+    ]  # fmt: skip
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value) if value != "" else '""'

@@ -1,0 +1,31 @@
+"""Predictions as a table for the terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jaxcnn.text import percent, printable
+
+if TYPE_CHECKING:
+    from jaxcnn.evaluation.predictions import Prediction
+
+
+def print_table(predictions: Sequence["Prediction"]) -> None:
+    """Prints the classes of each picture with their probabilities, the likeliest first."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("picture", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
+    for prediction in predictions:
+        table.add_section()
+        name = Text(printable(str(prediction.path)), "bold")
+        for class_name, probability in zip(
+            prediction.classes, prediction.probabilities, strict=True
+        ):
+            table.add_row(name, Text(printable(class_name)), percent(probability))
+            name = Text()
+    Console(highlight=False).print(table)

@@ -1,0 +1,1 @@
+"""The folder of a run: what training writes, and evaluation and reports read."""

@@ -1,0 +1,163 @@
+"""What each file of a run's folder may hold: its fields' types and ranges."""
+
+from typing import Any
+
+from jaxcnn.files.schemas import (
+    Kind,
+    either,
+    fields,
+    integer,
+    items,
+    number,
+    or_null,
+    scalar,
+    text,
+    worded,
+)
+
+Row = dict[str, Any]  # of metrics.jsonl
+LABELS = ("step", "epoch", "split")  # the rest of a row of the metrics are numbers to plot
+_SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
+_NAMED = fields({"name": text()}, need=["name"])
+_VALIDATION = text("holdout", "tail", "validation", "test")
+CONFIG = fields(
+    {
+        "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
+        "seed": integer(),
+        "num_epochs": integer(),
+        "validation": _VALIDATION,
+        "test_with": text("best", "last"),
+        "model": _NAMED,
+        "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
+        "early_stopping": fields({"patience": integer()}),
+    }
+)
+_DATASET = fields(
+    {
+        "run": text(),
+        "name": text(),
+        "class_names": items(text(), at_least=1),
+        "image_shape": items(integer(1)),
+        "pixel_shift": either(number(), items(number())),
+        "pixel_scale": either(number(), items(number())),
+        "num_examples": fields({}, others=integer()),
+        "steps_per_epoch": integer(1),
+        "pixel_mean": items(number()),
+        "pixel_std": items(number()),
+        "fingerprint": text(),
+        "split_fingerprints": fields({}, others=text()),
+    }
+)
+_ENVIRONMENT = fields(
+    {
+        "run": text(),
+        "python": text(),
+        "versions": fields({}, others=text()),
+        "machine": text(),
+        "devices": items(text(), at_least=1),
+        "command": items(text(), at_least=1),
+        "changes": items(fields({"step": integer(), "fields": items(text())}, need=["step"])),
+        "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
+        "exact": scalar,
+        "settings": fields({}, others=scalar),
+    }
+)
+_RESULT = fields(
+    {
+        "run": text(),
+        "metrics_digest": text(),
+        "test_accuracy": _SHARE,
+        "test_loss": _SCORE,
+        "tested_with": text("best", "last"),
+        "ended": text("epochs", "early_stopping", "max_minutes"),
+        "steps": integer(),
+        "epochs_without_gain": integer(),
+        "best_epoch": integer(),
+        "best_validation_accuracy": or_null(number(-1, 1)),  # -1: there was none
+        "last_validation_accuracy": or_null(number(-1, 1)),
+        "num_epochs": integer(),
+        "resumed": items(number(0)),
+        "seconds": _TIME,
+        "images_per_second": _TIME,
+        "parameters": integer(),
+        "flops": or_null(number(0)),
+        "seed": integer(),
+    }
+)
+_CLASS = {"name": text(), "support": integer()} | dict.fromkeys(
+    ("accuracy", "precision", "recall", "f1"), _SHARE
+)
+_CLASSES = items(fields(_CLASS, need=["name"]))
+_OF = "its {} are not figures by name"
+EVALUATION = fields(
+    {
+        "run": text(),
+        "split": text("train", "validation", "test"),
+        "checkpoint": text("best", "latest"),
+        "step": integer(),
+        "epoch": integer(),
+        "validation": _VALIDATION,
+        "dataset": text(),
+        "num_examples": integer(),
+        "accuracy": _SHARE,
+        "balanced_accuracy": _SHARE,
+        "tuned_on_test": scalar,
+        "trained_on": integer(),
+        "init_from": text(),
+        "publication": text(),
+        "top5_accuracy": _SHARE,
+        "superclass_accuracy": _SHARE,
+        "loss": _SCORE,
+        "mean_precision": _SHARE,
+        "mean_recall": _SHARE,
+        "mean_f1": _SHARE,
+        "calibration_error": _SHARE,
+        "tied_labels": integer(),
+        "classes": worded(_CLASSES, _OF.format("classes")),
+        "superclasses": worded(_CLASSES, _OF.format("superclasses")),
+        "selected_classes": items(text()),
+        "pictures": items(text()),
+        "most_confused": items(
+            fields(
+                {"true": text(), "predicted": text(), "count": integer(), "share": _SHARE},
+                need=["true", "predicted", "count", "share"],
+            )
+        ),
+    }
+)
+ROW = fields(
+    {"step": integer(), "epoch": integer(), "split": text()}
+    | {"accuracy": _SHARE}
+    | dict.fromkeys(("loss", "learning_rate", "seconds", "images_per_second"), _SCORE),
+    need=LABELS,
+    others=scalar,
+)
+PROGRESS = fields(
+    {
+        "best_epoch": integer(),
+        "best_step": integer(),
+        "best_accuracy": number(-1, 1),
+        "best_loss": number(),
+        "lowest_loss": number(),
+        "epochs_without_gain": integer(),
+        "last_accuracy": number(-1, 1),
+        "last_loss": number(),
+        "seconds": number(0),
+        "train_seconds": number(0),
+        "train_images": integer(),
+        "global_batch_size": integer(1, 2**31),
+        "anchor_epoch": integer(),
+        "anchor_step": integer(-(2**31)),  # a smaller batch size in mid-epoch makes it negative
+        "resumed": items(number(0)),
+        "run": text(),
+        "metrics_digest": text(),
+        "data_digest": text(),
+    }
+)
+DIGESTS = fields({}, others=integer())
+FILES: dict[str, Kind] = {
+    "config.json": CONFIG,
+    "dataset.json": _DATASET,
+    "environment.json": _ENVIRONMENT,
+    "result.json": _RESULT,
+}
