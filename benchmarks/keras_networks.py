@@ -57,7 +57,7 @@ def apply(part: Part, x: keras.KerasTensor, l2_kinds: tuple[str, ...]) -> keras.
             return L.ReLU()(L.Add()([chain(x, part.main), chain(x, part.shortcut)]))
 
 
-def network(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
+def model_config(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
     """The logits of a network; of one with several heads the logarithm of their mixture, with
     probabilities mixed as jaxcnn's "prob_mix" does."""
     l2_kinds, others = networks.L2.get(name, ()), []

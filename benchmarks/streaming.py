@@ -23,8 +23,9 @@ host.prepare()
 import jax  # noqa: E402
 import machine  # noqa: E402
 
-from jaxcnn.config.fields import default_config, network  # noqa: E402
+from jaxcnn.config.defaults import default_config  # noqa: E402
 from jaxcnn.data.dataset import Dataset, load_dataset  # noqa: E402
+from jaxcnn.models import model_config  # noqa: E402
 from jaxcnn.training.parallel import wait_for  # noqa: E402
 from jaxcnn.training.run import Run, make_run  # noqa: E402
 
@@ -50,7 +51,7 @@ def write_pictures(folder: Path, count: int, size: int) -> None:
 def make(dataset: Dataset, name: str, **fields: object) -> Run:
     """A run of LeNet on the dataset, with these fields of `config.dataset`."""
     config = default_config()
-    config.model = network("lenet")
+    config.model = model_config("lenet")
     config.global_batch_size = 128
     config.dataset.update(name=name, image_size=0, **fields)
     return make_run(config, dataset)

@@ -1,25 +1,28 @@
-"""AlexNet on CIFAR-10 (default) and CIFAR-100: Adam 1e-4, batch 128, no augmentation.
+"""AlexNet on CIFAR-10 and CIFAR-100: Adam 1e-4, batch 128, no augmentation.
 
-The stem is a 3x3 convolution with stride 4: 32x32 pixels are 8x8 after it, as published.
+The stem is a 3x3 convolution with stride 4, as published: it leaves 8x8 of 32x32 pixels.
 
-Source: the classic-networks publication (004_a15b95ab2bdb4599.txt).
-Published test accuracy: 61.15 % (CIFAR-10, the last validation figure), 28.77 % (CIFAR-100), 25
-epochs.
+Source: [classic-networks].
+Published test accuracy after 25 epochs: 61.15 % (CIFAR-10, the last validation figure), 28.77 %
+(CIFAR-100).
 """
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import network
-from jaxcnn.config.files import choose
-from jaxcnn.config.recipes import published_config
+from jaxcnn.config import choose, publish, published_config
+from jaxcnn.models import model_config
+
+# published test accuracy
+VARIANTS = {"cifar10": 0.6115, "cifar100": 0.2877}
 
 
 def get_config(variant: str = "cifar10") -> ConfigDict:
-    """`cifar10` or `cifar100`."""
+    """Return the recipe for CIFAR-10 or CIFAR-100."""
+    accuracy = choose(variant, VARIANTS)
     config = published_config()
-    config.dataset.name = choose(variant, {name: name for name in ("cifar10", "cifar100")})
-    config.model = network("alexnet")
+    config.dataset.name = variant
+    config.model = model_config("alexnet")
     config.global_batch_size = 128
     config.num_epochs = 25
     config.optimizer.learning_rate = 1e-4
-    return config
+    return publish(config, "classic-networks", accuracy)

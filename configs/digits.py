@@ -1,4 +1,4 @@
-"""LeNet on scikit-learn's 1,797 digits, embedded: no download, half a minute on two cores.
+"""LeNet on scikit-learn's 1,797 embedded digits: no download, half a minute on two cores.
 
 The same config runs without `--config`.
 """
@@ -9,5 +9,5 @@ from jaxcnn.config import quickstart
 
 
 def get_config() -> ConfigDict:
-    """The quickstart."""
+    """Return the quickstart."""
     return quickstart.get_config()

@@ -1,7 +1,6 @@
-"""GoogLeNet with the stem for small images, BatchNorm and one head on CIFAR-10: a modern recipe.
+"""GoogLeNet with the stem for small images, BatchNorm and one head on CIFAR-10.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
-On CIFAR-100: `--config.dataset.name=cifar100`.
+The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100`.
 
 Source: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842 (for ImageNet).
 Published test accuracy: none of this network in a paper.
@@ -9,12 +8,12 @@ Published test accuracy: none of this network in a paper.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import network
-from jaxcnn.config.recipes import modern_config
+from jaxcnn.config import modern_config
+from jaxcnn.models import model_config
 
 
 def get_config() -> ConfigDict:
-    """The usual modern recipe."""
+    """Return the usual modern recipe."""
     config = modern_config()
-    config.model = network("googlenet_cifar")
+    config.model = model_config("googlenet_cifar")
     return config

@@ -1,7 +1,6 @@
-"""ResNet-18 and ResNet-34 with the stem for small images on CIFAR-10: the usual modern recipe.
+"""ResNet-18 and ResNet-34 with the stem for small images on CIFAR-10.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
-On CIFAR-100: `--config.dataset.name=cifar100`.
+The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100`.
 
 Source: He et al. 2015, https://arxiv.org/abs/1512.03385 (which has other ResNets for CIFAR).
 Published test accuracy: none of these networks in a paper.
@@ -9,13 +8,14 @@ Published test accuracy: none of these networks in a paper.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import network
-from jaxcnn.config.files import choose
-from jaxcnn.config.recipes import modern_config
+from jaxcnn.config import choose, modern_config
+from jaxcnn.models import model_config
+
+VARIANTS = {"resnet18": "resnet18", "resnet34": "resnet34"}
 
 
 def get_config(variant: str = "resnet18") -> ConfigDict:
-    """`resnet18` or `resnet34`."""
+    """Return the usual modern recipe for 18 or 34 layers."""
     config = modern_config()
-    config.model = network(choose(variant, {name: name for name in ("resnet18", "resnet34")}))
+    config.model = model_config(choose(variant, VARIANTS))
     return config

@@ -1,7 +1,6 @@
-"""VGG-11, 13, 16 and 19 with BatchNorm and one dense layer on CIFAR-10: the usual modern recipe.
+"""VGG-11, 13, 16 and 19 with BatchNorm and one dense layer on CIFAR-10.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
-On CIFAR-100: `--config.dataset.name=cifar100`.
+The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100`.
 
 Source: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556 (without BatchNorm, for
 ImageNet).
@@ -10,14 +9,14 @@ Published test accuracy: none of these networks in a paper.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import network
-from jaxcnn.config.files import choose
-from jaxcnn.config.recipes import modern_config
+from jaxcnn.config import choose, modern_config
+from jaxcnn.models import model_config
+
+VARIANTS = {"vgg11": "vgg11", "vgg13": "vgg13", "vgg16": "vgg16", "vgg19": "vgg19"}
 
 
 def get_config(variant: str = "vgg16") -> ConfigDict:
-    """`vgg11`, `vgg13`, `vgg16` or `vgg19`."""
-    names = ("vgg11", "vgg13", "vgg16", "vgg19")
+    """Return the usual modern recipe for a depth."""
     config = modern_config()
-    config.model = network(choose(variant, {name: name for name in names}))
+    config.model = model_config(choose(variant, VARIANTS))
     return config

@@ -1,7 +1,6 @@
-"""A small Xception-style network of separable convolutions on CIFAR-10: the usual modern recipe.
+"""A small Xception-style network of separable convolutions on CIFAR-10.
 
-SGD with Nesterov momentum, cosine, crop and flip for 200 epochs: `modern_config`.
-On CIFAR-100: `--config.dataset.name=cifar100`.
+The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100`.
 
 Source: Chollet 2016, https://arxiv.org/abs/1610.02357 (a far larger network, for ImageNet).
 Published test accuracy: none.
@@ -9,12 +8,12 @@ Published test accuracy: none.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import network
-from jaxcnn.config.recipes import modern_config
+from jaxcnn.config import modern_config
+from jaxcnn.models import model_config
 
 
 def get_config() -> ConfigDict:
-    """The usual modern recipe."""
+    """Return the usual modern recipe."""
     config = modern_config()
-    config.model = network("xception_small")
+    config.model = model_config("xception_small")
     return config

@@ -6,7 +6,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.check import check_config
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
@@ -28,6 +27,7 @@ from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.endings import ended_line, read_ended, what_stops
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
+from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
     adopt_older_rules,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -35,9 +36,9 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --config=FILE, and no other words")
     if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
-    from jaxcnn.config.check import check_config
     from jaxcnn.data.places import refuse_among_pictures
     from jaxcnn.reporting.figures.lr_plot import plot_sweep
+    from jaxcnn.workdir.run_config import check_config
 
     out = _OUT.value or Path("lr_finder")
     check_config(_CONFIG.value)
@@ -99,4 +100,4 @@ def _words(swept: "Sweep", configured: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, describe_config=lambda: jaxcnn.describe_config())

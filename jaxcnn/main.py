@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, group, heap
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
     from jaxcnn.api import train
-    from jaxcnn.config.check import check_config
+    from jaxcnn.workdir.run_config import check_config
 
     check_config(_CONFIG.value)
     if _INIT_FROM.value:
@@ -56,4 +57,9 @@ def _with_config(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main, _with_config(sys.argv), resumable=True)
+    command.run(
+        main,
+        _with_config(sys.argv),
+        resumable=True,
+        describe_config=lambda: jaxcnn.describe_config(),
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -37,12 +38,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _run(config: ConfigDict) -> dict[str, Any]:
-    from jaxcnn.config.check import check_config
-    from jaxcnn.config.fields import to_dict
+    from jaxcnn.config.defaults import to_dict
     from jaxcnn.data.loading import load_data
     from jaxcnn.training.timed_runs import PROTOCOL, time_runs
     from jaxcnn.training.whole_run import make_whole_run
     from jaxcnn.workdir.environment import environment
+    from jaxcnn.workdir.run_config import check_config
 
     check_config(config)
     run = make_whole_run(config, load_data(config))
@@ -81,4 +82,4 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, describe_config=lambda: jaxcnn.describe_config())

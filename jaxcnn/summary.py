@@ -11,6 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
+import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.process import command
 
@@ -71,8 +72,8 @@ def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
 def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
-    from jaxcnn.config.check import check_config
     from jaxcnn.data.datasets.sizes import dataset_sizes
+    from jaxcnn.workdir.run_config import check_config
 
     check_config(config)
     num_classes, image_shape = dataset_sizes(config.dataset)
@@ -110,4 +111,4 @@ def _print(data: Any, table: Any) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, describe_config=lambda: jaxcnn.describe_config())

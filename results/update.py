@@ -1,7 +1,6 @@
 """Takes up a run's result, and writes README's table: `python results/update.py [NAME=WORKDIR …]`.
 
-`published.json` holds the publications' accuracies by config, and the recipes that they are of,
-which are written anew; `cpu.json` holds ours as `{"rows": […]}`.
+The config files declare the published accuracies; `cpu.json` holds ours as `{"rows": […]}`.
 NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
 NAME=WORKDIR,WORKDIR.
 """
@@ -11,14 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxcnn import models
-from jaxcnn.config.fields import HARMLESS, flatten, to_dict
+from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import config_variants
+from jaxcnn.config.published import recipe_fields
 from jaxcnn.data.datasets.sizes import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json, write_text
-from jaxcnn.reporting.published import FILE, recipe_of
 from jaxcnn.workdir.run_files import read_part
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
     Raises:
       UserError: there is no such config, or a run is of another recipe, or has not ended.
     """
-    check_recipe(name, workdirs)
+    declared = check_recipe(name, workdirs)
     results = [read_part(workdir, "result.json", RESULT) for workdir in workdirs]
     config = read_part(workdirs[0], "config.json", CONFIG)
     environment = read_part(workdirs[0], "environment.json", ["devices"])
@@ -49,7 +50,7 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
         "config": name,
         "dataset": config["dataset"]["name"],
         "parameters": results[0]["parameters"],
-        "published_accuracy": read_json(FILE).get(name, {}).get("accuracy"),
+        "published_accuracy": declared.published.accuracy or None,
         "accuracy": statistics.mean(accuracies),
         "best_validation_accuracy": statistics.mean(
             result["best_validation_accuracy"] for result in results
@@ -63,30 +64,32 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
     }
 
 
-def check_recipe(name: str, workdirs: list[Path]) -> None:
-    """Sees to it that the runs are those of a config; see `make_row`."""
+def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
+    """Return the config of a name after checking that the runs follow it; see `make_row`."""
     known = config_variants(HERE.parent / "configs")
     if name not in known:
         raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
     for workdir in workdirs:
         if read_part(workdir, "environment.json").get("changes"):
             raise UserError(f"{workdir}: went on with other settings than it began with")
-    recipe, seeds = flatten(to_dict(known[name]())), set()
+    declared = known[name]()
+    recipe, seeds = recipe_fields(to_dict(declared)), set()
     for workdir in workdirs:
-        ran = flatten(read_part(workdir, "config.json", CONFIG))
-        if ran["seed"] in seeds:
-            raise UserError(f"{workdir}: its seed, {ran['seed']}, is that of another run")
-        seeds.add(ran["seed"])
+        config = read_part(workdir, "config.json", CONFIG)
+        if config["seed"] in seeds:
+            raise UserError(f"{workdir}: its seed, {config['seed']}, is that of another run")
+        seeds.add(config["seed"])
+        ran = recipe_fields(config)
         for field, value in recipe.items():
-            if not field.startswith(HARMLESS) and ran.get(field, value) != value:
+            if ran.get(field, value) != value:
                 raise UserError(
                     f"{workdir}: is no run of {name}: its {field} is {ran[field]!r}, not {value!r}"
                 )
+    return declared
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """README's table: a line for each config, whether it was run or not."""
-    published = {name: entry["accuracy"] for name, entry in read_json(FILE).items()}
     lines = [
         "| config | network | parameters | dataset | ours | epochs | published |",
         "|---|---|--:|---|--:|--:|--:|",
@@ -104,16 +107,10 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             config.dataset.name,
             ours(rows.get(name)),
             str(rows[name]["num_epochs"]) if name in rows else "",
-            f"{100 * published[name]:.2f} %" if published.get(name) else "none",
+            f"{100 * accuracy:.2f} %" if (accuracy := config.published.accuracy) else "none",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def with_recipes(published: dict[str, Any]) -> dict[str, Any]:
-    """`published.json` with the recipes that the configs have today."""
-    known = config_variants(HERE.parent / "configs")
-    return {name: entry | {"recipe": recipe_of(known[name]())} for name, entry in published.items()}
 
 
 def ours(row: dict[str, Any] | None) -> str:
@@ -141,7 +138,6 @@ def update(arguments: list[str]) -> None:
             raise UserError(f"{argument}: is not NAME=WORKDIR, or NAME=WORKDIR,WORKDIR")
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
-    write_json(FILE, with_recipes(read_json(FILE)))
     write_json(path, {"rows": [rows[name] for name in sorted(rows)]})
     before, _, rest = README.read_text().partition(BEGIN)
     after = rest.partition(END)[2]

@@ -14,7 +14,7 @@ from jax import export
 from test_commands import run
 
 from jaxcnn import models
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.export import export_network, loader, to_stablehlo
 from jaxcnn.evaluation.trained import Trained, load_examples, load_trained

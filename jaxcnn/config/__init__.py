@@ -1,1 +1,8 @@
 """Configs: their fields, the check, recipes and files."""
+
+from jaxcnn.config.defaults import default_config
+from jaxcnn.config.files import choose
+from jaxcnn.config.published import publish
+from jaxcnn.config.recipes import modern_config, published_config
+
+__all__ = ["choose", "default_config", "modern_config", "publish", "published_config"]

@@ -1,148 +1,290 @@
-"""The fields of a run and their defaults, and what the files in `configs/` are made with."""
+"""The one table of a config's fields, by dotted name.
 
-from typing import Any
+The check, `--help`, the generated documentation, the identity of a run and the recipe of a run all
+come from it. The options of a network, `model.OPTION`, are the registry's.
+"""
 
-from ml_collections import ConfigDict
+from jaxcnn.config.rules import (
+    ALPHA,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    EPOCHS,
+    FRACTION,
+    POSITIVE,
+    Effect,
+    Field,
+    between,
+    one_of,
+    registered,
+)
 
-
-def default_config(model: dict[str, Any] | None = None) -> ConfigDict:
-    """Every field a run has: LeNet on scikit-learn's digits, plain Adam.
-
-    Args:
-      model: the `model` part, in place of LeNet's; with it JAX is not loaded.
-    """
-    return ConfigDict(
-        {
-            "seed": 0,
-            "num_epochs": 40,
-            "steps_per_epoch": 0,  # an epoch is so many of its batches; 0: all of them
-            "max_minutes": 0.0,  # after which a run ends: scores, tests and reports; 0: no limit
-            "global_batch_size": 64,
-            "validation": "holdout",  # or "tail", "validation" (the publisher's), "test"
-            "validation_fraction": 0.1,  # of the training split, for "holdout" and "tail"
-            "holdout": "stratified",  # the share of each class, or "random", of all alike
-            "test_with": "best",  # the weights that are tested: "best" on validation, or "last"
-            "init_from": "",  # another run's folder: a new run starts from its weights
-            "tuned_on_test_of": "",  # the dataset whose test accuracies chose this recipe
-            "evaluate_train": False,  # also score the whole training split after each epoch
-            "parallel": "pmap",  # or "shard_map": the same numbers
-            "deterministic": False,  # the same bits each time on a GPU too, slower
-            "num_devices": 0,  # 0: all; on a CPU one for networks without convolutions
-            "steps_per_dispatch": 0,  # in one call of the device; 0: many on an accelerator, else 1
-            "precision": "float32",  # or "bfloat16": compute only, parameters stay float32
-            "batch_norm": "global",  # statistics over the global batch, or "per_device"
-            "dataset": {
-                "name": "digits",
-                "fraction": 1.0,  # of the training examples of each class, to try a job out
-                "data_dir": "",  # "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
-                "label_set": "",  # cifar100: "fine" or "coarse"
-                "split": "content",  # test split of a folder without one, or "shuffle"
-                "image_size": 32,  # 0: the dataset's own
-                "scaling": "unit",
-                "streaming": False,  # read as it trains: for what does not fit in memory
-                "workers": 0,  # processes that read then; 0: threads
-            },
-            "model": network("lenet") if model is None else model,
-            "loss": {"label_smoothing": 0.0, "l2": 0.0, "heads": "prob_mix"},
-            "optimizer": {
-                "name": "adam",
-                "learning_rate": 1e-3,
-                "scale_with_batch": "none",  # the rate: "linear" or "sqrt" of global_batch_size
-                "reference_batch_size": 128,  # where it is then learning_rate
-                "momentum": 0.9,  # momentum, nesterov, muon, airbench
-                "b1": 0.9,  # adam, adamw
-                "b2": 0.999,
-                "eps": 1e-7,
-                # decoupled, of kernels; with muon of filters only, with airbench see optimizers.py
-                "weight_decay": 0.0,
-                "gradient_clip": 0.0,  # largest global norm; 0: none
-                "accumulation_steps": 1,  # parts a batch is computed in
-                "skip_bad_steps": False,  # skip steps that are not finite, each halves the rate
-                "ema_decay": 0.0,  # moving average of the weights, used in evaluation; 0: none
-            },
-            "schedule": {
-                "name": "constant",
-                "warmup_epochs": 0.0,
-                "decay_rate": 0.5,  # inverse_time, inverse_time_rounded
-                "decay_epochs": 1.0,
-                "decay_steps": 0,  # instead of decay_epochs, where positive
-                "staircase": False,
-                "boundaries": (),  # step: epochs at which the rate is multiplied by factor
-                "factor": 0.1,
-                "final_fraction": 0.0,  # cosine, linear: of the first rate
-            },
-            "augment": {
-                "crop": 0,  # pixels of padding
-                "crop_mode": "reflect",
-                "shift": 0.0,  # fraction of width and height
-                "rotation": 0.0,  # degrees
-                "flip": "none",
-                "cutout": 0,  # pixels
-                "color_jitter": 0.0,
-                "mixup": 0.0,  # alpha of the Beta distribution
-                "cutmix": 0.0,
-            },
-            "early_stopping": {"patience": 0, "min_delta": 0.0},  # 0: off; on validation loss
-            "checkpoint": {
-                "every_epochs": 1,
-                "every_steps": 0,  # also in mid-epoch; 0: not
-                "every_minutes": 0.0,
-                "keep_latest": 2,
-                "keep_best": 1,
-            },
-        }
-    )
-
-
-# What a `config.json` without the field stands for, where that is not the field's default: the run
-# was made before the field existed.
-OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
-
-
-def older_rules(saved: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of `OLDER_DEFAULTS` that hold for a run with this `config.json`."""
-    leaves = flatten(saved)
-    return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
-
-
-def older_defaults() -> ConfigDict:
-    """Return the default config with the values that a run's missing fields stand for."""
-    config = default_config()
-    config.update_from_flattened_dict(OLDER_DEFAULTS)
-    return config
-
-
-def network(name: str, **options: Any) -> dict[str, Any]:
-    """The `model` part of a config: the network's name and all its options, so that each of them
-    can be overridden from the command line."""
-    from jaxcnn.models import network_options
-
-    return {"name": name} | network_options(name) | options
-
-
-def flatten(config: ConfigDict | dict, prefix: str = "") -> dict[str, Any]:
-    """`{"optimizer.name": "adam", …}`: a config's leaves by dotted name."""
-    leaves = {}
-    for key, value in config.items():
-        if isinstance(value, (ConfigDict, dict)):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[prefix + key] = value
-    return leaves
-
-
-# Fields that leave a recipe as it is: the seed, and what changes no number beyond rounding.
-HARMLESS = (
-    "seed", "deterministic", "num_devices", "parallel", "steps_per_dispatch", "checkpoint.",
-    "evaluate_train", "dataset.data_dir", "dataset.streaming", "dataset.workers",
-    "tuned_on_test_of",
+ABOUT, NONE, REPEAT, END, RUN = (
+    Effect.ABOUT, Effect.NONE, Effect.REPEAT, Effect.END, Effect.RUN
 )  # fmt: skip
 
+FIELDS: dict[str, Field] = {
+    "seed": Field(
+        0,
+        "Seed of the initial weights, the order of the images, the augmentation and the holdout.",
+        between(0, 2**31 - 1),
+        REPEAT,
+    ),
+    "num_epochs": Field(
+        40, "Passes over the training images; early stopping may end a run sooner.", AT_LEAST_1
+    ),
+    "steps_per_epoch": Field(
+        0, "Batches of an epoch, the first of its order; 0: all batches.", AT_LEAST_0, RUN
+    ),
+    "max_minutes": Field(
+        0.0, "Minutes until a run saves, tests and ends; 0: no limit.", AT_LEAST_0, END
+    ),
+    "global_batch_size": Field(64, "Images per step, over all devices together.", AT_LEAST_1),
+    "validation": Field(
+        "holdout",
+        "The split that chooses the best epoch: a random part of the training set, its last part, "
+        "the publisher's own split, or the test split as in the publications.",
+        one_of("holdout", "tail", "validation", "test"),
+        RUN,
+    ),
+    "validation_fraction": Field(
+        0.1,
+        "The part of the training set that holdout and tail keep aside.",
+        between(0, 1, open_low=True, open_high=True),
+        RUN,
+    ),
+    "holdout": Field(
+        "stratified",
+        "How holdout draws: the same share of each class, or at random from all images.",
+        one_of("stratified", "random"),
+        RUN,
+    ),
+    "test_with": Field(
+        "best",
+        "The weights that are tested: those of the best epoch on validation, or the last.",
+        one_of("best", "last"),
+        END,
+    ),
+    "init_from": Field(
+        "", "Another run's folder: a new run starts from the weights that it tests.", None, RUN
+    ),
+    "tuned_on_test_of": Field(
+        "", "The dataset whose test accuracies chose this recipe; reports say so.", None, ABOUT
+    ),
+    "evaluate_train": Field(
+        False, "Also evaluate the whole training split after each epoch.", None, NONE
+    ),
+    "parallel": Field(
+        "pmap",
+        "How a step runs on several devices; both give the same numbers.",
+        one_of("pmap", "shard_map"),
+        NONE,
+    ),
+    "deterministic": Field(
+        False,
+        "Give the same bits each time on a GPU too, slower; refuses what has no such form.",
+        None,
+        REPEAT,
+    ),
+    "num_devices": Field(
+        0,
+        "Devices to train on; 0: all, but one CPU device for networks without convolutions.",
+        AT_LEAST_0,
+        NONE,
+    ),
+    "steps_per_dispatch": Field(
+        0,
+        "Steps in one call of the device; 0: many on an accelerator, 1 on a CPU.",
+        between(0, 10_000),
+        NONE,
+    ),
+    "precision": Field(
+        "float32",
+        "Precision of the computation; parameters stay float32.",
+        one_of("float32", "bfloat16"),
+    ),
+    "batch_norm": Field(
+        "global",
+        "Batch statistics over the global batch, or over each device's part.",
+        one_of("global", "per_device"),
+    ),
+    "dataset.name": Field(
+        "digits",
+        "cifar10, cifar100, digits, ferplus, mnist, or folder:PATH of your images.",
+        None,
+        RUN,
+    ),
+    "dataset.fraction": Field(
+        1.0,
+        "The part of the training images of each class to train on.",
+        between(0, 1, open_low=True),
+        RUN,
+    ),
+    "dataset.data_dir": Field(
+        "", "Folder of the datasets; empty: $TFDS_DATA_DIR, else ~/tensorflow_datasets.", None, NONE
+    ),
+    "dataset.label_set": Field(
+        "",
+        "Labels of cifar100: its 100 fine or its 20 coarse classes; empty: fine.",
+        one_of("", "fine", "coarse"),
+        RUN,
+    ),
+    "dataset.split": Field(
+        "content",
+        "How a folder without a test split gets one: by each picture's content, so that a picture "
+        "keeps its split when others are added, or a shuffled fifth of each class.",
+        one_of("content", "shuffle"),
+        RUN,
+    ),
+    "dataset.image_size": Field(
+        32, "Pixels of an image's side; 0: the dataset's own size.", between(0, 1024), RUN
+    ),
+    "dataset.scaling": Field(
+        "unit",
+        "Range of the pixels: 0 to 255, 0 to 1, -1 to 1, or standardized by the training split's "
+        "mean and deviation, over all pixels or by channel.",
+        one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
+        RUN,
+    ),
+    "dataset.streaming": Field(
+        False, "Read images from disk during training, for data larger than memory.", None, NONE
+    ),
+    "dataset.workers": Field(
+        0, "Processes that read when streaming; 0: threads.", between(0, 256), NONE
+    ),
+    "model.name": Field(
+        "lenet",
+        "The network; python -m jaxcnn.summary --list names them all.",
+        registered("networks"),
+        RUN,
+    ),
+    "loss.label_smoothing": Field(
+        0.0, "The share of a label that is spread over all classes.", FRACTION
+    ),
+    "loss.l2": Field(
+        0.0,
+        "Factor of the sum of squared kernels in the loss, added to a network's own.",
+        AT_LEAST_0,
+    ),
+    "loss.heads": Field(
+        "prob_mix",
+        "How several heads combine: mix their probabilities, or add their losses.",
+        one_of("prob_mix", "weighted_loss"),
+    ),
+    "optimizer.name": Field("adam", "The update rule.", registered("optimizers"), RUN),
+    "optimizer.learning_rate": Field(
+        1e-3, "The rate that the schedule multiplies, the highest of most schedules.", AT_LEAST_0
+    ),
+    "optimizer.scale_with_batch": Field(
+        "none",
+        "Scale the rate with global_batch_size, from its value at reference_batch_size.",
+        registered("batch scalings"),
+    ),
+    "optimizer.reference_batch_size": Field(
+        128, "The batch size for which learning_rate is given when it is scaled.", AT_LEAST_1
+    ),
+    "optimizer.momentum": Field(
+        0.9, "Momentum of the optimizers momentum, nesterov, muon and airbench.", FRACTION
+    ),
+    "optimizer.b1": Field(0.9, "Decay of the mean gradient of adam and adamw.", FRACTION),
+    "optimizer.b2": Field(0.999, "Decay of the mean squared gradient of adam and adamw.", FRACTION),
+    "optimizer.eps": Field(1e-7, "Summand in the denominator of adam and adamw.", POSITIVE),
+    "optimizer.weight_decay": Field(
+        0.0, "Decoupled weight decay of kernels; of filters alone with muon.", AT_LEAST_0
+    ),
+    "optimizer.gradient_clip": Field(
+        0.0, "The largest global norm of the gradient; 0: no limit.", AT_LEAST_0
+    ),
+    "optimizer.accumulation_steps": Field(
+        1, "Parts in which a batch is computed, to save memory.", AT_LEAST_1
+    ),
+    "optimizer.skip_bad_steps": Field(
+        False, "Skip steps whose loss or gradient is not finite; each skip halves the rate."
+    ),
+    "optimizer.ema_decay": Field(
+        0.0,
+        "Decay of a moving average of the weights, used in evaluation; 0: none.",
+        FRACTION,
+        RUN,
+    ),
+    "schedule.name": Field(
+        "constant", "How the rate changes over the epochs.", registered("schedules")
+    ),
+    "schedule.warmup_epochs": Field(0.0, "Epochs in which the rate rises from 0.", AT_LEAST_0),
+    "schedule.decay_rate": Field(
+        0.5, "Decay of inverse_time and inverse_time_rounded.", AT_LEAST_0
+    ),
+    "schedule.decay_epochs": Field(1.0, "Epochs per decay of inverse_time.", POSITIVE),
+    "schedule.decay_steps": Field(
+        0, "Steps per decay, in place of decay_epochs where positive.", AT_LEAST_0
+    ),
+    "schedule.staircase": Field(False, "Change the rate of inverse_time after whole decays only."),
+    "schedule.boundaries": Field(
+        (), "Epochs at which step multiplies the rate by factor, such as (60, 80).", EPOCHS
+    ),
+    "schedule.factor": Field(0.1, "Factor of the rate at each boundary of step.", POSITIVE),
+    "schedule.final_fraction": Field(
+        0.0, "The last rate of cosine and linear, as a part of the first.", between(0, 1)
+    ),
+    "augment.crop": Field(
+        0, "Pixels of border that are added before a random crop; 0: none.", AT_LEAST_0
+    ),
+    "augment.crop_mode": Field(
+        "reflect",
+        "Content of the border: the reflected image, or black.",
+        one_of("reflect", "zero"),
+    ),
+    "augment.shift": Field(0.0, "Largest random shift, as a part of width and height.", FRACTION),
+    "augment.rotation": Field(0.0, "Largest random rotation, degrees.", between(0, 180)),
+    "augment.flip": Field(
+        "none",
+        "Mirror images left to right: never, at random, or every second epoch.",
+        one_of("none", "random", "alternating"),
+    ),
+    "augment.cutout": Field(0, "Side of a square that is blanked, pixels; 0: none.", AT_LEAST_0),
+    "augment.color_jitter": Field(
+        0.0, "Largest random change of brightness, contrast and saturation.", between(0, 1)
+    ),
+    "augment.mixup": Field(
+        0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA
+    ),
+    "augment.cutmix": Field(
+        0.0, "Alpha of the Beta distribution of the pasted rectangle's area; 0: none.", ALPHA
+    ),
+    "early_stopping.patience": Field(
+        0, "Epochs without a lower validation loss that end the run; 0: off.", AT_LEAST_0, END
+    ),
+    "early_stopping.min_delta": Field(
+        0.0, "How much lower the validation loss must be to count.", AT_LEAST_0, END
+    ),
+    "checkpoint.every_epochs": Field(1, "Epochs between checkpoints.", AT_LEAST_1, NONE),
+    "checkpoint.every_steps": Field(
+        0, "Steps between checkpoints within an epoch; 0: none.", AT_LEAST_0, NONE
+    ),
+    "checkpoint.every_minutes": Field(
+        0.0, "Minutes between checkpoints within an epoch; 0: none.", AT_LEAST_0, NONE
+    ),
+    "checkpoint.keep_latest": Field(2, "Number of the newest checkpoints kept.", AT_LEAST_1, NONE),
+    "checkpoint.keep_best": Field(
+        1, "Number of the best checkpoints on validation kept.", AT_LEAST_1, NONE
+    ),
+    "published.by": Field(
+        "", "The publication whose recipe the config file declares.", None, ABOUT
+    ),
+    "published.accuracy": Field(
+        0.0, "The publication's test accuracy, a fraction; 0: none given.", between(0, 1), ABOUT
+    ),
+    "published.differs": Field(
+        "", "How the published recipe differs from the config file's; empty: not.", None, ABOUT
+    ),
+    "published.recipe": Field(
+        "",
+        "Digest of the declared recipe; a run with another recipe does not follow it.",
+        None,
+        ABOUT,
+    ),
+}
 
-def to_dict(config: ConfigDict) -> dict[str, Any]:
-    """A config as nested dicts with lists for tuples, as JSON holds it."""
-    plain = {}
-    for name, value in config.items():
-        nested = to_dict(value) if isinstance(value, ConfigDict) else value
-        plain[name] = list(nested) if isinstance(nested, tuple) else nested
-    return plain
+
+def effect_of(name: str) -> Effect:
+    """Return the effect of a field by dotted name; another network or option is another run."""
+    return FIELDS[name].effect if name in FIELDS else Effect.RUN

@@ -1,19 +1,20 @@
-"""Config files: their variants, and the choice of one."""
+"""Config files: each declares its `VARIANTS` and a `get_config(variant)`."""
 
 import functools
-import inspect
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
 from jaxcnn.errors import UserError
 
+Variant = TypeVar("Variant")
 
-def choose(variant: str, variants: dict[str, Any]) -> Any:
-    """The variant of a config file that was named after the colon.
+
+def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
+    """Return the variant of a config file that is named after the colon.
 
     Raises:
       UserError: there is no such variant.
@@ -24,14 +25,13 @@ def choose(variant: str, variants: dict[str, Any]) -> Any:
 
 
 def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
-    """Every config of a folder by name, `lenet:cifar100` say; a file's variants are those that
-    the docstring of its `get_config` has in backquotes."""
-    variants = {}
+    """Return the config of every file and variant of a folder, by name: `lenet:cifar100`."""
+    configs: dict[str, Callable[[], ConfigDict]] = {}
     for path in sorted(folder.glob("*.py")):
-        get_config = runpy.run_path(str(path))["get_config"]
-        named = inspect.getdoc(get_config).split("`")[1::2]
-        if not named:
-            variants[path.stem] = get_config
-        for variant in named:
-            variants[f"{path.stem}:{variant}"] = functools.partial(get_config, variant)
-    return variants
+        module: dict[str, Any] = runpy.run_path(str(path))
+        get_config = module["get_config"]
+        for variant in module.get("VARIANTS", ()):
+            configs[f"{path.stem}:{variant}"] = functools.partial(get_config, variant)
+        if "VARIANTS" not in module:
+            configs[path.stem] = get_config
+    return configs

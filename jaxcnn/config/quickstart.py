@@ -6,7 +6,7 @@ chosen by its test accuracy, which is therefore no estimate on unseen digits.
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 
 
 def get_config() -> ConfigDict:

@@ -2,12 +2,15 @@
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 
 
 def published_config() -> ConfigDict:
-    """What the publications' recipes share: the test split serves as validation split, the last
-    epoch's weights are tested, images keep their size."""
+    """Return what the publications' recipes share.
+
+    The test split serves as validation split, the last epoch's weights are tested, and images keep
+    their size.
+    """
     config = default_config()
     config.validation, config.test_with, config.holdout = "test", "last", "random"
     config.dataset.image_size = 0
@@ -15,18 +18,19 @@ def published_config() -> ConfigDict:
 
 
 def modern_config() -> ConfigDict:
-    """The usual recipe of today's CIFAR networks: SGD with Nesterov momentum 0.9, batch 128, rate
-    0.1 along a cosine to 0 after 5 epochs of warm-up, 200 epochs; 4 pixels of black border and a
-    random crop, random flips; pixels standardised by channel.
+    """Return the usual recipe of today's CIFAR networks.
 
-    Weight decay stands for PyTorch's 5e-4. That one is coupled: added to the gradient it passes
-    through the momentum, which in the long run multiplies it by 1 / (1 - 0.9). Ours is decoupled,
-    added behind the momentum, so it takes 10 times the figure, 5e-3. It applies to kernels alone,
-    PyTorch's also to biases and BatchNorm.
+    SGD with Nesterov momentum 0.9 trains 200 epochs in batches of 128. The rate rises to 0.1 in 5
+    epochs and falls to 0 along a cosine. Images get 4 pixels of black border, a random crop and
+    random flips. Pixels are standardized by channel.
 
-    A tenth of the training split is held out, so 45,000 images of CIFAR are trained on. It chooses
-    nothing: the last epoch's weights are tested. Most published figures are for training on all
-    50,000: `--config.validation=test`.
+    The weight decay is PyTorch's 5e-4, times 10. PyTorch adds it to the gradient, so that momentum
+    multiplies it by 1 / (1 - 0.9). Here it is decoupled: it is added after the momentum, to kernels
+    alone. PyTorch also decays biases and BatchNorm.
+
+    A tenth of the training split is held out, so 45,000 images of CIFAR are trained on. The last
+    epoch's weights are tested. To train on all 50,000, as most published figures do, set
+    `--config.validation=test`.
     """
     config = default_config()
     config.dataset.update(name="cifar10", image_size=0, scaling="zscore_per_channel")

@@ -24,6 +24,7 @@ from jaxcnn.models import (  # noqa: F401  (importing a family registers its net
 from jaxcnn.models.registry import (
     build,
     check_options,
+    model_config,
     network_entry,
     network_names,
     network_options,
@@ -36,6 +37,7 @@ __all__ = [
     "Summary",
     "build",
     "check_options",
+    "model_config",
     "network_entry",
     "network_names",
     "network_options",

@@ -57,6 +57,14 @@ def network_options(name: str) -> dict[str, Any]:
     return dict(network_entry(name).options)
 
 
+def model_config(name: str, **options: Any) -> dict[str, Any]:
+    """Return the `model` part of a config: the network's name and all its options.
+
+    All options are there so that each can be overridden from the command line.
+    """
+    return {"name": name} | network_options(name) | options
+
+
 def network_entry(name: str) -> Entry:
     """What is registered under a name.
 

@@ -1,5 +1,6 @@
 """What every command shares: flags are parsed, and a user's mistake is one line and exit code 2."""
 
+import functools
 import os
 import re
 import sys
@@ -8,8 +9,8 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from jaxcnn.config.fields import default_config, flatten
-from jaxcnn.config.help import describe_fields, guess_field
+from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.help import guess_field
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.process import group, host
@@ -36,7 +37,7 @@ def _without_traceback(text: str) -> str:
 def _wrong_field(error: Exception, argv: list[str]) -> str:
     """What is wrong with a flag --config.FIELD that ml_collections refuses; "" where its error is
     about something else."""
-    fields = list(flatten(default_config(model={"name": ""})))
+    fields = list(FIELDS)
     name = re.match(r"\W*(\w*)", str(error))[1]
     for argument in argv:
         flag, _, value = argument.lstrip("-").partition("=")
@@ -57,13 +58,13 @@ def _wrong_field(error: Exception, argv: list[str]) -> str:
     return ""
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> list[str]:
     """Parses absl and ml_collections flags; whatever is wrong with them is the user's to mend."""
     logging.set_verbosity(logging.FATAL)  # ml_collections warns of what is refused below
     if not _HELP.isdisjoint(argv[1:]):
         app.usage(shorthelp=True, writeto_stdout=True)
-        if "config" in flags.FLAGS:
-            print(describe_fields())
+        if describe_config:
+            print(describe_config())
         sys.exit(0)
     try:
         return flags.FLAGS(list(map(_with_home, argv)))
@@ -88,13 +89,15 @@ def run(
     argv: list[str] | None = None,
     *,
     resumable: bool = False,
+    describe_config: Callable[[], str] | None = None,
 ) -> None:
     """Runs `command(positional arguments)` as a program, on `argv` or the command line.
 
     Exit codes: what the command returns (0 for None), 2 for a fault of the user or the machine,
     130 for Ctrl-C, 141 where nobody reads the output any more; but 75 for Ctrl-C and SIGTERM where
     it is `resumable`, so that the same command goes on. Any other exception is a fault of this
-    program: its traceback is shown, exit code 1.
+    program: its traceback is shown, exit code 1. `--help` also prints what `describe_config`
+    returns.
     """
 
     def main(argv: list[str]) -> int | None:
@@ -106,7 +109,7 @@ def run(
     try:
         with stopping_at_once() if resumable else interruptible():
             host.prepare()
-            app.run(main, argv=argv, flags_parser=_parse_flags)
+            app.run(main, argv=argv, flags_parser=functools.partial(_parse_flags, describe_config))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         group.leave_with(INTERRUPTED)

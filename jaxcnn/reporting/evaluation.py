@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.data.superclasses import SELECTED, superclasses_of
+from jaxcnn.data.superclasses import SELECTED, SELECTED_BY, superclasses_of
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.calibration import calibration_error, reliability
 from jaxcnn.evaluation.metrics import (
@@ -23,7 +23,6 @@ from jaxcnn.files.writing import write_json, write_text
 from jaxcnn.reporting.figures.calibration import plot_reliability
 from jaxcnn.reporting.figures.confusion import plot_confusion
 from jaxcnn.reporting.protocol import owner_of
-from jaxcnn.reporting.published import CLASSIC_NETWORKS
 
 FOLDER = "evaluation"
 
@@ -69,7 +68,7 @@ def write_scores(
     if superclasses is not None:
         coarse = merged(found, superclasses)
         scores |= _score_superclasses(coarse)
-        if scores.get("publication") == CLASSIC_NETWORKS:
+        if scores.get("publication") == SELECTED_BY:
             scores["selected_classes"] = list(SELECTED)
         _write_table(workdir, f"{stem}_superclasses", _rows(scores["superclasses"]))
         drawn.append(_write_confusion(workdir, f"{stem}_superclass_confusion", coarse))

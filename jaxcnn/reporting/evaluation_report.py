@@ -8,10 +8,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from jaxcnn.data.superclasses import SELECTED_BY
 from jaxcnn.evaluation.balance import balanced_accuracy, unrecognized
 from jaxcnn.reporting import document
 from jaxcnn.reporting.evaluation import provenance
-from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.text import integer, loss, percent, printable
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
@@ -76,7 +76,7 @@ def _section(stem: str, scores: Mapping[str, Any]) -> str:
         head, rows = class_table({"classes": scores["superclasses"]})
         caption = "Superclasses; a superclass's probability is the sum of its classes'"
         blocks.append(document.Table(caption, head, rows))
-        if scores.get("publication") == CLASSIC_NETWORKS:
+        if scores.get("publication") == SELECTED_BY:
             blocks.append(_selected(scores))
     if scores["most_confused"]:
         blocks.append(_confusions(scores))
@@ -127,7 +127,7 @@ def _caption(scores: Mapping[str, Any]) -> str:
 def _selected(scores: Mapping[str, Any]) -> document.Table:
     chosen = [row for row in scores["classes"] if row["name"] in scores.get("selected_classes", ())]
     head, rows = class_table({"classes": chosen})
-    caption = f"The ten classes selected by the {CLASSIC_NETWORKS} publication"
+    caption = f"The ten classes selected by the {SELECTED_BY} publication"
     return document.Table(caption, head, rows)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxcnn.reporting.published import publication_of
+from jaxcnn.config.published import publication_of
 from jaxcnn.workdir.endings import end_of
 
 _SERVED = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config.fields import flatten
+from jaxcnn.config.defaults import flatten
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal, unrecognized
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, protocol

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation import probes
 from jaxcnn.evaluation.metrics import Predictions, predictions
 from jaxcnn.evaluation.trained import Trained, load_examples, load_trained
@@ -13,7 +14,6 @@ from jaxcnn.reporting import evaluation
 from jaxcnn.reporting.figures import grids
 from jaxcnn.reporting.figures.style import plain
 from jaxcnn.reporting.protocol import is_tuned_on_test
-from jaxcnn.reporting.published import publication_of
 from jaxcnn.text import shorten
 from jaxcnn.workdir.run_files import read_identity, read_part_if_there
 from jaxcnn.workdir.weights import tested_checkpoint

@@ -13,7 +13,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 import jaxcnn
-from jaxcnn.config.fields import flatten
+from jaxcnn.config.defaults import flatten
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.order import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement

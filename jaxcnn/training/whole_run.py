@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.config.fields import default_config, flatten
+from jaxcnn.config.defaults import default_config, flatten
 from jaxcnn.data import feed
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset

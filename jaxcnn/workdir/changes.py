@@ -1,65 +1,97 @@
 """What a resumed run may change of its config."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import HARMLESS, flatten, older_defaults, to_dict
+from jaxcnn.config.defaults import flatten, older_defaults, to_dict
+from jaxcnn.config.fields import effect_of
+from jaxcnn.config.rules import Effect
 from jaxcnn.data.places import same_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.endings import how_on, read_ended, what_stops
 from jaxcnn.workdir.run_data import PICTURES
 
-# A run may be resumed with more epochs or another rate, but with these it is another run.
-_IDENTITY = (
-    "model.", "dataset.name", "dataset.label_set", "dataset.split", "dataset.image_size",
-    "dataset.fraction", "dataset.scaling", "steps_per_epoch", "validation", "holdout", "init_from",
-    "seed", "deterministic", "optimizer.name", "optimizer.ema_decay",
-)  # fmt: skip
-# What may be set otherwise when a run has ended, and its test is repeated.
-_AFTER_THE_END = (*HARMLESS, "dataset.name", "test_with", "early_stopping.", "max_minutes")
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A field of a resumed run whose value is not the one that the run had before."""
+
+    name: str
+    before: Any
+    now: Any
+
+    @property
+    def changes_numbers(self) -> bool:
+        """Whether the numbers of the run change beyond rounding."""
+        return effect_of(self.name) not in (Effect.NONE, Effect.REPEAT)
+
+    @property
+    def may_follow_the_end(self) -> bool:
+        """Whether an ended run may take the change and repeat its test."""
+        return effect_of(self.name) != Effect.NUMBERS
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.before!r} before, now {self.now!r}"
 
 
-def changes_of_config(workdir: Path, now: dict) -> list[str]:
-    """Return a line for each field whose value is not the one that the run had before.
+def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
+    """Return the fields whose values differ from the run's, except those that reports only quote.
 
     Raises:
       UserError: the folder holds another run.
     """
-    before = run_files.read_part(workdir, "config.json")
-    for name in ("model", "dataset", "seed"):  # every run's has these: it is another program's
-        if name not in before:
+    saved = run_files.read_part(workdir, "config.json")
+    for name in ("model", "dataset", "seed"):  # a run has these: the file is another program's
+        if name not in saved:
             raise UserError(
                 f"{workdir}: holds another run: its config.json has no {name}; name another "
                 "--workdir"
             )
-    now, missing = flatten(now), flatten(to_dict(older_defaults()))
-    before = {name: missing[name] for name in now if name in missing} | flatten(before)
-    changed = [name for name in now if before.get(name) != now[name]]
-    for name in changed:
-        # the same pictures may lie elsewhere by now: `load_run_data` has looked for them
-        may_be_moved = name == "dataset.name" and (
-            same_dataset(before[name], now[name]) or (workdir / PICTURES).exists()
-        )
-        # an epoch of so many batches has other examples where they have another size
-        cuts_otherwise = name == "global_batch_size" and now["steps_per_epoch"]
-        if (name.startswith(_IDENTITY) and not may_be_moved) or cuts_otherwise:
+    now, missing = flatten(to_dict(config)), flatten(to_dict(older_defaults()))
+    before = {name: missing[name] for name in now if name in missing} | flatten(saved)
+    changes = [
+        Change(name, before.get(name), value)
+        for name, value in now.items()
+        if before.get(name) != value and effect_of(name) != Effect.ABOUT
+    ]
+    for change in changes:
+        if _is_other_run(change, workdir, now):
             raise UserError(
-                f"{workdir}: holds another run: its {name} is {before.get(name)!r}, this one's is "
-                f"{now[name]!r}; name another --workdir"
+                f"{workdir}: holds another run: its {change.name} is {change.before!r}, this one's "
+                f"is {change.now!r}; name another --workdir"
             )
-    return [f"{name}: {before.get(name)!r} before, now {now[name]!r}" for name in changed]
+    return changes
 
 
-def refuse_changes_after_the_end(workdir: Path, config: ConfigDict, changes: list[str]) -> None:
-    """Sees to it that a run that has ended, and does not go on, keeps the recipe it ended with."""
+def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
+    if change.name == "global_batch_size":  # an epoch of some batches would have other examples
+        return bool(now["steps_per_epoch"])
+    if change.name == "dataset.name" and (
+        same_dataset(change.before, change.now) or (workdir / PICTURES).exists()
+    ):  # the pictures were moved: `load_run_data` has compared them
+        return False
+    return effect_of(change.name) in (Effect.RUN, Effect.REPEAT)
+
+
+def refuse_changes_after_the_end(
+    workdir: Path, config: ConfigDict, changes: Sequence[Change]
+) -> None:
+    """Refuse to change the recipe of a finished run that is not being extended.
+
+    Raises:
+      UserError: a change affects the numbers of the ended training.
+    """
     ended = read_ended(workdir)
     stops = what_stops(ended, config) if ended else []
     for change in changes:
-        if stops and not change.startswith(_AFTER_THE_END):
-            on = how_on(stops, ended, config)
+        if stops and not change.may_follow_the_end:
             raise UserError(
-                f"{workdir}: the run has ended, after {ended['num_epochs']} epochs, and does not "
-                f"go on with {change}; it goes on with {on}; or name another --workdir"
+                f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "
+                f"{change}; it goes on with {how_on(stops, ended, config)}; or name another "
+                "--workdir"
             )

@@ -1,7 +1,6 @@
-"""The folder of a run: what is in it belongs to one run, and says which."""
+"""The folder of a run: opened, locked, and described by its JSON files."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import filelock
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import HARMLESS, older_rules, to_dict
+from jaxcnn.config.defaults import flatten, nest, older_rules, to_dict
 from jaxcnn.errors import UserError
 from jaxcnn.files.locks import FolderLock
 from jaxcnn.files.paths import check_for_checkpoints
@@ -17,7 +16,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
 from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.workdir import run_files
-from jaxcnn.workdir.changes import changes_of_config, refuse_changes_after_the_end
+from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import end_of
 from jaxcnn.workdir.environment import environment
 
@@ -25,17 +24,19 @@ from jaxcnn.workdir.environment import environment
 @contextlib.contextmanager
 def open_workdir(
     workdir: Path, config: ConfigDict
-) -> Iterator[tuple[list[str], Callable[[], None]]]:
-    """Makes the folder, or takes up the run that is in it; it is this process's while entered.
+) -> Iterator[tuple[list[Change], Callable[[], None]]]:
+    """Make a run's folder, or open the one that holds the run; lock it for this process.
 
-    Gives a line for each field that differs from what the run had before, and a function that
-    raises UserError where the folder is no longer this process's, as somebody deleted or replaced
-    it. A new run's config is written; an older one's is left, see `write_config`. Process 0 does so
-    for its group.
+    A new run's config is written. The config of a resumed run is left as it is until
+    `write_config`. In a group of processes, process 0 does all this.
+
+    Yields:
+      The changes of a resumed run's config, and a function that raises `UserError` if the folder is
+      no longer this process's: somebody deleted or replaced it.
 
     Raises:
-      UserError: the folder cannot be written, holds something else, holds another run, or another
-        process is at work in it.
+      UserError: the folder cannot be written, holds something else or another run, or another
+        process is training in it.
     """
     check_for_checkpoints(workdir)
     if not group.is_main():
@@ -55,9 +56,11 @@ def open_workdir(
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     try:
-        changes = [] if is_new else changes_of_config(workdir, to_dict(config))
+        changes = [] if is_new else find_changes(workdir, config)
         check_run_files(workdir)
-        refuse_other_settings(_recorded(workdir).get("settings"), numeric_settings(), workdir)
+        refuse_other_settings(
+            _read_environment(workdir).get("settings"), numeric_settings(), workdir
+        )
         refuse_changes_after_the_end(workdir, config, changes)
         _give_identity(workdir, config)
         group.wait_for_all("the folder is open")
@@ -78,7 +81,7 @@ def check_run_files(workdir: Path) -> None:
 
 
 def _give_identity(workdir: Path, config: ConfigDict) -> None:
-    """Write a new run's `config.json`, and give a run of older code an identity in its own."""
+    """Write a new run's `config.json`; add an identity to that of a run of older code."""
     path = workdir / "config.json"
     if not path.exists():
         identity = run_files.new_identity()
@@ -94,53 +97,56 @@ def write_config(
     config: ConfigDict,
     dataset: dict[str, Any],
     devices: list[Any],
-    changes: Sequence[str] = (),
+    changes: Sequence[Change] = (),
     step: int = 0,
 ) -> None:
-    """Writes `config.json`, `dataset.json` (what a user of the trained network must know of its
-    data) and `environment.json`, once it is certain that the run goes on.
+    """Write `config.json`, `dataset.json` and `environment.json` of a run that begins or goes on.
 
     Args:
-      changes: what is set otherwise from `step` on, as `open_workdir` gives it; what matters to the
-        numbers is kept in `environment.json`, for those who read the run's result.
+      workdir: the run's folder.
+      config: the config from now on.
+      dataset: what a user of the trained network must know of its data.
+      devices: the devices of the run.
+      changes: the changes of the config from `step` on. `environment.json` keeps those that change
+        numbers, for readers of the result.
+      step: training steps done so far.
     """
-    changed = [change for change in changes if not change.startswith(HARMLESS)]
-    before = _recorded(workdir) if step else {}
-    known = list(before.get("changes", []))
+    changed = [str(change) for change in changes if change.changes_numbers]
+    earlier = _read_environment(workdir) if step else {}
+    all_changes = list(earlier.get("changes", []))
     if step and changed:
-        known.append({"step": step, "fields": changed})
+        all_changes.append({"step": step, "fields": changed})
     identity = run_files.read_identity(workdir)
-    named = {"run": identity.id}
+    owner = {"run": identity.id}
     plain = _without_older_rules(workdir, config)
     write_json(workdir / "config.json", run_files.with_identity(plain, identity))
-    write_json(workdir / "dataset.json", dataset | named)
-    about_the_past = {"changes": known, "ended": _ends(workdir, before)}
-    now = environment(devices) | about_the_past | named
-    now["exact"] = now["exact"] and before.get("exact", True)
+    write_json(workdir / "dataset.json", dataset | owner)
+    history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
+    now = environment(devices) | history | owner
+    now["exact"] = now["exact"] and earlier.get("exact", True)
     write_json(workdir / "environment.json", now)
 
 
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
-    """The config without the fields that the run's own has not: it keeps the older rules."""
-    plain = to_dict(config)
-    for name in older_rules(run_files.read_part(workdir, "config.json")):
-        *parts, leaf = name.split(".")
-        section = functools.reduce(dict.__getitem__, parts, plain)
-        del section[leaf]
-    return plain
+    """Return the config without the fields that an older run lacks: it keeps the older rules."""
+    older = older_rules(run_files.read_part(workdir, "config.json"))
+    leaves = flatten(to_dict(config))
+    return nest({name: value for name, value in leaves.items() if name not in older})
 
 
-def _ends(workdir: Path, before: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The ends that the run has come to and gone on from, each with a score of the test set; None
-    where older code may have left out one."""
-    if before.get("ended") is None and before.get("changes"):
+def _ends(workdir: Path, environment: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the earlier ends of the run, each of which tested it.
+
+    None where older code may have left out one.
+    """
+    if environment.get("ended") is None and environment.get("changes"):
         return None
-    ends = before.get("ended") or []
+    ends = environment.get("ended") or []
     result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
-    end = end_of(result) if before and result else None
+    end = end_of(result) if environment and result else None
     return ends if end is None or end in ends else [*ends, end]
 
 
-def _recorded(workdir: Path) -> dict[str, Any]:
-    """What the run has written of its environment, if anything."""
+def _read_environment(workdir: Path) -> dict[str, Any]:
+    """Return what `environment.json` holds, or nothing where there is none."""
     return run_files.read_part_if_there(workdir, "environment.json") or {}

@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.fields import older_rules
+from jaxcnn.config.defaults import older_rules
 from jaxcnn.data import order
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in

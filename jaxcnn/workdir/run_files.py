@@ -4,13 +4,14 @@ Every command reads them here. `config.json` gives the run its identity, a rando
 other files and the checkpoints name, so that another run's are told from its own.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,14 @@ def _read_checked(path: Path, kind: Kind, *, with_infinity: bool = False) -> dic
     except Wrong as error:
         raise UserError(f"{path}: {error}") from error
     return found
+
+
+@contextlib.contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Raise any error of the block as a `UserError` that names the damaged file."""
+    try:
+        yield
+    except Exception as error:  # anything may stand in a file
+        if str(path) in str(error):
+            raise
+        raise UserError(f"{path}: is not a run's, or damaged ({error})") from error

@@ -12,8 +12,6 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.config.check import check_config
-from jaxcnn.config.fields import older_defaults
 from jaxcnn.data.pictures.conversion import Reading
 from jaxcnn.data.pictures.statistics import feature_names
 from jaxcnn.errors import UserError
@@ -22,6 +20,7 @@ from jaxcnn.process import devices
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.run_config import read_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +62,12 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
     if not (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds no run; name the --workdir of one")
     run_files.refuse_links(workdir)
-    config, about = read_config(workdir / "config.json"), _read_about(workdir)
+    config, about = read_config(workdir), _read_about(workdir)
     devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
-    with _refusing(workdir / "config.json"):  # a network that cannot be, for these images
+    with run_files.refusing_damage(
+        workdir / "config.json"
+    ):  # a network that cannot be, for these images
         model = models.build(
             **config.model,
             num_classes=len(about["class_names"]),
@@ -103,28 +104,6 @@ def tested_checkpoint(workdir: Path) -> str:
     return "best"
 
 
-def read_config(path: Path) -> ConfigDict:
-    """The config of a run's folder; fields that the run lacks have their older defaults.
-
-    Raises:
-      UserError: it is not a run's, or damaged.
-    """
-    config = older_defaults()
-    with _refusing(path):
-        found = _tuples(run_files.read_part(path.parent, path.name))
-        config.model = {}  # another network has other options
-        config.update(found)
-        check_config(config)
-    return config
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples, which configs have."""
-    if isinstance(value, dict):
-        return {name: _tuples(each) for name, each in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
 def _read_about(workdir: Path) -> dict[str, Any]:
     """What a run wrote of its data."""
     need = ("class_names", "image_shape", "pixel_shift", "pixel_scale", "steps_per_epoch")
@@ -133,7 +112,7 @@ def _read_about(workdir: Path) -> dict[str, Any]:
     scaling = [np.shape(about[name]) for name in ("pixel_shift", "pixel_scale")]
     if len(shape) != 3 or not all(part in ((), (shape[-1],)) for part in scaling):
         raise UserError(f"{workdir / 'dataset.json'}: its image_shape and its scaling do not fit")
-    with _refusing(workdir / "dataset.json"):
+    with run_files.refusing_damage(workdir / "dataset.json"):
         Reading(**(about.get("reading") or {}))
         read_statistics(about)
     return about
@@ -153,16 +132,6 @@ def read_statistics(about: dict[str, Any]) -> dict[str, tuple[float, ...]] | Non
     if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
         raise ValueError("statistics that no run writes")
     return ranges
-
-
-@contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # anything may stand in a file
-        if str(path) in str(error):
-            raise
-        raise UserError(f"{path}: is not a run's, or damaged ({error})") from error
 
 
 def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, Any]:

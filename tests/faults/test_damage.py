@@ -14,7 +14,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.checkpoints import Checkpoints
-from jaxcnn.workdir.weights import read_config
+from jaxcnn.workdir.run_config import read_config
 
 # Orbax leaves reads that were not waited for where one before them failed
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 @pytest.fixture(scope="module")
 def sound(trained_workdir):
     """A state to read into, and by step the state and progress that a sound checkpoint gives."""
-    config = read_config(trained_workdir / "config.json")
+    config = read_config(trained_workdir)
     like = make_run(config, load_data(config)).state
     checkpoints = Checkpoints(trained_workdir, read_only=True)
     steps = steps_in(trained_workdir)

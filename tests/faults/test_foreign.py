@@ -21,8 +21,8 @@ from jaxcnn.reporting.report import write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.text import printable_json
 from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.run_config import read_config
 from jaxcnn.workdir.run_files import read_part, refuse_links
-from jaxcnn.workdir.weights import read_config
 
 HOSTILE = "\x1b[31mcat\x1b]0;x\x07\x9b2J"
 
@@ -45,7 +45,7 @@ def test_a_link_out_of_the_folder_is_refused(name, workdir, tmp_path):
         outside.mkdir()
     place.symlink_to(outside)
     before = sorted(outside.rglob("*")) if outside.is_dir() else outside.read_bytes()
-    config = read_config(workdir / "config.json")
+    config = read_config(workdir)
     for command in (
         lambda: load_trained(workdir),
         lambda: open_workdir(workdir, config).__enter__(),

@@ -14,7 +14,7 @@ import pytest
 from outcomes import assert_one_line, files_in
 from PIL import Image
 
-from jaxcnn.config.fields import default_config, to_dict
+from jaxcnn.config.defaults import default_config, to_dict
 from jaxcnn.data.places import find_place
 from jaxcnn.data.preparing.lock import writing
 from jaxcnn.data.preparing.reporter import Reporter

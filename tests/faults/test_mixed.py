@@ -18,7 +18,7 @@ from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.weights import read_config
+from jaxcnn.workdir.run_config import read_config
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def other(trained_workdir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ready(trained_workdir):
-    config = read_config(trained_workdir / "config.json")
+    config = read_config(trained_workdir)
     return config, make_run(config, load_data(config))
 
 

@@ -17,7 +17,7 @@ from jaxcnn.reporting.report import write_report
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.weights import read_config
+from jaxcnn.workdir.run_config import read_config
 
 JSON_FILES = (
     "config.json", "dataset.json", "environment.json", "result.json", "evaluation/test.json",
@@ -38,7 +38,7 @@ def workdir(older, tmp_path):
 @pytest.fixture
 def ask(older, tmp_path, monkeypatch):
     """Opens a folder as the commands do, without the work; gives the lines of errors."""
-    config = read_config(older / "config.json")
+    config = read_config(older)
     monkeypatch.setattr(page, "plot_section", lambda *_: {})
 
     def resume(workdir):

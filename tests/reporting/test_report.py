@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config.fields import to_dict
+from jaxcnn.config.defaults import to_dict
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import predictions
 from jaxcnn.files.reading import read_json

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcnn import api
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.reporting.terminal.console import Console
 

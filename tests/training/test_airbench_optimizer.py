@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.optim.airbench import orthogonalise
 from jaxcnn.optim.optimizers import make_optimizer
 

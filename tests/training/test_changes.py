@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
-from jaxcnn.config.fields import network
 from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
@@ -160,7 +160,7 @@ def test_nothing_that_fits(config, train, dataset, monkeypatch, tmp_path):
     from jaxcnn import api
 
     train(config, tmp_path / "first")
-    config.init_from, config.model = str(tmp_path / "first"), network("mlp", hidden=(8,))
+    config.init_from, config.model = str(tmp_path / "first"), model_config("mlp", hidden=(8,))
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
     monkeypatch.setattr(api, "load_run_data", lambda *_: others)
     with pytest.raises(UserError, match="config.init_from = .* no array of lenet has a name"):

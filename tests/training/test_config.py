@@ -12,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from jaxcnn.config.check import check_config
-from jaxcnn.config.fields import default_config, flatten
+from jaxcnn.config.defaults import default_config, flatten
+from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.files import config_variants
-from jaxcnn.config.help import FIELD_HELP, describe_fields, guess_field
+from jaxcnn.config.help import guess_field
 from jaxcnn.config.recipes import modern_config
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.datasets.sizes import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.optim.optimizers import make_optimizer
 from jaxcnn.training.run import make_run
+from jaxcnn.workdir.run_config import check_config, describe_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -96,13 +97,11 @@ def test_an_unknown_field_and_option_are_named():
 
 
 def test_every_field_has_its_help():
-    fields = {name for name in flatten(default_config()) if not name.startswith("model.")}
-    assert set(FIELD_HELP) == fields | {"model.name"}
-    text = describe_fields()
+    text = describe_config()
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
-    for name, meaning in FIELD_HELP.items():
-        assert f"--config.{name}=" in words and meaning in words
+    for name, field in FIELDS.items():
+        assert f"--config.{name}=" in words and field.help in words
     assert "--config.optimizer.learning_rate=0.001 (at least 0) The rate" in words
     assert "usp_cnn_mixed_padding: padding='mixed'" in words
 

@@ -10,9 +10,9 @@ import pytest
 from flax import linen
 
 from jaxcnn import models
-from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
+from jaxcnn.models import model_config
 from jaxcnn.ops import pooling
 from jaxcnn.training.determinism import lowered, operations
 from jaxcnn.training.recipe import make_hyperparams, make_recipe
@@ -51,14 +51,14 @@ def cuda_operations(config, dataset):
 def test_no_network_s_step_has_an_operation_that_gpus_add_up_in_any_order(
     name, config, dataset28, dataset32
 ):
-    config.model = network(name)
+    config.model = model_config(name)
     found = cuda_operations(config, dataset28 if name.startswith("mnist") else dataset32)
     assert {"convolution", "dot_general"} & found
     assert not found & SUSPECT
 
 
 def test_nor_have_augmentation_dropout_accumulation_and_averages(config, dataset28):
-    config.model, config.precision = network("mnist_vanilla"), "bfloat16"
+    config.model, config.precision = model_config("mnist_vanilla"), "bfloat16"
     config.augment.update(
         crop=2, shift=0.1, rotation=10.0, flip="alternating", cutout=4, color_jitter=0.2, mixup=0.2,
         cutmix=1.0,
@@ -77,7 +77,7 @@ def test_a_step_without_a_deterministic_form_is_refused(config, dataset28, monke
         return linen.max_pool(x, (window, window), (stride, stride), padding.upper())
 
     monkeypatch.setattr(pooling, "max_pool", max_pool)
-    config.model = network("mnist_compact")
+    config.model = model_config("mnist_compact")
     assert "select_and_scatter" in cuda_operations(config, dataset28)
     config.deterministic = True
     with pytest.raises(UserError, match="of mnist_compact uses select_and_scatter, which") as error:
@@ -86,7 +86,7 @@ def test_a_step_without_a_deterministic_form_is_refused(config, dataset28, monke
 
 
 def test_a_run_is_deterministic_from_its_first_step_or_not_at_all(config, train, tmp_path):
-    config.model, config.num_epochs = network("mlp", hidden=(8,)), 1
+    config.model, config.num_epochs = model_config("mlp", hidden=(8,)), 1
     config.deterministic = True
     train(config, tmp_path)
     assert read_json(tmp_path / "environment.json")["exact"]
@@ -102,7 +102,7 @@ from conftest import make_dataset
 from jaxcnn.config import default_config, network
 from jaxcnn.training.setup import make_run
 config = default_config()
-config.model, config.deterministic = network("mlp", hidden=(8,)), True
+config.model, config.deterministic = model_config("mlp", hidden=(8,)), True
 make_run(config, make_dataset(8))
 """
 

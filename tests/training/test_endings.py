@@ -103,9 +103,9 @@ def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path,
 
 
 def job_config(workdir):
-    from jaxcnn.workdir.weights import read_config
+    from jaxcnn.workdir.run_config import read_config
 
-    return read_config(workdir / "config.json")
+    return read_config(workdir)
 
 
 @pytest.mark.parametrize("missing", ["report.md", "plots/loss.png", "evaluation/test.json"])

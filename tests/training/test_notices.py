@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.training.notices import later_weights, not_finite
 
 

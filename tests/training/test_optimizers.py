@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.optim.optimizers import OPTIMIZERS, make_optimizer
 
 RATE, DECAY = 0.1, 0.01

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from jaxcnn import models
-from jaxcnn.config.fields import network
 from jaxcnn.data import feed
 from jaxcnn.data.order import in_batches
 from jaxcnn.errors import UserError
+from jaxcnn.models import model_config
 from jaxcnn.training import parallel
 from jaxcnn.training.recipe import make_recipe
 from jaxcnn.training.run import make_run
@@ -130,7 +130,7 @@ def test_small_arrays_share_an_exchange(config, dataset):
 def test_batch_norm_per_device(config, dataset28):
     """Averages of the devices' own statistics: equal shares have the global mean in common, and
     less variance. They take no exchange of their own."""
-    config.model, config.num_devices = network("mnist_small_bn"), 4
+    config.model, config.num_devices = model_config("mnist_small_bn"), 4
     config.holdout = "random"  # a first batch in which the difference is more than rounding
     states, exchanges = {}, {}
     for kind in ("global", "per_device"):
@@ -159,7 +159,7 @@ def test_table_of_networks_devices_and_backends(name, demanding, dataset28, caps
 
     In float64: in float32 one ReLU that flips by rounding is soon everywhere.
     """
-    demanding.model, demanding.precision = network(name), "float64"
+    demanding.model, demanding.precision = model_config(name), "float64"
     with jax.enable_x64(True):
         one, _ = trained_on(demanding, dataset28, 1, "pmap")
         for num_devices in (1, 2, 4, 8):

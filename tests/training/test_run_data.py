@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn import api
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
 from jaxcnn.data.preparing.versions import _held, is_in_use, release

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.optim.schedules import SCHEDULES, make_schedule, scaled_rate
 
 STEPS_PER_EPOCH, NUM_EPOCHS = 10, 20

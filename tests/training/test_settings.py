@@ -5,15 +5,15 @@ import json
 import jax
 import pytest
 
-from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
+from jaxcnn.models import model_config
 from jaxcnn.process.numerics import numeric_settings
 from jaxcnn.workdir.folder import open_workdir
 
 
 @pytest.fixture
 def config(config):
-    config.model = network("mlp", hidden=(8,))
+    config.model = model_config("mlp", hidden=(8,))
     config.num_epochs = 1
     return config
 

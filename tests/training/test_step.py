@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from jaxcnn.config.fields import network
+from jaxcnn.models import model_config
 from jaxcnn.training.evaluate import evaluate
 from jaxcnn.training.run import make_run
 
@@ -38,7 +38,7 @@ def largest_difference(a, b):
 @pytest.fixture
 def demanding(config):
     """BatchNorm, dropout, and augmentations that draw per example and mix across the batch."""
-    config.model = network("mnist_small_bn")
+    config.model = model_config("mnist_small_bn")
     config.optimizer.name = "momentum"  # adam turns rounding of tiny gradients into signs
     config.optimizer.learning_rate = 0.01
     config.augment.update(crop=2, flip="random", mixup=0.2)

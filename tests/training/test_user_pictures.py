@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.defaults import default_config
 from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_examples, load_trained

@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jaxcnn.config.fields import HARMLESS, OLDER_DEFAULTS, flatten
+from jaxcnn.config.defaults import OLDER_DEFAULTS
+from jaxcnn.config.published import published_accuracy, recipe_fields
 from jaxcnn.data.places import is_folder_name
 from jaxcnn.reporting.comparison.runs import Run
 from jaxcnn.reporting.figures.curves import series
-from jaxcnn.reporting.published import published_accuracy, relevant
 
 _LONGEST_LABEL = 56  # letters: two lines in a picture
 _SHORT = {
@@ -192,8 +192,7 @@ def _rank(group: Group) -> float:
 
 def _fields(run: Run) -> dict[str, Any]:
     """What makes a run's recipe: the fields that change a number, and the data."""
-    leaves = relevant(OLDER_DEFAULTS | flatten(run.config))
-    fields = {name: v for name, v in leaves.items() if not name.startswith(HARMLESS)}
+    fields = recipe_fields(run.config)
     for view in ("train", "validation"):
         if digest := run.fingerprint(view):
             fields[f"{view} examples"] = digest[:6]

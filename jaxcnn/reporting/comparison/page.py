@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jaxcnn.data.places import refuse_among_pictures
-from jaxcnn.data.superclasses import SELECTED
+from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.files.writing import write_text
@@ -24,7 +24,6 @@ from jaxcnn.reporting.document import (
     to_markdown,
 )
 from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
-from jaxcnn.reporting.published import CLASSIC_NETWORKS
 from jaxcnn.text import clock, decimal, integer, loss, percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
@@ -194,9 +193,9 @@ def _class_tables(section: Section) -> list[Table]:
     order = "the best mean first"
     names, superclasses = section.class_names(), section.class_names("superclasses")
     runs = [run for group in section.finished for run in group.finished]
-    is_selecting = any(run.publication == CLASSIC_NETWORKS for run in runs)
+    is_selecting = any(run.publication == SELECTED_BY for run in runs)
     selected = [name for name in names if is_selecting and name in SELECTED]
-    selection = f"The ten classes selected by the {CLASSIC_NETWORKS} publication, {order}"
+    selection = f"The ten classes selected by the {SELECTED_BY} publication, {order}"
     return [
         *_class_table(
             section, f"Test accuracy by superclass, {order}", superclasses, "superclasses"

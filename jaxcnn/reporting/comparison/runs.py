@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.config.published import publication_of
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.balance import balanced_accuracy
 from jaxcnn.reporting import protocol
-from jaxcnn.reporting.published import publication_of
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 from jaxcnn.workdir.run_tables import Row

@@ -1,0 +1,62 @@
+"""The default config, and configs as flat and as plain dicts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config.fields import FIELDS
+
+# The value that a `config.json` without the field stands for, where it is not the field's default:
+# the run was made before the field existed.
+OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
+
+
+def default_config() -> ConfigDict:
+    """Return a config with every field of a run: LeNet on scikit-learn's digits, plain Adam."""
+    return ConfigDict(nest({name: field.default for name, field in FIELDS.items()}))
+
+
+def older_defaults() -> ConfigDict:
+    """Return the default config with the values that a run's missing fields stand for."""
+    config = default_config()
+    config.update_from_flattened_dict(OLDER_DEFAULTS)
+    return config
+
+
+def older_rules(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `OLDER_DEFAULTS` that hold for a run with this `config.json`."""
+    leaves = flatten(saved)
+    return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
+
+
+def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a config's leaves by dotted name: `{"optimizer.name": "adam", …}`."""
+    leaves = {}
+    for key, value in config.items():
+        if isinstance(value, (ConfigDict, Mapping)):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves
+
+
+def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested dicts from leaves by dotted name, the inverse of `flatten`."""
+    nested: dict[str, Any] = {}
+    for name, value in leaves.items():
+        *groups, leaf = name.split(".")
+        members = nested
+        for group in groups:
+            members = members.setdefault(group, {})
+        members[leaf] = value
+    return nested
+
+
+def to_dict(config: ConfigDict) -> dict[str, Any]:
+    """Return a config as nested dicts with lists for tuples, as JSON holds it."""
+    plain = {}
+    for name, value in config.items():
+        nested = to_dict(value) if isinstance(value, ConfigDict) else value
+        plain[name] = list(nested) if isinstance(nested, tuple) else nested
+    return plain

@@ -1,0 +1,86 @@
+"""The published recipe that a config file declares, and whether a run still follows it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config.defaults import OLDER_DEFAULTS, default_config, flatten
+from jaxcnn.config.fields import effect_of
+from jaxcnn.config.rules import Effect
+
+# Fields with these effects leave a recipe as it is.
+_NOT_RECIPE = (Effect.ABOUT, Effect.NONE, Effect.REPEAT)
+
+
+def publish(config: ConfigDict, by: str, accuracy: float = 0.0, differs: str = "") -> ConfigDict:
+    """Declare, as the last step of a config file, whose recipe the config is.
+
+    Args:
+      config: the whole recipe; it is changed in place and returned.
+      by: the key of the publication, such as "classic-networks".
+      accuracy: its test accuracy, a fraction; 0 for none.
+      differs: how the published recipe differs from this one; "" where it does not.
+    """
+    config.published.update(
+        by=by, accuracy=accuracy, differs=differs, recipe=_digest(recipe_of(config))
+    )
+    return config
+
+
+def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
+    """Return the key of the publication whose recipe the run follows in every field; "" for none.
+
+    Args:
+      config: the run's config, nested.
+      environment: what its `environment.json` holds.
+    """
+    published = config.get("published") or {}
+    follows = (
+        published.get("by")
+        and not published["differs"]
+        and not environment.get("changes")
+        and published["recipe"] == _digest(recipe_of(config))
+    )
+    return published["by"] if follows else ""
+
+
+def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]) -> float | None:
+    """Return the published test accuracy, a fraction, of the recipe that the run follows.
+
+    None where the run follows no published recipe, or the publication gives no figure.
+    """
+    follows = publication_of(config, environment)
+    return config["published"]["accuracy"] or None if follows else None
+
+
+def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a config, by dotted name, that change its numbers.
+
+    Fields that a run lacks have the values of `OLDER_DEFAULTS`. Tuples are lists, as in JSON.
+    """
+    leaves = OLDER_DEFAULTS | flatten(config)
+    without_effect = set()
+    if leaves.get("validation") != "holdout":
+        without_effect.add("holdout")
+    if not str(leaves.get("dataset.name")).startswith("folder:"):
+        without_effect.add("dataset.split")
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in leaves.items()
+        if name not in without_effect and effect_of(name) not in _NOT_RECIPE
+    }
+
+
+def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a recipe that differ from the defaults; a network's options are all
+    there. A new field leaves the recipes of older configs as they are."""
+    defaults = recipe_fields(default_config())
+    fields = recipe_fields(config)
+    return {name: value for name, value in fields.items() if defaults.get(name) != value}
+
+
+def _digest(recipe: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,90 @@
+"""One row of the table of fields: default, help, allowed values, and effect on a resumed run."""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+class Effect(enum.Enum):
+    """How another value of a field changes a run."""
+
+    ABOUT = "nothing: reports quote it"
+    NONE = "no number beyond rounding"
+    REPEAT = "another run of the same recipe"
+    END = "when the run ends, and what it tests"
+    NUMBERS = "every number from then on"
+    RUN = "another run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """The values that a field may hold.
+
+    Attributes:
+      holds: tells whether a value of the field's type is allowed.
+      allowed: the same in words.
+      choices: the allowed values, where they are a few words.
+      registry: the key of a registry whose names are the allowed values; "" for none.
+    """
+
+    holds: Callable[[Any], bool]
+    allowed: str
+    choices: tuple[str, ...] = ()
+    registry: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field of a config.
+
+    Attributes:
+      default: the value in `default_config()`; its type is the field's type.
+      help: one sentence for `--help` and the docs.
+      rule: the values that are allowed, or None for any value of the type.
+      effect: what another value changes in a run that is resumed.
+    """
+
+    default: Any
+    help: str
+    rule: Rule | None = None
+    effect: Effect = Effect.NUMBERS
+
+
+def one_of(*choices: str) -> Rule:
+    """Return the rule of a field that holds one of a few words."""
+    listed = ", ".join(choice or '""' for choice in choices)
+    return Rule(lambda value: value in choices, f"one of {listed}", choices)
+
+
+def registered(registry: str) -> Rule:
+    """Return the rule of a field that holds a name of a registry, such as "optimizers"."""
+    return Rule(lambda _: True, f"one of the {registry}", registry=registry)
+
+
+def between(low: float, high: float = math.inf, *, open_low=False, open_high=False) -> Rule:
+    """Return the rule of a finite number in an interval; an open end excludes the end itself."""
+
+    def holds(value: float) -> bool:
+        above = value > low if open_low else value >= low
+        return math.isfinite(value) and above and (value < high if open_high else value <= high)
+
+    above = f"more than {low:g}" if open_low else f"at least {low:g}"
+    below = f" and {'less than' if open_high else 'at most'} {high:g}"
+    return Rule(holds, above + (below if math.isfinite(high) else ""))
+
+
+AT_LEAST_0 = between(0)
+AT_LEAST_1 = between(1)
+POSITIVE = between(0, open_low=True)
+FRACTION = between(0, 1, open_high=True)
+# a Beta distribution of a tiny alpha is beyond float32
+ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
+EPOCHS = Rule(
+    lambda value: (
+        all(type(epoch) in (int, float) and 0 < epoch < 2**31 for epoch in value)
+        and list(value) == sorted(set(value))
+    ),
+    "rising positive epochs",
+)

@@ -1,0 +1,69 @@
+"""The config of a run: checked against every registry, and read from the run's folder."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config.check import Registries, check_fields, rule_of
+from jaxcnn.config.defaults import older_defaults
+from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.help import describe_fields
+from jaxcnn.models import check_options, network_names, network_options
+from jaxcnn.optim.optimizers import OPTIMIZERS
+from jaxcnn.optim.schedules import BATCH_SCALINGS, SCHEDULES
+from jaxcnn.workdir import run_files
+
+
+def registries() -> Registries:
+    """Return the names that the rules of `config/fields.py` refer to."""
+    return {
+        "networks": network_names(),
+        "optimizers": list(OPTIMIZERS),
+        "schedules": list(SCHEDULES),
+        "batch scalings": list(BATCH_SCALINGS),
+    }
+
+
+def check_config(config: ConfigDict) -> None:
+    """Check a config before anything is read or written.
+
+    Raises:
+      UserError: the first field that is wrong, its value, and what is allowed.
+    """
+    check_fields(config, registries())
+    check_options(**config.model)
+
+
+def describe_config() -> str:
+    """Return the table of all fields and of all networks' options, for `--help`."""
+    names = registries()
+    allowed = {}
+    for name, field in FIELDS.items():
+        if rule := rule_of(field, names):
+            allowed[name] = rule.allowed
+        elif isinstance(field.default, bool):
+            allowed[name] = "True or False"
+    return describe_fields(allowed, {name: network_options(name) for name in network_names()})
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """Return the config of a run; fields that an older run lacks have their older defaults.
+
+    Raises:
+      UserError: `config.json` is missing, damaged, or not a run's.
+    """
+    config = older_defaults()
+    with run_files.refusing_damage(workdir / "config.json"):
+        saved = _with_tuples(run_files.read_part(workdir, "config.json"))
+        config.model = {}  # another network has other options
+        config.update(saved)
+        check_config(config)
+    return config
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return JSON with tuples for lists, as configs have them."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(member) for name, member in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
