@@ -10,7 +10,7 @@ from outcomes import assert_one_line
 
 GOOD = """
 from ml_collections import ConfigDict
-from jaxcnn.config import default_config, network
+from jaxcnn.config.fields import default_config, network
 
 def get_config(variant="one"):
     config = default_config()

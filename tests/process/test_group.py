@@ -19,7 +19,7 @@ from jaxcnn.process import group
 from jaxcnn.training.alike import differences
 
 CONFIG = """
-from jaxcnn.config import default_config, network
+from jaxcnn.config.fields import default_config, network
 
 def get_config():
     config = default_config()
@@ -34,18 +34,19 @@ def get_config():
 # joins as the main job does, but gives up sooner
 IMPATIENT = """
 import sys
-from jaxcnn import cli, distributed, main
-distributed._CONNECT_SECONDS = 3
-cli.run(main.main, sys.argv)
+from jaxcnn import main
+from jaxcnn.process import command, group
+group._CONNECT_SECONDS = 3
+command.run(main.main, sys.argv)
 """
 
 # joins, tells so with a file, and has nothing to do
 IDLE = """
 import pathlib, sys, time
-from jaxcnn import distributed, runtime
-runtime.prepare()
-with distributed.group(find_cluster=False):
-    pathlib.Path(sys.argv[2].partition("=")[2] + str(distributed.index())).touch()
+from jaxcnn.process import group, host
+host.prepare()
+with group.group(find_cluster=False):
+    pathlib.Path(sys.argv[2].partition("=")[2] + str(group.index())).touch()
     time.sleep(100)
 """
 
