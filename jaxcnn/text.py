@@ -3,37 +3,39 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 
 def percent(fraction: float | None) -> str:
     """`12.34%`."""
-    return "-" if _is_missing(fraction) else f"{100 * fraction:.2f}%"
+    return f"{100 * fraction:.2f}%" if _is_number(fraction) else "-"
 
 
 def loss(value: float | None) -> str:
     """`1.2345`."""
-    return "-" if _is_missing(value) else f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
+    if not _is_number(value):
+        return "-"
+    return f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
 
 
 def rate(value: float | None) -> str:
     """`0.00123`: three digits."""
-    return "-" if _is_missing(value) else f"{value:.3g}"
+    return f"{value:.3g}" if _is_number(value) else "-"
 
 
 def decimal(value: float | None) -> str:
     """`12.3`."""
-    return "-" if _is_missing(value) else f"{value:,.1f}"
+    return f"{value:,.1f}" if _is_number(value) else "-"
 
 
 def integer(value: float | None) -> str:
     """`12,345`."""
-    return "-" if _is_missing(value) else f"{value:,.0f}"
+    return f"{value:,.0f}" if _is_number(value) else "-"
 
 
 def clock(seconds: float | None) -> str:
     """`0:07`, `12:34`, `1:02:03`: hours, minutes, seconds."""
-    if _is_missing(seconds):
+    if not _is_number(seconds):
         return "-"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -77,5 +79,5 @@ def shorten(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 
 
-def _is_missing(value: float | None) -> bool:
-    return value is None or not math.isfinite(value)
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)

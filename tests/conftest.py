@@ -15,10 +15,11 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 # a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# many tests run the same programs: each is compiled once
-_cache = tempfile.mkdtemp()
-atexit.register(shutil.rmtree, _cache, ignore_errors=True)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
+# many tests run the same programs: each is compiled once, for all of pytest-xdist's workers
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _cache = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 
@@ -35,3 +36,56 @@ def trained_workdir(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     train(config, workdir, Console(io.StringIO()))
     return workdir
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    """300 training and 90 test images 16x16x1 of 4 classes."""
+    from bars import make_dataset
+
+    return make_dataset(16)
+
+
+@pytest.fixture(scope="session")
+def dataset28():
+    """The same at 28x28x1."""
+    from bars import make_dataset
+
+    return make_dataset(28)
+
+
+@pytest.fixture(scope="session")
+def dataset32():
+    """The same at 32x32x3."""
+    from bars import make_dataset
+
+    return make_dataset(32, channels=3)
+
+
+@pytest.fixture
+def config():
+    """Two epochs of LeNet in batches of 64, on two devices; 300 images leave a short batch."""
+    from jaxcnn.config.defaults import default_config
+
+    config = default_config()
+    config.num_devices = 2
+    config.num_epochs = 2
+    config.optimizer.learning_rate = 3e-3
+    return config
+
+
+@pytest.fixture
+def train(monkeypatch, dataset):
+    """Trains a config in a folder, on `dataset` or another; gives the result and what was
+    printed."""
+    from jaxcnn import api
+    from jaxcnn.reporting.terminal.console import Console
+
+    def train(config, workdir, data=dataset):
+        monkeypatch.setattr(api, "load_run_data", lambda *_: data)
+        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)  # its pictures take seconds
+        printed = io.StringIO()
+        result = api.train(config, workdir, Console(printed))
+        return result, printed.getvalue()
+
+    return train

@@ -11,7 +11,7 @@ def allow_unknown_owners() -> None:
 
     It looks each of them up, and raises KeyError where the uid has no entry in passwd.
     """
-    type(backend.os_backend).stat = _stat
+    type(backend.os_backend).stat = _stat  # ty: ignore[invalid-assignment]
 
 
 def _stat(_: backend.Backend, path: str | os.PathLike) -> stat_utils.StatResult:

@@ -38,7 +38,8 @@ def _wrong_field(error: Exception, argv: list[str]) -> str:
     """What is wrong with a flag --config.FIELD that ml_collections refuses; "" where its error is
     about something else."""
     fields = list(FIELDS)
-    name = re.match(r"\W*(\w*)", str(error))[1]
+    word = re.search(r"\w+", str(error))
+    name = word[0] if word else ""
     for argument in argv:
         flag, _, value = argument.lstrip("-").partition("=")
         field = flag.removeprefix("config.")

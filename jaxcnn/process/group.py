@@ -14,7 +14,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 
@@ -90,7 +91,7 @@ def group(find_cluster: bool) -> Iterator[None]:
             _leave()
 
 
-def _settings(environment: dict[str, str], find_cluster: bool) -> dict | None:
+def _settings(environment: Mapping[str, str], find_cluster: bool) -> dict | None:
     """The arguments of `jax.distributed.initialize`, or None where there is no group."""
     given = [name for name in VARIABLES if environment.get(name)]
     if len(given) < len(VARIABLES):
@@ -148,7 +149,7 @@ def _leave() -> None:
     _Group.is_joined = False
 
 
-def leave_with(code: int) -> None:
+def leave_with(code: int) -> NoReturn:
     """Ends the process. In a group at once: JAX would wait for the others, who wait for this one;
     so they learn of it."""
     sys.stdout.flush()
@@ -180,6 +181,7 @@ def exchange(what: str, own: str) -> list[str]:
     from jax._src import distributed  # where JAX keeps its client, as Orbax takes it
 
     client = distributed.global_state.client
+    assert client is not None  # this process has joined
     folder = f"jaxcnn/{what.replace(' ', '_')}"
     client.key_value_set(f"{folder}/{index()}", own)
     wait_for_all(what)

@@ -32,9 +32,9 @@ def tidy_after_compiling() -> None:
     """From now on, calls `tidy` after each long compilation, before what it made runs."""
     import jax
 
-    def listen(event: str, seconds: float, **_: Any) -> None:
+    def listen(event: str, duration_secs: float, **_: Any) -> None:
         is_compilation = event.endswith("backend_compile_duration")
-        if is_compilation and seconds > _LONG_COMPILATION and jax.default_backend() == "cpu":
+        if is_compilation and duration_secs > _LONG_COMPILATION and jax.default_backend() == "cpu":
             devices = jax.local_devices()
             programs = devices[0].client.live_executables()
             sizes = {p.get_compiled_memory_stats().temp_size_in_bytes for p in programs}

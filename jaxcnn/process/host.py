@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import io
 import logging
 import os
 import sys
@@ -41,7 +42,7 @@ def _tolerant_output() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 

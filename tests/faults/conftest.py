@@ -63,7 +63,7 @@ def whole(finish, tmp_path_factory):
 def command(environment):
     """Runs commands in copies of a process that has imported all."""
     server = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("forked.py")],
+        [sys.executable, Path(__file__).parents[1] / "helpers" / "forked.py"],
         env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
 

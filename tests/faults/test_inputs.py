@@ -10,11 +10,12 @@ from outcomes import assert_one_line
 
 GOOD = """
 from ml_collections import ConfigDict
-from jaxcnn.config import default_config, network
+from jaxcnn.config.defaults import default_config
+from jaxcnn.models import model_config
 
 def get_config(variant="one"):
     config = default_config()
-    config.model = network("lenet")
+    config.model = model_config("lenet")
     config.num_epochs = 3
     config.optimizer.update(name="momentum", learning_rate=0.01)
     config.schedule.boundaries = (2.0, 3.0)

@@ -174,7 +174,7 @@ def test_a_clock_that_jumps(tmp_path, monkeypatch):
 
 
 EVENTS = """
-from jaxcnn.reporting.writers import MetricsWriter
+from jaxcnn.workdir.metrics_log import MetricsWriter
 writer = MetricsWriter("run", resume_step=None, warn=print)
 writer.write({"step": 1, "epoch": 1, "split": "train", "loss": 2.0})
 writer.close()

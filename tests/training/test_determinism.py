@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bars
 import jax
 import pytest
 from flax import linen
@@ -96,11 +97,12 @@ def test_a_run_is_deterministic_from_its_first_step_or_not_at_all(config, train,
 
 
 PREPARE = """
-from jaxcnn import runtime
-runtime.prepare()
-from conftest import make_dataset
-from jaxcnn.config import default_config, network
-from jaxcnn.training.setup import make_run
+from jaxcnn.process import host
+host.prepare()
+from bars import make_dataset
+from jaxcnn.config.defaults import default_config
+from jaxcnn.models import model_config
+from jaxcnn.training.run import make_run
 config = default_config()
 config.model, config.deterministic = model_config("mlp", hidden=(8,)), True
 make_run(config, make_dataset(8))
@@ -114,7 +116,7 @@ def test_xla_is_told_before_jax_starts(tmp_path):
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
     }
     command = [sys.executable, "-c", PREPARE]
-    subprocess.run(command, env=environment, cwd=Path(__file__).parent, check=True)
+    subprocess.run(command, env=environment, cwd=Path(bars.__file__).parent, check=True)
     options = [path.read_text() for path in tmp_path.glob("**/compile_options.textproto")]
     assert options
     assert all("xla_gpu_deterministic_ops: true" in each for each in options)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from test_step import compilations
+from compilations import compilations
 
 from jaxcnn.errors import UserError
 from jaxcnn.training.lr_finder import Sweep, hold_rate, sweep

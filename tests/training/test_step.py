@@ -1,12 +1,11 @@
 """The step: the same numbers on any number of devices, through either backend, in any parts."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from compilations import compilations
 from flax import nnx
 
 from jaxcnn.models import model_config
@@ -137,22 +136,6 @@ def test_evaluation_counts_every_example_once(config, dataset):
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     np.testing.assert_allclose(scores["loss"], losses.mean(), rtol=1e-5)
     assert scores["accuracy"] == np.mean(logits.argmax(-1) == labels)
-
-
-@contextlib.contextmanager
-def compilations():
-    """Collects the names of what JAX compiles meanwhile."""
-    events = []
-
-    def listener(name, *_, **__):
-        if "backend_compile" in name:
-            events.append(name)
-
-    jax.monitoring.register_event_duration_secs_listener(listener)
-    try:
-        yield events
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listener)
 
 
 def test_the_step_compiles_once(config, dataset):

@@ -1,26 +1,9 @@
 """The commands as a user types them: one process each."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=cwd,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
+from commands import ROOT, run
 
 STRICT = {
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from commands import run
 from PIL import Image
-from test_commands import run
 
 from jaxcnn.evaluation.predictions import probabilities
 from jaxcnn.evaluation.trained import load_examples, load_trained

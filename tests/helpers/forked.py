@@ -12,9 +12,9 @@ import sys
 import tempfile
 import time
 
-import jaxcnn.config_check
-import jaxcnn.training.optimizers
-import jaxcnn.training.schedules  # noqa: F401
+import jaxcnn.config.check
+import jaxcnn.optim.optimizers
+import jaxcnn.optim.schedules  # noqa: F401
 
 SECONDS = 30  # after which a command is taken to hang: 10 on a quiet machine
 

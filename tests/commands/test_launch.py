@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LAUNCH = Path(__file__).parents[1] / "launch"
+LAUNCH = Path(__file__).parents[2] / "launch"
 ARGUMENTS = ["--config=a b.py:c", "--x='\"$HOME $(PWD) $$ \\", "", "two\nlines", "*", "ü"]
 
 # Stands in for jaxcnn.main: tells of itself in a file, then does what BEHAVIOUR has for it.

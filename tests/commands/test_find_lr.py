@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_commands import ROOT, run
+from commands import ROOT, run
 
 
 def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):

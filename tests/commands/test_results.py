@@ -11,7 +11,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 
-RESULTS = Path(__file__).parents[1] / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.mark.parametrize(

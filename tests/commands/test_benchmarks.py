@@ -14,7 +14,7 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import networks  # noqa: E402  (after the path is set)

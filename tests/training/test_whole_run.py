@@ -1,12 +1,11 @@
 """The speedrun with a narrow network, on scikit-learn's digits: whole runs as one program."""
 
-import contextlib
-
 import jax
 import numpy as np
 import pytest
+from commands import ROOT, run
+from compilations import compilations
 from sklearn.datasets import load_digits
-from test_commands import ROOT, run
 
 from jaxcnn.config.files import config_variants
 from jaxcnn.data.dataset import Dataset, Split
@@ -46,22 +45,6 @@ def make_config(**changes):
 @pytest.fixture(scope="module")
 def whole_run(dataset):
     return make_whole_run(make_config(), dataset)
-
-
-@contextlib.contextmanager
-def compilations():
-    """The programs compiled meanwhile, as a list that grows."""
-    events = []
-
-    def listener(event, duration, **_):
-        if event == "/jax/core/compile/backend_compile_duration":
-            events.append(duration)
-
-    jax.monitoring.register_event_duration_secs_listener(listener)
-    try:
-        yield events
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listener)
 
 
 def trained(run, seed):

@@ -14,7 +14,6 @@ from jaxcnn.data.order import (
     make_views,
     shuffled,
     take_fraction,
-    transpose,
     view_fingerprints,
     views_of,
 )
@@ -34,7 +33,7 @@ def test_every_example_counts_once_and_fills_only_its_own_batch(
     order = in_batches(indices, batch_size, num_devices=num_devices, num_parts=num_parts)
     assert order.dtype == np.int32 and order.shape[0] == num_devices
     assert order.shape[2] % num_parts == 0
-    batches = transpose(1, 0, 2).reshape(order.shape[1], -1)
+    batches = order.transpose(1, 0, 2).reshape(order.shape[1], -1)
     counted = batches[batches >= 0]
     np.testing.assert_array_equal(counted, indices)
     for step, batch in enumerate(batches):

@@ -7,8 +7,12 @@ import sys
 
 from jaxcnn.files.writing import write_json
 
+COMMAND = (
+    "from jaxcnn import compare; from jaxcnn.process import command; command.run(compare.main)"
+)
 
-def compare(*arguments, cwd, code="from jaxcnn import cli, compare; cli.run(compare.main)"):
+
+def compare(*arguments, cwd, code=COMMAND):
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120,
@@ -32,12 +36,12 @@ def test_it_compares_without_jax(tmp_path):
     write_run(tmp_path / "runs" / "a", 0, 0.5)
     write_run(tmp_path / "runs" / "b", 1, 0.7)
     code = (
-        "import sys\nfrom jaxcnn import cli, compare\n"
+        "import sys\nfrom jaxcnn import compare\nfrom jaxcnn.process import command\n"
         "def main(a):\n"
         "    code = compare.main(a)\n"
         "    assert not {'jax', 'flax', 'tensorflow_datasets', 'sklearn'} & set(sys.modules)\n"
         "    return code\n"
-        "cli.run(main)"
+        "command.run(main)"
     )
     done = compare("runs/a", "runs/b", cwd=tmp_path, code=code)
     assert (done.returncode, done.stderr) == (0, "")

@@ -19,11 +19,12 @@ from jaxcnn.process import group
 from jaxcnn.training.alike import differences
 
 CONFIG = """
-from jaxcnn.config import default_config, network
+from jaxcnn.config.defaults import default_config
+from jaxcnn.models import model_config
 
 def get_config():
     config = default_config()
-    config.model = network("mlp", hidden=(64, 32))
+    config.model = model_config("mlp", hidden=(64, 32))
     config.dataset.image_size = 0
     config.optimizer.update(name="momentum", learning_rate=0.05)
     config.augment.update(crop=1, flip="alternating", mixup=0.1)
@@ -34,18 +35,19 @@ def get_config():
 # joins as the main job does, but gives up sooner
 IMPATIENT = """
 import sys
-from jaxcnn import cli, distributed, main
-distributed._CONNECT_SECONDS = 3
-cli.run(main.main, sys.argv)
+from jaxcnn import main
+from jaxcnn.process import command, group
+group._CONNECT_SECONDS = 3
+command.run(main.main, sys.argv)
 """
 
 # joins, tells so with a file, and has nothing to do
 IDLE = """
 import pathlib, sys, time
-from jaxcnn import distributed, runtime
-runtime.prepare()
-with distributed.group(find_cluster=False):
-    pathlib.Path(sys.argv[2].partition("=")[2] + str(distributed.index())).touch()
+from jaxcnn.process import group, host
+host.prepare()
+with group.group(find_cluster=False):
+    pathlib.Path(sys.argv[2].partition("=")[2] + str(group.index())).touch()
     time.sleep(100)
 """
 

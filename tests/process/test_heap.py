@@ -7,7 +7,7 @@ import pytest
 
 _HEAP = """
 import ctypes, sys
-from jaxcnn import heap
+from jaxcnn.process import heap
 c = ctypes.CDLL(None)
 if not hasattr(c, "mallopt"):
     sys.exit("no glibc")
@@ -84,7 +84,7 @@ assert ends[-1] - ends[0] < 16 << 20, [(end - ends[0]) >> 20 for end in ends]
 _LISTENER = """
 import os
 os.environ["JAX_PLATFORMS"], os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "cpu", "false"
-from jaxcnn import heap
+from jaxcnn.process import heap
 calls = []
 heap.tidy = lambda *temporaries: calls.append(temporaries)
 heap._LONG_COMPILATION = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-FOLDER = Path(__file__).parents[1] / "launch" / "kubernetes"
+FOLDER = Path(__file__).parents[2] / "launch" / "kubernetes"
 JOBSET = yaml.safe_load((FOLDER / "jobset.yaml").read_text())
 ARGUMENTS = ["--config=a b.py:c", "--x='\"$HOME $(PWD) $$ \\", "", "two\nlines", "*", "ü"]
 

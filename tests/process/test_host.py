@@ -12,8 +12,8 @@ from jaxcnn.process import devices
 
 THREADS_POLICY = """
 import os, threading
-from jaxcnn import runtime
-runtime.prepare()
+from jaxcnn.process import host
+host.prepare()
 thread = threading.Thread(target=lambda: print(os.sched_getscheduler(0)))
 thread.start(); thread.join()
 """
@@ -29,8 +29,8 @@ def test_threads_are_scheduled_as_those_of_a_batch_job():
 DEVICES = """
 from jax._src import hardware_utils
 hardware_utils._NVIDIA_GPU_DEVICES = ["/dev/null"]
-from jaxcnn import cli, devices
-cli.run(lambda _: devices.start())
+from jaxcnn.process import command, devices
+command.run(lambda _: devices.start())
 """
 
 
@@ -81,8 +81,8 @@ def test_devices_are_told_in_words():
 # an error of Python that the user must see, and a compilation of which XLA complains
 NATIVE_ERRORS = """
 import logging
-from jaxcnn import runtime
-runtime.prepare()
+from jaxcnn.process import host
+host.prepare()
 import jax, jax.numpy as jnp
 logging.getLogger("jax._src.xla_bridge").error("a device is lost")
 def slow():

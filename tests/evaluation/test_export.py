@@ -9,9 +9,9 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from commands import run
 from flax import nnx
 from jax import export
-from test_commands import run
 
 from jaxcnn import models
 from jaxcnn.config.defaults import default_config

@@ -16,10 +16,10 @@ def start(body, *, resumable=False, environment=(), under="", **options):
     """A command of its own whose body is given, started by a shell after the line `under`."""
     program = f"""
 import os, sys, threading
-from jaxcnn import cli
+from jaxcnn.process.command import run
 def command(arguments):
 {textwrap.indent(textwrap.dedent(body), "    ")}
-cli.run(command, ["command"], resumable={resumable})
+run(command, ["command"], resumable={resumable})
 """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = os.environ | dict(environment)
@@ -97,11 +97,11 @@ HOMELESS = """
     import pwd
     def unknown(uid): raise KeyError(uid)
     pwd.getpwuid = unknown
-    from jaxcnn import runtime
+    from jaxcnn.process import host
     from jaxcnn.data.datasets import find_place
-    from jaxcnn.owners import allow_unknown_owners
+    from jaxcnn.files.owners import allow_unknown_owners
     from etils import epath
-    print(runtime._cache_folder())
+    print(host._cache_folder())
     allow_unknown_owners()
     print(epath.Path('/').stat().is_directory)
     find_place('digits')
