@@ -26,6 +26,7 @@ from jaxcnn.training.evaluate import evaluate  # noqa: E402
 from jaxcnn.training.recipe import make_recipe  # noqa: E402
 from jaxcnn.training.run import make_run  # noqa: E402
 from jaxcnn.training.step import take_batch  # noqa: E402
+from jaxcnn.workdir.position import Position  # noqa: E402
 
 ON_GPU = jax.default_backend() == "gpu"
 PRODUCT_SIZE = 8192 if ON_GPU else 2048
@@ -60,21 +61,23 @@ class Worker:
     def train_step(self, count: int) -> None:
         """Trains for `count` steps, of as many epochs as it takes."""
         while count:
-            num_steps = min(count, self.run.steps_per_epoch)
+            num_steps = min(count, self.run.plan.steps_per_epoch)
             self._train(num_steps)
             count -= num_steps
 
     def epoch(self, count: int) -> None:
         """Trains for `count` epochs."""
-        self.train_step(count * self.run.steps_per_epoch)
+        self.train_step(count * self.run.plan.steps_per_epoch)
 
     def _train(self, num_steps: int) -> None:
         """The first steps of a new epoch, as `jaxcnn.training.loop` does them."""
         run, data = self.run, self.run.data["train"]
-        order, numbers = run.train_order(self.epochs), run.epoch_numbers(self.epochs, self.step)
+        position = Position(self.step, run.plan.steps_per_epoch, self.epochs, self.step)
+        order, numbers = run.train_order(self.epochs), run.epoch_numbers(position)
         end, sums = self.step + num_steps, None
         while self.step < end:
-            at_once = run.steps_per_dispatch if self.step + run.steps_per_dispatch <= end else 1
+            several = run.plan.steps_per_dispatch
+            at_once = several if self.step + several <= end else 1
             train = run.train_steps if at_once > 1 else run.train_step
             previous = sums
             with jax.transfer_guard("disallow"):
@@ -104,7 +107,9 @@ class Worker:
     def _make_feed(self) -> Any:
         """What a training step does before the network, as a program of its own."""
         run = self.run
-        recipe, _, _ = make_recipe(run.config, run.dataset, run.model, run.steps_per_epoch)
+        recipe, _, _ = make_recipe(
+            run.plan.config, run.dataset, run.model, run.plan.steps_per_epoch
+        )
 
         def feed(data, order, row):
             batch = take_batch(data, order, row)

@@ -49,20 +49,22 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
     """
     host.prepare()
     heap.tidy_after_compiling()
-    from jaxcnn import models
     from jaxcnn.training.parallel import wait_for
     from jaxcnn.training.run import make_run
+    from jaxcnn.workdir.position import Position
 
     config = config_variants(FOLDER)[name]()
     config.validation, config.test_with = "test", "last"
     batch_size = config.global_batch_size
     run = make_run(config, noise(config, 2 * batch_size, batch_size))
-    summary = models.summary(run.model)
+    summary = run.plan.network
     state, order, seconds = run.state, run.train_order(0), []
     for step in range(1 + num_steps):
         if step > FEWEST_STEPS and sum(seconds[1:]) > ENOUGH_SECONDS:
             break
-        numbers = run.epoch_numbers(0, first_step=step)  # the first batch each time
+        # the first batch each time
+        position = Position(step, run.plan.steps_per_epoch, anchor_step=step)
+        numbers = run.epoch_numbers(position)
         started = time.perf_counter()
         state, sums = run.train_step(state, run.data["train"], numbers, order)
         wait_for(sums)

@@ -59,18 +59,18 @@ def make(dataset: Dataset, name: str, **fields: object) -> Run:
 
 def feed(run: Run) -> None:
     """Puts an epoch's batches on the devices; what is resident is there already."""
-    for data, _, _ in run.train_feed(0):
+    for data, _, _ in run.train_feed(run.plan.position()):
         jax.block_until_ready(data)
 
 
 def training(run: Run) -> None:
     """Trains an epoch."""
     state, previous = jax.tree.map(np.array, run.state), None
-    numbers = run.epoch_numbers(0, 0)
-    for data, order, num_steps in run.train_feed(0):
+    numbers = run.epoch_numbers(run.plan.position())
+    for data, order, num_steps in run.train_feed(run.plan.position()):
         train = run.train_steps if num_steps > 1 else run.train_step
         state, sums = train(state, data, numbers, order)
-        wait_for(previous, run.config.dataset.streaming)
+        wait_for(previous, run.plan.config.dataset.streaming)
         previous = sums
     jax.block_until_ready(sums)
 

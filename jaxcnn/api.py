@@ -11,7 +11,6 @@ from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
-from jaxcnn.models import summary
 from jaxcnn.process import devices, group
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.figures.curves import plot_curves
@@ -21,7 +20,7 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
-from jaxcnn.training.loop import Loop
+from jaxcnn.training.loop import make_loop
 from jaxcnn.training.notices import later_weights
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
@@ -82,34 +81,33 @@ def train(
             console.warn(line)
         refuse_other_data(workdir, about_data)
         if is_new:
-            refuse_unseen_classes(run.dataset, run.views)
+            refuse_unseen_classes(run.dataset, run.plan.views)
         warnings = notes_on_data(workdir, data_at)
         _introduce(run, workdir, console)
-        loop = Loop(run, workdir, console, check_folder)
+        loop = make_loop(run, workdir, console, check_folder)
+        first = loop.position
         if group.is_main():
             if not (workdir / PICTURES).exists():
-                write_pictures_of(workdir, run.dataset, run.views)
-            own_devices = list(run.mesh.devices.flat)
-            write_config(workdir, config, about_data, own_devices, changes, loop.step)
+                write_pictures_of(workdir, run.dataset, run.plan.views)
+            run_devices = list(run.plan.mesh.devices.flat)
+            write_config(workdir, config, about_data, run_devices, changes, first.step)
             for name in _OF_AN_END:  # of an earlier one, until the run ends
                 (workdir / name).unlink(missing_ok=True)
         loop.progress.data_digest = data_digest(about_data)
-        first_step = loop.step
-        if ended and first_step < ended.get("steps", 0):
+        if ended and first.step < ended.get("steps", 0):
             console.warn(
-                f"the newest checkpoint is of step {first_step}; the one of step {ended['steps']}, "
-                "where the run had ended, is gone"
+                f"the newest checkpoint is of step {first.step}; the one of step "
+                f"{ended['steps']}, where the run had ended, is gone"
             )
-        if first_step:
-            epoch = None if loop.ended else loop.epoch + 1
-            console.resume(epoch, first_step, changes)
+        if first.step:
+            console.resume(None if loop.ended else first.epoch + 1, first.step, changes)
         for line in warnings:
             console.warn(line)
         for line in taken_over:
             console.print(line)
         result = loop.train()
         check_folder()
-        if ended and loop.step == first_step:  # it was tested again
+        if ended and loop.position == first:  # it was tested again
             result |= {name: ended[name] for name in _OF_TRAINING if name in ended}
         classes = _report(workdir, result, data_at) if group.is_main() else []
     console.result(result, workdir, classes)
@@ -134,19 +132,19 @@ def _prepare(
 
 def _introduce(run: Run, workdir: Path, console: Console) -> None:
     """Says what will be trained, on what, and what the user should know of it."""
-    console.start(run.config, render_summary(summary(run.model)), str(workdir))
-    own_devices = list(run.mesh.devices.flat)
+    console.start(run.plan.config, render_summary(run.plan.network), str(workdir))
+    own_devices = list(run.plan.mesh.devices.flat)
     console.print(f"runs on {devices.describe(own_devices)}")
     if not devices.are_exact(own_devices):
         console.print(
             "the same command gives equal numbers to rounding; to the last bit with "
             "config.deterministic=True"
         )
-    for line in data_notes(run.dataset, run.views):
+    for line in data_notes(run.dataset, run.plan.views):
         console.print(line)
-    for line in faint_channels(run.dataset, run.config.dataset.scaling):
+    for line in faint_channels(run.dataset, run.plan.config.dataset.scaling):
         console.warn(line)
-    if text := later_weights(run.config):
+    if text := later_weights(run.plan.config):
         console.warn(text)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -19,30 +18,34 @@ _STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator, at most
 _CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")  # Linux: bytes, or "max"
 
 
-def usual_num_devices(model: nnx.Module) -> int:
-    """One simulated device for a network mostly of dense layers, such as AlexNet, else all (0).
+def usual_num_devices(network: models.Summary) -> int:
+    """Return 1 on a CPU for a network mostly of dense layers, such as AlexNet, else 0 for all.
 
-    Each of their parameters is used once an image, so that to exchange gradients costs more than a
-    device saves; within one, the cores share each product.
+    A dense layer uses each parameter once per image. An exchange of gradients between simulated
+    devices costs more than it saves, and within one device the cores share each product.
     """
     simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
-    network = models.summary(model)
     return int(simulated and network.flops < 4 * network.parameters)
 
 
-def evaluation_options(model: nnx.Module) -> dict[str, Any]:
-    """XLA's options for evaluation on a CPU: for a small network its own convolutions in place of
-    YNNPACK's, which join several in one loop and take up to twice as long."""
+def evaluation_options(network: models.Summary) -> dict[str, Any]:
+    """Return XLA's options for evaluation: on a CPU, small networks take its own convolutions.
+
+    YNNPACK joins several convolutions in one loop, which takes up to twice as long there.
+    """
     knows_it = jax.__version_info__ < (0, 11)  # an experimental option may change
-    is_small = models.summary(model).flops < _FEW_FLOPS
+    is_small = network.flops < _FEW_FLOPS
     if jax.default_backend() != "cpu" or not is_small or not knows_it:
         return {}
     return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
-    """On an accelerator the largest number up to 64 that divides an epoch, or 32 with some single
-    steps at its end where that is small. Streamed, no more than 64 MiB of images."""
+    """Return 1 on a CPU, where XLA's convolutions lose their threads in a scan, else up to 64.
+
+    On an accelerator it is the largest number up to 64 that divides an epoch. Where that is small,
+    it is 32, with single steps at the epoch's end. Streamed, a call takes at most 64 MiB of images.
+    """
     if jax.default_backend() == "cpu":
         return 1
     most = 64
@@ -54,8 +57,10 @@ def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epo
 
 
 def room_for_data(mesh: Mesh) -> int:
-    """Bytes of data that a device may hold: two thirds of its memory; simulated ones share the
-    machine's, or the container's."""
+    """Return the bytes of data that a device may hold: two thirds of its memory.
+
+    Simulated devices share the memory of the machine or of the container.
+    """
     device = mesh.devices.flat[0]
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:

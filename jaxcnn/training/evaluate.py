@@ -8,7 +8,7 @@ from jaxcnn.training.state import TrainState
 
 
 def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
-    """`{"loss": …, "accuracy": …}` of the view "train", "validation" or "test".
+    """Return `{"loss": …, "accuracy": …}` of the view "train", "validation" or "test".
 
     The loss includes the L2 terms, as in training; the accuracy is a fraction.
     """
@@ -16,11 +16,11 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
     for data, order, _ in run.eval_feed(view):
         previous = sums
         sums = run.eval_step(sums, state.evaluated_params, state.batch_stats, data, order)
-        wait_for(previous, run.config.dataset.streaming)
+        wait_for(previous, run.plan.config.dataset.streaming)
     return to_means(jax.device_get(run.add_up(sums)))
 
 
 def to_means(sums: dict) -> dict[str, float]:
-    """The means that sums over examples stand for."""
+    """Return the mean loss and accuracy of sums over examples."""
     count = max(float(sums["count"]), 1.0)
     return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

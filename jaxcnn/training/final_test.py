@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxcnn.models import summary
 from jaxcnn.process import group
 from jaxcnn.training.evaluate import evaluate
+from jaxcnn.training.plan import Plan
 from jaxcnn.training.run import Run
 from jaxcnn.training.state import TrainState
+from jaxcnn.training.timing import images_per_second
 from jaxcnn.workdir.checkpoints import Checkpoints
-from jaxcnn.workdir.progress import Progress, images_per_second
+from jaxcnn.workdir.position import Position
+from jaxcnn.workdir.progress import Progress
 
 
 def choose_weights(
@@ -24,7 +26,7 @@ def choose_weights(
     It is the last one, too, where no epoch was finished, or where the best checkpoint is lost.
     """
     best_step = progress.best_step
-    if run.config.test_with == "last" or not best_step:
+    if run.plan.config.test_with == "last" or not best_step:
         return last, "last"
     if best_step == int(last.step):
         return last, "best"
@@ -38,25 +40,23 @@ def choose_weights(
 
 def test_scores(run: Run, state: TrainState, progress: Progress) -> dict[str, float]:
     """Return the test split's `loss` and `accuracy`."""
-    if run.config.validation == "test":  # scored as validation a moment ago
+    if run.plan.config.validation == "test":  # evaluated as validation just before
         return {"loss": progress.last_loss, "accuracy": progress.last_accuracy}
     return evaluate(run, state, "test")
 
 
-def describe_training(run: Run, progress: Progress, step: int) -> dict[str, Any]:
-    """Return what `result.json` holds of a run's training, which ended after `step`."""
-    network, steps = summary(run.model), run.steps_per_epoch
-    position = progress.position(step, steps)
+def describe_training(plan: Plan, progress: Progress, position: Position) -> dict[str, Any]:
+    """Return what `result.json` holds of a training that ended at a position."""
     return {
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
         "last_validation_accuracy": progress.last_accuracy,
-        "num_epochs": progress.epoch_at(step, steps),
-        "steps": step,
+        "num_epochs": position.epoch,
+        "steps": position.step,
         "epochs_without_gain": progress.epochs_without_gain,
-        "resumed": [done for done in progress.resumed if done < position],
+        "resumed": [done for done in progress.resumed if done < position.epochs],
         "images_per_second": images_per_second(progress.train_images, progress.train_seconds),
-        "parameters": network.parameters,
-        "flops": network.flops,
-        "seed": run.config.seed,
+        "parameters": plan.network.parameters,
+        "flops": plan.network.flops,
+        "seed": plan.config.seed,
     }

@@ -1,10 +1,9 @@
 """The loop: epochs of steps, evaluation, checkpoints, and the rows that a run writes."""
 
 import contextlib
-import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,309 +12,293 @@ import jax
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
-from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.training.display import Display, Epoch
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.final_test import choose_weights, describe_training, test_scores
-from jaxcnn.training.notices import MAX_SKIPPED, not_finite, other_batches, skipped_steps
+from jaxcnn.training.notices import MAX_SKIPPED, not_finite, skipped_steps
 from jaxcnn.training.parallel import Agreement, wait_for
+from jaxcnn.training.resume import Start, take_up
 from jaxcnn.training.run import Run
-from jaxcnn.training.state import with_hyperparams_of
-from jaxcnn.workdir import metrics_log, run_files
+from jaxcnn.training.saving import Saving
+from jaxcnn.training.stopping import Stopping
+from jaxcnn.training.timing import Clock, RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
-from jaxcnn.workdir.progress import Clock, Progress
+from jaxcnn.workdir.run_tables import Row
 
-REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
+Sums = dict[str, jax.Array]
 
 
 class Loop:
-    """Trains a run in a workdir, from where its newest checkpoint left it.
+    """Trains a run from where it starts to its end.
 
-    `check_folder` is called before each write; it raises UserError to end the run.
+    Args:
+      run: ready to train.
+      start: where the training starts.
+      display: shows the training.
+      metrics: takes the rows of the metrics.
+      checkpoints: takes the states.
+      check_folder: called before each write; raises `UserError` to end the run.
+      hooks: each is called with every finished epoch, after its checkpoint.
     """
 
-    def __init__(self, run: Run, workdir: Path, console: Console, check_folder=lambda: None):
-        self.run, self.config, self.console = run, run.config, console
-        self.check_folder = check_folder
-        self.state = run.state
-        self.progress = Progress(global_batch_size=self.config.global_batch_size)
-        settings = self.config.checkpoint
-        self.checkpoints = Checkpoints(
-            workdir, keep_latest=settings.keep_latest, keep_best=settings.keep_best
-        )
-        restored = self.checkpoints.restore_latest(run.state, console.warn)
-        if restored:
-            self.state = with_hyperparams_of(run.state, restored[0])
-            self.progress = Progress(**restored[1])
-        self.step = int(self.state.step)
-        if restored and group.is_main():
-            epochs = self._finished_epochs()
-            metrics_log.check_metrics(workdir, self.step, self.progress.metrics_digest, epochs)
-        self.progress.run = run_files.read_identity(workdir).id
-        self._take_over_batch_size()
-        if restored:
-            self.progress.add_resume(self.step, run.steps_per_epoch)
+    def __init__(
+        self,
+        run: Run,
+        start: Start,
+        *,
+        display: Display,
+        metrics: MetricsWriter | NoWriter,
+        checkpoints: Checkpoints,
+        check_folder: Callable[[], None] = lambda: None,
+        hooks: Sequence[Callable[[Epoch], None]] = (),
+    ):
+        self.run, self.plan, self.config = run, run.plan, run.plan.config
+        self.display, self.metrics, self.check_folder = display, metrics, check_folder
+        self.state, self.progress, self.position = start.state, start.progress, start.position
+        self.hooks = [self._display_epoch, *hooks]
+        self.time = RunTime(self.progress.seconds)
+        self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
+        self.saving = Saving(
+            checkpoints, metrics, self.progress, self.time, self.config.checkpoint, check_folder,
+            self.position.step,
+        )  # fmt: skip
         self.compiled: set[Callable] = set()
         skipped = int(self.state.sums["bad_steps"])  # in an epoch that is resumed
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
-        # in mid-epoch the rows of this step tell of a run that max_minutes ended here
-        resume_step = self.step - self._is_in_mid_epoch if restored else None
-        is_main = group.is_main()
-        self.writer = NoWriter()
-        if is_main:
-            self.writer = MetricsWriter(workdir, resume_step=resume_step, warn=console.warn)
-        self.agree = Agreement(run.mesh)
-        self.started = time.monotonic() - self.progress.seconds
-        self.saved_step, self.saved_at = self.step, time.monotonic()
-        self.is_time_over = False
-        self._look_at_the_clock()
-
-    @property
-    def epoch(self) -> int:
-        """The epoch (0-based) that the next step belongs to."""
-        return self.progress.epoch_at(self.step, self.run.steps_per_epoch)
+        self.stopping.check_time(self.position.step)
 
     @property
     def ended(self) -> str:
-        """Why no step is left: "epochs", "early_stopping" or "max_minutes"; "" while one is."""
-        if self.epoch >= self.config.num_epochs:
-            return "epochs"
-        if 0 < self.config.early_stopping.patience <= self.progress.epochs_without_gain:
-            return "early_stopping"
-        return "max_minutes" if self.is_time_over else ""
-
-    @property
-    def _is_in_mid_epoch(self) -> bool:
-        return self.step > self.progress.first_step(self.epoch, self.run.steps_per_epoch)
-
-    def _finished_epochs(self) -> int:
-        """The epochs that are finished at a restored checkpoint, counted in its own batches."""
-        if self.config.steps_per_epoch:  # then the batch size cannot be another
-            return self.progress.epoch_at(self.step, self.run.steps_per_epoch)
-        return self.progress.finished_epochs(self.step, len(self.run.views["train"].indices))
-
-    def _take_over_batch_size(self) -> None:
-        """Keep the position where the config's batch size is not that of the checkpoint."""
-        before, now = self.progress.global_batch_size, self.config.global_batch_size
-        if before != now:
-            num_examples = len(self.run.views["train"].indices)
-            again = self.progress.change_batch_size(self.step, num_examples, now)
-            self.console.warn(other_batches(before, now, again))
+        """Why no step is left, see `Stopping.reason`; "" while one is."""
+        return self.stopping.reason(self.position, self.progress)
 
     def train(self) -> dict[str, Any]:
         """Train the epochs that are left, and test; return what `result.json` holds.
 
-        Where `max_minutes` ends the run in mid-epoch, or a changed config does, the part of the
-        epoch is validated as well. The run can go on as if it had not been.
+        Where the run ends within an epoch, that part is validated as well. The run can go on as if
+        it had not been.
 
         Raises:
           Stopped: a signal asked for it; the run is saved.
           Diverged: the loss is not finite.
         """
-        closing = contextlib.closing
-        with closing(self.checkpoints), closing(self.writer), group.watched():
-            with StopSignal() as stop:
+        checkpoints, closing = self.saving.checkpoints, contextlib.closing
+        with closing(checkpoints), closing(self.metrics), group.watched():
+            with StopSignal() as signal:
                 row = None
                 while not self.ended:
-                    epoch, row = self.epoch, self._train_epoch(stop)
-                    if self.epoch > epoch:
+                    epoch, row = self.position.epoch, self._train_epoch(signal)
+                    if self.position.epoch > epoch:
                         self._finish_epoch(row)
-                if self._is_in_mid_epoch:
+                if self.position.row:
                     self._finish_part(row or self._train_row(self.state.sums, Clock()))
-                self.checkpoints.wait()
-                if any(self.agree.at_once(stop.requested)):
+                checkpoints.wait()
+                if self.stopping.is_requested(signal):
                     self._stop(None)
             return self._result()
 
-    def _look_at_the_clock(self) -> None:
-        """Learn, with the whole group, whether the run's time is over."""
-        if self.config.max_minutes and self.step:
-            is_over = _have_passed(self.config.max_minutes, self.started)
-            self.is_time_over = any(self.agree.at_once(is_over))
-
-    def _train_epoch(self, stop: StopSignal) -> dict[str, Any]:
-        """Train an epoch, or what is left of it and of the run's time; return its row of the
-        metrics."""
-        epoch, num_steps = self.epoch, self.run.steps_per_epoch
-        first_step = self.progress.first_step(epoch, num_steps)
-        clock = Clock()
-        with self.console.progress(epoch + 1, self.config.num_epochs, num_steps) as bar:
-            for sums, is_time in self._steps(epoch, first_step, stop, clock):
+    def _train_epoch(self, signal: StopSignal) -> Row:
+        """Train an epoch, or what is left of it and of the run's time; return its row."""
+        clock, first_step = Clock(), self.position.first_step
+        epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
+        with self.display.progress(epoch, self.config.num_epochs, steps) as bar:
+            for sums, is_time in self._steps(signal, clock):
                 if is_time:
-                    scores = self._scores(sums)
-                    done = self.step - first_step
-                    bar.update(done, images_per_second=clock.images_per_second, **scores)
+                    done, speed = self.position.step - first_step, clock.images_per_second
+                    bar.update(done, images_per_second=speed, **self._means(sums))
             row = self._train_row(sums, clock)
         if skipped := int(sums["bad_steps"]):
             first, scale = int(sums["bad_step"]), float(self.state.rate_scale)
-            self.console.warn(skipped_steps(skipped, first, scale))
+            self.display.warn(skipped_steps(skipped, first, scale))
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
         return row
 
-    def _train_row(self, sums: dict[str, jax.Array], clock: Clock) -> dict[str, Any]:
-        """Return the row of the epoch's steps so far; it waits for them."""
-        scores = self._scores(sums)
-        clock.stop()
-        return {
-            "split": "train",
-            **scores,
-            "learning_rate": float(self.state.opt_state.hyperparams["learning_rate"]),
-            "seconds": clock.seconds,
-            "images_per_second": clock.images_per_second,
-        }
+    def _steps(self, signal: StopSignal, clock: Clock) -> Iterator[tuple[Sums, bool]]:
+        """Run the steps that the epoch has left.
 
-    def _steps(
-        self, epoch: int, first_step: int, stop: StopSignal, clock: Clock
-    ) -> Iterator[tuple[dict, bool]]:
-        """Runs the epoch's steps; gives the sums of the step before, the last one's at the end,
-        and whether it is time to read them."""
-        run = self.run
-        numbers = run.epoch_numbers(epoch, first_step)
-        num_examples = len(run.views["train"].indices)
-        batch_size = self.config.global_batch_size
-        sums = None
+        Yields:
+          The sums of the previous step, so that the host never waits, and whether to display them;
+          at the end the sums of the last step.
+        """
+        run, start, sums = self.run, self.position, None
+        numbers = run.epoch_numbers(start)
+        end = start.first_step + self.plan.steps_per_epoch
         clock.start()
-        end = first_step + run.steps_per_epoch
-        for data, order, num_steps in run.train_feed(epoch, self.step - first_step):
-            stops, is_over, is_late, is_time = self.agree(  # each process has its own clock
-                stop.requested,
-                _have_passed(self.config.max_minutes, self.started),
-                _have_passed(self.config.checkpoint.every_minutes, self.saved_at),
-                clock.is_time(REFRESH_SECONDS),
-            )
-            if stops:
+        for data, order, num_steps in run.train_feed(start):
+            decision = self.stopping.decide(signal, self.saving.saved_at, clock)
+            if decision.stop:
                 self._stop(sums)
-            if is_over and self.step:  # there is something to test
-                self.is_time_over = True
+            if decision.end and self.position.step:  # there is something to test
+                self.stopping.end_by_time()
                 break
-            previous = sums
-            train = run.train_steps if num_steps > 1 else run.train_step
+            previous, train = sums, run.train_steps if num_steps > 1 else run.train_step
             compiles = train not in self.compiled
             if compiles:
                 jax.block_until_ready(previous)
                 clock.stop()
-            with self._patience(compiles), jax.transfer_guard("disallow"):
+            with self._patience(train), jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
-            seen = (self.step - first_step) * batch_size
-            self.step += num_steps
-            if self.step < end:
-                self._save_if_due(sums, is_late)
+            seen = (self.position.step - start.first_step) * self.plan.global_batch_size
+            self.position = self.position.after(num_steps)
+            if self.position.step < end and (
+                decision.save or self.saving.is_due(self.position.step)
+            ):
+                self._means(sums)  # a state that diverged is not saved
+                self._save(None)
             if compiles:
                 jax.block_until_ready(sums)
                 self.compiled.add(train)
                 clock.start()
                 continue
-            clock.add(min(num_steps * batch_size, num_examples - seen))
+            images = num_steps * self.plan.global_batch_size
+            clock.add(min(images, self.plan.num_examples - seen))
             if previous is not None:
                 wait_for(previous, self.config.dataset.streaming)
-                yield previous, is_time
+                yield previous, decision.display
         yield sums or self.state.sums, False
 
-    def _patience(self, compiles: bool) -> contextlib.AbstractContextManager:
-        """While entered, a compilation that takes long is spoken of."""
-        return self.console.waiting("compiling") if compiles else contextlib.nullcontext()
+    def _patience(self, program: Callable) -> AbstractContextManager[None]:
+        """Return a context that reports a long compilation, if the program is not compiled yet."""
+        if program in self.compiled:
+            return contextlib.nullcontext()
+        return self.display.waiting("compiling")
 
-    def _scores(self, sums: dict[str, jax.Array]) -> dict[str, float]:
-        """The epoch's running means; reading them waits for the step they come from."""
+    def _train_row(self, sums: Sums, clock: Clock) -> Row:
+        """Return the row of the epoch's steps so far; wait for them."""
+        means = self._means(sums)
+        clock.stop()
+        return {
+            "split": "train",
+            **means,
+            "learning_rate": float(self.state.opt_state.hyperparams["learning_rate"]),
+            "seconds": clock.seconds,
+            "images_per_second": clock.images_per_second,
+        }
+
+    def _means(self, sums: Sums) -> dict[str, float]:
+        """Return the epoch's running means; wait for the step that the sums come from.
+
+        Raises:
+          Diverged: too many steps were not finite.
+        """
         sums = jax.device_get(sums)
         if sums["bad_steps"] > self.allowed_bad_steps:
             self._diverge(int(sums["bad_step"]), float(sums["gradient_norm"]))
         return to_means(sums)
 
-    def _finish_epoch(self, row: dict[str, Any]) -> None:
-        """Evaluates, writes the epoch's rows, saves, and shows a line of the table."""
-        validation = self._evaluate(row, self.epoch)
-        is_best = self.progress.add_validation(
-            self.epoch, self.step, validation, self.config.early_stopping.min_delta
-        )
-        self._look_at_the_clock()
-        if is_best or self.ended or self.epoch % self.config.checkpoint.every_epochs == 0:
+    def _finish_epoch(self, train: Row) -> None:
+        """Evaluate, write the epoch's rows, save, and call the hooks."""
+        number, step = self.position.epoch, self.position.step
+        validation = self._evaluate(train, number)
+        min_delta = self.config.early_stopping.min_delta
+        is_best = self.progress.add_validation(number, step, validation, min_delta)
+        self.stopping.check_time(step)
+        if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
             self._save(validation)
-        self._show(row, validation, self.epoch, is_best)
+        for hook in self.hooks:
+            hook(Epoch(number, train, validation, is_best))
 
-    def _finish_part(self, row: dict[str, Any]) -> None:
+    def _finish_part(self, train: Row) -> None:
         """Evaluate the part of an epoch in which the run ended.
 
         The checkpoint knows nothing of it: a part is not the best epoch and costs no patience.
         """
-        if self.checkpoints.latest_step() != self.step:
-            self._save(None)
-        epoch = self.epoch + 1
-        validation = self._evaluate(row, epoch)
+        self.saving.save_if_new(self.state, self.position.step)
+        number = self.position.epoch + 1
+        validation = self._evaluate(train, number)
         self.progress.last_loss = validation["loss"]
         self.progress.last_accuracy = validation["accuracy"]
-        self._show(row, validation, epoch, is_best=False)
+        for hook in self.hooks:
+            hook(Epoch(number, train, validation, is_best=False))
 
-    def _evaluate(self, row: dict[str, Any], epoch: int) -> dict[str, float]:
-        """Score the validation split, and write the rows of an epoch (from 1)."""
-        rows = [row]
+    def _evaluate(self, train: Row, epoch: int) -> dict[str, float]:
+        """Evaluate the validation split, and write the rows of an epoch (from 1)."""
+        rows = [train]
         if self.config.evaluate_train:
             rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
-        with self._patience(self.run.eval_step not in self.compiled):
+        with self._patience(self.run.eval_step):
             validation = evaluate(self.run, self.state, "validation")
         self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
-            self._diverge(self.step, float(self.state.sums["gradient_norm"]))
+            self._diverge(self.position.step, float(self.state.sums["gradient_norm"]))
         rows.append({"split": "validation"} | validation)
         self.check_folder()
-        for each in rows:
-            self.writer.write({"step": self.step, "epoch": epoch} | each)
+        for row in rows:
+            self.metrics.write({"step": self.position.step, "epoch": epoch} | row)
         return validation
 
-    def _show(self, row: dict, validation: dict, epoch: int, is_best: bool) -> None:
-        self.console.epoch_row(
-            epoch=epoch,
+    def _display_epoch(self, epoch: Epoch) -> None:
+        self.display.epoch_row(
+            epoch=epoch.number,
             num_epochs=self.config.num_epochs,
-            train=row,
-            validation=validation,
-            is_best=is_best,
+            train=epoch.train,
+            validation=epoch.validation,
+            is_best=epoch.is_best,
         )
 
-    def _save_if_due(self, sums: dict[str, jax.Array], is_late: bool) -> None:
-        """Saves in mid-epoch, after so many steps or minutes since the last time."""
-        if is_late or 0 < self.config.checkpoint.every_steps <= self.step - self.saved_step:
-            self._scores(sums)  # a state that diverged is not saved
-            self._save(None)
-
     def _save(self, validation: dict[str, float] | None) -> None:
-        self.check_folder()
-        self.progress.seconds = time.monotonic() - self.started
-        self.progress.metrics_digest = self.writer.digest()
-        self.saved_step, self.saved_at = self.step, time.monotonic()
-        self.checkpoints.save(self.state, dataclasses.asdict(self.progress), validation)
+        self.saving.save(self.state, self.position.step, validation)
 
-    def _stop(self, sums: dict[str, jax.Array] | None) -> None:
+    def _stop(self, sums: Sums | None) -> None:
         if sums is not None:
-            self._scores(sums)  # a state that diverged is not saved
-        if self.checkpoints.latest_step() != self.step:
-            self._save(None)
-        self.checkpoints.wait()
-        raise Stopped(f"stopped and saved at step {self.step}; the same command resumes there")
+            self._means(sums)  # a state that diverged is not saved
+        self.saving.save_if_new(self.state, self.position.step)
+        self.saving.checkpoints.wait()
+        step = self.position.step
+        raise Stopped(f"stopped and saved at step {step}; the same command resumes there")
 
     def _diverge(self, step: int, gradient_norm: float) -> None:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
-        raise Diverged(
-            not_finite(self.config, step, rate, gradient_norm, self.checkpoints.latest_step())
-        )
+        saved = self.saving.checkpoints.latest_step()
+        raise Diverged(not_finite(self.config, step, rate, gradient_norm, saved))
 
     def _result(self) -> dict[str, Any]:
+        """Test, and return what `result.json` holds."""
         self.state, tested_with = choose_weights(
-            self.run, self.state, self.checkpoints, self.progress, self.console.warn
+            self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
         test = test_scores(self.run, self.state, self.progress)
-        self.writer.write({"step": self.step, "epoch": self.epoch, "split": "test"} | test)
+        where = {"step": self.position.step, "epoch": self.position.epoch, "split": "test"}
+        self.metrics.write(where | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],
             "tested_with": tested_with,
             "ended": self.ended,
-            "seconds": time.monotonic() - self.started,
+            "seconds": self.time.seconds,
             "run": self.progress.run,
-            "metrics_digest": self.writer.digest(),
-        } | describe_training(self.run, self.progress, self.step)
+            "metrics_digest": self.metrics.digest(),
+        } | describe_training(self.plan, self.progress, self.position)
 
 
-def _have_passed(minutes: float, since: float) -> bool:
-    """Whether so many minutes are over since a time of `time.monotonic`; 0: never."""
-    return 0 < minutes <= (time.monotonic() - since) / 60
+def make_loop(
+    run: Run,
+    workdir: Path,
+    display: Display,
+    check_folder: Callable[[], None] = lambda: None,
+    hooks: Sequence[Callable[[Epoch], None]] = (),
+) -> Loop:
+    """Return the loop of the run in a folder, from its newest checkpoint on; see `Loop`.
+
+    Raises:
+      UserError: what the folder holds cannot be resumed.
+    """
+    settings = run.plan.config.checkpoint
+    checkpoints = Checkpoints(
+        workdir, keep_latest=settings.keep_latest, keep_best=settings.keep_best
+    )
+    start = take_up(run, workdir, checkpoints, display.warn)
+    metrics: MetricsWriter | NoWriter = NoWriter()
+    if group.is_main():
+        metrics = MetricsWriter(workdir, resume_step=start.kept_step, warn=display.warn)
+    return Loop(
+        run,
+        start,
+        display=display,
+        metrics=metrics,
+        checkpoints=checkpoints,
+        check_folder=check_folder,
+        hooks=hooks,
+    )

@@ -20,6 +20,7 @@ from jaxcnn.optim.schedules import batch_factor
 from jaxcnn.training.parallel import on_every_device
 from jaxcnn.training.run import Run
 from jaxcnn.training.state import zero_sums
+from jaxcnn.workdir.position import Position
 
 DIVERGED = 4.0  # times the least loss
 _DEVIATION = 0.15  # of the Gaussian that smooths the losses, in decades of the rate
@@ -121,15 +122,14 @@ def sweep(
 def _losses(run: Run, rates: Iterable[float]) -> Iterator[float]:
     """The loss of each step of a training run, step by step with its rate."""
     state = run.state
-    factor = batch_factor(run.config.optimizer, run.config.global_batch_size)
+    factor = batch_factor(run.plan.config.optimizer, run.plan.config.global_batch_size)
     for step, rate in enumerate(rates):
-        epoch, row = divmod(step, run.steps_per_epoch)
-        if row == 0:
-            feed = run.train_feed(epoch)
-            numbers = run.epoch_numbers(epoch, first_step=step)
+        position = Position(step, run.plan.steps_per_epoch)
+        if position.row == 0:
+            feed, numbers = run.train_feed(position), run.epoch_numbers(position)
         data, order, _ = next(feed)
         fresh = {"learning_rate": np.float32(rate * factor), "sums": zero_sums()}
-        fresh = on_every_device(fresh, run.mesh)  # sums of this step alone
+        fresh = on_every_device(fresh, run.plan.mesh)  # sums of this step alone
         hyperparams = state.hyperparams | {"learning_rate": fresh["learning_rate"]}
         state = state.replace(hyperparams=hyperparams, sums=fresh["sums"])
         state, sums = run.train_step(state, data, numbers, order)

@@ -80,7 +80,7 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
         raise UserError(
             f"{workdir / 'dataset.json'}: is not the one that checkpoint {step} was written with"
         )
-    finished = progress.epoch_at(step, about["steps_per_epoch"])
+    finished = progress.position(step, about["steps_per_epoch"]).epoch
     for part in weights.values():
         nnx.update(model, nnx.State(part))
     model.eval()

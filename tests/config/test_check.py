@@ -203,7 +203,12 @@ def test_every_config_trains_a_step(name):
     config.num_devices, config.global_batch_size = 1, 4
     run = make_run(config, noise(config))
     before = jax.tree.map(np.asarray, run.state.params)
-    arguments = (run.state, run.data["train"], run.epoch_numbers(0, 0), run.train_order(0))
+    arguments = (
+        run.state,
+        run.data["train"],
+        run.epoch_numbers(run.plan.position()),
+        run.train_order(0),
+    )
     quick = {"xla_backend_optimization_level": 0}  # compiling is all that costs time here
     step = run.train_step.lower(*arguments).compile(compiler_options=quick)
     state, _ = step(*arguments)

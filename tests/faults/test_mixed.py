@@ -14,7 +14,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import Loop
+from jaxcnn.training.loop import make_loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.folder import open_workdir
@@ -41,10 +41,10 @@ def resume(ready, workdir):
     """What `main` does before the first step; the step it goes on from."""
     config, run = ready
     with open_workdir(workdir, config):
-        loop = Loop(run, workdir, Console(io.StringIO()))
-        loop.writer.close()
-        loop.checkpoints.close()
-        return loop.step
+        loop = make_loop(run, workdir, Console(io.StringIO()))
+        loop.metrics.close()
+        loop.saving.checkpoints.close()
+        return loop.position.step
 
 
 def refused(ready, workdir, *said):

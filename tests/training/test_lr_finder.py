@@ -65,12 +65,12 @@ def test_it_trains_as_a_run_with_that_rate_does(config, dataset):
     rate = config.optimizer.learning_rate
     run = make_run(hold_rate(config), dataset)
     swept = sweep(run, num_steps=5, lowest=rate, highest=rate * (1 + 1e-6))
-    sizes = np.array([64, 64, 64, 64, len(run.views["train"].indices) - 256])
+    sizes = np.array([64, 64, 64, 64, len(run.plan.views["train"].indices) - 256])
 
     config.schedule.name = "constant"
     run = make_run(config, dataset)
     state, order = run.state, run.train_order(0)
-    numbers = run.epoch_numbers(0, 0)
+    numbers = run.epoch_numbers(run.plan.position())
     for _ in range(5):
         state, sums = run.train_step(state, run.data["train"], numbers, order)
     assert (swept.losses * sizes).sum() == pytest.approx(float(sums["loss"]), rel=1e-4)

@@ -30,15 +30,17 @@ def demanding(config):
 def train(run, step=None, feed_of=None):
     """The parameters and the epoch's sums after 20 steps, which are four epochs."""
     state, step = run.state, step or run.train_step
-    feed_of = feed_of or (lambda epoch: next(run.train_feed(epoch))[:2])
-    if run.config.precision == "float64":
+    feed_of = feed_of or (
+        lambda epoch: next(run.train_feed(run.plan.position(epoch * run.plan.steps_per_epoch)))[:2]
+    )
+    if run.plan.config.precision == "float64":
         wide = {np.dtype("float32"): np.dtype("float64")}
         state = jax.tree.map(lambda x: x.astype(wide.get(x.dtype, x.dtype)), state)
     for number in range(NUM_STEPS):
-        epoch, row = divmod(number, run.steps_per_epoch)
+        epoch, row = divmod(number, run.plan.steps_per_epoch)
         if row == 0:
             data, order = feed_of(epoch)
-            numbers = run.epoch_numbers(epoch, number)
+            numbers = run.epoch_numbers(run.plan.position(number))
         state, sums = step(state, data, numbers, order)
         jax.block_until_ready(sums)
     return jax.device_get((state.params, sums))
@@ -67,10 +69,10 @@ def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
     demanding.num_devices, demanding.parallel = 4, "shard_map"
     run = make_run(demanding, dataset)
     model = models.build(**demanding.model, num_classes=4, image_shape=(16, 16, 1), seed=0)
-    recipe, _, _ = make_recipe(demanding, dataset, model, run.steps_per_epoch)
+    recipe, _, _ = make_recipe(demanding, dataset, model, run.plan.steps_per_epoch)
     step = parallel.parallelize(
         make_train_step(recipe),
-        mesh=run.mesh,
+        mesh=run.plan.mesh,
         backend="shard_map",
         in_axes=(None, 0, None, 0),
         donate=False,
@@ -78,7 +80,7 @@ def test_shares_of_the_data_give_the_same_bits(demanding, dataset):
 
     def share(epoch):
         split, order = dataset.splits["train"], np.asarray(run.train_order(epoch))
-        return feed.put_share(feed.take_share(split.images, split.labels, order), run.mesh)
+        return feed.put_share(feed.take_share(split.images, split.labels, order), run.plan.mesh)
 
     assert largest_difference(train(run, step, share), train(run)) == 0.0
 
@@ -121,8 +123,8 @@ def test_sums_over_the_devices(backend):
 
 def test_small_arrays_share_an_exchange(config, dataset):
     run = make_run(config, dataset)
-    data, order = next(run.train_feed(0))[:2]
-    lowered = run.train_step.lower(run.state, data, run.epoch_numbers(0, 0), order)
+    data, order = next(run.train_feed(run.plan.position()))[:2]
+    lowered = run.train_step.lower(run.state, data, run.epoch_numbers(run.plan.position()), order)
     exchanges = lowered.as_text().count("stablehlo.all_reduce")
     assert 0 < exchanges < len(jax.tree.leaves(run.state.params))
 
@@ -136,8 +138,8 @@ def test_batch_norm_per_device(config, dataset28):
     for kind in ("global", "per_device"):
         config.batch_norm = kind
         run = make_run(config, dataset28)
-        data, order = next(run.train_feed(0))[:2]
-        batch = (data, run.epoch_numbers(0, 0), order)
+        data, order = next(run.train_feed(run.plan.position()))[:2]
+        batch = (data, run.epoch_numbers(run.plan.position()), order)
         exchanges[kind] = run.train_step.lower(run.state, *batch).as_text().count("all_reduce")
         states[kind] = jax.device_get(run.train_step(run.state, *batch)[0])
     first = {kind: next(iter(state.batch_stats.values())) for kind, state in states.items()}

@@ -20,7 +20,7 @@ def train(config, dataset, num_steps=6):
     if config.precision == "float64":
         state = jax.tree.map(lambda x: x.astype(wide_type(x.dtype)), state)
     for step in range(num_steps):
-        state, _ = step_of_epoch(run, state, step // run.steps_per_epoch)
+        state, _ = step_of_epoch(run, state, step // run.plan.steps_per_epoch)
         jax.block_until_ready(state)
     return run, state
 
@@ -118,10 +118,10 @@ def test_the_step_is_the_written_out_formula(config, dataset):
 
 def test_the_epoch_counts_every_example_once(config, dataset):
     run, state = train(config, dataset, num_steps=5)  # 270 examples in batches of 64
-    assert run.steps_per_epoch == 5
+    assert run.plan.steps_per_epoch == 5
     assert float(state.sums["count"]) == 270
     seen = np.asarray(run.train_order(0)).reshape(-1)
-    np.testing.assert_array_equal(np.sort(seen[seen >= 0]), run.views["train"].indices)
+    np.testing.assert_array_equal(np.sort(seen[seen >= 0]), run.plan.views["train"].indices)
 
 
 def test_evaluation_counts_every_example_once(config, dataset):
@@ -150,8 +150,7 @@ def test_the_step_compiles_once(config, dataset):
 
 
 def step_of_epoch(run, state, epoch):
-    first_step = epoch * run.steps_per_epoch
-    numbers = run.epoch_numbers(epoch, first_step)
+    numbers = run.epoch_numbers(run.plan.position(epoch * run.plan.steps_per_epoch))
     return run.train_step(state, run.data["train"], numbers, run.train_order(epoch))
 
 

@@ -15,12 +15,12 @@ from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import Loop
+from jaxcnn.training.loop import make_loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
-from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.position import Position
 
 
 def steps_with_checkpoints(workdir):
@@ -39,7 +39,7 @@ def stop_after(config, dataset, workdir, num_steps):
 
     stopping = dataclasses.replace(run, train_step=train_step)
     with open_workdir(workdir, config), pytest.raises(Stopped):
-        Loop(stopping, workdir, Console(io.StringIO())).train()
+        make_loop(stopping, workdir, Console(io.StringIO())).train()
 
 
 def test_checkpoints_in_mid_epoch_change_nothing(config, train, dataset, tmp_path):
@@ -90,14 +90,13 @@ def test_several_steps_in_one_dispatch_are_the_same_steps(config, train, tmp_pat
 @pytest.mark.parametrize("before, step, after, again", [(64, 7, 32, 0), (32, 11, 64, 32)])
 def test_another_batch_size_keeps_the_position(before, step, after, again):
     """Epochs of 300 examples: 5 steps of 64, 10 of 32."""
-    progress = Progress(global_batch_size=before)
-    assert progress.change_batch_size(step, 300, after) == again
-    steps = math.ceil(300 / after)
-    assert progress.epoch_at(step, steps) == 1
-    seen = (step - progress.first_step(1, steps)) * after
-    assert seen == (step % math.ceil(300 / before)) * before - again
-    last = progress.first_step(2, steps)
-    assert progress.epoch_at(last - 1, steps) == 1 and progress.epoch_at(last, steps) == 2
+    old, new = (math.ceil(300 / size) for size in (before, after))
+    position, repeated = Position(step, old).with_batch_size(before, after, new)
+    assert repeated == again and position.step == step and position.epoch == 1
+    assert position.row * after == (step % old) * before - again
+    end = position.after(new - position.row)
+    assert end.row == 0 and end.epoch == 2 and end.first_step == end.step
+    assert end.after(-1).epoch == 1 and end.after(-1).row == new - 1
 
 
 def test_resume_with_another_batch_size(config, train, dataset, tmp_path):

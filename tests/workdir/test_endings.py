@@ -11,8 +11,8 @@ from runs import assert_same_bits, last_state, without_times
 from jaxcnn import api
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training import loop as loops
 from jaxcnn.training.run import make_run
+from jaxcnn.training.timing import RunTime
 from jaxcnn.workdir.metrics_log import read_metrics
 
 
@@ -31,10 +31,10 @@ def time_is_over_after(monkeypatch):
         asked = itertools.count()
         last = num_steps + (num_steps - 1) // steps_per_epoch
 
-        def have_passed(minutes, since):
+        def exceeds(_, minutes, since=0.0):
             return minutes > 0 and next(asked) >= last
 
-        monkeypatch.setattr(loops, "_have_passed", have_passed)
+        monkeypatch.setattr(RunTime, "exceeds", exceeds)
 
     return set_clock
 

@@ -1,0 +1,111 @@
+"""A config, resolved: every count, rate, batch shape and device of a run."""
+
+import dataclasses
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxcnn import models
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.order import View, steps_per_epoch, views_of
+from jaxcnn.errors import UserError
+from jaxcnn.optim.schedules import scaled_rate
+from jaxcnn.process import devices
+from jaxcnn.training import parallel
+from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
+from jaxcnn.workdir.position import Position
+
+_EVAL_BATCH_SIZE = 256  # at least
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a config means for a dataset and the devices there are.
+
+    Attributes:
+      config: the checked config.
+      views: the rows of the dataset that "train", "validation" and "test" read.
+      network: layers, parameters and operations of the network.
+      mesh: the devices.
+      steps_per_epoch: training steps of an epoch.
+      steps_per_dispatch: training steps in one call of the devices.
+      learning_rate: the rate that the schedule multiplies, scaled to the batch size.
+    """
+
+    config: ConfigDict
+    views: dict[str, View]
+    network: models.Summary
+    mesh: Mesh
+    steps_per_epoch: int
+    steps_per_dispatch: int
+    learning_rate: float
+
+    @property
+    def num_examples(self) -> int:
+        """Training examples of an epoch that reads all batches."""
+        return len(self.views["train"].indices)
+
+    @property
+    def global_batch_size(self) -> int:
+        """Training examples per step, over all devices."""
+        return self.config.global_batch_size
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Examples per evaluation step, over all devices."""
+        return max(self.global_batch_size, _EVAL_BATCH_SIZE)
+
+    @property
+    def num_devices(self) -> int:
+        """Devices, over all processes."""
+        return self.mesh.devices.size
+
+    @property
+    def in_shares(self) -> bool:
+        """Whether each device holds only the examples that it reads: streamed, or in a group."""
+        return self.config.dataset.streaming or self.mesh.is_multi_process
+
+    def position(self, step: int = 0) -> Position:
+        """Return the position after a step of a run whose batch size never changed."""
+        return Position(step, self.steps_per_epoch)
+
+
+def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
+    """Return what a checked config means for a dataset and the devices there are.
+
+    Raises:
+      UserError: the dataset, the network and the devices don't fit each other.
+    """
+    devices.start(config.deterministic)
+    views = views_of(config, dataset)
+    num_examples = len(views["train"].indices)
+    if config.global_batch_size > num_examples:
+        raise UserError(
+            f"config.global_batch_size = {config.global_batch_size}: at most the "
+            f"{num_examples} training examples"
+        )
+    batches = steps_per_epoch(num_examples, config.global_batch_size)
+    if config.steps_per_epoch > batches:
+        raise UserError(
+            f"config.steps_per_epoch = {config.steps_per_epoch}: at most the {batches} batches of "
+            "an epoch, or 0 for all of them"
+        )
+    steps = config.steps_per_epoch or batches
+    network = models.summary(
+        models.build(
+            **config.model,
+            num_classes=dataset.num_classes,
+            image_shape=dataset.image_shape,
+            abstract=True,
+        )
+    )
+    return Plan(
+        config=config,
+        views=views,
+        network=network,
+        mesh=parallel.make_mesh(config.num_devices or usual_num_devices(network)),
+        steps_per_epoch=steps,
+        steps_per_dispatch=config.steps_per_dispatch
+        or usual_steps_per_dispatch(config, dataset, steps),
+        learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
+    )

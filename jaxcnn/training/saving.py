@@ -1,0 +1,63 @@
+"""Saving a run: its state, what the host knows, and which metrics belong to them."""
+
+import dataclasses
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from jaxcnn.training.state import TrainState
+from jaxcnn.training.timing import RunTime
+from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
+from jaxcnn.workdir.progress import Progress
+
+
+class Saving:
+    """Writes the checkpoints of a run.
+
+    Args:
+      checkpoints: where they go.
+      metrics: the log whose rows a checkpoint names.
+      progress: what the host knows; its time and digest are set at each save.
+      time: of the run.
+      settings: `config.checkpoint`.
+      check_folder: called before each write; raises `UserError` to end the run.
+      step: of the last checkpoint.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        metrics: MetricsWriter | NoWriter,
+        progress: Progress,
+        time: RunTime,
+        settings: ConfigDict,
+        check_folder: Callable[[], None],
+        step: int,
+    ):
+        self.checkpoints, self._metrics, self._progress = checkpoints, metrics, progress
+        self._time, self._settings, self._check_folder = time, settings, check_folder
+        self._step, self.saved_at = step, time.seconds
+
+    def is_due(self, step: int) -> bool:
+        """Return whether `checkpoint.every_steps` have passed since the last save."""
+        return 0 < self._settings.every_steps <= step - self._step
+
+    def save(self, state: TrainState, step: int, validation: dict[str, float] | None) -> None:
+        """Start to write a checkpoint.
+
+        Args:
+          state: the state after `step`.
+          step: training steps done.
+          validation: `loss` and `accuracy`, by which the best is kept; None within an epoch.
+        """
+        self._check_folder()
+        self._progress.seconds = self._time.seconds
+        self._progress.metrics_digest = self._metrics.digest()
+        self._step, self.saved_at = step, self._time.seconds
+        self.checkpoints.save(state, dataclasses.asdict(self._progress), validation)
+
+    def save_if_new(self, state: TrainState, step: int) -> None:
+        """Start to write a checkpoint, unless the last one is of this step."""
+        if self.checkpoints.latest_step() != step:
+            self.save(state, step, None)
