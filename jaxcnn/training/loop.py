@@ -59,10 +59,7 @@ class Loop:
         self.hooks = [self._display_epoch, *hooks]
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
-        self.saving = Saving(
-            checkpoints, metrics, self.progress, self.time, self.config.checkpoint, check_folder,
-            self.position.step,
-        )  # fmt: skip
+        self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
         self.compiled: set[Callable] = set()
         skipped = int(self.state.sums["bad_steps"])  # in an epoch that is resumed
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped

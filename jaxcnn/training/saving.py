@@ -3,45 +3,44 @@
 import dataclasses
 from collections.abc import Callable
 
-from ml_collections import ConfigDict
-
+from jaxcnn.training.plan import Plan
+from jaxcnn.training.resume import Start
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
-from jaxcnn.workdir.progress import Progress
 
 
 class Saving:
     """Writes the checkpoints of a run.
 
     Args:
+      plan: of the run.
+      start: where the training starts; the time and the digest of its progress are set at each
+        save.
       checkpoints: where they go.
       metrics: the log whose rows a checkpoint names.
-      progress: what the host knows; its time and digest are set at each save.
       time: of the run.
-      settings: `config.checkpoint`.
       check_folder: called before each write; raises `UserError` to end the run.
-      step: of the last checkpoint.
     """
 
     def __init__(
         self,
+        plan: Plan,
+        start: Start,
         checkpoints: Checkpoints,
         metrics: MetricsWriter | NoWriter,
-        progress: Progress,
         time: RunTime,
-        settings: ConfigDict,
         check_folder: Callable[[], None],
-        step: int,
     ):
-        self.checkpoints, self._metrics, self._progress = checkpoints, metrics, progress
-        self._time, self._settings, self._check_folder = time, settings, check_folder
-        self._step, self.saved_at = step, time.seconds
+        self.checkpoints, self._metrics, self._progress = checkpoints, metrics, start.progress
+        self._time, self._check_folder = time, check_folder
+        self._every_steps = plan.config.checkpoint.every_steps
+        self._step, self.saved_at = start.position.step, time.seconds
 
     def is_due(self, step: int) -> bool:
         """Return whether `checkpoint.every_steps` have passed since the last save."""
-        return 0 < self._settings.every_steps <= step - self._step
+        return 0 < self._every_steps <= step - self._step
 
     def save(self, state: TrainState, step: int, validation: dict[str, float] | None) -> None:
         """Start to write a checkpoint.

@@ -27,12 +27,14 @@ def demanding(config):
     return config
 
 
+def start_of(run, epoch):
+    return run.plan.position(epoch * run.plan.steps_per_epoch)
+
+
 def train(run, step=None, feed_of=None):
     """The parameters and the epoch's sums after 20 steps, which are four epochs."""
     state, step = run.state, step or run.train_step
-    feed_of = feed_of or (
-        lambda epoch: next(run.train_feed(run.plan.position(epoch * run.plan.steps_per_epoch)))[:2]
-    )
+    feed_of = feed_of or (lambda epoch: next(run.train_feed(start_of(run, epoch)))[:2])
     if run.plan.config.precision == "float64":
         wide = {np.dtype("float32"): np.dtype("float64")}
         state = jax.tree.map(lambda x: x.astype(wide.get(x.dtype, x.dtype)), state)
