@@ -1,10 +1,12 @@
 """Every test sees eight simulated CPU devices; set before JAX is imported anywhere."""
 
 import atexit
+import gc
 import io
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
@@ -36,6 +38,15 @@ def trained_workdir(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     train(config, workdir, Console(io.StringIO()))
     return workdir
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Compiled programs stay in the process's memory, a module's are of no use to the next."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +88,16 @@ def config():
 @pytest.fixture
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
-    printed."""
+    printed. The pictures of a report take longer than a short run, and are left out."""
     from jaxcnn import api
     from jaxcnn.reporting.terminal.console import Console
 
-    def train(config, workdir, data=dataset):
+    plot_curves = api.plot_curves
+
+    def train(config, workdir, data=dataset, *, curves=False):
         monkeypatch.setattr(api, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)  # its pictures take seconds
+        monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
+        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
         printed = io.StringIO()
         result = api.train(config, workdir, Console(printed))
         return result, printed.getvalue()

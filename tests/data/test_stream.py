@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn.config.fields import network
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Split
 from jaxcnn.data.order import in_batches
@@ -16,6 +17,13 @@ from jaxcnn.errors import Stopped, UserError
 from jaxcnn.training import loop, parallel, run
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.metrics_log import read_metrics
+
+
+@pytest.fixture
+def config(config):
+    """A network that compiles in a third of LeNet's time: these tests ask nothing of it."""
+    config.model = network("mlp", hidden=(16,))
+    return config
 
 
 @pytest.fixture
