@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 
+import filelock
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
@@ -27,17 +28,27 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 @pytest.fixture(scope="session")
 def trained_workdir(tmp_path_factory):
-    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed."""
+    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed: one
+    of pytest-xdist's workers trains it for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with filelock.FileLock(folder / "trained.lock"):
+        if not (folder / "trained").exists():
+            train_quickstart(folder / "training", folder / "data")
+            (folder / "training").rename(folder / "trained")
+    return folder / "trained"
+
+
+def train_quickstart(workdir, data_dir):
     from jaxcnn.api import train
     from jaxcnn.config.quickstart import get_config
     from jaxcnn.reporting.terminal.console import Console
 
     config = get_config()
     config.num_epochs, config.num_devices = 2, 2
-    config.dataset.data_dir = str(tmp_path_factory.mktemp("data"))
-    workdir = tmp_path_factory.mktemp("run")
+    config.dataset.data_dir = str(data_dir)
     train(config, workdir, Console(io.StringIO()))
-    return workdir
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,6 +94,18 @@ def config():
     config.num_epochs = 2
     config.optimizer.learning_rate = 3e-3
     return config
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The config of a network with BatchNorm and Dropout that is registered for one test."""
+    from tiny import ENTRY
+
+    from jaxcnn.config.fields import network
+    from jaxcnn.models import registry
+
+    monkeypatch.setitem(registry._ENTRIES, "tiny", ENTRY)
+    return network("tiny")
 
 
 @pytest.fixture

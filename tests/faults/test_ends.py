@@ -5,10 +5,12 @@ import shutil
 import signal
 import time
 
+import pytest
 from outcomes import assert_one_line, few_or_many, outcome
 
 
-@few_or_many(2, 50)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 50])
 def test_killed_at_random_it_ends_as_if_nothing_had_been(count, start, finish, whole, tmp_path):
     """Every other kill falls into the epochs, which are as good as one save after the other."""
     reference, seconds = whole

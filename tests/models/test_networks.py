@@ -82,11 +82,18 @@ COUNTS_WITH_OPTIONS = [
 ]
 
 
-# large ones with a smaller relative of the same layers; with -m slow
+# large ones, all but "googlenet" with a smaller relative of the same layers; with -m slow
 SLOW = (
+    "compact_cnn_ferplus",
+    "densenet40_bc",
     "densenet100_bc",
+    "googlenet",
     "googlenet_cifar",
+    "ownnet_v2",
+    "ownnet_v3",
+    "resnet18",
     "resnet34",
+    "resnet50",
     "vgg13",
     "vgg16",
     "vgg19",
