@@ -60,6 +60,14 @@ def forget_programs():
         gc.collect()
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are empty files: what is in them takes seconds."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="session")
 def dataset():
     """300 training and 90 test images 16x16x1 of 4 classes."""

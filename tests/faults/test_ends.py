@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from outcomes import assert_one_line, few_or_many, outcome
+from outcomes import assert_one_line, outcome
 
 
 @pytest.mark.slow
@@ -37,7 +37,8 @@ def count_starts(workdir):
     return len(list(workdir.glob("tensorboard/*")))
 
 
-@few_or_many(1, 30)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 30])
 def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tmp_path):
     """In start-up, compilation, epochs, saves, evaluation and the report at the end."""
     reference, seconds = whole

@@ -84,11 +84,15 @@ COUNTS_WITH_OPTIONS = [
 
 # large ones, all but "googlenet" with a smaller relative of the same layers; with -m slow
 SLOW = (
+    "alexnet",
     "compact_cnn_ferplus",
     "densenet40_bc",
     "densenet100_bc",
     "googlenet",
     "googlenet_cifar",
+    "mnist_deep_12k",
+    "mnist_deep_20k",
+    "mnist_stem64_16k",
     "ownnet_v2",
     "ownnet_v3",
     "resnet18",

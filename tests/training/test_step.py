@@ -118,7 +118,7 @@ def test_the_step_is_the_written_out_formula(config, dataset):
         return cross_entropy + 0.01 * sum(jnp.sum(kernel**2) for kernel in kernels)
 
     params = jax.tree.map(np.asarray, make_run(config, dataset).state.params)
-    value, gradients = jax.value_and_grad(loss)(params)
+    value, gradients = jax.jit(jax.value_and_grad(loss))(params)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients)
     assert largest_difference(expected, state.params) < 1e-6
     np.testing.assert_allclose(state.sums["loss"] / state.sums["count"], value, rtol=1e-5)

@@ -24,6 +24,7 @@ from jaxcnn.reporting.scoring import score_run
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 CLASSES = ("dark", "light")
 
 
@@ -41,7 +42,6 @@ def add_pictures(folder, count, seed):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Trains one epoch on a folder; gives the result and what was printed."""
-    monkeypatch.setattr(api, "plot_curves", lambda _: [])
     monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
 
     def train(
