@@ -1,12 +1,18 @@
 """Every test sees eight simulated CPU devices; set before JAX is imported anywhere."""
 
 import atexit
+import gc
 import io
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
+import filelock
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
@@ -25,17 +31,44 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 @pytest.fixture(scope="session")
 def trained_workdir(tmp_path_factory):
-    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed."""
+    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed: one
+    of pytest-xdist's workers trains it for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with filelock.FileLock(folder / "trained.lock"):
+        if not (folder / "trained").exists():
+            train_quickstart(folder / "training", folder / "data")
+            (folder / "training").rename(folder / "trained")
+    return folder / "trained"
+
+
+def train_quickstart(workdir, data_dir):
     from jaxcnn.api import train
     from jaxcnn.config.quickstart import get_config
     from jaxcnn.reporting.terminal.console import Console
 
     config = get_config()
     config.num_epochs, config.num_devices = 2, 2
-    config.dataset.data_dir = str(tmp_path_factory.mktemp("data"))
-    workdir = tmp_path_factory.mktemp("run")
+    config.dataset.data_dir = str(data_dir)
     train(config, workdir, Console(io.StringIO()))
-    return workdir
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Compiled programs stay in the process's memory, a module's are of no use to the next."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are empty files: what is in them takes seconds."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")
@@ -75,17 +108,55 @@ def config():
 
 
 @pytest.fixture
+def tiny(monkeypatch):
+    """The config of a network with BatchNorm and Dropout that is registered for one test."""
+    from tiny import ENTRY
+
+    from jaxcnn.models import model_config, registry
+
+    monkeypatch.setitem(registry._ENTRIES, "tiny", ENTRY)
+    return model_config("tiny")
+
+
+@pytest.fixture
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
-    printed."""
+    printed. The pictures of a report take longer than a short run, and are left out."""
     from jaxcnn import api
     from jaxcnn.reporting.terminal.console import Console
 
-    def train(config, workdir, data=dataset):
+    plot_curves = api.plot_curves
+
+    def train(config, workdir, data=dataset, *, curves=False):
         monkeypatch.setattr(api, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)  # its pictures take seconds
+        monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
+        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
         printed = io.StringIO()
         result = api.train(config, workdir, Console(printed))
         return result, printed.getvalue()
 
     return train
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory):
+    """Runs commands in copies of a process that has imported all: each takes a tenth of a second.
+    Gives the exit code, stdout and stderr as a dict of code, output and errors."""
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).parent / "helpers" / "forked.py"],
+        env=os.environ
+        | {
+            "TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        },
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+    def command(name, *arguments, folder):
+        asked = {"command": name, "arguments": arguments, "folder": str(folder)}
+        print(json.dumps(asked), file=server.stdin, flush=True)
+        return json.loads(server.stdout.readline())
+
+    with server:
+        yield command
+        server.stdin.close()

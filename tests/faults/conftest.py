@@ -1,14 +1,21 @@
 """Runs in processes of their own, that may be killed."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+CONFIG = """
+from jaxcnn.models import model_config
+from jaxcnn.config.quickstart import get_config as quickstart
+
+def get_config():
+    config = quickstart()
+    config.model = model_config("mlp", hidden=(60,))  # of LeNet's size, compiled in a second
+    return config
+"""
 FLAGS = [
     "--config.num_epochs=4",
     "--config.global_batch_size=32",
@@ -27,11 +34,14 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start(environment):
+def start(environment, tmp_path_factory):
     """Starts the main job in a folder."""
+    config = tmp_path_factory.mktemp("config") / "small.py"
+    config.write_text(CONFIG)
 
     def start(workdir, *flags, under=(), **more):
-        command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={workdir}", *FLAGS, *flags]
+        arguments = f"--config={config}", f"--workdir={workdir}", *FLAGS, *flags
+        command = [sys.executable, "-m", "jaxcnn.main", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*under, *command], env=environment | more, **pipes)
 
@@ -57,21 +67,3 @@ def whole(finish, tmp_path_factory):
     code, _, errors = finish(workdir)
     assert (code, errors) == (0, "")
     return workdir, time.monotonic() - started
-
-
-@pytest.fixture(scope="session")
-def command(environment):
-    """Runs commands in copies of a process that has imported all."""
-    server = subprocess.Popen(
-        [sys.executable, Path(__file__).parents[1] / "helpers" / "forked.py"],
-        env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-
-    def command(name, *arguments, folder):
-        asked = {"command": name, "arguments": arguments, "folder": str(folder)}
-        print(json.dumps(asked), file=server.stdin, flush=True)
-        return json.loads(server.stdout.readline())
-
-    with server:
-        yield command
-        server.stdin.close()

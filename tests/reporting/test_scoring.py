@@ -12,6 +12,7 @@ from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation import probes
 from jaxcnn.evaluation.trained import load_examples, load_trained
+from jaxcnn.models import model_config
 from jaxcnn.reporting.scoring import score_run
 
 
@@ -113,6 +114,7 @@ def test_maps_and_filters_are_the_network_s(trained, images):
 
 def test_resumes_are_kept_in_the_result(config, train, tmp_path):
     config.num_epochs = 1
+    config.model = model_config("mlp", hidden=(16,))
     assert train(config, tmp_path)[0]["resumed"] == []
     config.num_epochs = 3
     assert train(config, tmp_path)[0]["resumed"] == [1.0]

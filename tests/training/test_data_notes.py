@@ -9,6 +9,7 @@ import pytest
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.order import make_views
 from jaxcnn.errors import UserError
+from jaxcnn.models import model_config
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.workdir.run_data import refuse_other_data
 
@@ -45,6 +46,7 @@ def test_a_validation_split_that_is_not_used_is_named(dataset):
 
 def test_a_run_begins_with_them(config, train, dataset, tmp_path):
     config.num_epochs = 1
+    config.model = model_config("mlp", hidden=(16,))
     unequal = with_labels(dataset, (100, 40, 40, 40))
     _, printed = train(config, tmp_path, unequal)
     assert printed.index("everything goes to") < printed.index("classes differ: left 100, middle")
