@@ -27,7 +27,8 @@ from absl import flags  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from jaxcnn.ops import convolution  # noqa: E402
+from jaxcnn.ops.cpu_choice import cpu_forms  # noqa: E402
+from jaxcnn.ops.xla_convolution import XLA, by_xla  # noqa: E402
 
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
@@ -75,12 +76,12 @@ def measure(
         rng.standard_normal(shape, np.float32)
         for shape in ((batch, side, side, inputs), (size, size, inputs, outputs))
     )
-    gradient = convolution.by_xla(images, kernel, padding)
-    forms = convolution.cpu_forms(images, kernel, padding)
+    gradient = by_xla(images, kernel, padding)
+    forms = cpu_forms(images, kernel, padding)
     row = {}
-    for name, form, by_xla in zip(NAMES, forms, convolution.XLA, strict=True):
+    for name, form, xla_form in zip(NAMES, forms, XLA, strict=True):
         arrays = [images, kernel] if name == "forward" else [images, kernel, gradient]
-        functions = [by_xla] if form == by_xla else [by_xla, form]
+        functions = [xla_form] if form == xla_form else [xla_form, form]
         functions = [functools.partial(function, padding=padding) for function in functions]
         row[name] = seconds_in_turns(functions, arrays)
     return row

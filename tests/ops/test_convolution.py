@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.ops import convolution
-from jaxcnn.ops.convolution import by_xla, convolve
+from jaxcnn.ops import cpu_choice, cpu_convolution
+from jaxcnn.ops.convolution import convolve
+from jaxcnn.ops.xla_convolution import by_xla
 
 CASES = [  # forms of the convolution and of its two gradients, (images, kernel), padding
     ("PRODUCT", ((2, 3, 4, 6), (1, 1, 6, 5)), "same"),
@@ -46,14 +47,14 @@ def random(seed, shape, dtype=jnp.float64):
 def named(forms):
     """Three names, or one for all three, as the functions that they stand for."""
     names = forms.split() * (3 if len(forms.split()) == 1 else 1)
-    return tuple(getattr(convolution, name)[i] for i, name in enumerate(names))
+    return tuple(getattr(cpu_choice, name)[i] for i, name in enumerate(names))
 
 
 @pytest.mark.parametrize("forms, shapes, padding", CASES)
 def test_every_form_is_the_same_function_with_the_same_gradients(forms, shapes, padding):
     with jax.enable_x64(True):
         images, kernel = (random(seed, shape) for seed, shape in enumerate(shapes))
-        assert convolution.cpu_forms(images, kernel, padding) == named(forms)
+        assert cpu_choice.cpu_forms(images, kernel, padding) == named(forms)
 
         def both(function, *last):
             out, pull_back = jax.vjp(lambda *x: function(*x, *last), images, kernel)
@@ -86,8 +87,8 @@ def test_in_float32_winograd_is_as_exact_as_xla(index):
             arrays = [x.astype(dtype) for x in (images, kernel, gradient)]
             return forms[index](*arrays[: 2 if index == 0 else 3], "same").astype(jnp.float64)
 
-        exact = compute(convolution.XLA, jnp.float64)
-        for forms in (convolution.WINOGRAD, convolution.XLA):
+        exact = compute(cpu_choice.XLA, jnp.float64)
+        for forms in (cpu_choice.WINOGRAD, cpu_choice.XLA):
             error = jnp.abs(compute(forms, jnp.float32) - exact).max()
             assert error < 3e-6 * jnp.abs(exact).max()
 
@@ -95,16 +96,16 @@ def test_in_float32_winograd_is_as_exact_as_xla(index):
 def test_parts_fit_in_the_cache_and_divide_the_batch():
     def num_parts(batch, side, dtype=jnp.float32, channels=32):
         maps = jnp.zeros((batch, side, side, 3), dtype)
-        return convolution._num_parts(maps, channels)
+        return cpu_convolution.num_parts(maps, channels)
 
     image = 64 * 64 * 32 * 4  # bytes: a cache holds one
-    assert image == convolution.CACHE
+    assert image == cpu_convolution.CACHE
     assert num_parts(6, 64) == 6
     assert num_parts(6, 32) == 2  # 6 / 4 images: 2 would be 3 in a part, which fit
     assert num_parts(6, 30) == 2
     assert num_parts(7, 32) == 7  # no other number divides it
     assert num_parts(11, 64) == 1  # nothing up to the most parts does
-    assert num_parts(64, 64) == convolution.MOST_PARTS
+    assert num_parts(64, 64) == cpu_convolution.MOST_PARTS
     assert num_parts(64, 4) == 1
     assert num_parts(64, 64, jnp.bfloat16) == 1
 
@@ -112,11 +113,11 @@ def test_parts_fit_in_the_cache_and_divide_the_batch():
 def test_bfloat16_never_takes_a_form_that_costs_bits():
     """Neither Winograd's, nor a kernel's gradient summed over parts."""
     images, kernel = (jnp.zeros(shape, jnp.bfloat16) for shape in ((2, 6, 8, 100), (3, 3, 100, 96)))
-    assert convolution.cpu_forms(images, kernel, "same") is convolution.LARGE
+    assert cpu_choice.cpu_forms(images, kernel, "same") is cpu_choice.LARGE
     shapes = ((16, 40, 40, 24), (3, 3, 24, 24), (16, 40, 40, 24))  # several parts' worth
     arrays = [random(seed, shape, jnp.bfloat16) for seed, shape in enumerate(shapes)]
-    whole = convolution.XLA.kernel_gradient(*arrays, "same")
-    np.testing.assert_array_equal(convolution.LARGE.kernel_gradient(*arrays, "same"), whole)
+    whole = cpu_choice.XLA.kernel_gradient(*arrays, "same")
+    np.testing.assert_array_equal(cpu_choice.LARGE.kernel_gradient(*arrays, "same"), whole)
 
 
 @pytest.mark.parametrize("forms, shapes, padding", CASES[::5])
