@@ -72,7 +72,7 @@ def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
     from jaxcnn.config.check import check_config
-    from jaxcnn.data.datasets.sizes import dataset_sizes
+    from jaxcnn.data.loading import dataset_sizes
 
     check_config(config)
     num_classes, image_shape = dataset_sizes(config.dataset)

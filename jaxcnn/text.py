@@ -64,6 +64,14 @@ def some_names(names: Sequence[object], most: int = 3) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
+def join_names(names: Sequence[object], most: int = 5) -> str:
+    """Return "a, b and c"; of many names the first ones, and the number of the others."""
+    shown = [str(name) for name in names[:most]]
+    if len(names) > most:
+        shown.append(f"{len(names) - most:,} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
 def printable_lines(text: str) -> str:
     """Return a text with control characters escaped, except line ends."""
     return "\n".join(map(printable, text.split("\n")))

@@ -14,7 +14,7 @@ from typing import Any
 from jaxcnn import models
 from jaxcnn.config.fields import HARMLESS, flatten, to_dict
 from jaxcnn.config.files import config_variants
-from jaxcnn.data.datasets.sizes import dataset_sizes
+from jaxcnn.data.loading import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json, write_text

@@ -29,9 +29,9 @@ def run(
 ) -> None:
     """Run `command(positional arguments)` as a program, on `argv` or the command line.
 
-    Exit codes: the value that the command returns (0 for None), the `exit_code` of a `UserError`
-    (2 for most), 130 for Ctrl-C, 141 if the reader of the output has ended, and 1, with a
-    traceback, for a bug of jaxcnn.
+    The exit code is the value that the command returns (0 for None), or the `exit_code` of a
+    `UserError`. Ctrl-C gives 130. A closed output gives 141. A bug of jaxcnn gives 1 and a
+    traceback.
 
     Args:
       command: gets the positional arguments.

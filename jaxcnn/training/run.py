@@ -15,9 +15,10 @@ from ml_collections import ConfigDict
 from jaxcnn import models
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import View, data_identity, in_batches, shuffled, steps_per_epoch, views_of
+from jaxcnn.data.order import in_batches, shuffled, steps_per_epoch
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
+from jaxcnn.data.views import View, data_identity, views_of
 from jaxcnn.errors import UserError
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
@@ -254,7 +255,7 @@ def describe_data(run: Run) -> dict[str, Any]:
         **data_identity(run.dataset, run.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),
-        "reading": run.dataset.reading,
+        "reading": run.dataset.conversion,
         "picture_statistics": statistics.describe(train_images, train.indices),
         "steps_per_epoch": run.steps_per_epoch,
     }

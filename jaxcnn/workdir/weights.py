@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn import models
 from jaxcnn.config.check import check_config
 from jaxcnn.config.fields import older_defaults
-from jaxcnn.data.pictures.conversion import Reading
+from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.data.pictures.statistics import feature_names
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import split_model
@@ -134,7 +134,7 @@ def _read_about(workdir: Path) -> dict[str, Any]:
     if len(shape) != 3 or not all(part in ((), (shape[-1],)) for part in scaling):
         raise UserError(f"{workdir / 'dataset.json'}: its image_shape and its scaling do not fit")
     with _refusing(workdir / "dataset.json"):
-        Reading(**(about.get("reading") or {}))
+        Conversion(**(about.get("reading") or {}))
         read_statistics(about)
     return about
 
