@@ -1,12 +1,15 @@
 """Every test sees eight simulated CPU devices; set before JAX is imported anywhere."""
 
 import atexit
+import gc
 import io
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
+import filelock
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
@@ -25,17 +28,44 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 @pytest.fixture(scope="session")
 def trained_workdir(tmp_path_factory):
-    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed."""
+    """The folder of a finished run: LeNet, two epochs on the digits. To be read, not changed: one
+    of pytest-xdist's workers trains it for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with filelock.FileLock(folder / "trained.lock"):
+        if not (folder / "trained").exists():
+            train_quickstart(folder / "training", folder / "data")
+            (folder / "training").rename(folder / "trained")
+    return folder / "trained"
+
+
+def train_quickstart(workdir, data_dir):
     from jaxcnn.api import train
     from jaxcnn.config.quickstart import get_config
     from jaxcnn.reporting.terminal.console import Console
 
     config = get_config()
     config.num_epochs, config.num_devices = 2, 2
-    config.dataset.data_dir = str(tmp_path_factory.mktemp("data"))
-    workdir = tmp_path_factory.mktemp("run")
+    config.dataset.data_dir = str(data_dir)
     train(config, workdir, Console(io.StringIO()))
-    return workdir
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Compiled programs stay in the process's memory, a module's are of no use to the next."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are empty files: what is in them takes seconds."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")
@@ -75,15 +105,30 @@ def config():
 
 
 @pytest.fixture
+def tiny(monkeypatch):
+    """The config of a network with BatchNorm and Dropout that is registered for one test."""
+    from tiny import ENTRY
+
+    from jaxcnn.config.fields import network
+    from jaxcnn.models import registry
+
+    monkeypatch.setitem(registry._ENTRIES, "tiny", ENTRY)
+    return network("tiny")
+
+
+@pytest.fixture
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
-    printed."""
+    printed. The pictures of a report take longer than a short run, and are left out."""
     from jaxcnn import api
     from jaxcnn.reporting.terminal.console import Console
 
-    def train(config, workdir, data=dataset):
+    plot_curves = api.plot_curves
+
+    def train(config, workdir, data=dataset, *, curves=False):
         monkeypatch.setattr(api, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)  # its pictures take seconds
+        monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
+        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
         printed = io.StringIO()
         result = api.train(config, workdir, Console(printed))
         return result, printed.getvalue()

@@ -114,7 +114,7 @@ def test_resized_images_are_cached_too(tmp_path):
 def test_prepared_dataset_is_read_without_tfds(tmp_path):
     prepare("digits", data_dir=tmp_path)
     code = (
-        "import sys; from jaxcnn.data.arrays import load_dataset\n"
+        "import sys; from jaxcnn.data.dataset import load_dataset\n"
         f"print(load_dataset('digits', data_dir={str(tmp_path)!r}).image_shape)\n"
         "print([m for m in ('tensorflow_datasets', 'PIL', 'jax', 'sklearn') if m in sys.modules])"
     )

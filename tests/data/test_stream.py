@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn.config.fields import network
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Split
 from jaxcnn.data.order import in_batches
 from jaxcnn.data.stream import stream
 from jaxcnn.errors import Stopped, UserError
-from jaxcnn.training import loop, parallel, run
+from jaxcnn.training import device_defaults, loop, parallel
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.metrics_log import read_metrics
+
+
+@pytest.fixture
+def config(config):
+    """A network that compiles in a third of LeNet's time: these tests ask nothing of it."""
+    config.model = network("mlp", hidden=(16,))
+    return config
 
 
 @pytest.fixture
@@ -79,7 +87,7 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="accelerators have memory of their own")
 def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(run, "_CONTAINER_MEMORY", limit)
+    monkeypatch.setattr(device_defaults, "_CONTAINER_MEMORY", limit)
     limit.write_text("max\n")
     make_run(config, dataset)
     limit.write_text("75000\n")

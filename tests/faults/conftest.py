@@ -9,6 +9,15 @@ from pathlib import Path
 
 import pytest
 
+CONFIG = """
+from jaxcnn.config.fields import network
+from jaxcnn.config.quickstart import get_config as quickstart
+
+def get_config():
+    config = quickstart()
+    config.model = network("mlp", hidden=(60,))  # of LeNet's size, compiled in a second
+    return config
+"""
 FLAGS = [
     "--config.num_epochs=4",
     "--config.global_batch_size=32",
@@ -27,11 +36,14 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start(environment):
+def start(environment, tmp_path_factory):
     """Starts the main job in a folder."""
+    config = tmp_path_factory.mktemp("config") / "small.py"
+    config.write_text(CONFIG)
 
     def start(workdir, *flags, under=(), **more):
-        command = [sys.executable, "-m", "jaxcnn.main", f"--workdir={workdir}", *FLAGS, *flags]
+        arguments = f"--config={config}", f"--workdir={workdir}", *FLAGS, *flags
+        command = [sys.executable, "-m", "jaxcnn.main", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*under, *command], env=environment | more, **pipes)
 

@@ -5,10 +5,12 @@ import shutil
 import signal
 import time
 
-from outcomes import assert_one_line, few_or_many, outcome
+import pytest
+from outcomes import assert_one_line, outcome
 
 
-@few_or_many(2, 50)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 50])
 def test_killed_at_random_it_ends_as_if_nothing_had_been(count, start, finish, whole, tmp_path):
     """Every other kill falls into the epochs, which are as good as one save after the other."""
     reference, seconds = whole
@@ -35,7 +37,8 @@ def count_starts(workdir):
     return len(list(workdir.glob("tensorboard/*")))
 
 
-@few_or_many(1, 30)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 30])
 def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tmp_path):
     """In start-up, compilation, epochs, saves, evaluation and the report at the end."""
     reference, seconds = whole

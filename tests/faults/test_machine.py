@@ -92,7 +92,7 @@ def test_nothing_is_written_among_the_pictures(command, pictures, tmp_path):
     before = files_in(pictures)
     (tmp_path / "link").symlink_to(pictures)
     (tmp_path / "config.py").write_text(
-        "from jaxcnn.quickstart import get_config as start\n"
+        "from jaxcnn.config.quickstart import get_config as start\n"
         f"def get_config():\n    c = start()\n    c.dataset.name = 'folder:{pictures}'\n"
         "    return c"
     )

@@ -8,7 +8,7 @@ TIMES = ("seconds", "images_per_second")
 
 
 def few_or_many(few, many):
-    """So many in every run of the tests, and so many by hand."""
+    """`few` in every run of the tests, `many` with -m slow."""
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 

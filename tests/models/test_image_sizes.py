@@ -31,8 +31,23 @@ REFUSED = {
     ("vgg16_bn", SHAPES[0]): 32,
     **{(name, shape): 28 for name in MNIST_ONLY for shape in SHAPES[1:]},
 }
+# traced in half a second or more: with -m slow at the sizes that they are not for
+LARGE = (
+    "densenet100_bc",
+    "densenet40_bc",
+    "googlenet",
+    "googlenet_cifar",
+    "resnet34",
+    "resnet50",
+    "vgg16",
+    "vgg19",
+    "wide_resnet28_10",
+    "xception_small",
+)
 # compiled in a second or two; the others are run with -m slow
-QUICK = ("lenet", "mlp", "mnist_small_bn", "simpler_cnn", "wide_resnet16_4")
+QUICK = ("lenet", "mlp", "mnist_small_bn")
+# in some three seconds: at two sizes
+RATHER_QUICK = ("simpler_cnn", "wide_resnet16_4")
 TAKEN = [
     (name, shape)
     for name in models.network_names()
@@ -59,7 +74,17 @@ def split(name, shape, *, abstract):
     return forward, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
 
-@pytest.mark.parametrize("name, shape", TAKEN, ids=name_of)
+def is_for_it(name, shape):
+    return models.network_entry(name).image_shape == shape
+
+
+TRACED = [
+    pytest.param(*case, marks=pytest.mark.slow if case[0] in LARGE and not is_for_it(*case) else ())
+    for case in TAKEN
+]
+
+
+@pytest.mark.parametrize("name, shape", TRACED, ids=name_of)
 def test_logits_are_float32_whatever_is_computed_in(name, shape):
     forward, params, stats = split(name, shape, abstract=True)
     images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
@@ -71,8 +96,9 @@ def test_logits_are_float32_whatever_is_computed_in(name, shape):
 
 def is_quick(name, shape, dtype):
     """Bfloat16 at the size a network is for, float32 at the others: test_networks has the rest."""
-    is_for_it = models.network_entry(name).image_shape == shape
-    return name in QUICK and (dtype == "bfloat16") == is_for_it
+    if name in RATHER_QUICK and shape == SHAPES[0]:
+        return False
+    return name in QUICK + RATHER_QUICK and (dtype == "bfloat16") == is_for_it(name, shape)
 
 
 RUNS = [
@@ -103,7 +129,7 @@ def test_every_parameter_gets_a_gradient(name, shape, dtype):
 @pytest.mark.parametrize("name, shape", REFUSED, ids=name_of)
 def test_a_size_that_is_not_taken_is_one_line_with_the_smallest(name, shape):
     with pytest.raises(UserError) as caught:
-        models.build(name, num_classes=10, image_shape=shape)
+        models.build(name, num_classes=10, image_shape=shape, abstract=True)
     said, smallest = str(caught.value), REFUSED[name, shape]
     assert f"network {name} does not take {shape[0]}x{shape[1]} images" in said
     assert f"the smallest it takes is {smallest}x{smallest}" in said and "\n" not in said

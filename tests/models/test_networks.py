@@ -82,11 +82,22 @@ COUNTS_WITH_OPTIONS = [
 ]
 
 
-# large ones with a smaller relative of the same layers; with -m slow
+# large ones, all but "googlenet" with a smaller relative of the same layers; with -m slow
 SLOW = (
+    "alexnet",
+    "compact_cnn_ferplus",
+    "densenet40_bc",
     "densenet100_bc",
+    "googlenet",
     "googlenet_cifar",
+    "mnist_deep_12k",
+    "mnist_deep_20k",
+    "mnist_stem64_16k",
+    "ownnet_v2",
+    "ownnet_v3",
+    "resnet18",
     "resnet34",
+    "resnet50",
     "vgg13",
     "vgg16",
     "vgg19",

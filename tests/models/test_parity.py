@@ -148,13 +148,10 @@ def float64():
         keras.config.set_dtype_policy("float32")
 
 
-QUICK_MODERN = {"compact_cnn", "mnist_compact", "wide_resnet16_4"}
-SLOW = {"googlenet", "resnet50", "vgg16_bn", "alexnet", "alexnet_bn", *modern.FUNCTIONS}
+# dense layers; convolutions and pools; SELU; BatchNorm and Dropout; a residual block
+QUICK = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
 NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
-CASES = [
-    pytest.param(name, marks=pytest.mark.slow if name in SLOW - QUICK_MODERN else ())
-    for name in NETWORKS
-]
+CASES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS]
 
 
 class Pair:

@@ -174,7 +174,7 @@ BUSY = """
     print('busy', flush=True)
     hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)  # minutes that Python's handlers wait for
 """
-IN_TRAINING = "from jaxcnn.training.signals import StopSignal\n    stop = StopSignal().__enter__()"
+IN_TRAINING = "from jaxcnn.process.signals import StopSignal\n    stop = StopSignal().__enter__()"
 
 
 def test_ctrl_c_while_it_compiles_is_answered_at_once():

@@ -224,7 +224,7 @@ def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
     images.write_bytes(changed)
     package = Path(jaxcnn.__file__).parent
     shutil.copytree(package, tmp_path / "jaxcnn", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "jaxcnn/models/layers.py").open("a") as file:
+    with (tmp_path / "jaxcnn/nn/layers.py").open("a") as file:
         file.write("\nANOTHER = 1\n")
     processes = start(
         tmp_path / "run",
@@ -235,7 +235,7 @@ def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
     assert_refused(
         processes,
         "the digest of the train split is ",
-        "the checksum of jaxcnn/models/layers.py is ",
+        "the checksum of jaxcnn/nn/layers.py is ",
     )
 
 

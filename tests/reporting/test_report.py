@@ -259,7 +259,10 @@ def test_what_is_missing_is_one_line(tmp_path):
 def test_reporting_needs_no_jax_and_prints_nothing(tmp_path):
     write_run(tmp_path, 2)
     code = (
-        "import sys; from jaxcnn.reporting import console, curves, report, writers\n"
+        "import sys; from jaxcnn.reporting import report\n"
+        "from jaxcnn.reporting.figures import curves\n"
+        "from jaxcnn.reporting.terminal import console\n"
+        "from jaxcnn.workdir import metrics_log\n"
         "lazy = {'matplotlib', 'tensorboardX'} & set(sys.modules)\n"
         "curves.plot_curves(sys.argv[1]); report.write_report(sys.argv[1])\n"
         "assert not lazy and not {'jax', 'matplotlib.pyplot'} & set(sys.modules)\n"

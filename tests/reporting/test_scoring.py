@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcnn.config.fields import network
 from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation import probes
@@ -113,6 +114,7 @@ def test_maps_and_filters_are_the_network_s(trained, images):
 
 def test_resumes_are_kept_in_the_result(config, train, tmp_path):
     config.num_epochs = 1
+    config.model = network("mlp", hidden=(16,))
     assert train(config, tmp_path)[0]["resumed"] == []
     config.num_epochs = 3
     assert train(config, tmp_path)[0]["resumed"] == [1.0]

@@ -6,6 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from jaxcnn.config.fields import network
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.views import make_views
 from jaxcnn.errors import UserError
@@ -45,6 +46,7 @@ def test_a_validation_split_that_is_not_used_is_named(dataset):
 
 def test_a_run_begins_with_them(config, train, dataset, tmp_path):
     config.num_epochs = 1
+    config.model = network("mlp", hidden=(16,))
     unequal = with_labels(dataset, (100, 40, 40, 40))
     _, printed = train(config, tmp_path, unequal)
     assert printed.index("everything goes to") < printed.index("classes differ: left 100, middle")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn.config.fields import network
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
@@ -21,7 +22,7 @@ from jaxcnn.workdir.metrics_log import read_metrics
 
 def test_it_learns_and_leaves_the_whole_story(config, train, tmp_path):
     config.num_epochs = 6
-    result, printed = train(config, tmp_path)
+    result, printed = train(config, tmp_path, curves=True)
     assert result["test_accuracy"] > 0.95
     assert all((tmp_path / f"{name}.json").exists() for name in ("config", "environment"))
     assert {p.name for p in (tmp_path / "plots").glob("*.png")} >= {
@@ -68,6 +69,7 @@ def test_more_epochs_resume_to_the_last_bit(config, train, dataset, tmp_path):
 
 
 def test_steps_that_compile_are_not_timed(config, dataset, tmp_path):
+    config.model = network("mlp", hidden=(16,))
     config.steps_per_dispatch = 4  # an epoch's fifth step is a program of its own
     loop = Loop(make_run(config, dataset), tmp_path, Console(io.StringIO()))
     result = loop.train()
@@ -135,6 +137,7 @@ def test_a_second_process_is_refused(config, train, tmp_path):
 
 
 def test_other_hyperparameters_resume_and_are_announced(config, train, tmp_path):
+    config.model = network("mlp", hidden=(16,))
     train(config, tmp_path)
     config.num_epochs = 3
     config.optimizer.update(learning_rate=1e-4, gradient_clip=1.0)

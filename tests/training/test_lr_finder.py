@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from compilations import compilations
 
+from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
 from jaxcnn.training.lr_finder import Sweep, hold_rate, sweep
 from jaxcnn.training.run import make_run
@@ -62,6 +63,7 @@ def test_a_real_sweep(config, dataset):
 def test_it_trains_as_a_run_with_that_rate_does(config, dataset):
     """Steps with one rate: an epoch's losses are those that the run's own step adds up."""
     config.schedule.name = "cosine"  # which must not matter
+    config.model = network("mlp", hidden=(16,))
     rate = config.optimizer.learning_rate
     run = make_run(hold_rate(config), dataset)
     swept = sweep(run, num_steps=5, lowest=rate, highest=rate * (1 + 1e-6))
@@ -84,6 +86,7 @@ def test_rates_are_those_that_the_config_names(config, dataset):
             make_run(hold_rate(config), dataset), num_steps=5, lowest=highest / 10, highest=highest
         ).losses
 
+    config.model = network("mlp", hidden=(16,))
     plain = losses(2e-3)
     config.optimizer.update(scale_with_batch="linear", reference_batch_size=32)  # of 64
     np.testing.assert_allclose(losses(1e-3), plain, rtol=1e-6)
@@ -91,6 +94,7 @@ def test_rates_are_those_that_the_config_names(config, dataset):
 
 def test_a_sweep_that_starts_too_high(config, dataset):
     config.optimizer.name = "sgd"
+    config.model = network("mlp", hidden=(16,))
     run = make_run(hold_rate(config), dataset)
     with pytest.raises(UserError, match="not finite at learning rate 1e\\+30.*lower --min"):
         sweep(run, num_steps=20, lowest=1e30, highest=1e35)

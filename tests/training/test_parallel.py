@@ -22,6 +22,7 @@ TABLE = ("lenet", "mnist_bn_dropout", "simpler_cnn", "compact_cnn")
 def demanding(config):
     """Augmentations that draw by an example's place in its batch, by its place in the dataset, and
     across the batch. 270 examples in batches of 64: every fifth step's is short."""
+    config.model = network("mlp", hidden=(16,))
     config.optimizer.update(name="momentum", learning_rate=0.01)  # adam makes signs of rounding
     config.augment.update(crop=2, flip="alternating", mixup=0.2)
     return config
@@ -127,15 +128,15 @@ def test_small_arrays_share_an_exchange(config, dataset):
     assert 0 < exchanges < len(jax.tree.leaves(run.state.params))
 
 
-def test_batch_norm_per_device(config, dataset28):
+def test_batch_norm_per_device(config, tiny, dataset):
     """Averages of the devices' own statistics: equal shares have the global mean in common, and
     less variance. They take no exchange of their own."""
-    config.model, config.num_devices = network("mnist_small_bn"), 4
+    config.model, config.num_devices = tiny, 4
     config.holdout = "random"  # a first batch in which the difference is more than rounding
     states, exchanges = {}, {}
     for kind in ("global", "per_device"):
         config.batch_norm = kind
-        run = make_run(config, dataset28)
+        run = make_run(config, dataset)
         data, order = next(run.train_feed(0))[:2]
         batch = (data, run.epoch_numbers(0, 0), order)
         exchanges[kind] = run.train_step.lower(run.state, *batch).as_text().count("all_reduce")

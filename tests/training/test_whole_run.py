@@ -92,6 +92,7 @@ def two_steps(monkeypatch):
     return config
 
 
+@pytest.mark.slow
 def test_seeds_together_are_those_one_by_one(dataset, two_steps):
     run = make_whole_run(two_steps, dataset)
     together, sums = once(run.train_several, run.first_states([3, 4]), run.train_data)

@@ -9,6 +9,7 @@ import pytest
 from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn import api
+from jaxcnn.config.fields import network
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training import loop as loops
@@ -20,6 +21,13 @@ def files_in(folder):
     """Every file with its bytes and the time of its last change, but for the lock."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.fixture
+def config(config):
+    """A network that compiles in a third of LeNet's time: these tests ask nothing of it."""
+    config.model = network("mlp", hidden=(16,))
+    return config
 
 
 @pytest.fixture
@@ -37,13 +45,6 @@ def time_is_over_after(monkeypatch):
         monkeypatch.setattr(loops, "_have_passed", have_passed)
 
     return set_clock
-
-
-@pytest.fixture
-def train(train, monkeypatch):
-    """Trains without the curves, which take most of the time."""
-    monkeypatch.setattr(api, "plot_curves", lambda _: [])
-    return train
 
 
 def test_the_whole_of_a_run_is_said(config, train, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn import api
-from jaxcnn.config.fields import default_config
+from jaxcnn.config.fields import default_config, network
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
 from jaxcnn.data.preparing.versions import _held, is_in_use, release
@@ -24,6 +24,7 @@ from jaxcnn.reporting.scoring import score_run
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 CLASSES = ("dark", "light")
 
 
@@ -47,7 +48,7 @@ def train(tmp_path, monkeypatch):
         workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset
     ):
         config = default_config()
-        config.holdout = holdout
+        config.holdout, config.model = holdout, network("mlp", hidden=(16,))
         config.dataset.update(
             name=f"folder:{tmp_path / pictures}", data_dir=str(tmp_path / "data"), **dataset
         )
@@ -215,7 +216,7 @@ def test_a_picture_that_was_replaced_at_the_same_time_and_size_is_noticed(tmp_pa
 
 def test_a_version_in_use_is_not_removed(tmp_path):
     holder = (
-        "import sys, time; from jaxcnn.data.arrays import load_dataset\n"
+        "import sys, time; from jaxcnn.data.dataset import load_dataset\n"
         "load_dataset(sys.argv[1], data_dir=sys.argv[2]); print('held', flush=True)\n"
         "time.sleep(60)"
     )
@@ -224,8 +225,8 @@ def test_a_version_in_use_is_not_removed(tmp_path):
     load_dataset(name, data_dir=data_dir)
     command = [sys.executable, "-c", holder, name, str(data_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        while "held" not in process.stdout.readline():
-            pass
+        while "held" not in (line := process.stdout.readline()):
+            assert line
         (held,) = (data_dir / "jaxcnn_folder").iterdir()
         assert is_in_use(held / "1.0.0")
         for seed in range(1, 5):  # others do not stay, but for the newest
