@@ -23,7 +23,7 @@ import jax  # noqa: E402  (after its environment is set)
 import keras  # noqa: E402
 from keras_networks import network as apply_network  # noqa: E402
 
-from jaxcnn.data.datasets.sizes import dataset_sizes  # noqa: E402
+from jaxcnn.data.loading import dataset_sizes  # noqa: E402
 
 ON_GPU = jax.default_backend() == "gpu"
 L = keras.layers

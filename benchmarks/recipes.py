@@ -83,7 +83,7 @@ def pixel_moments(channels: int) -> np.ndarray:
 def noise(config: Any, num_train: int, num_test: int) -> "Dataset":
     """A dataset of noise with the image size and the classes of the config's own."""
     from jaxcnn.data.dataset import Dataset, Split
-    from jaxcnn.data.datasets.sizes import dataset_sizes
+    from jaxcnn.data.loading import dataset_sizes
 
     num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"train": num_train, "test": num_test}

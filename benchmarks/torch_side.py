@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torch_networks import build
 
-from jaxcnn.data.datasets.sizes import dataset_sizes
+from jaxcnn.data.loading import dataset_sizes
 
 MODULES = {"conv": nn.Conv2d, "dense": nn.Linear}
 NUM_WORKERS = 2

@@ -1,8 +1,8 @@
-"""What ends a command in one line instead of a traceback."""
+"""Errors that end a command with one line instead of a traceback."""
 
 
 class UserError(Exception):
-    """A mistake of the user: its text is one clear line saying what, where, and what to do.
+    """A mistake of the user; the text is one line: what is wrong, where, and what to do.
 
     Commands print it on stderr without a traceback and exit with `exit_code`.
     """
@@ -11,16 +11,16 @@ class UserError(Exception):
 
 
 class Diverged(UserError):
-    """The loss was not finite."""
+    """The loss is not finite."""
 
     exit_code = 3
 
 
 class Stopped(UserError):
-    """A signal asked the run to stop; it is saved, and the same command resumes it."""
+    """A signal stopped the run; the run is saved, and the same command resumes it."""
 
     exit_code = 75  # EX_TEMPFAIL: try again
 
 
 class Disagreement(UserError):
-    """The processes of a group were not started alike; each of them finds the same."""
+    """The processes of a group were started with different settings; all of them raise it."""

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
-    with group.group(_DISTRIBUTED.value):
+    with group.joined(find_cluster=_DISTRIBUTED.value):
         train(_CONFIG.value, _WORKDIR.value or _default_workdir(), data_at=_DATA_AT.value)
 
 

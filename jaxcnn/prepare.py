@@ -21,10 +21,10 @@ def main(arguments: list[str]) -> None:
     """Prepares the dataset that is named."""
     if len(arguments) != 1:
         raise UserError(f"name one dataset to prepare: {', '.join(dataset_names())}")
-    from jaxcnn.data.preparing.prepare import prepare
+    from jaxcnn.data.preparing.prepare import prepare_dataset
 
     where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
-    prepare(arguments[0], archives=_ARCHIVES.value, **where)
+    prepare_dataset(arguments[0], archives=_ARCHIVES.value, **where)
     dataset = load_dataset(arguments[0], **where)  # which writes the resized images
     print(count_table(dataset))
 

@@ -72,7 +72,7 @@ def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
 def show_config(config: ConfigDict) -> None:
     """Prints the summary of a config's network, as it is for the config's dataset."""
     from jaxcnn import models
-    from jaxcnn.data.datasets.sizes import dataset_sizes
+    from jaxcnn.data.loading import dataset_sizes
     from jaxcnn.workdir.run_config import check_config
 
     check_config(config)

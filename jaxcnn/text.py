@@ -1,4 +1,7 @@
-"""Numbers as words, the same in the console and in reports. None and NaN are a dash."""
+"""Text for people: numbers as words, and names made safe for a terminal.
+
+Numbers look the same in the console and in reports. None and NaN are a dash.
+"""
 
 import json
 import math
@@ -7,34 +10,34 @@ from typing import Any, TypeGuard
 
 
 def percent(fraction: float | None) -> str:
-    """`12.34%`."""
+    """Return a fraction as `12.34%`."""
     return f"{100 * fraction:.2f}%" if _is_number(fraction) else "-"
 
 
 def loss(value: float | None) -> str:
-    """`1.2345`."""
+    """Return a loss as `1.2345`."""
     if not _is_number(value):
         return "-"
     return f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
 
 
 def rate(value: float | None) -> str:
-    """`0.00123`: three digits."""
+    """Return a number with three significant digits: `0.00123`."""
     return f"{value:.3g}" if _is_number(value) else "-"
 
 
 def decimal(value: float | None) -> str:
-    """`12.3`."""
+    """Return a number with one decimal: `1,234.5`."""
     return f"{value:,.1f}" if _is_number(value) else "-"
 
 
 def integer(value: float | None) -> str:
-    """`12,345`."""
+    """Return a number without decimals: `12,345`."""
     return f"{value:,.0f}" if _is_number(value) else "-"
 
 
 def clock(seconds: float | None) -> str:
-    """`0:07`, `12:34`, `1:02:03`: hours, minutes, seconds."""
+    """Return a time as minutes and seconds, with hours from one hour on: `0:07`, `1:02:03`."""
     if not _is_number(seconds):
         return "-"
     minutes, seconds = divmod(round(seconds), 60)
@@ -43,7 +46,7 @@ def clock(seconds: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`25 min`, `2.5 h`, `16 h`, `3.2 days`: two digits."""
+    """Return a time in its largest unit, with two digits: `25 min`, `2.5 h`, `3.2 days`."""
     for unit, size, limit in (("min", 60, 90 * 60), ("h", 3600, 48 * 3600)):
         if seconds < limit:
             return f"{seconds / size:.2g} {unit}"
@@ -51,30 +54,37 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """A file's name, say, on one line and without control characters: what a terminal would act
-    on, or cannot show, is escaped."""
+    """Return a text, such as a file's name, on one line and with control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def some_names(names: Sequence[object], most: int = 3) -> str:
-    """The first few names, such as files', and how many there are besides."""
+    """Return the first `most` names, and the number of the others."""
     shown = ", ".join(printable(str(name)) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
+def join_names(names: Sequence[object], most: int = 5) -> str:
+    """Return "a, b and c"; of many names the first ones, and the number of the others."""
+    shown = [str(name) for name in names[:most]]
+    if len(names) > most:
+        shown.append(f"{len(names) - most:,} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
 def printable_lines(text: str) -> str:
-    """As `printable`, but lines stay lines."""
+    """Return a text with control characters escaped, except line ends."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def printable_json(value: Any) -> str:
-    """JSON for the terminal: what is not printable is escaped, so that it reads the same."""
+    """Return JSON for the terminal: control characters in strings are JSON escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def shorten(text: str, letters: int) -> str:
-    """A text of at most so many letters, an odd number; of a longer one both ends."""
+    """Return a text of at most `letters` characters (odd); a longer one keeps both ends."""
     half = letters // 2
     return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 

@@ -16,7 +16,7 @@ from jaxcnn import models
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import config_variants
 from jaxcnn.config.published import recipe_fields
-from jaxcnn.data.datasets.sizes import dataset_sizes
+from jaxcnn.data.loading import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json, write_text

@@ -1,10 +1,14 @@
 """Augmentation on the device: pure functions of a batch, inside the compiled step.
 
-Images are float32 (batch, height, width, channels) in 0..255. Keys are typed PRNG keys (batch,),
-one per example, so that what is drawn follows the example and not the device it lies on. Every
-augmentation folds its own name into them, so the same keys serve them all.
+Images are float32 (batch, height, width, channels) in 0 to 255. Keys are typed PRNG keys (batch,),
+one per example, so the random numbers follow the example and not its device. Every augmentation
+folds its own name into the keys, so the same keys serve all of them.
+
+`augmentation` registers the augmentations of single images. They are applied in the order of this
+file, and mixing (`mixing.py`) comes last.
 """
 
+import dataclasses
 import math
 import zlib
 from collections.abc import Callable
@@ -19,33 +23,87 @@ from jaxcnn.data.mixing import mix, mixing_weights
 from jaxcnn.errors import UserError
 
 
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A batch as augmentations see it, besides its images.
+
+    Attributes:
+      keys: PRNG keys (batch,), one per example; the only source of randomness.
+      indices: int32 (batch,), the examples' positions in the dataset.
+      epoch: int32 scalar.
+    """
+
+    keys: jax.Array
+    indices: jax.Array
+    epoch: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The settings of a run's augmentations.
+
+    Attributes:
+      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, mixup, cutmix.
+      seed: of the alternating flip.
+      fill: the pixels that cutout leaves, in 0 to 255: a number or (channels,).
+    """
+
+    config: Any
+    seed: int | jax.Array
+    fill: float | jax.Array
+
+
+Augmentation = Callable[[jax.Array, Batch], jax.Array]  # images to images
+_Maker = Callable[[Options], Augmentation | None]
+_MAKERS: dict[str, _Maker] = {}  # by name, in order of application
+
+
+def augmentation(name: str) -> Callable[[_Maker], _Maker]:
+    """Register a function that returns a run's augmentation, or None if the config has it off."""
+
+    def register(make: _Maker) -> _Maker:
+        if name in _MAKERS:
+            raise ValueError(f"an augmentation {name!r} is already registered")
+        _MAKERS[name] = make
+        return make
+
+    return register
+
+
+def augmentation_names() -> list[str]:
+    """Return the names of the registered augmentations, in order of application."""
+    return list(_MAKERS)
+
+
 def make_augment(
     config: Any, *, seed: int | jax.Array, fill: float | jax.Array = 0.0
 ) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
-    """The augmentations that a run's `config.augment` asks for as one function, or None.
+    """Return a run's augmentations as one function; None if it has none.
 
     Args:
-      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, mixup, cutmix.
-      seed: of the alternating flip.
-      fill: what cutout leaves, in 0..255: a number or (channels,), the mean pixel say.
+      config: the run's `config.augment`; see `Options`.
+      seed: see `Options`.
+      fill: see `Options`.
 
     Returns:
-      `augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None)`,
-      giving (images, labels) of the same shapes. Labels are float32 (batch,
-      num_classes) for mixup and cutmix, else they pass through. `batch_key` is one key and the
-      same on every device; `example_indices` int32 (batch,) number the examples in the dataset;
-      `epoch` is an int32 scalar; `axis_name` is the mesh axis the global batch is cut along.
+      `augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None)`, which
+      returns images and labels of the same shapes. `keys`, `example_indices` and `epoch` are those
+      of `Batch`. Labels are float32 (batch, num_classes) with mixup or cutmix; otherwise they
+      pass through. `batch_key` is one key, the same on every device. `axis_name` is the mesh axis
+      along which the global batch is cut.
     """
-    steps = _image_steps(config, seed, fill)
-    mixes = config.mixup > 0 or config.cutmix > 0
-    if not steps and not mixes:
+    options = Options(config, seed, fill)
+    steps = [step for make in _MAKERS.values() if (step := make(options)) is not None]
+    is_mixed = config.mixup > 0 or config.cutmix > 0
+    if not steps and not is_mixed:
         return None
 
     def augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None):
+        batch = Batch(keys, example_indices, epoch)
         for step in steps:
-            images = step(images, keys, example_indices, epoch)
-        if mixes:
-            key = _own(batch_key, "mixing")
+            images = step(images, batch)
+        if is_mixed:
+            key = _fold_name(batch_key, "mixing")
             weights = mixing_weights(key, images.shape[1:3], config.mixup, config.cutmix)
             images, labels = mix(images, labels, weights, axis_name=axis_name)
         return images, labels
@@ -53,51 +111,43 @@ def make_augment(
     return augment
 
 
-def _image_steps(config: Any, seed: int | jax.Array, fill: float | jax.Array) -> list[Callable]:
-    """The augmentations of single images, in order of application."""
-
-    def by_key(function, **options):
-        return lambda images, keys, indices, epoch: function(images, keys, **options)
-
-    steps = []
-    if config.flip == "random":
-        steps.append(by_key(random_flip))
-    if config.flip == "alternating":
-        steps.append(
-            lambda images, _, indices, epoch: alternating_flip(images, indices, epoch, seed)
-        )
-    if config.rotation or config.shift:
-        steps.append(by_key(random_affine, degrees=config.rotation, fraction=config.shift))
-    if config.crop:
-        steps.append(by_key(random_crop, padding=config.crop, mode=config.crop_mode))
-    if config.cutout:
-        steps.append(by_key(cutout, size=config.cutout, fill=fill))
-    if config.color_jitter:
-        steps.append(by_key(color_jitter, strength=config.color_jitter))
-    return steps
-
-
-def _own(key: jax.Array, name: str) -> jax.Array:
-    """The key of one augmentation."""
+def _fold_name(key: jax.Array, name: str) -> jax.Array:
+    """Return the key of one augmentation."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
 def _draw(sampler: Callable, keys: jax.Array, name: str) -> jax.Array:
-    """`sampler(key)` for each example: (batch, …)."""
-    return jax.vmap(lambda key: sampler(_own(key, name)))(keys)
+    """Return `sampler(key)` of each example's key: (batch, …)."""
+    return jax.vmap(lambda key: sampler(_fold_name(key, name)))(keys)
+
+
+def _by_keys(function: Callable[..., jax.Array], **settings: Any) -> Augmentation:
+    """Return the augmentation `function(images, keys, **settings)`."""
+    return lambda images, batch: function(images, batch.keys, **settings)
+
+
+@augmentation("flip")
+def _make_flip(options: Options) -> Augmentation | None:
+    if options.config.flip == "random":
+        return _by_keys(random_flip)
+    if options.config.flip == "alternating":
+        return lambda images, batch: alternating_flip(
+            images, batch.indices, batch.epoch, options.seed
+        )
+    return None
 
 
 def random_flip(images: jax.Array, keys: jax.Array) -> jax.Array:
-    """Mirrors left and right at even odds."""
+    """Mirror left and right with probability one half."""
     return _flip(images, _draw(jax.random.bernoulli, keys, "flip"))
 
 
 def alternating_flip(
     images: jax.Array, example_indices: jax.Array, epoch: jax.Array | int, seed: jax.Array | int
 ) -> jax.Array:
-    """Mirrors an example every other epoch: two epochs in a row always show both sides of it.
+    """Mirror an example every other epoch, so that two successive epochs show both sides.
 
-    Whether it is mirrored in epoch 0 is drawn once from (seed, example index).
+    (seed, example index) decides whether the example is mirrored in epoch 0.
 
     References: Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU (2024), section 3.6.
     """
@@ -106,17 +156,24 @@ def alternating_flip(
     return _flip(images, first ^ (jnp.asarray(epoch) % 2 == 1))
 
 
-def _flip(images: jax.Array, which: jax.Array) -> jax.Array:
-    return jnp.where(which[:, None, None, None], images[:, :, ::-1], images)
+def _flip(images: jax.Array, is_flipped: jax.Array) -> jax.Array:
+    return jnp.where(is_flipped[:, None, None, None], images[:, :, ::-1], images)
+
+
+@augmentation("affine")
+def _make_affine(options: Options) -> Augmentation | None:
+    degrees, fraction = options.config.rotation, options.config.shift
+    is_on = degrees or fraction
+    return _by_keys(random_affine, degrees=degrees, fraction=fraction) if is_on else None
 
 
 def random_affine(
     images: jax.Array, keys: jax.Array, *, degrees: float = 0.0, fraction: float = 0.0
 ) -> jax.Array:
-    """Turns about the centre by up to ±degrees and shifts by up to ±fraction of width and height.
+    """Rotate about the center by up to ±degrees, and shift by up to ±fraction of the size.
 
-    One bilinear resampling, the border filled with nearest pixels, as Keras's ImageDataGenerator
-    does it.
+    One bilinear resampling; pixels outside of the image are those nearest to them, as in Keras's
+    ImageDataGenerator.
     """
     limit = degrees * (math.pi / 180)
     uniform = partial(jax.random.uniform, minval=-1.0, maxval=1.0)
@@ -127,22 +184,28 @@ def random_affine(
 
 
 def _warp(image: jax.Array, angle: jax.Array, shift: jax.Array) -> jax.Array:
-    """One image (height, width, channels), shifted by `shift` (2,) pixels and turned by `angle`."""
-    centre = [(size - 1) / 2 for size in image.shape[:2]]
-    rows = jnp.arange(image.shape[0])[:, None] - centre[0] + shift[0]
-    columns = jnp.arange(image.shape[1])[None, :] - centre[1] + shift[1]
+    """Shift an image (height, width, channels) by `shift` (2,) pixels and rotate it by `angle`."""
+    center = [(size - 1) / 2 for size in image.shape[:2]]
+    rows = jnp.arange(image.shape[0])[:, None] - center[0] + shift[0]
+    columns = jnp.arange(image.shape[1])[None, :] - center[1] + shift[1]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    source = [cos * rows - sin * columns + centre[0], sin * rows + cos * columns + centre[1]]
+    source = [cos * rows - sin * columns + center[0], sin * rows + cos * columns + center[1]]
     channel = partial(map_coordinates, coordinates=source, order=1, mode="nearest")
     return jax.vmap(channel, in_axes=2, out_axes=2)(image)
+
+
+@augmentation("crop")
+def _make_crop(options: Options) -> Augmentation | None:
+    padding, mode = options.config.crop, options.config.crop_mode
+    return _by_keys(random_crop, padding=padding, mode=mode) if padding else None
 
 
 def random_crop(
     images: jax.Array, keys: jax.Array, padding: int, mode: str = "reflect"
 ) -> jax.Array:
-    """Pads all sides by `padding` pixels ("reflect" or "zero") and cuts a window of the old size.
+    """Pad all sides by `padding` pixels ("reflect" or "zero"), and cut a window of the old size.
 
-    One gather from the images as they are: the padded batch never exists.
+    One gather from the original images: the padded batch never exists.
 
     Raises:
       UserError: reflection needs images larger than the padding.
@@ -150,7 +213,7 @@ def random_crop(
     batch, height, width, _ = images.shape
     if mode == "reflect" and padding >= min(height, width):
         raise UserError(
-            f"augment.crop = {padding}: at most {min(height, width) - 1} for images of "
+            f"augment.crop = {padding}: must be at most {min(height, width) - 1} for images of "
             f'{height}x{width} with augment.crop_mode = "reflect"'
         )
     offset = partial(jax.random.randint, shape=(2,), minval=-padding, maxval=padding + 1)
@@ -166,7 +229,7 @@ def random_crop(
 
 
 def _reflect(positions: jax.Array, size: int) -> jax.Array:
-    """Positions mirrored at the first and last pixel, which are not repeated."""
+    """Return positions mirrored at the first and last pixel, which are not repeated."""
     return (size - 1) - jnp.abs((size - 1) - jnp.abs(positions))
 
 
@@ -174,48 +237,61 @@ def _inside(positions: jax.Array, size: int) -> jax.Array:
     return (positions >= 0) & (positions < size)
 
 
+@augmentation("cutout")
+def _make_cutout(options: Options) -> Augmentation | None:
+    size = options.config.cutout
+    return _by_keys(cutout, size=size, fill=options.fill) if size else None
+
+
 def cutout(
     images: jax.Array, keys: jax.Array, size: int, fill: float | jax.Array = 0.0
 ) -> jax.Array:
-    """Covers a square of `size` pixels with `fill`; its centre lies anywhere in the image.
+    """Cover a square with `fill`; its center lies anywhere in the image.
 
     Args:
-      fill: a number or (channels,), in 0..255.
+      images: (batch, height, width, channels).
+      keys: (batch,).
+      size: side of the square in pixels.
+      fill: a number or (channels,), in 0 to 255.
 
     References: DeVries and Taylor, Improved Regularization of Convolutional Neural Networks with
     Cutout (2017).
     """
     _, height, width, _ = images.shape
     limits = jnp.asarray([height, width])
-    centres = _draw(
-        partial(jax.random.randint, shape=(2,), minval=0, maxval=limits), keys, "cutout"
-    )
-    starts = centres - size // 2
+    center = partial(jax.random.randint, shape=(2,), minval=0, maxval=limits)
+    starts = _draw(center, keys, "cutout") - size // 2
     rows = _inside(jnp.arange(height) - starts[:, :1], size)
     columns = _inside(jnp.arange(width) - starts[:, 1:], size)
     covered = rows[:, :, None, None] & columns[:, None, :, None]
     return jnp.where(covered, jnp.asarray(fill, images.dtype), images)
 
 
-def color_jitter(images: jax.Array, keys: jax.Array, strength: float) -> jax.Array:
-    """Multiplies brightness, contrast, then saturation by factors from 1 ± strength.
+@augmentation("color_jitter")
+def _make_color_jitter(options: Options) -> Augmentation | None:
+    strength = options.config.color_jitter
+    return _by_keys(color_jitter, strength=strength) if strength else None
 
-    Contrast is about the image's mean grey, saturation about each pixel's grey (a no-op for one
-    channel). Results are clipped to 0..255.
+
+def color_jitter(images: jax.Array, keys: jax.Array, strength: float) -> jax.Array:
+    """Multiply brightness, contrast, then saturation by factors from 1 ± strength.
+
+    Contrast is relative to the image's mean gray, saturation to each pixel's gray; images of one
+    channel have no saturation. Results are clipped to 0 to 255.
     """
     factor = partial(jax.random.uniform, shape=(3,), minval=1 - strength, maxval=1 + strength)
     factors = _draw(factor, keys, "color_jitter")
     brightness, contrast, saturation = factors.T[:, :, None, None, None]
     images = jnp.clip(images * brightness, 0, 255)
-    mean = _grey(images.mean(axis=(1, 2), keepdims=True))
+    mean = _gray(images.mean(axis=(1, 2), keepdims=True))
     images = jnp.clip(mean + (images - mean) * contrast, 0, 255)
-    grey = _grey(images)
-    return jnp.clip(grey + (images - grey) * saturation, 0, 255)
+    gray = _gray(images)
+    return jnp.clip(gray + (images - gray) * saturation, 0, 255)
 
 
-def _grey(images: jax.Array) -> jax.Array:
-    """Luma (ITU-R 601) of RGB images, the mean of any other number of channels: (…, 1)."""
+def _gray(images: jax.Array) -> jax.Array:
+    """Return luma (ITU-R 601) of RGB images, the mean of any other number of channels: (…, 1)."""
     channels = images.shape[-1]
     weights = (0.299, 0.587, 0.114) if channels == 3 else (1 / channels,) * channels
-    # sums of slices: a fifth of the time of a reduction over so short an axis
+    # sums of slices take a fifth of the time of a reduction over so short an axis
     return sum(weight * images[..., i : i + 1] for i, weight in enumerate(weights))

@@ -1,4 +1,4 @@
-"""How many images a dataset has of each class in each split."""
+"""Counts of a dataset's images by class and split."""
 
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,16 @@ from jaxcnn.text import integer, printable
 if TYPE_CHECKING:
     from jaxcnn.data.dataset import Dataset
 
-_MOST_ROWS = 30  # classes that get a line each
-_WIDEST = 40  # columns of a terminal for a class's name
+_MOST_ROWS = 30  # classes with a line each
+_WIDEST = 40  # terminal columns of a class name
 
 
 def likeliest(labels: np.ndarray) -> np.ndarray:
-    """Return the class of each example, int (n,): of float (n, num_classes) distributions the
-    class of the largest part."""
+    """Return the class of each example, int (n,).
+
+    Args:
+      labels: int (n,), or float (n, num_classes) distributions, whose largest entry counts.
+    """
     return labels.argmax(axis=1) if labels.ndim == 2 else labels
 
 
@@ -24,7 +27,7 @@ def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Return the number of examples of each class, int (num_classes,).
 
     Args:
-      labels: int (n,), or float (n, num_classes) distributions, whose largest part counts.
+      labels: see `likeliest`.
       num_classes: of the dataset.
     """
     return np.bincount(likeliest(labels), minlength=num_classes)
@@ -33,19 +36,25 @@ def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
 def count_table(dataset: "Dataset") -> str:
     """Return a table of the classes and their images in each split.
 
-    Many classes get three lines: all of them, the smallest and the largest.
+    More than 30 classes get three lines: the sum, the smallest and the largest class.
     """
     names = [printable(name) for name in dataset.class_names]
-    counts = {n: class_counts(split.labels, len(names)) for n, split in dataset.splits.items()}
-    rows = [("images", list(counts))]
+    by_split = {n: class_counts(split.labels, len(names)) for n, split in dataset.splits.items()}
+    columns = by_split.values()
+    rows = [("images", list(by_split))]
     if len(names) <= _MOST_ROWS:
-        rows += [(name, [of[i] for of in counts.values()]) for i, name in enumerate(names)]
-        rows.append(("total", [of.sum() for of in counts.values()]))
+        rows += [(name, [counts[i] for counts in columns]) for i, name in enumerate(names)]
+        rows.append(("total", [counts.sum() for counts in columns]))
     else:
-        rows.append((f"all {len(names):,} classes", [of.sum() for of in counts.values()]))
-        rows.append(("fewest of a class", [of.min() for of in counts.values()]))
-        rows.append(("most of a class", [of.max() for of in counts.values()]))
-    texts = [(name, [c if isinstance(c, str) else integer(c) for c in row]) for name, row in rows]
+        rows.append((f"all {len(names):,} classes", [counts.sum() for counts in columns]))
+        rows.append(("fewest of a class", [counts.min() for counts in columns]))
+        rows.append(("most of a class", [counts.max() for counts in columns]))
+    texts = [
+        (name, [cell if isinstance(cell, str) else integer(cell) for cell in row])
+        for name, row in rows
+    ]
     width = min(_WIDEST, max(cell_len(name) for name, _ in texts))
-    lines = [set_cell_size(name, width) + "".join(f"{t:>12}" for t in row) for name, row in texts]
+    lines = [
+        set_cell_size(name, width) + "".join(f"{text:>12}" for text in row) for name, row in texts
+    ]
     return "\n".join(lines)

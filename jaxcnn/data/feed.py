@@ -1,7 +1,6 @@
-"""The order in which examples are seen, and the arrays on the devices that it points into.
+"""The arrays on the devices: a split's images and labels, or shares of them, and the order.
 
-The batch at a step is a pure function of (seed, epoch, step): there is no iterator to save, so
-resuming is exact.
+An order, from `order.in_batches`, points into these arrays.
 """
 
 from typing import Any
@@ -14,29 +13,37 @@ from jaxcnn.data.dataset import Split
 
 
 def put_split(split: Split, mesh: Mesh) -> dict[str, jax.Array]:
-    """A split's arrays on every device: `images` uint8 (n, h, w, c) and `labels`."""
+    """Return a split's arrays on every device: `images` uint8 (n, h, w, c) and `labels`."""
     everywhere = NamedSharding(mesh, PartitionSpec())
     arrays = {"images": np.asarray(split.images), "labels": np.asarray(split.labels)}
     return jax.device_put(arrays, everywhere)
 
 
 def put_order(order: np.ndarray, mesh: Mesh) -> jax.Array:
-    """An order, each device's part on its device."""
+    """Return an order on the devices, each device with its own part."""
     return jax.device_put(order, NamedSharding(mesh, PartitionSpec("batch")))
+
+
+def own_part(order: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """Return the part of an order for the devices of this process."""
+    is_own = [device.process_index == jax.process_index() for device in mesh.devices.flat]
+    return order[is_own]
 
 
 def take_share(
     images: np.ndarray, labels: np.ndarray, order: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Of a split only what some devices take, in the order in which they take it.
+    """Return the rows of a split that the given devices read, in reading order.
 
     Args:
-      images, labels: the split's, memory-mapped or the like: no other rows are read.
-      order: int32 (devices, steps, batch of a device), the devices' part of one from `in_batches`.
+      images: of the split, uint8 (num_examples, h, w, c); no other rows are read.
+      labels: of the split, (num_examples, …).
+      order: int32 (devices, steps, device_batch), the devices' part of an order from `in_batches`.
 
     Returns:
-      `images` uint8 (devices, n, h, w, c), `labels` (devices, n, …), and `indices` int32 (devices,
-      n), where they stand in the split; and the order, pointing to a device's n rows.
+      Arrays by name, and the order that points to a device's n rows. The arrays are `images` uint8
+      (devices, n, h, w, c), `labels` (devices, n, …), and `indices` int32 (devices, n), the rows'
+      positions in the split.
     """
     rows = np.where(order >= 0, order, ~order).reshape(len(order), -1)
     positions = np.arange(rows.shape[1], dtype=np.int32).reshape(order.shape[1:])
@@ -44,15 +51,13 @@ def take_share(
     return share, np.where(order >= 0, positions, ~positions)
 
 
-def own_part(order: np.ndarray, mesh: Mesh) -> np.ndarray:
-    """An order's part for this process's own devices."""
-    own = [device.process_index == jax.process_index() for device in mesh.devices.flat]
-    return order[own]
-
-
 def put_share(share: Any, mesh: Mesh) -> Any:
-    """A pytree of arrays with an entry for each of this process's own devices, such as
-    `take_share` takes: each one's part on it."""
+    """Return a share on the devices of this process, each device with its own entries.
+
+    Args:
+      share: a pytree of arrays (own devices, …), for example from `take_share`.
+      mesh: the devices of all processes.
+    """
     sharding = NamedSharding(mesh, PartitionSpec("batch"))
 
     def put(part: np.ndarray) -> jax.Array:

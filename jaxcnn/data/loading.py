@@ -1,16 +1,17 @@
-"""The dataset of a config, checked against what the config asks for."""
+"""The dataset that a config names: loaded, checked against the config, or known by its sizes."""
 
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset, load_dataset
+from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.errors import UserError
 
 
 def load_data(config: ConfigDict) -> Dataset:
-    """The dataset of a config, prepared if it was not.
+    """Return the dataset of a config, prepared if necessary.
 
     Raises:
-      UserError: it cannot be had, or does not fit what the config asks for.
+      UserError: it cannot be prepared, or does not fit the config.
     """
     dataset = load_dataset(
         config.dataset.name,
@@ -24,20 +25,43 @@ def load_data(config: ConfigDict) -> Dataset:
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
-    """Checks that a dataset fits what a config asks for.
+    """Check that a dataset fits a config.
 
     Raises:
-      UserError: it does not.
+      UserError: the dataset has no validation split that the config names, or its images are too
+        small for an augmentation.
     """
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
-            f'config.validation = "validation": {config.dataset.name} has no such split; '
-            'allowed is "holdout", "tail" or "test"'
+            f'config.validation = "validation": {config.dataset.name} has no validation split; '
+            'use "holdout", "tail" or "test"'
         )
     side = min(dataset.image_shape[:2])
     for name in ("crop", "cutout"):
         if config.augment[name] >= side:
             raise UserError(
-                f"config.augment.{name} = {config.augment[name]}: less than the {side} pixels of "
-                "an image's side"
+                f"config.augment.{name} = {config.augment[name]}: must be less than {side}, the "
+                "smaller side of an image in pixels"
             )
+
+
+def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
+    """Return the number of classes and the image shape of a config's dataset.
+
+    A registered dataset needs no files for it; a folder of images is loaded.
+
+    Args:
+      dataset: the `dataset` part of a config.
+
+    Raises:
+      UserError: a folder of images cannot be loaded.
+    """
+    if dataset.name in DATASETS:
+        spec = DATASETS[dataset.name]
+        height, width, channels = spec.image_shape
+        size = dataset.image_size
+        return spec.num_classes(dataset.label_set), (size or height, size or width, channels)
+    loaded = load_dataset(
+        dataset.name, data_dir=dataset.data_dir or None, image_size=dataset.image_size
+    )
+    return loaded.num_classes, loaded.image_shape

@@ -1,7 +1,7 @@
 """Mixup and CutMix: pairs of examples blended on the device, inside the compiled step.
 
-One key draws for the whole global batch, and partners are neighbours in it, so the number of
-devices does not change the result.
+One key serves the whole global batch, and partners are neighbors in it, so the number of devices
+does not change the result.
 """
 
 import jax
@@ -10,7 +10,7 @@ from jax import lax
 
 
 def mixup_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Array:
-    """The share each pixel keeps, (height, width): λ ~ Beta(alpha, alpha) everywhere.
+    """Return the share that each pixel keeps, (height, width): λ ~ Beta(alpha, alpha) everywhere.
 
     References: Zhang et al., mixup: Beyond Empirical Risk Minimization (2018).
     """
@@ -18,35 +18,36 @@ def mixup_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Ar
 
 
 def cutmix_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Array:
-    """The share each pixel keeps, (height, width): 0 in a box of about 1 − λ of the area, else 1.
+    """Return the share that each pixel keeps, (height, width): 0 in a box, 1 outside of it.
 
-    λ ~ Beta(alpha, alpha); the box's centre lies anywhere, what sticks out of the image is lost.
+    The box takes about 1 - λ of the area, λ ~ Beta(alpha, alpha). Its center lies anywhere in the
+    image, so the box may be cut off at the edge.
 
     References: Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers (2019).
     """
-    key_share, key_centre = jax.random.split(key)
+    key_share, key_center = jax.random.split(key)
     side = jnp.sqrt(1 - jax.random.beta(key_share, alpha, alpha))
     limits = jnp.asarray(size)
-    centre = jax.random.randint(key_centre, (2,), 0, limits)
+    center = jax.random.randint(key_center, (2,), 0, limits)
     half = (limits * side / 2).astype(jnp.int32)
     rows, columns = (
-        (jnp.arange(size[axis]) >= centre[axis] - half[axis])
-        & (jnp.arange(size[axis]) < centre[axis] + half[axis])
+        (jnp.arange(size[axis]) >= center[axis] - half[axis])
+        & (jnp.arange(size[axis]) < center[axis] + half[axis])
         for axis in (0, 1)
     )
     return 1.0 - (rows[:, None] & columns[None, :])
 
 
 def mixing_weights(key: jax.Array, size: tuple[int, int], mixup: float, cutmix: float) -> jax.Array:
-    """Weights of the one that is on; with both on, of either at even odds."""
+    """Return the weights of Mixup or CutMix, drawn at even odds if both are on."""
     key_choice, key_mixup, key_cutmix = jax.random.split(key, 3)
     if not cutmix:
         return mixup_weights(key_mixup, size, mixup)
     if not mixup:
         return cutmix_weights(key_cutmix, size, cutmix)
-    first = jax.random.bernoulli(key_choice)
+    is_mixup = jax.random.bernoulli(key_choice)
     blended = mixup_weights(key_mixup, size, mixup)
-    return jnp.where(first, blended, cutmix_weights(key_cutmix, size, cutmix))
+    return jnp.where(is_mixup, blended, cutmix_weights(key_cutmix, size, cutmix))
 
 
 def mix(
@@ -56,12 +57,17 @@ def mix(
     *,
     axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Blends every example with the next one of the global batch, the last one with the first.
+    """Blend every example with the next one of the global batch, the last one with the first.
 
     Args:
+      images: (batch, height, width, channels).
       labels: float32 (batch, num_classes).
-      weights: (height, width), the share of the example's own pixels; its mean is its own label's.
+      weights: (height, width), the share of the example's own pixels; its mean is the share of its
+        own label.
       axis_name: mesh axis along which the global batch is cut, in order.
+
+    Returns:
+      Images and labels of the same shapes.
     """
     weights = jnp.broadcast_to(weights, images.shape[:3])
     pixels, shares = weights[..., None], weights.mean(axis=(1, 2))[:, None]
@@ -70,7 +76,7 @@ def mix(
 
 
 def _next(batch: jax.Array, axis_name: str | None) -> jax.Array:
-    """The global batch rolled by one: where example i was, example i + 1 is."""
+    """Return the global batch rolled by one: example i + 1 takes the place of example i."""
     first = batch[:1]
     if axis_name is not None:
         size = lax.axis_size(axis_name)

@@ -1,4 +1,4 @@
-"""From pixels to the numbers that a network takes."""
+"""Scaling of pixels to the numbers that a network takes."""
 
 import numpy as np
 
@@ -6,11 +6,18 @@ from jaxcnn.data.dataset import Dataset
 
 
 def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarray]:
-    """(shift, scale), float32, so that the network's input is (pixels − shift) · scale.
+    """Return shift and scale, float32: the network's input is (pixels - shift) * scale.
 
-    "none": 0…255; "unit": 0…1; "centered": −1…1; "zscore": by one mean and deviation of the
-    training images; "zscore_per_channel": by each channel's. What does not vary is scaled by 1:
-    an epsilon alone would multiply the noise of other pictures, of JPEG say, by 10⁷.
+    Channels without variation get the scale 1. With an epsilon alone, the noise of other pictures,
+    for example of JPEG, would be multiplied by 10⁷.
+
+    Args:
+      dataset: its training split has the statistics.
+      scaling: "none" (0 to 255), "unit" (0 to 1), "centered" (-1 to 1), "zscore" (by mean and
+        standard deviation over all pixels), or "zscore_per_channel" (by those of each channel).
+
+    Returns:
+      Two scalars, or two arrays (channels,) for "zscore_per_channel".
     """
     mean, std = {
         "none": (0.0, 1.0),
@@ -23,12 +30,12 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarra
 
 
 def faint_channels(dataset: Dataset, scaling: str) -> list[str]:
-    """A line on each channel whose small deviations "zscore_per_channel" makes large."""
+    """Return a line on each channel whose small variation "zscore_per_channel" makes large."""
     if scaling != "zscore_per_channel":
         return []
     return [
-        f"channel {channel} of the pictures hardly varies (standard deviation {std:.2g} of 255): "
-        f"zscore_per_channel multiplies it by {1 / std:.3g}, and so the noise of other pictures; "
+        f"channel {channel} of the pictures hardly varies (standard deviation {std:.2g} of 255); "
+        f"zscore_per_channel multiplies it, and the noise of other pictures, by {1 / std:.3g}; "
         "dataset.scaling = zscore does not"
         for channel, std in enumerate(dataset.pixel_std.tolist())
         if 0 < std < 1

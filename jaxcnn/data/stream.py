@@ -1,7 +1,7 @@
-"""Batches read from the disk as they are needed, by Grain: for sets that do not fit in memory.
+"""Examples read from the disk when they are needed, by Grain, for sets larger than the memory.
 
-The order is that of `feed.py`, so each step sees the examples that it sees where the data are
-resident, and there is no reader's state to save.
+The order is the one of resident data, so each step sees the same examples, and there is no reader's
+state to save.
 """
 
 import contextlib
@@ -22,18 +22,21 @@ from jaxcnn.data.dataset import Split
 from jaxcnn.data.feed import own_part, put_share, take_share
 from jaxcnn.errors import UserError
 
-_AHEAD = 4  # portions that are read ahead of the step, by as many threads
+_AHEAD = 4  # portions read ahead of the step, and threads that read them
 
 
 @dataclasses.dataclass(frozen=True)
 class _Images:
-    """A file's images, read one by one: a file that is mapped comes page by page, and from a disk
-    with all that lies around them, several times as slowly."""
+    """The images of a file, read one by one.
+
+    A memory-mapped file is read page by page, with the surroundings of each page: several times
+    slower from a disk.
+    """
 
     path: Path
-    offset: int  # of the first one in the file
-    shape: tuple[int, ...]  # of all of them
-    inode: int  # of the file as it was: another one in its place has other images
+    offset: int  # of the first image in the file
+    shape: tuple[int, ...]  # (n, height, width, channels)
+    inode: int  # of the original file; a file that replaces it has other images
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         images = np.empty((*rows.shape, *self.shape[1:]), np.uint8)
@@ -50,7 +53,7 @@ class _Images:
 
 @dataclasses.dataclass(frozen=True)
 class _Portions:
-    """Grain's source: the shares of an order's portions, read when they are asked for."""
+    """A source for Grain: the shares of an order's portions, read on access."""
 
     images: _Images
     labels: np.ndarray
@@ -73,26 +76,26 @@ def stream(
     portions: Sequence[tuple[int, int]],
     workers: int,
 ) -> Iterator[tuple[dict[str, jax.Array], jax.Array]]:
-    """The examples that the devices take in each portion of an order, on the devices.
+    """Yield the examples of each portion of an order, on the devices.
 
     Args:
-      split: the examples, memory-mapped. This process reads those of its own devices alone.
+      split: the examples, memory-mapped. This process reads those of its own devices only.
       order: from `in_batches`.
-      mesh: the devices, of several processes perhaps.
-      portions: from which row of the order to which.
-      workers: processes that read; 0 for threads of this one.
+      mesh: the devices of all processes.
+      portions: first step and end of each portion.
+      workers: processes that read; 0 for threads of this process.
 
     Yields:
-      For each portion what `put_share` returns.
+      A share for each portion; see `put_share`.
 
     Raises:
-      UserError: the file is gone, or cut short.
+      UserError: the file is gone, replaced or shortened.
     """
     path = Path(split.images.filename)
     try:
         images = _Images(path, split.images.offset, split.images.shape, split.inode)
     except OSError as error:
-        raise UserError(f"{path} cannot be read any more: {error.strerror}") from error
+        raise UserError(f"{path} can no longer be read: {error.strerror}") from error
     source = _Portions(
         images=images,
         labels=split.labels,
@@ -102,17 +105,17 @@ def stream(
     options = grain.ReadOptions(num_threads=_AHEAD, prefetch_buffer_size=_AHEAD)
     shares = grain.MapDataset.source(source).to_iter_dataset(options)
     if workers:
-        if not flags.FLAGS.is_parsed():  # Grain asks them, and we may be used as a library
+        if not flags.FLAGS.is_parsed():  # Grain reads flags, and no command has parsed them
             flags.FLAGS.mark_as_parsed()
-        # through pipes: shared memory is small in containers, and outlives what is stopped
+        # through pipes: shared memory is small in containers, and outlives a stopped process
         through_pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
         shares = grain.experimental.WithOptionsIterDataset(shares, through_pipes)
         shares = shares.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
-    with contextlib.closing(iter(shares)) as shares:  # which ends the processes
+    with contextlib.closing(iter(shares)) as iterator:  # closing ends the processes
         for _ in portions:
             try:
-                share = next(shares)
-            except (OSError, ValueError) as error:  # a file that is gone, or shorter than it was
+                share = next(iterator)
+            except (OSError, ValueError) as error:  # the file is gone, replaced or shortened
                 reason = str(error).splitlines()[0]
-                raise UserError(f"{images.path} cannot be read any more: {reason}") from error
+                raise UserError(f"{images.path} can no longer be read: {reason}") from error
             yield put_share(share, mesh)

@@ -1,4 +1,4 @@
-"""Classes that belong together: CIFAR-100's twenty superclasses, and a subset of its classes.
+"""Groups of classes: CIFAR-100's twenty superclasses, and a selection of its classes.
 
 References:
   Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
@@ -30,7 +30,6 @@ _NAMES = {
     "vehicles_2": "lawn_mower rocket streetcar tank tractor",
 }
 SUPERCLASSES = {superclass: tuple(names.split()) for superclass, names in _NAMES.items()}
-# The categories that the classic-networks publication (004_a15b95ab2bdb4599.txt) names as its own.
 SELECTED_BY = "classic-networks"  # the publication that shows these classes alone
 SELECTED = (
     "bed", "bicycle", "bus", "chair", "couch", "motorcycle", "streetcar", "table", "train",
@@ -39,11 +38,11 @@ SELECTED = (
 
 
 def superclasses_of(class_names: Sequence[str]) -> tuple[str, ...] | None:
-    """The superclass of each class, in the order of the classes; None where they have none.
+    """Return the superclass of each class, in the order of the classes.
 
-    They have one if the names are those of CIFAR-100's fine labels, in any order.
+    None unless the names are those of CIFAR-100's fine labels, in any order.
     """
-    of = {name: superclass for superclass, names in SUPERCLASSES.items() for name in names}
-    if set(class_names) != of.keys():
+    by_class = {name: superclass for superclass, names in SUPERCLASSES.items() for name in names}
+    if set(class_names) != by_class.keys():
         return None
-    return tuple(of[name] for name in class_names)
+    return tuple(by_class[name] for name in class_names)

@@ -13,9 +13,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data import order
+from jaxcnn.data import views as data_views
 from jaxcnn.data.dataset import Split
-from jaxcnn.data.pictures.conversion import Reading
+from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.training import parallel
 from jaxcnn.training.data_notes import trained_on
 from jaxcnn.training.losses import to_scores
@@ -40,7 +40,7 @@ class Trained:
       model: the network; its parameters are the moving average where the run keeps one.
       pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
         (pixels 0…255 − shift) · scale.
-      reading: how the training pictures were read.
+      conversion: how the training pictures were converted to 8 bits.
       picture_statistics: theirs, see `data/statistics.py`; None where an older run kept none.
     """
 
@@ -54,7 +54,7 @@ class Trained:
     model: models.Network
     pixel_shift: np.ndarray
     pixel_scale: np.ndarray
-    reading: Reading
+    conversion: Conversion
     picture_statistics: dict[str, tuple[float, ...]] | None
 
     def scores(
@@ -127,7 +127,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         model=weights.model,
         pixel_shift=np.asarray(about["pixel_shift"], np.float32),
         pixel_scale=np.asarray(about["pixel_scale"], np.float32),
-        reading=Reading(**(about.get("reading") or {})),
+        conversion=Conversion(**(about.get("reading") or {})),
         picture_statistics=read_statistics(about),
     )
 
@@ -149,8 +149,8 @@ def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> 
       UserError: the dataset cannot be had, or is not the run's.
     """
     dataset = load_run_data(trained.config, trained.workdir, data_at)
-    views = order.views_of(trained.config, dataset)
-    refuse_other_data(trained.workdir, order.data_identity(dataset, views))
+    views = data_views.views_of(trained.config, dataset)
+    refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
     view = views[split]
     arrays = dataset.splits[view.split]
     images, labels = arrays.images[view.indices], arrays.labels[view.indices]

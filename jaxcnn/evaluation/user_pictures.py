@@ -32,7 +32,7 @@ def read_pictures(
 
 def _read(trained: Trained, path: Path, invert: bool) -> np.ndarray:
     mode = "L" if trained.image_shape[-1] == 1 else "RGB"
-    picture = read_picture(path, mode, trained.reading, invert=invert)
+    picture = read_picture(path, mode, trained.conversion, invert=invert)
     return fit(picture, trained.image_shape)
 
 

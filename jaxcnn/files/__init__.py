@@ -1,1 +1,1 @@
-"""Files and paths that users name: read with suspicion, written whole or not at all."""
+"""Files and paths that users name: checked when read, written whole or not at all."""

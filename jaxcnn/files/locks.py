@@ -1,4 +1,4 @@
-"""One process at a time writes to a folder."""
+"""Locks of folders: one process at a time writes to a folder."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_TRIES = 0.05
 class FolderLock:
     """The lock of a folder, held from `acquire` to `release` or the end of the process.
 
-    It lies on the folder itself, where no one deletes it by mistake, and on `.lock` in it, for
+    It locks the folder itself, which nobody deletes by mistake, and the file `.lock` in it, for
     file systems that cannot lock folders, such as NFS.
     """
 
@@ -25,11 +25,14 @@ class FolderLock:
         self._descriptor: int | None = None  # of the locked folder
 
     def acquire(self, timeout: float = -1) -> None:
-        """Take the lock, within `timeout` seconds, or however long it takes (-1).
+        """Take the lock.
+
+        Args:
+          timeout: seconds to wait for another process; -1 waits as long as it takes.
 
         Raises:
-          filelock.Timeout: another process has it.
-          OSError: the folder cannot be opened, or written.
+          filelock.Timeout: another process holds the lock.
+          OSError: the folder cannot be opened, or written to.
         """
         end = time.monotonic() + timeout
         self._file.acquire(timeout)
@@ -44,7 +47,7 @@ class FolderLock:
             raise
 
     def _lock_folder(self) -> bool:
-        """Whether the folder is locked, or cannot be; False where another process has it."""
+        """Return False if another process holds the folder's lock; True also if it has none."""
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,30 +58,30 @@ class FolderLock:
         return True
 
     def _identity(self) -> tuple[int, int]:
-        """What tells the locked folder, or file, from another of the same name."""
+        """Return device and inode of the locked folder, or of `.lock` if only that is locked."""
         locked = self._folder / ".lock" if self._descriptor is None else self._folder
         status = locked.stat()
         return status.st_dev, status.st_ino
 
     def check(self) -> None:
-        """Make sure that the folder's path still leads to what is locked.
+        """Check that the folder's path still leads to the locked folder.
 
         Raises:
-          UserError: the folder, or `.lock` where that alone is locked, was deleted or replaced.
+          UserError: the folder, or `.lock` if only that is locked, was deleted or replaced.
         """
         try:
             is_held = self._identity() == self._held
         except OSError:
             is_held = False
         if not is_held:
-            what = "its .lock" if self._descriptor is None else "the folder"
+            name = "its .lock" if self._descriptor is None else "the folder"
             raise UserError(
-                f"{self._folder}: {what} was deleted, moved or replaced while this process wrote "
-                "to it; another one may write there now"
+                f"{self._folder}: {name} was deleted, moved or replaced while this process wrote "
+                "to it; another process may be writing there now"
             )
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Reading a file that anything may stand in: what is wrong with it is one line."""
+"""Reading files of unknown content: any fault of the file is one line for the user."""
 
 import json
 import math
@@ -9,23 +9,23 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 
-_MOST_BYTES = 64 << 20  # far more than a run writes into a JSON file
-_MOST_LEVELS = 50  # of lists and objects in each other
+_MOST_BYTES = 64 << 20  # far more than a run's JSON files have
+_MOST_LEVELS = 50  # of nested lists and objects
 
 
 def read_bytes(path: str | Path, most: int = _MOST_BYTES) -> bytes:
     """Return a file's bytes.
 
     Raises:
-      UserError: it is not there, cannot be read, is no ordinary file or larger than `most` bytes.
+      UserError: it is missing, unreadable, not an ordinary file, or larger than `most` bytes.
     """
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"{path}: is not an ordinary file")
-            if about.st_size > most:
-                size = about.st_size >> 20
+            if status.st_size > most:
+                size = status.st_size >> 20
                 raise UserError(f"{path}: has {size:,} MiB, more than {most >> 20:,} MiB")
             return file.read()
     except OSError as error:
@@ -33,15 +33,15 @@ def read_bytes(path: str | Path, most: int = _MOST_BYTES) -> bytes:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe's reader would wait for a writer otherwise."""
+    """Open a file without waiting for the writer of a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_json(path: str | Path, *, with_infinity: bool = False) -> Any:
-    """Return what a JSON file holds; see `parse_json`.
+    """Return the value of a JSON file; see `parse_json`.
 
     Raises:
-      UserError: it cannot be read, or is not such JSON.
+      UserError: it cannot be read, or `parse_json` refuses it.
     """
     content = read_bytes(path)
     try:
@@ -51,13 +51,13 @@ def read_json(path: str | Path, *, with_infinity: bool = False) -> Any:
 
 
 def parse_json(text: str, *, with_infinity: bool = False) -> Any:
-    """Return what a JSON text holds.
+    """Return the value of a JSON text.
 
-    Names are unique, nothing is nested deeply, numbers are finite (or "Infinity", `with_infinity`)
-    and fit 64 bits, strings can be written to any file.
+    Names must be unique, levels at most 50, and numbers finite (or "Infinity", `with_infinity`) and
+    within 64 bits. Strings must be valid UTF-8 without null characters.
 
     Raises:
-      ValueError: it is anything else.
+      ValueError: the text breaks one of these rules, or is not JSON.
     """
     try:
         value = json.loads(text, object_pairs_hook=_unique)
@@ -68,30 +68,29 @@ def parse_json(text: str, *, with_infinity: bool = False) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:40]!r} stands there twice")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {repeated[:40]!r} is repeated")
+    return fields
 
 
 def _check(value: Any, with_infinity: bool) -> None:
-    """Raise ValueError for what later code would stumble over; level by level, as recursion has
-    a limit of its own."""
+    """Check all values, level by level: recursion has a limit of its own."""
     level = [value]
     for _ in range(_MOST_LEVELS):
-        below = []
-        for each in level:
-            if isinstance(each, dict):
-                below += [*each, *each.values()]
-            elif isinstance(each, list):
-                below += each
+        next_level = []
+        for item in level:
+            if isinstance(item, dict):
+                next_level += [*item, *item.values()]
+            elif isinstance(item, list):
+                next_level += item
             else:
-                _check_leaf(each, with_infinity)
-        if not below:
+                _check_leaf(item, with_infinity)
+        if not next_level:
             return
-        level = below
+        level = next_level
     raise ValueError("nested too deeply")
 
 

@@ -1,6 +1,7 @@
-"""What the fields of a file may hold: types and ranges, as tables.
+"""Schemas: the allowed types and ranges of a file's fields, as tables.
 
-A kind is a function of a value and the field's name; it raises `Wrong` for a wrong value.
+A kind is a function of a value and the field's name; it raises `Wrong` for a value that is not
+allowed.
 """
 
 import math
@@ -11,7 +12,7 @@ Kind = Callable[[Any, str], None]
 
 
 class Wrong(ValueError):
-    """A value that its field may not hold: the text names both, and what is allowed."""
+    """A value is not allowed; the text names the field, the value and the allowed values."""
 
 
 def _wrong(name: str, value: Any, allowed: str) -> Wrong:
@@ -21,19 +22,19 @@ def _wrong(name: str, value: Any, allowed: str) -> Wrong:
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Kind:
-    """A number of a range."""
+    """Return the kind of a number within a range."""
     return _ranged((int, float), "a number", low, high)
 
 
 def integer(low: int = 0, high: float = math.inf) -> Kind:
-    """A whole number of a range."""
+    """Return the kind of a whole number within a range."""
     return _ranged((int,), "a whole number", low, high)
 
 
-def _ranged(types: tuple[type, ...], what: str, low: float, high: float) -> Kind:
+def _ranged(types: tuple[type, ...], noun: str, low: float, high: float) -> Kind:
     bounds = [f"at least {low:g}"] if math.isfinite(low) else []
     bounds += [f"at most {high:g}"] if math.isfinite(high) else []
-    allowed = f"{what} of {' and '.join(bounds)}" if bounds else what
+    allowed = f"{noun} of {' and '.join(bounds)}" if bounds else noun
 
     def check(value: Any, name: str) -> None:
         if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
@@ -43,7 +44,7 @@ def _ranged(types: tuple[type, ...], what: str, low: float, high: float) -> Kind
 
 
 def text(*choices: str) -> Kind:
-    """A string; one of the choices where there are any."""
+    """Return the kind of a string, limited to the choices if there are any."""
     allowed = f"one of {', '.join(choices)}" if choices else "a text"
 
     def check(value: Any, name: str) -> None:
@@ -54,17 +55,17 @@ def text(*choices: str) -> Kind:
 
 
 def anything(value: Any, name: str) -> None:
-    """Any value."""
+    """Allow any value."""
 
 
 def scalar(value: Any, name: str) -> None:
-    """A number, a text, true, false or null."""
+    """Allow a number, a text, true, false or null."""
     if isinstance(value, (dict, list)):
         raise _wrong(name, value, "a number or a text")
 
 
 def or_null(kind: Kind) -> Kind:
-    """The kind, or null."""
+    """Return the kind that also allows null."""
 
     def check(value: Any, name: str) -> None:
         if value is not None:
@@ -74,7 +75,7 @@ def or_null(kind: Kind) -> Kind:
 
 
 def either(first: Kind, second: Kind) -> Kind:
-    """The first kind, or else the second, whose error is told."""
+    """Return the kind that allows both; an error is the second kind's."""
 
     def check(value: Any, name: str) -> None:
         try:
@@ -86,39 +87,40 @@ def either(first: Kind, second: Kind) -> Kind:
 
 
 def items(kind: Kind, at_least: int = 0) -> Kind:
-    """A list of a kind."""
+    """Return the kind of a list of `kind` with at least so many items."""
 
     def check(value: Any, name: str) -> None:
         if not isinstance(value, list) or len(value) < at_least:
             raise _wrong(name, value, f"a list of {at_least} or more" if at_least else "a list")
-        for index, each in enumerate(value):
-            kind(each, f"{name}[{index}]")
+        for index, item in enumerate(value):
+            kind(item, f"{name}[{index}]")
 
     return check
 
 
-def fields(known: Mapping[str, Kind], *, need: Sequence[str] = (), others: Kind = anything) -> Kind:
-    """An object with fields of these kinds.
+def fields(kinds: Mapping[str, Kind], *, need: Sequence[str] = (), others: Kind = anything) -> Kind:
+    """Return the kind of an object.
 
     Args:
-      known: the kinds by name; a field may be missing unless it is one of `need`.
-      others: the kind of further fields.
+      kinds: the kinds of its fields by name.
+      need: names of the fields that must be present.
+      others: the kind of all other fields.
     """
 
     def check(value: Any, name: str) -> None:
         if not isinstance(value, dict):
-            raise _wrong(name, value, "an object with names")
+            raise _wrong(name, value, "an object")
         for field in need:
             if field not in value:
                 raise Wrong(f"has no {name}.{field}".replace(" .", " "))
-        for field, each in value.items():
-            known.get(field, others)(each, f"{name}.{field}".lstrip("."))
+        for field, member in value.items():
+            kinds.get(field, others)(member, f"{name}.{field}".lstrip("."))
 
     return check
 
 
 def worded(kind: Kind, words: str) -> Kind:
-    """The kind, with words of its own before what is wrong."""
+    """Return the kind with an explanation in front of its errors."""
 
     def check(value: Any, name: str) -> None:
         try:

@@ -12,7 +12,7 @@ from jaxcnn.errors import UserError
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes JSON through a temporary file, so that `path` is always whole: old or new.
+    """Write JSON through a temporary file, so that `path` always holds the old or the new value.
 
     Raises:
       UserError: it cannot be written.
@@ -21,14 +21,14 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
+    """Write a text in UTF-8; see `write_bytes`."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file through a temporary one beside it, so that `path` is always whole.
+    """Write a file through a temporary one beside it, so that `path` is never half-written.
 
-    A link at its place is replaced, not followed.
+    If `path` is a link, the link is replaced.
 
     Raises:
       UserError: it cannot be written.
@@ -46,7 +46,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def writing_to(path: str | Path) -> Iterator[None]:
-    """Raise an `OSError` of the block as a `UserError` that names `path`."""
+    """Turn an `OSError` of the block into a `UserError` that names `path`."""
     try:
         yield
     except OSError as error:
@@ -54,13 +54,13 @@ def writing_to(path: str | Path) -> Iterator[None]:
 
 
 def to_json(value: Any) -> Any:
-    """Plain values for JSON: NumPy scalars and arrays unpacked, null for what is not finite."""
+    """Return a value ready for JSON: NumPy values unpacked, numbers that are not finite as null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(name): to_json(each) for name, each in value.items()}
+        return {str(name): to_json(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_json(each) for each in value]
+        return [to_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

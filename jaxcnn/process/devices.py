@@ -1,4 +1,4 @@
-"""The devices that compute: JAX is started, and the user is told what it computes on."""
+"""The devices that compute: starting JAX on them, and describing them to the user."""
 
 import contextlib
 import os
@@ -11,20 +11,20 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group, numerics
 
 _GPUS = ("gpu", "cuda", "rocm")  # JAX's names of platforms
-_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # no kernel is chosen by its time either
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # and no kernel is chosen by its speed
 
 
 def start(deterministic: bool = False) -> None:
-    """Start JAX on its devices, where nothing has done so yet.
+    """Start JAX on its devices, unless it has started.
 
     Args:
-      deterministic: GPUs shall give the same bits each time; without effect once JAX has started.
+      deterministic: make GPUs give the same bits each time; no effect once JAX has started.
 
     Raises:
-      UserError: JAX has none of the kind that it is told to use, or is set so that it cannot train.
+      UserError: JAX has no device of the requested platform, or its settings prevent training.
     """
     import jax
-    from jax._src import xla_bridge  # which alone knows whether JAX has started
+    from jax._src import xla_bridge  # only it knows whether JAX has started
 
     numerics.check_settings()
     flags = os.environ.get("XLA_FLAGS", "")
@@ -32,27 +32,30 @@ def start(deterministic: bool = False) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}"
     try:
         jax.devices()
-    except (RuntimeError, AssertionError) as error:  # the latter where none of its kind is there
+    except (RuntimeError, AssertionError) as error:  # AssertionError without a device
         group.end_if_lost(error)
-        asked = os.environ.get("JAX_PLATFORMS")
-        where = f"JAX_PLATFORMS={asked}: " if asked else ""
-        reason = " ".join(str(error).split())[:300] or "there is none"
+        platforms = os.environ.get("JAX_PLATFORMS")
+        prefix = f"JAX_PLATFORMS={platforms}: " if platforms else ""
+        reason = " ".join(str(error).split())[:300] or "no device"
         raise UserError(
-            f"{where}JAX cannot start its devices ({reason}); for NVIDIA GPUs: pip install -e "
-            "'.[cuda]'; JAX_PLATFORMS=cpu takes the CPU"
+            f"{prefix}JAX cannot start its devices ({reason}); for NVIDIA GPUs: pip install -e "
+            "'.[cuda]'; JAX_PLATFORMS=cpu selects the CPU"
         ) from error
 
 
 def are_exact(devices: Sequence[Any]) -> bool:
-    """Whether the same program gives the same bits each time: a GPU's does where XLA is told so."""
-    on_gpus = any(device.platform in _GPUS for device in devices)
-    return not on_gpus or _DETERMINISTIC in os.environ.get("XLA_FLAGS", "")
+    """Return whether a program gives the same bits each time; GPUs need a flag of XLA for it."""
+    has_gpus = any(device.platform in _GPUS for device in devices)
+    return not has_gpus or _DETERMINISTIC in os.environ.get("XLA_FLAGS", "")
 
 
 def device_name(device: Any) -> str:
-    """Such as `NVIDIA H100 80GB HBM3`, or the processor's name for a simulated host device."""
+    """Return a GPU's or TPU's name, or the processor's name for a simulated CPU device.
+
+    For example `NVIDIA H100 80GB HBM3`.
+    """
     if device.platform == "cpu":
-        with contextlib.suppress(OSError, StopIteration):  # other systems than Linux lack the file
+        with contextlib.suppress(OSError, StopIteration):  # only Linux has the file
             lines = Path("/proc/cpuinfo").read_text().splitlines()
             line = next(line for line in lines if line.startswith("model name"))
             return line.partition(":")[2].strip()
@@ -60,8 +63,10 @@ def device_name(device: Any) -> str:
 
 
 def describe(devices: Sequence[Any]) -> str:
-    """Return the devices in words: `8 × NVIDIA H100 80GB HBM3`, or `2 simulated devices on` a
-    processor; in a group of processes also how many these are."""
+    """Return the devices in words, with the number of processes if there are several.
+
+    For example `8 × NVIDIA H100 80GB HBM3`, or `2 simulated devices on` and the processor's name.
+    """
     kinds = Counter((device.platform == "cpu", device_name(device)) for device in devices)
     words = [
         f"{count} simulated device{'s' * (count > 1)} on {name}" if is_cpu else f"{count} × {name}"

@@ -1,4 +1,4 @@
-"""The settings of JAX and XLA that change a run's numbers, by the name of their variable."""
+"""The settings of JAX and XLA that change a run's numbers, by environment variable."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 
-# JAX's options that change random numbers, types, or how a program is compiled.
+# options of JAX that change random numbers, dtypes, or the compilation
 _OPTIONS = (
     "jax_enable_x64", "jax_default_prng_impl", "jax_random_seed_offset",
     "jax_threefry_partitionable", "jax_high_dynamic_range_gumbel", "jax_default_matmul_precision",
@@ -14,13 +14,13 @@ _OPTIONS = (
     "jax_optimization_level", "jax_exec_time_optimization_effort", "jax_disable_most_optimizations",
 )  # fmt: skip
 _VARIABLES = ("LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
-# XLA's flags that change no number; `deterministic` is a field of the config.
+# prefixes of XLA's flags that change no number; `deterministic` is a field of the config
 _HARMLESS_FLAGS = (
     "xla_force_host_platform_device_count", "xla_dump_", "xla_hlo_profile", "xla_gpu_cuda_data_dir",
     "xla_gpu_deterministic_ops", "xla_gpu_exclude_nondeterministic_ops",
     "xla_cpu_collective_call_", "xla_cpu_collective_timeout_", "xla_gpu_executable_",
 )  # fmt: skip
-# With these JAX compiles nothing, or refuses what jaxcnn and its libraries do.
+# with these values JAX compiles nothing, or refuses operations of jaxcnn and its libraries
 _UNUSABLE = {
     "jax_disable_jit": True,
     "jax_no_execution": True,
@@ -30,23 +30,25 @@ _UNUSABLE = {
 
 
 def check_settings() -> None:
-    """Check that JAX is not set to refuse what jaxcnn does.
+    """Check that JAX's settings allow jaxcnn to work.
 
     Raises:
-      UserError: it is; the line names the variable.
+      UserError: a setting does not; the line names the variable.
     """
     import jax
 
     for name, value in _UNUSABLE.items():
         if _plain(jax.config.values.get(name)) == value:
-            raise UserError(f"{name.upper()}={value}: jaxcnn cannot work with it; unset it")
+            raise UserError(
+                f"{name.upper()}={value}: jaxcnn does not work with this setting; unset it"
+            )
 
 
 def numeric_settings() -> dict[str, Any]:
-    """Return the value of each setting by the name of its environment variable, as JSON holds it.
+    """Return the value of each setting by environment variable, ready for JSON.
 
-    JAX's are those in force, whether a variable or Python has set them; an option that this JAX
-    does not have is left out. `XLA_FLAGS` are without those that change no number, in order.
+    JAX's options have their current values, set by a variable or in Python; options that this
+    version of JAX lacks are left out. `XLA_FLAGS` holds the flags that change numbers, sorted.
     """
     import jax
 
@@ -57,33 +59,34 @@ def numeric_settings() -> dict[str, Any]:
 
 
 def refuse_other_settings(before: Any, now: dict[str, Any], workdir: Path) -> None:
-    """Check that the settings are those that a run had before.
+    """Check that the settings are the ones with which a run began.
 
     Args:
-      before: what the run has recorded; anything but a dict stands for no record.
+      before: the settings that the run recorded; anything but a dict means none.
+      now: from `numeric_settings`.
       workdir: the run's folder, for the message.
 
     Raises:
-      UserError: a setting is another.
+      UserError: a setting has changed.
     """
-    known = before if isinstance(before, dict) else {}
+    recorded = before if isinstance(before, dict) else {}
     for name, value in now.items():
-        if name in known and known[name] != value:
+        if name in recorded and recorded[name] != value:
             raise UserError(
-                f"{workdir}: was trained with {name}={_shown(known[name])}, and it is "
-                f"{_shown(value)} here: the numbers would be others; set it as it was, or name "
-                "another --workdir"
+                f"{workdir}: was trained with {name}={_shown(recorded[name])}, now it is "
+                f"{_shown(value)}, which changes the numbers; set it as it was, or name another "
+                "--workdir"
             )
 
 
 def _plain(value: Any) -> Any:
-    """An option's value as JSON holds it: JAX has enumerations for some."""
+    """Return an option's value ready for JSON; some are enumerations."""
     value = getattr(value, "value", value)
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
 def _flags(text: str) -> str:
-    """XLA's flags that change numbers; of a flag that is given twice the last counts."""
+    """Return XLA's flags that change numbers; the last of repeated flags counts."""
     flags = dict(word.lstrip("-").partition("=")[::2] for word in text.split())
     kept = sorted(name for name in flags if not name.startswith(_HARMLESS_FLAGS))
     return " ".join(f"--{name}={flags[name]}" if flags[name] else f"--{name}" for name in kept)

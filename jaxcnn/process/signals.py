@@ -1,7 +1,7 @@
-"""SIGTERM and SIGINT: the first stops the command and keeps what it has, the second exits at once.
+"""SIGTERM and SIGINT: the first stops the command and keeps its results, the second exits at once.
 
-A thread of its own hears them: Python's handlers wait for what XLA computes or compiles, and an
-exception that one raises is lost where libraries are at work.
+A thread of its own receives them. Python's handlers wait while XLA computes or compiles, and an
+exception that a handler raises is lost inside some libraries.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from jaxcnn.process import group
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 INTERRUPTED = 128 + signal.SIGINT
-_SECONDS_TO_END = 2.0  # in which a command may tidy up after Ctrl-C
+_SECONDS_TO_END = 2.0  # for a command to clean up after Ctrl-C
 
 
 class StopSignal:
-    """While entered, the first signal sets `requested`; the second ends the process."""
+    """A context in which the first signal sets `requested`; the second ends the process."""
 
-    entered = 0  # how many are
+    entered = 0  # number of contexts that are entered
 
     def __init__(self):
         self.requested = False
@@ -46,17 +46,18 @@ class StopSignal:
 
 @contextlib.contextmanager
 def stopping_at_once() -> Iterator[None]:
-    """While entered, the first signal ends the process as `Stopped` would. Where a `StopSignal` is
-    entered it is told what happens, and the run ends itself. The second one ends the process
-    anyhow. After that they are ignored: what follows is the process's end, which a signal must not
-    make look like a failure.
+    """End the process at the first signal during the block, as `Stopped` would.
+
+    Inside a `StopSignal` the first signal only prints a line, and the run ends itself. The second
+    signal always ends the process. After the block signals are ignored: the process is ending, and
+    a signal must not make that look like a failure.
     """
 
     def answer(number: int) -> None:
         if StopSignal.entered:
             _say("stopping after this step (minutes if it compiles); a second signal exits at once")
         else:
-            _end(Stopped.exit_code, "stopped; the same command goes on from what is saved")
+            _end(Stopped.exit_code, "stopped; the same command resumes from what is saved")
 
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
@@ -70,10 +71,11 @@ def stopping_at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """While entered, Ctrl-C raises KeyboardInterrupt; where that has not ended the process after
-    two seconds, as while XLA compiles, or at the second Ctrl-C, the process ends anyhow.
+    """Raise KeyboardInterrupt at Ctrl-C during the block.
 
-    An exception that a library made of the KeyboardInterrupt is one again at the exit.
+    The process ends anyway at the second Ctrl-C, or if it still runs after two seconds, as while
+    XLA compiles. If a library turns the KeyboardInterrupt into another exception, the block raises
+    KeyboardInterrupt again.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background
         yield
@@ -106,8 +108,7 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heard(numbers: tuple[int, ...], answer: Callable[[int], None]) -> Iterator[None]:
-    """While entered, a thread calls `answer` with the first of the signals that comes, and ends the
-    process at the second."""
+    """Call `answer` in a thread at the first of the signals, and end the process at the second."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_hear, args=(reader, numbers, answer), daemon=True).start()
@@ -120,7 +121,7 @@ def _heard(numbers: tuple[int, ...], answer: Callable[[int], None]) -> Iterator[
 
 
 def _hear(reader: int, numbers: tuple[int, ...], answer: Callable[[int], None]) -> None:
-    """Reads the signals' numbers as they come, until the pipe is closed."""
+    """Read the numbers of signals as they arrive, until the pipe is closed."""
     count = 0
     while received := os.read(reader, 1):
         if received[0] not in numbers:
@@ -134,7 +135,7 @@ def _hear(reader: int, numbers: tuple[int, ...], answer: Callable[[int], None]) 
 
 def _end(code: int, line: str) -> None:
     if sys.stdout.isatty():
-        print("\x1b[?25h", end="", flush=True)  # the cursor: a progress bar may have hidden it
+        print("\x1b[?25h", end="", flush=True)  # shows the cursor, which a progress bar hides
     _say(line)
     os._exit(code)
 

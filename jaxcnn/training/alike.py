@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 import jaxcnn
 from jaxcnn.config.defaults import flatten
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import view_fingerprints, views_of
+from jaxcnn.data.views import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement
 from jaxcnn.process import group
 from jaxcnn.process.numerics import numeric_settings

@@ -6,9 +6,9 @@ import numpy as np
 
 from jaxcnn.data.counts import class_counts
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.datasets.folder_listing import join
-from jaxcnn.data.order import View
+from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
+from jaxcnn.text import join_names
 
 _EQUAL_TO = 1.5  # the largest class over the smallest, up to which classes count as equal in size
 
@@ -82,7 +82,7 @@ def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]
         picture.path for picture in dataset.pictures or () if len(classes[picture.sha256]) > 1
     ]
     if in_several:
-        lines.append(f"pictures that lie in several classes: {join(in_several)}")
+        lines.append(f"pictures that lie in several classes: {join_names(in_several)}")
     return lines
 
 
@@ -91,7 +91,7 @@ def _without_examples(dataset: Dataset, view: View) -> str:
     labels = dataset.splits[view.split].labels[view.indices]
     counts = class_counts(labels, dataset.num_classes)
     names = [name for name, count in zip(dataset.class_names, counts, strict=True) if not count]
-    return f"{'class' if len(names) == 1 else 'classes'} {join(names)}" if names else ""
+    return f"{'class' if len(names) == 1 else 'classes'} {join_names(names)}" if names else ""
 
 
 def _unused_validation(dataset: Dataset, used: View) -> list[str]:

@@ -7,7 +7,8 @@ from ml_collections import ConfigDict
 
 from jaxcnn import models
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import View, steps_per_epoch, views_of
+from jaxcnn.data.order import steps_per_epoch
+from jaxcnn.data.views import View, views_of
 from jaxcnn.errors import UserError
 from jaxcnn.optim.schedules import scaled_rate
 from jaxcnn.process import devices

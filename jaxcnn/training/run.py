@@ -14,9 +14,10 @@ from ml_collections import ConfigDict
 from jaxcnn import models
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import data_identity, in_batches, shuffled
+from jaxcnn.data.order import in_batches, shuffled
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
+from jaxcnn.data.views import data_identity
 from jaxcnn.errors import UserError
 from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
@@ -219,7 +220,7 @@ def describe_data(run: Run) -> dict[str, Any]:
         **data_identity(run.dataset, run.plan.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),
-        "reading": run.dataset.reading,
+        "reading": run.dataset.conversion,
         "picture_statistics": statistics.describe(train_images, train.indices),
         "steps_per_epoch": run.plan.steps_per_epoch,
     }

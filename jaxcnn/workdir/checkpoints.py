@@ -24,9 +24,6 @@ from jaxcnn.workdir.digests import check_digests, digests_of
 from jaxcnn.workdir.event_loops import quiet_loops
 from jaxcnn.workdir.progress import Progress
 
-allow_unknown_owners()
-
-
 # Orbax asks for these at every save, to log them; TensorStore (up to 0.1.86) never frees what it
 # hands to Python as JSON, here 10 kB and more
 tensorstore.experimental_collect_matching_metrics = lambda *args, **kwargs: []
@@ -52,6 +49,7 @@ class Checkpoints:
     def __init__(
         self, workdir: Path, *, keep_latest: int = 1, keep_best: int = 1, read_only: bool = False
     ):
+        allow_unknown_owners()
         check_for_checkpoints(Path(workdir))
         # max_to_keep with best_fn would delete the newest checkpoint where it isn't a best one
         preserved = [

@@ -7,12 +7,12 @@ from unicodedata import normalize
 from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import older_rules
-from jaxcnn.data import order
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
 from jaxcnn.data.loading import check_data, load_data
 from jaxcnn.data.pictures.content import read_pictures, to_csv
 from jaxcnn.data.places import FOLDER, is_folder_name, same_dataset
+from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_bytes
 from jaxcnn.workdir import run_files
@@ -92,7 +92,7 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
         config.update_from_flattened_dict(older_rules(before))
 
 
-def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, order.View]) -> None:
+def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -> None:
     """Write the list of the pictures that a run uses, and for what; nothing for other datasets."""
     if dataset.pictures is None:
         return

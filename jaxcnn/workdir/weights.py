@@ -12,7 +12,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data.pictures.conversion import Reading
+from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.data.pictures.statistics import feature_names
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import split_model
@@ -113,7 +113,7 @@ def _read_about(workdir: Path) -> dict[str, Any]:
     if len(shape) != 3 or not all(part in ((), (shape[-1],)) for part in scaling):
         raise UserError(f"{workdir / 'dataset.json'}: its image_shape and its scaling do not fit")
     with run_files.refusing_damage(workdir / "dataset.json"):
-        Reading(**(about.get("reading") or {}))
+        Conversion(**(about.get("reading") or {}))
         read_statistics(about)
     return about
 

@@ -18,7 +18,7 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.config.help import guess_field
 from jaxcnn.config.recipes import modern_config
 from jaxcnn.data.dataset import Dataset, Split
-from jaxcnn.data.datasets.sizes import dataset_sizes
+from jaxcnn.data.loading import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.optim.optimizers import make_optimizer
 from jaxcnn.training.run import make_run

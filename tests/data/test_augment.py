@@ -72,7 +72,9 @@ def test_crops_reach_every_offset_and_no_further():
 
 
 def test_a_reflected_crop_wider_than_the_image_is_refused():
-    with pytest.raises(UserError, match="augment.crop = 12: at most 11 for images of 12x12"):
+    with pytest.raises(
+        UserError, match="augment.crop = 12: must be at most 11 for images of 12x12"
+    ):
         crop(images_of(0), keys_of(0), SIZE)
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.dataset import load_dataset
-from jaxcnn.data.pictures.conversion import Reading
-from jaxcnn.data.pictures.decoding import find_reading, read_picture
+from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.data.pictures.decoding import find_conversion, read_picture
 
 DEEP = np.array([[0, 100], [150, 200]], np.uint16)  # what 8 bits would show
 
@@ -34,9 +34,9 @@ def write(path, pixels):
 def test_the_brightest_picture_says_how_far_the_values_go(tmp_path, dtype, times, rule):
     bright = write(tmp_path / "bright.tif", (DEEP * times).astype(dtype))
     dark = write(tmp_path / "dark.tif", (DEEP // 50 * times).astype(dtype))
-    assert find_reading([dark, bright]) == rule
+    assert find_conversion([dark, bright]) == rule
     for path, expected in ((bright, DEEP), (dark, DEEP // 50)):
-        assert (np.asarray(read_picture(path, "L", Reading(**rule))) == expected).all()
+        assert (np.asarray(read_picture(path, "L", Conversion(**rule))) == expected).all()
 
 
 def strokes(path, color, alpha=255):
@@ -48,27 +48,27 @@ def strokes(path, color, alpha=255):
 def test_the_page_is_the_one_on_which_the_strokes_show(tmp_path):
     white, black = strokes(tmp_path / "white.png", 255), strokes(tmp_path / "black.png", 0)
     photo = strokes(tmp_path / "photo.png", 140)
-    assert find_reading([white, white]) == {"page": "black"}
-    assert find_reading([black]) == {"page": "white"}
-    assert find_reading([photo]) == {"page": "white"}  # shows on both: the usual one
+    assert find_conversion([white, white]) == {"page": "black"}
+    assert find_conversion([black]) == {"page": "white"}
+    assert find_conversion([photo]) == {"page": "white"}  # shows on both: the usual one
     opaque = write(tmp_path / "opaque.png", np.full((8, 8, 4), 255, np.uint8))
-    assert find_reading([opaque, write(tmp_path / "grey.png", np.eye(8, dtype=np.uint8))]) == {}
-    assert np.asarray(read_picture(white, "L", Reading("black"))).max() == 255
-    assert np.asarray(read_picture(white, "L", Reading("black"))).min() == 0
+    assert find_conversion([opaque, write(tmp_path / "grey.png", np.eye(8, dtype=np.uint8))]) == {}
+    assert np.asarray(read_picture(white, "L", Conversion("black"))).max() == 255
+    assert np.asarray(read_picture(white, "L", Conversion("black"))).min() == 0
 
 
 @pytest.mark.parametrize(("page", "color"), [("black", 0), ("white", 255)])
 def test_a_negative_is_drawn_on_the_same_page(tmp_path, page, color):
     path = strokes(tmp_path / "a.png", color)
-    assert np.ptp(np.asarray(read_picture(path, "L", Reading(page)))) == 0
-    negative = np.asarray(read_picture(path, "L", Reading(page), invert=True))
+    assert np.ptp(np.asarray(read_picture(path, "L", Conversion(page)))) == 0
+    negative = np.asarray(read_picture(path, "L", Conversion(page), invert=True))
     assert negative[0, 0] == color and negative[3, 3] == 255 - color
 
 
 def test_rules_that_do_not_exist():
     for wrong in ({"page": "red"}, {"integer_white": 7}, {"float_white": "1"}):
-        with pytest.raises(ValueError, match="no way to read"):
-            Reading(**wrong)
+        with pytest.raises(ValueError, match="cannot be converted"):
+            Conversion(**wrong)
 
 
 def info_of(data_dir):
@@ -85,7 +85,7 @@ def test_a_folder_s_rules_are_kept_with_it(tmp_path, capsys):
                 write(place, DEEP * (16 if split == "train" else 1))
     name, data_dir = f"folder:{tmp_path / 'pets'}", tmp_path / "data"
     dataset = load_dataset(name, data_dir=data_dir)
-    assert dataset.reading == {"page": "white", "integer_white": 4095}
+    assert dataset.conversion == {"page": "white", "integer_white": 4095}
     assert (dataset.splits["train"].images[0, ..., 0] == DEEP).all()
     assert (dataset.splits["test"].images[0, ..., 0] == DEEP // 16).all()
     assert "files of 16 or 32 bits hold values up to 4,095" in capsys.readouterr().out
@@ -99,10 +99,10 @@ def test_a_set_prepared_without_rules_stays_valid_and_has_none(tmp_path):
     del info["reading"]  # as older code left it
     path.write_text(json.dumps(info))
     before = path.stat()
-    assert load_dataset(name, data_dir=data_dir).reading is None
+    assert load_dataset(name, data_dir=data_dir).conversion is None
     assert path.stat() == before
     load_dataset("digits", data_dir=data_dir)
-    assert load_dataset("digits", data_dir=data_dir, image_size=9).reading == {"page": "black"}
+    assert load_dataset("digits", data_dir=data_dir, image_size=9).conversion == {"page": "black"}
 
 
 def test_constant_pictures_and_other_splits_are_told(tmp_path, capsys):

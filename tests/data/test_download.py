@@ -59,7 +59,7 @@ def test_download_with_another_checksum(tmp_path, monkeypatch, server):
     offer(monkeypatch, *server)
     path = server[1] / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(UserError, match="is not the publisher's .*--archives=FOLDER"):
+    with pytest.raises(UserError, match="is not the published one; .*--archives=FOLDER"):
         load_dataset("mnist", data_dir=tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*.tmp.*"))
 

@@ -19,7 +19,7 @@ from jaxcnn.data.datasets.ferplus import FerPlus
 from jaxcnn.data.datasets.mnist import Mnist
 from jaxcnn.data.preparing.finding import find_files
 from jaxcnn.data.preparing.pickles import read_pickle
-from jaxcnn.data.preparing.prepare import prepare
+from jaxcnn.data.preparing.prepare import prepare_dataset as prepare
 from jaxcnn.errors import UserError
 
 MNIST_NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
@@ -62,7 +62,9 @@ def test_a_file_that_is_there_twice(tmp_path):
     files = archives.mnist_files()
     for folder in ("MNIST/raw", "FashionMNIST/raw"):
         write(tmp_path / folder, files)
-    with pytest.raises(UserError, match=r"FashionMNIST/raw/\S+ and \S+ are both there: name the"):
+    with pytest.raises(
+        UserError, match=r"FashionMNIST/raw/\S+ and \S+ are the same file: name the"
+    ):
         read(Mnist, tmp_path)
     assert_mnist(tmp_path / "MNIST")
 

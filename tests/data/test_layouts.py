@@ -82,13 +82,13 @@ def test_pictures_and_their_order_are_those_of_the_folders(tmp_path):
 
 def test_folders_that_can_be_read_in_two_ways(tmp_path):
     text = refusal(fill(tmp_path / "a", "train/x", "train/y", "bus"))
-    assert text.startswith("PATH can be read in two ways: train as splits, for they hold folders, ")
-    assert "or as classes, for they lie beside bus" in text
+    assert text.startswith("PATH is ambiguous: train may be splits, as they hold folders, ")
+    assert "or classes, as they lie beside bus" in text
     text = refusal(fill(tmp_path / "b", "dev/cat", "dev/dog", "eval/cat", "eval/dog"))
-    assert "its folders (dev and eval) as the classes, or the folders in them (dev has cat" in text
+    assert "may be its folders (dev and eval) or the folders in them (dev has cat" in text
     text = refusal(fill(tmp_path / "c", "train", "test"))
-    assert text.startswith("PATH/test and PATH/train: there are no class folders in there. If they")
-    assert "test/CLASS/*; if they are classes, give them other names, such as class_test" in text
+    assert text.startswith("PATH/test and PATH/train: no class folders inside. If these are")
+    assert "test/CLASS/*; if these are classes, rename them, for example to class_test" in text
 
 
 def test_splits_that_are_incomplete(tmp_path):
@@ -99,12 +99,16 @@ def test_splits_that_are_incomplete(tmp_path):
     assert "or move the class folders up into PATH" in text
     assert "add train/CLASS/*" in refusal(fill(tmp_path / "c", "test/cat", "test/dog"))
     text = refusal(fill(tmp_path / "d", "train/cat", "train/dog", "test"))
-    assert text.startswith("PATH/test: there are no class folders in there")
+    assert text.startswith("PATH/test: no class folders inside")
     fill(tmp_path / "e", "train/cat", "train/dog", "Train/cat", "test/cat")
-    assert refusal(tmp_path / "e").startswith("PATH has both Train and train, which are one split")
+    assert refusal(tmp_path / "e").startswith(
+        "PATH has both Train and train, which are the same split"
+    )
     fill(tmp_path / "f", "train/cat", "train/dog", "test/Cat", "test/emu", "test/dog")
     text = refusal(tmp_path / "f")
-    assert text == "PATH/test/Cat and PATH/test/emu: train has no such class, but cat and dog"
+    assert (
+        text == "PATH/test/Cat and PATH/test/emu: no class of train, whose classes are cat and dog"
+    )
     fill(tmp_path / "g", "train/cat", "train/dog", "test/cat", count=0)
     text = refusal(tmp_path / "g")
     assert text.startswith("PATH/train/cat and PATH/train/dog hold no images to train on")
@@ -177,7 +181,7 @@ def test_names_of_classes_whose_letters_are_encoded_in_two_ways(tmp_path):
         "cafz",
     )  # as it was sorted
     text = refusal(fill(tmp_path / "c", NFC, NFD))
-    assert "has two folders called café" in text and "join them" in text
+    assert "has two folders called café" in text and "merge them" in text
 
 
 def test_all_bad_files_are_named_in_one_run(tmp_path, capsys):

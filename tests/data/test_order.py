@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import Dataset, Split
-from jaxcnn.data.order import (
-    in_batches,
-    make_views,
-    shuffled,
-    take_fraction,
-    view_fingerprints,
-    views_of,
-)
+from jaxcnn.data.order import in_batches, shuffled
+from jaxcnn.data.views import make_views, take_fraction, view_fingerprints, views_of
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxcnn.data.dataset import dataset_names, load_dataset
 from jaxcnn.data.preparing import prepare as preparing
-from jaxcnn.data.preparing.prepare import prepare
+from jaxcnn.data.preparing.prepare import prepare_dataset as prepare
 from jaxcnn.errors import UserError
 
 
@@ -134,7 +134,7 @@ def test_arrays_that_were_lost_are_written_again_from_the_records(tmp_path, fold
 def test_damaged_arrays_are_named(tmp_path):
     path = prepare("digits", data_dir=tmp_path) / "arrays" / "train_images.npy"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="the cache .* is damaged .*: delete it"):
+    with pytest.raises(UserError, match="the cache .* is damaged .*; delete it"):
         load_dataset("digits", data_dir=tmp_path)
 
 

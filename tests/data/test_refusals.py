@@ -124,7 +124,7 @@ def test_cifar_without_a_batch_and_with_one_twice(tmp_path):
 
 
 def test_cifar_binary_with_a_record_too_few_and_half_a_record(tmp_path):
-    for cut, message in ((3073, "49 images, not 50"), (100, "no records of 3073 bytes")):
+    for cut, message in ((3073, "49 images, not 50"), (100, "not a multiple of 3073")):
         members = archives.cifar10_binary()
         name = "cifar-10-batches-bin/data_batch_1.bin"
         members[name] = members[name][:-cut]
@@ -159,8 +159,8 @@ def test_mnist_files_that_are_not_what_they_say(tmp_path):
     for data, message in (
         (good["train-labels-idx1-ubyte"], "its magic number is 2049, not 2051"),
         (good[name][:10], "it ends within its header"),
-        (good[name][:-1], "its header says 23520 bytes, and there are 23519"),
-        (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "and there are 0"),
+        (good[name][:-1], "its header says 23520 bytes, but there are 23519"),
+        (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "but there are 0"),
         (good["t10k-images-idx3-ubyte"], "images"),
     ):
         for other, content in good.items():
@@ -191,7 +191,7 @@ def test_fashion_mnist_is_not_mnist(tmp_path):
         ("fer2013.csv", b"emotion,pixels", b"pixels,emotion", "its columns are not emotion"),
         ("fer2013.csv", b"0,", b"0,1 ", "row 1 has 2305 pixels, not 2304"),
         ("fer2013.csv", b"0,", b"0,0,", "row 1 has 4 fields, not 3"),
-        ("fer2013.csv", b",Training", b",PublicTest", "not of the same Usage"),
+        ("fer2013.csv", b",Training", b",PublicTest", "does not have the same Usage"),
         ("fer2013.csv", b" ", b" x", "invalid literal"),
         ("fer2013.csv", b" ", b" 9", "pixels outside 0 to 255"),
         ("fer2013new.csv", b",fer0000000.png,", b",fer0000000.png,x", "invalid literal"),

@@ -101,8 +101,8 @@ def test_a_file_that_is_gone_is_named(on_disk, workers):
     order = in_batches(np.arange(90), 32, num_devices=2)
     file = Path(split.images.filename)
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"test.npy cannot be read any more: it is shorter"):
+    with pytest.raises(UserError, match=r"test.npy can no longer be read: it is shorter"):
         next(stream(split, order, mesh, portions=[(0, 1)], workers=workers))
     file.unlink()
-    with pytest.raises(UserError, match=r"test.npy cannot be read any more: .*No such file"):
+    with pytest.raises(UserError, match=r"test.npy can no longer be read: .*No such file"):
         next(stream(split, order, mesh, portions=[(0, 1)], workers=workers))

@@ -34,7 +34,7 @@ def test_a_folder_that_cannot_be_a_run_s(command, tmp_path):
         ("file", "file: File exists"),
         ("file/run", "file/run: Not a directory"),
         ("other", "other: holds files but no run"),
-        ("new[1]/run", "new[1]/run: no [ may be in the folder's path"),
+        ("new[1]/run", "new[1]/run: the folder's path must not contain ["),
         ("json", "json: holds another run"),
     ):
         done = command("main", f"--workdir={workdir}", folder=tmp_path)

@@ -40,8 +40,8 @@ def run(body, **options):
         ("open('/nowhere/file')", "error: /nowhere/file: No such file or directory"),
         ("os.mkdir('/proc/folder')", "error: /proc/folder: No such file or directory"),
         ("raise OSError(122, 'Disk quota exceeded', 'runs')", "error: runs: Disk quota exceeded"),
-        ("raise MemoryError", "error: memory, or another resource of the machine, is short"),
-        ('raise RuntimeError("can\'t start new thread")', "error: memory, or another resource"),
+        ("raise MemoryError", "error: the machine is short of memory or another resource"),
+        ('raise RuntimeError("can\'t start new thread")', "error: the machine is short of memory"),
         ("import nothing_of_that_name", "error: the package nothing_of_that_name does not load"),
         ("open(os.devnull, 'w', encoding='utf-8').write('\\udcff')", r"error: '\udcff': is not in"),
     ],
@@ -69,6 +69,36 @@ def test_a_thread_s_error_is_told_unless_orbax_raises_it_again():
     """
     code, _, errors = run(body)
     assert code == 0 and "KeyError" in errors and "again" not in errors
+
+
+def test_a_thread_of_ours_that_calls_orbax_is_told_too():
+    body = """
+        orbax_function = eval("lambda: []['called']", {'__name__': 'orbax.checkpoint.writer'})
+        thread = threading.Thread(target=lambda: orbax_function())
+        thread.start(); thread.join()
+    """
+    code, _, errors = run(body)
+    assert code == 0 and "TypeError" in errors
+
+
+def test_of_errors_in_destructors_only_the_echoes_of_checkpoints_are_hidden():
+    body = """
+        class Lost:
+            def __init__(self, error): self.error = error
+            def __del__(self): raise self.error
+        Lost(RuntimeError("Event loop is closed"))
+        Lost(ValueError("Event loop is closed"))
+        Lost(RuntimeError("another"))
+        async def read():
+            try: await Pause()
+            except GeneratorExit: raise KeyError("coroutine") from None
+        class Pause:
+            def __await__(self): yield
+        coroutine = read(); coroutine.send(None); del coroutine
+    """
+    code, _, errors = run(body)
+    assert code == 0 and errors.count("Event loop is closed") == 1
+    assert "RuntimeError: another" in errors and "KeyError: 'coroutine'" in errors
 
 
 def test_an_ascii_output_and_one_that_is_closed():

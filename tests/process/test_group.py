@@ -46,7 +46,7 @@ IDLE = """
 import pathlib, sys, time
 from jaxcnn.process import group, host
 host.prepare()
-with group.group(find_cluster=False):
+with group.joined(find_cluster=False):
     pathlib.Path(sys.argv[2].partition("=")[2] + str(group.index())).touch()
     time.sleep(100)
 """
@@ -278,7 +278,7 @@ def test_an_incomplete_environment_is_one_line(environment, message, monkeypatch
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=message) as error, group.group(find_cluster=False):
+    with pytest.raises(UserError, match=message) as error, group.joined(find_cluster=False):
         pass
     assert "\n" not in str(error.value)
 
@@ -286,6 +286,6 @@ def test_an_incomplete_environment_is_one_line(environment, message, monkeypatch
 def test_a_process_of_its_own_joins_nothing(monkeypatch):
     for name in group.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with group.group(find_cluster=False):
+    with group.joined(find_cluster=False):
         assert group.is_main() and group.label() == ""
         group.wait_for_all("nobody")

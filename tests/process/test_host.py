@@ -25,6 +25,24 @@ def test_threads_are_scheduled_as_those_of_a_batch_job():
     assert run.stdout.strip() == str(os.SCHED_BATCH), run.stderr
 
 
+UNTUNED = """
+import os
+from jaxcnn.process import heap, host
+before = os.sched_getscheduler(0)
+host.prepare()
+heap.tidy_after_compiling()
+print(os.sched_getscheduler(0) == before, heap._glibc())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux only")
+def test_a_variable_switches_the_tuning_off():
+    environment = os.environ | {"JAXCNN_HOST_TUNING": "0"}
+    command = [sys.executable, "-c", UNTUNED]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert run.stdout == "True None\n", run.stderr
+
+
 # `hardware_utils` is where JAX looks for a GPU
 DEVICES = """
 from jax._src import hardware_utils

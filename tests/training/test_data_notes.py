@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.data.dataset import Dataset, Split
-from jaxcnn.data.order import make_views
+from jaxcnn.data.views import make_views
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes

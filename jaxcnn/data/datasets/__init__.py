@@ -1,1 +1,1 @@
-"""The datasets, one file each."""
+"""The datasets: their registry, and a builder for each."""

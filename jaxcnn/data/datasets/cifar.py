@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, from the python or the binary variant of their publisher.
+"""CIFAR-10 and CIFAR-100, from the python or the binary variant of the publisher's files.
 
 References:
   Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
@@ -14,70 +14,66 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
+from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.data.preparing.archives import pick, read_members, refusing, require
-from jaxcnn.data.preparing.builder import Examples, ImageBuilder, check_class_counts, feature_name
+from jaxcnn.data.preparing.builder import (
+    ImageBuilder,
+    SourceSplit,
+    check_class_counts,
+    feature_name,
+)
 from jaxcnn.data.preparing.finding import unpacked_name
 from jaxcnn.data.preparing.pickles import read_pickle
 
 _PIXELS = 3 * 32 * 32
-_CIFAR10_CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
 _URL = "https://www.cs.toronto.edu/~kriz/"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Variant:
-    """The files of one published variant; label sets are in the order of its columns."""
+    """The files of a published variant."""
 
     archive: str
-    folder: str  # that the archive unpacks to
-    splits: dict[str, tuple[str, ...]]
-    names: dict[str, tuple[str, str]]  # by label set: the file and the key in it
+    folder: str  # the archive unpacks to it
+    splits: dict[str, tuple[str, ...]]  # files by split
+    # the file with the class names and the key in it, by label set in the order of the columns
+    names: dict[str, tuple[str, str]]
 
     @property
     def members(self) -> list[str]:
+        """The names of its files."""
         batches = [name for names in self.splits.values() for name in names]
         return list(dict.fromkeys([*batches, *(name for name, _ in self.names.values())]))
 
     @property
     def is_pickled(self) -> bool:
+        """True if its files are pickles."""
         return "python" in self.archive
 
 
 class _Cifar(ImageBuilder, skip_registration=True):
     homepage = _URL + "cifar.html"
-    image_shape = (32, 32, 3)
     needs_one_file = True
     variants: ClassVar[tuple[_Variant, _Variant]]
-    label_keys: ClassVar[dict[str, str]]  # in the pickles, by label set
+    label_keys: ClassVar[dict[str, str]]  # keys in the pickles, by label set
     class_counts: ClassVar[dict[str, tuple[int, ...]]]  # of the first label set, by split
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """See `ImageBuilder`. Keras calls the archive after the folder that it unpacks to."""
+        """See `ImageBuilder`. Keras names the archive after the folder that it unpacks to."""
         for variant in cls.variants:
             if not path.is_dir():
                 names = (unpacked_name(variant.archive), variant.folder)
                 if unpacked_name(path.name) in names and path.is_file():
                     return variant.archive
                 continue
-            is_there = [(path / name).is_file() for name in variant.members]
-            if all(is_there) or (any(is_there) and path.name == variant.folder):
+            is_present = [(path / name).is_file() for name in variant.members]
+            if all(is_present) or (any(is_present) and path.name == variant.folder):
                 return variant.folder
         return ""
 
-    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
-        """The splits, from either variant, packed or not."""
+    def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
+        """Return the splits, from either variant, packed or unpacked."""
         variants = {name: v for v in self.variants for name in (v.archive, v.folder)}
         name, path = pick(files, *variants)
         variant = variants[name]
@@ -89,9 +85,9 @@ class _Cifar(ImageBuilder, skip_registration=True):
             for split, batches in variant.splits.items():
                 splits[split] = self._read_split(variant, [members[name] for name in batches])
                 self._check(split, splits[split].labels, names)
-        for label_set, found in names.items():
-            if found != self.class_names[label_set]:  # CIFAR-100's names are only known now
-                self.info.features[feature_name(label_set)].names = found
+        for label_set, class_names in names.items():
+            if class_names != self.class_names[label_set]:  # CIFAR-100's come from the archive
+                self.info.features[feature_name(label_set)].names = class_names
         return splits
 
     def _read_names(self, variant: _Variant, members: dict[str, bytes]) -> dict[str, tuple]:
@@ -107,23 +103,23 @@ class _Cifar(ImageBuilder, skip_registration=True):
         expected = self.class_names[label_set]
         require(names == expected, f"its classes are not those of {self.description}")
 
-    def _read_split(self, variant: _Variant, batches: list[bytes]) -> Examples:
+    def _read_split(self, variant: _Variant, batches: list[bytes]) -> SourceSplit:
         read = self._read_pickled if variant.is_pickled else self._read_binary
         parts = [read(variant, data) for data in batches]
         pixels = np.concatenate([pixels for pixels, _ in parts])
         labels = {key: np.concatenate([part[key] for _, part in parts]) for key in parts[0][1]}
-        return Examples(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)
+        return SourceSplit(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)
 
     def _read_pickled(self, _: _Variant, data: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         batch = read_pickle(data)
         pixels = batch.get("data")
-        right = isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.shape[1] == _PIXELS
-        require(right, f"a batch has no uint8 data of {_PIXELS} columns")
+        is_valid = isinstance(pixels, np.ndarray) and pixels.shape[1:] == (_PIXELS,)
+        require(is_valid, f"a batch has no uint8 data of {_PIXELS} columns")
         labels = {}
         for label_set, key in self.label_keys.items():
             values = batch.get(key)
-            right = isinstance(values, list) and all(type(value) is int for value in values)
-            require(right, f"a batch has no list of whole numbers {key}")
+            is_valid = isinstance(values, list) and all(type(value) is int for value in values)
+            require(is_valid, f"a batch has no list of whole numbers {key}")
             require(len(values) == len(pixels), f"{len(values)} {key} for {len(pixels)} images")
             labels[label_set] = np.array(values, np.int64)
         return pixels, labels
@@ -132,7 +128,10 @@ class _Cifar(ImageBuilder, skip_registration=True):
         self, variant: _Variant, data: bytes
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         length = len(variant.names) + _PIXELS
-        require(len(data) % length == 0, f"{len(data)} bytes are no records of {length} bytes")
+        require(
+            len(data) % length == 0,
+            f"{len(data)} bytes are not a multiple of {length}, the length of a record",
+        )
         records = np.frombuffer(data, np.uint8).reshape(-1, length)
         labels = {key: records[:, i].astype(np.int64) for i, key in enumerate(variant.names)}
         return records[:, len(labels) :], labels
@@ -144,17 +143,18 @@ class _Cifar(ImageBuilder, skip_registration=True):
 
 def _text(name: object) -> str:
     text = name.decode("ascii") if isinstance(name, bytes) else name
-    right = isinstance(text, str) and text.isprintable() and len(text) <= 64
-    require(right, "a class name is not a line of text")
+    is_valid = isinstance(text, str) and text.isprintable() and len(text) <= 64
+    require(is_valid, "a class name is not a line of text")
     return text
 
 
 class Cifar10(_Cifar):
-    """CIFAR-10: 32×32 colour images of 10 classes, 50,000 and 10,000."""
+    """CIFAR-10: 32x32 color images of 10 classes, 50,000 for training and 10,000 for test."""
 
     name = "jaxcnn_cifar10"
     description = "CIFAR-10"
-    class_names = {"": _CIFAR10_CLASSES}
+    class_names = DATASETS["cifar10"].class_names
+    image_shape = DATASETS["cifar10"].image_shape
     class_counts = {"train": (5000,) * 10, "test": (1000,) * 10}
     label_keys = {"": "labels"}
     variants = (
@@ -188,15 +188,12 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """CIFAR-100: as CIFAR-10, but 100 fine classes of 500 and 100, five to each coarse class."""
+    """CIFAR-100: 100 fine classes of 500 and 100 images, five to each of 20 coarse classes."""
 
     name = "jaxcnn_cifar100"
     description = "CIFAR-100"
-    # What they are called stands in the archive.
-    class_names = {
-        "fine": tuple(str(i) for i in range(100)),
-        "coarse": tuple(str(i) for i in range(20)),
-    }
+    class_names = DATASETS["cifar100"].class_names
+    image_shape = DATASETS["cifar100"].image_shape
     class_counts = {"train": (500,) * 100, "test": (100,) * 100}
     label_keys = {"fine": "fine_labels", "coarse": "coarse_labels"}
     variants = (
@@ -223,13 +220,13 @@ class Cifar100(_Cifar):
     }
 
     def label_feature(self, label_set: str) -> tfds.features.ClassLabel:
-        """Classes whose names come later."""
+        """Return the feature without class names, which come from the archive."""
         return tfds.features.ClassLabel(num_classes=len(self.class_names[label_set]))
 
     def _check_names(self, label_set: str, names: tuple[str, ...]) -> None:
         expected = len(self.class_names[label_set])
-        right = len(names) == len(set(names)) == expected
-        require(right, f"it does not name {expected} {label_set} classes")
+        is_valid = len(names) == len(set(names)) == expected
+        require(is_valid, f"it does not name {expected} {label_set} classes")
 
     def _check(self, split: str, labels: dict[str, np.ndarray], names: dict[str, tuple]) -> None:
         super()._check(split, labels, names)

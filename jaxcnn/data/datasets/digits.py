@@ -1,4 +1,4 @@
-"""scikit-learn's digits: 1,797 real handwritten 8×8 digits that need no download.
+"""scikit-learn's digits: 1,797 handwritten digits of 8x8 pixels that need no download.
 
 References:
   Alpaydin, Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
@@ -9,24 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.data.preparing.builder import Examples, ImageBuilder
+from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
 
 _SEED = 0
 _TEST_FRACTION = 0.2
 
 
 class Digits(ImageBuilder):
-    """scikit-learn's digits: 8×8 grey, 1,438 and 359, split by class and a fixed seed."""
+    """scikit-learn's digits: 1,438 for training and 359 for test, split with a fixed seed."""
 
     name = "jaxcnn_digits"
     description = "scikit-learn's digits"
     homepage = "https://archive.ics.uci.edu/dataset/80"
-    image_shape = (8, 8, 1)
-    class_names = {"": tuple("0123456789")}
-    files: Mapping[str, Path] = {}  # they come with scikit-learn
+    class_names = DATASETS["digits"].class_names
+    image_shape = DATASETS["digits"].image_shape
+    files: Mapping[str, Path] = {}  # the images come with scikit-learn
 
-    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
-        """The splits, from scikit-learn."""
+    def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
+        """Return the splits, from scikit-learn."""
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -34,14 +35,22 @@ class Digits(ImageBuilder):
         labels = digits.target.astype(np.int64)
         is_test = stratified_test(labels, _TEST_FRACTION, _SEED)
         return {
-            "train": Examples(images[~is_test], {"": labels[~is_test]}),
-            "test": Examples(images[is_test], {"": labels[is_test]}),
+            "train": SourceSplit(images[~is_test], {"": labels[~is_test]}),
+            "test": SourceSplit(images[is_test], {"": labels[is_test]}),
         }
 
 
 def stratified_test(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Which examples are test: bool (n,), the same fraction of each class of int (n,) labels, and
-    at least one where it has two."""
+    """Return whether each example belongs to the test split, bool (n,).
+
+    The test split has the same fraction of each class, and at least one example of a class of two
+    or more.
+
+    Args:
+      labels: int (n,).
+      fraction: of the examples of a class.
+      seed: of the choice.
+    """
     random = np.random.default_rng(seed)
     is_test = np.zeros(len(labels), bool)
     for label in np.unique(labels):

@@ -1,8 +1,8 @@
-"""A folder of the user's images: a sub-folder per class, with or without splits above them.
+"""A folder of the user's images: a folder per class, with or without splits above them.
 
-`layout.py` says which layouts are read. Of a folder without splits a fifth becomes the test split:
-the pictures that `is_test` chooses by their content, or, where a run asks for
-`dataset.split = "shuffle"`, a fifth of each class, at least one image, drawn with a fixed seed.
+`folder_layout.py` describes the layouts. If there are no splits, a fifth of the pictures becomes
+the test split: those that `is_test` chooses by their content, or, with `dataset.split = "shuffle"`,
+a fifth of each class, at least one picture, drawn with a fixed seed.
 """
 
 import contextlib
@@ -16,32 +16,31 @@ import tensorflow_datasets as tfds
 
 from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.datasets.folder_layout import Layout, Pictures, find_layout
-from jaxcnn.data.datasets.folder_listing import join
 from jaxcnn.data.pictures.content import Picture, is_test, locate, sha256_of
-from jaxcnn.data.pictures.conversion import Reading, describe_rules
-from jaxcnn.data.pictures.decoding import find_reading, fit, is_grey, read_picture
+from jaxcnn.data.pictures.conversion import Conversion, describe_conversion
+from jaxcnn.data.pictures.decoding import find_conversion, fit, is_gray, read_picture
 from jaxcnn.data.pictures.statistics import is_constant
 from jaxcnn.data.places import DEPTHS, Place
-from jaxcnn.data.preparing.builder import Examples, ImageBuilder
+from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
-from jaxcnn.text import printable, some_names
+from jaxcnn.text import join_names, printable, some_names
 
 _SEED = 0
 _TEST_FRACTION = 0.2
-_NAMED = 50  # files in an error's line
+_MOST_FILES = 50  # in an error's line
 
 
 class ImageFolder(ImageBuilder):
-    """A folder of images of any format and mode that Pillow reads, as RGB, or grey if all are."""
+    """Images of any format and mode that Pillow reads, as RGB, or as gray if all are gray."""
 
     name = "jaxcnn_folder"
     description = "A folder of images"
-    files: Mapping[str, Path] = {}  # they are where they are
+    files: Mapping[str, Path] = {}  # there is nothing to find or to download
 
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
-        """The builder of the folder that the place names, as it is now."""
+        """Return the builder of a place's folder in its present state."""
         if place.pictures is None:
             layout = _find_pictures(place.folder, place.split)
         else:
@@ -83,7 +82,7 @@ class ImageFolder(ImageBuilder):
             for path, label in pictures
         ]
         with self._naming_all_bad_files():
-            self._mode = "L" if all(is_grey(path) for path in self._paths) else "RGB"
+            self._mode = "L" if all(is_gray(path) for path in self._paths) else "RGB"
             first = read_picture(self._paths[0], "L").size
         width, height = (image_size, image_size) if image_size else first
         self.image_shape = (height, width, len(self._mode))
@@ -91,24 +90,25 @@ class ImageFolder(ImageBuilder):
             data_dir=data_dir, config=tfds.core.BuilderConfig(name=config, version=self.VERSION)
         )
 
-    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
-        """The splits, from the folder, picture by picture."""
+    def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
+        """Return the splits; their pictures are read one by one."""
         with self._naming_all_bad_files():
-            self.reading = find_reading(path for path, _ in self._splits["train"])
-        if self.reading:
-            self.reporter.say(f"found in the training pictures: {describe_rules(self.reading)}")
+            self.conversion = find_conversion(path for path, _ in self._splits["train"])
+        if self.conversion:
+            words = describe_conversion(self.conversion)
+            self.reporter.say(f"found in the training pictures: {words}")
         return {
-            split: Examples(
+            split: SourceSplit(
                 self._images(pictures), {"": np.array([label for _, label in pictures], np.int64)}
             )
             for split, pictures in self._splits.items()
         }
 
     def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
-        reading, constant = Reading(**self.reading), []
+        conversion, constant = Conversion(**self.conversion), []
         for path, _ in pictures:
             with self._naming_all_bad_files():
-                picture = read_picture(path, self._mode, reading)
+                picture = read_picture(path, self._mode, conversion)
             if not self._is_resized:
                 self._check_size(path, picture.size)
             image = fit(picture, self.image_shape)
@@ -121,7 +121,7 @@ class ImageFolder(ImageBuilder):
 
     @contextlib.contextmanager
     def _naming_all_bad_files(self) -> Iterator[None]:
-        """Where a file cannot be read, looks at all of them, so that one run names them all."""
+        """Name all unreadable files in the error if the block cannot read one."""
         try:
             yield
         except UserError as error:
@@ -129,12 +129,12 @@ class ImageFolder(ImageBuilder):
             for path in self.reporter.track(self._paths, len(self._paths), "checking"):
                 try:
                     read_picture(path, "L")
-                except UserError as found:
-                    errors.append(str(found))
+                except UserError as other:
+                    errors.append(str(other))
             if len(errors) < 2:
                 raise
-            more = len(errors) - _NAMED
-            listed = errors[:_NAMED] + ([f"and {more:,} more"] if more > 0 else [])
+            more = len(errors) - _MOST_FILES
+            listed = errors[:_MOST_FILES] + ([f"and {more:,} more"] if more > 0 else [])
             raise UserError(
                 f"{len(errors):,} of {len(self._paths):,} files cannot be used: {'; '.join(listed)}"
             ) from error
@@ -144,16 +144,16 @@ class ImageFolder(ImageBuilder):
             return
         size, first = (f"{w}x{h}" for w, h in (size, self.image_shape[1::-1]))
         raise UserError(
-            f"{path} is {size} but {self._paths[0]} is {first}: give --image_size, in a config "
-            "dataset.image_size, to resize them to"
+            f"{path} is {size} but {self._paths[0]} is {first}: set --image_size, or "
+            "dataset.image_size in a config, to resize them"
         )
 
 
 def _listed_pictures(folder: Path, pictures: Sequence[Picture]) -> Layout:
-    """The layout of the pictures of a list, wherever in the folder they lie."""
+    """Return the layout of the pictures of a list, wherever in the folder they lie."""
     names = tuple(dict.fromkeys(picture.class_name for picture in pictures))
     splits: dict[str, Pictures] = {}
-    # not rglob, which passes over linked folders
+    # not rglob, which skips linked folders
     candidates = (path for depth in DEPTHS for path in sorted(folder.glob(depth)))
     paths = locate(pictures, folder, filter(Path.is_file, candidates))
     for picture, path in zip(pictures, paths, strict=True):
@@ -162,33 +162,33 @@ def _listed_pictures(folder: Path, pictures: Sequence[Picture]) -> Layout:
 
 
 def _find_pictures(folder: Path, rule: str = "content") -> Layout:
-    """The layout of a folder, with a test split in any case: `rule` chooses it where there is
-    none."""
+    """Return the layout of a folder; if it has no test split, `rule` chooses one."""
     layout = find_layout(folder)
     splits = _split(layout.splits[""], rule) if "" in layout.splits else layout.splits
     for split, pictures in splits.items():
         if not pictures:
             raise UserError(
-                f"{folder} has too few images: none is left for {split}; add some, or lay them out "
-                "as train/CLASS/* and test/CLASS/*"
+                f"{folder} has too few images: none is left for {split}; add images, or lay them "
+                "out as train/CLASS/* and test/CLASS/*"
             )
     trained_on = {label for _, label in splits["train"]}
     unseen = [n for label, n in enumerate(layout.class_names) if label not in trained_on]
     if unseen:
         raise UserError(
-            f"{folder}: all pictures of {join(unseen)} are in the test split, and none is left to "
-            "train on; add some, or lay them out as train/CLASS/* and test/CLASS/*"
+            f"{folder}: all pictures of {join_names(unseen)} are in the test split, none is left "
+            "to train on; add pictures, or lay them out as train/CLASS/* and test/CLASS/*"
         )
     return dataclasses.replace(layout, splits=splits)
 
 
 def _split(pictures: Pictures, rule: str) -> dict[str, Pictures]:
+    """Return the pictures of "train" and "test"."""
     if rule == "content":
-        chosen = np.array([is_test(sha256_of(path)) for path, _ in pictures], bool)
+        is_chosen = np.array([is_test(sha256_of(path)) for path, _ in pictures], bool)
     else:
         labels = np.array([label for _, label in pictures], np.int64)
-        chosen = stratified_test(labels, _TEST_FRACTION, _SEED)
-    parts = {"train": ~chosen, "test": chosen}
+        is_chosen = stratified_test(labels, _TEST_FRACTION, _SEED)
+    parts = {"train": ~is_chosen, "test": is_chosen}
     return {
         split: [pictures[index] for index in np.flatnonzero(part)] for split, part in parts.items()
     }

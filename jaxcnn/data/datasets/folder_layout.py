@@ -1,15 +1,14 @@
-"""Where the pictures of a folder lie: its splits, its classes, and the files of each class.
+"""The layout of a folder of pictures: its splits, its classes, and the files of each class.
 
-The layouts that are read:
+Supported layouts:
 
     PATH/CLASS/*
     PATH/train/CLASS/*, PATH/test/CLASS/*, and PATH/val/CLASS/* if there is one
 
 A split's folder is called train or training, test or testing, val, valid or validation, in upper or
-lower case, and holds class folders. Without class folders, and beside other classes, a folder of
-such a name is a class. PATH may hold one folder that holds all the rest (PATH/pets/cat/*), and a
-class folder may hold folders of pictures (PATH/cat/images/*). What can be read in two ways is
-refused, and so is a folder whose pictures lie deeper.
+lower case, and holds class folders. A folder of such a name without class folders, beside other
+classes, is a class. PATH may hold a single folder with all the rest (PATH/pets/cat/*), and a class
+folder may hold folders of pictures (PATH/cat/images/*). Ambiguous and deeper layouts are refused.
 """
 
 import dataclasses
@@ -17,8 +16,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jaxcnn.data.datasets.folder_listing import Listing, join, list_folder
+from jaxcnn.data.datasets.folder_listing import Listing, list_folder
 from jaxcnn.errors import UserError
+from jaxcnn.text import join_names
 
 _SPLITS = {
     "train": "train",
@@ -29,18 +29,18 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
-Pictures = list[tuple[Path, int]]  # with their class numbers
+Pictures = list[tuple[Path, int]]  # files and class numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What a folder of pictures holds.
+    """The classes and splits of a folder of pictures.
 
     Attributes:
       class_names: in NFC, in the order of the folders' names.
-      splits: the pictures of "train", "test" and perhaps "validation", sorted by class and name; or
-        those of "" alone, if the folder has no splits.
-      notes: lines for the user: what is left out, and what is read from below a class's folder.
+      splits: the pictures of "train", "test" and possibly "validation", sorted by class and name;
+        of "" alone if the folder has no splits.
+      notes: lines for the user about files that are left out, and about folders in class folders.
     """
 
     class_names: tuple[str, ...]
@@ -52,45 +52,46 @@ class Layout:
 class _Class:
     """The folder of a class, and the folders in it."""
 
-    own: Listing
+    folder: Listing
     inner: tuple[Listing, ...]
 
     @property
     def pictures(self) -> list[Path]:
-        return [path for listing in (self.own, *self.inner) for path in listing.pictures]
+        return [path for listing in (self.folder, *self.inner) for path in listing.pictures]
 
 
 _Classes = dict[str, _Class]  # by name, in NFC
 
 
 def find_layout(folder: Path) -> Layout:
-    """Return where the pictures of a folder lie.
+    """Return the layout of a folder of pictures.
 
     Raises:
-      UserError: the folder has none of the layouts, or can be read in two ways.
+      UserError: the folder has none of the supported layouts, or is ambiguous.
     """
     root = _unwrapped(list_folder(folder))
     parts = _find_splits(root)
     _refuse_one_class(parts["train" if "train" in parts else ""])
     classes = {split: _find_classes(part) for split, part in parts.items()}
     names = tuple(classes["train" if "train" in parts else ""])
-    for split, found in classes.items():
-        _check_classes(parts[split], found, names, is_trained_on=split in ("train", ""))
+    for split, by_name in classes.items():
+        _check_classes(parts[split], by_name, names, is_trained_on=split in ("train", ""))
     splits = {
         split: [
             (path, label)
             for label, name in enumerate(names)
-            if name in found  # a class may be missing in the other splits
-            for path in found[name].pictures
+            if name in by_name  # a class may be missing in the other splits
+            for path in by_name[name].pictures
         ]
-        for split, found in classes.items()
+        for split, by_name in classes.items()
     }
     notes = _notes(folder, root, parts, classes)
-    return Layout(names, splits, tuple(f"{what}: {join(which)}" for what, which in notes if which))
+    lines = tuple(f"{topic}: {join_names(paths)}" for topic, paths in notes if paths)
+    return Layout(names, splits, lines)
 
 
 def _unwrapped(root: Listing) -> Listing:
-    """The only folder of a folder, if what it holds is all there is."""
+    """Return the only folder of a folder if it holds all pictures; else the folder itself."""
     if root.pictures or len(root.folders) != 1 or _is_split_name(root.folders[0]):
         return root
     inner = root.below(root.folders[0])
@@ -102,153 +103,166 @@ def _is_split_name(name: str) -> bool:
 
 
 def _find_splits(root: Listing) -> dict[str, Listing]:
-    """The folders of the splits, by split; {"": root} where the folders are classes.
+    """Return the folders of the splits, by split; {"": root} if the folders are classes.
 
     Raises:
-      UserError: there are splits, but not all that are needed, or they may be classes.
+      UserError: a split is missing, or the splits may be classes.
     """
     named = {name: root.below(name) for name in root.folders if _is_split_name(name)}
     holding = {name: part for name, part in named.items() if part.folders}
-    found = {_SPLITS[name.casefold()] for name in holding}
-    is_whole = {"train", "test"} <= found
+    present = {_SPLITS[name.casefold()] for name in holding}
+    is_whole = {"train", "test"} <= present
     if not is_whole:
         others = [n for n in root.folders if n not in named and _has_pictures(root.below(n))]
         if others and holding:
-            raise _two_readings_of_splits(root, list(holding), others)
+            raise _ambiguous_splits(root, list(holding), others)
         if others or not named:
             return {"": root}
     if len(named) > len(holding):
         raise _flat_splits(root, [name for name in named if name not in holding])
-    for split in found:
+    for split in present:
         twins = [name for name in holding if _SPLITS[name.casefold()] == split]
         if len(twins) > 1:
-            raise UserError(f"{root.path} has both {join(twins)}, which are one split: keep one")
+            raise UserError(
+                f"{root.path} has both {join_names(twins)}, which are the same split; keep one"
+            )
     if not is_whole:
         raise _missing_split(root, list(holding))
     by_split = {_SPLITS[name.casefold()]: part for name, part in holding.items()}
-    return {split: by_split[split] for split in dict.fromkeys(_SPLITS.values()) if split in found}
+    return {split: by_split[split] for split in dict.fromkeys(_SPLITS.values()) if split in present}
 
 
 def _has_pictures(listing: Listing) -> bool:
-    """Whether a folder holds pictures, or folders that do."""
+    """Return whether a folder holds pictures, or folders with pictures."""
     return bool(listing.pictures) or any(listing.below(n).pictures for n in listing.folders)
 
 
-def _two_readings_of_splits(root: Listing, named: list[str], others: list[str]) -> UserError:
+def _ambiguous_splits(root: Listing, named: list[str], others: list[str]) -> UserError:
+    names = join_names(named)
     return UserError(
-        f"{root.path} can be read in two ways: {join(named)} as splits, for they hold folders, or "
-        f"as classes, for they lie beside {join(others)}. Splits are called train, test and val, "
-        f"and the first two are needed; of classes, put the pictures right into {join(named)}"
+        f"{root.path} is ambiguous: {names} may be splits, as they hold folders, or classes, as "
+        f"they lie beside {join_names(others)}. Splits are called train, test and val, and the "
+        f"first two are needed; if they are classes, put the pictures directly into {names}"
     )
 
 
 def _flat_splits(root: Listing, flat: list[str]) -> UserError:
     return UserError(
-        f"{join([root.path / name for name in flat])}: there are no class folders in there. If "
-        f"they are splits, lay the images out as {flat[0]}/CLASS/*; if they are classes, give them "
-        f"other names, such as class_{flat[0]}"
+        f"{join_names([root.path / name for name in flat])}: no class folders inside. If these are "
+        f"splits, lay the images out as {flat[0]}/CLASS/*; if these are classes, rename them, for "
+        f"example to class_{flat[0]}"
     )
 
 
 def _missing_split(root: Listing, named: list[str]) -> UserError:
     splits = {_SPLITS[name.casefold()]: name for name in named}
     if "train" not in splits:
-        mend = "add train/CLASS/*"
+        advice = "add train/CLASS/*"
     elif "validation" in splits:
-        mend = (
+        advice = (
             f"move some images to test/CLASS/*, or rename {splits['validation']} to test (a part "
             "of train then serves as validation)"
         )
     else:
-        mend = (
-            f"add test/CLASS/*, or move the class folders up into {root.path}, and a part of each "
-            "class becomes the test split"
+        advice = (
+            f"add test/CLASS/*, or move the class folders up into {root.path}; a part of each "
+            "class then becomes the test split"
         )
-    return UserError(f"{root.path} has {join(named)}, but needs both train and test: {mend}")
+    return UserError(
+        f"{root.path} has {join_names(named)}, but needs both train and test: {advice}"
+    )
 
 
 def _refuse_one_class(part: Listing) -> None:
     if len(part.folders) < 2:
-        there = f"folders: {join(part.folders)}" if part.folders else "no folders"
+        folders = f"folders: {join_names(part.folders)}" if part.folders else "no folders"
         raise UserError(
-            f"{part.path} has fewer than two classes (it holds {there}; files: "
-            f"{len(part.pictures)}): name the folder that holds them, and lay the images out as "
+            f"{part.path} has fewer than two classes (it holds {folders}; files: "
+            f"{len(part.pictures)}): name the folder of the classes, and lay the images out as "
             "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
         )
 
 
 def _find_classes(part: Listing) -> _Classes:
-    """The class folders of a split.
+    """Return the class folders of a split.
 
     Raises:
-      UserError: two are of one name, or it is unclear which folders are the classes.
+      UserError: two have the same name, or it is unclear which folders are the classes.
     """
     classes: _Classes = {}
     for name in part.folders:
         key = unicodedata.normalize("NFC", name)
         if key in classes:
             raise UserError(
-                f"{part.path} has two folders called {key}, whose letters are encoded in two ways "
-                "(Unicode's NFC and NFD): join them"
+                f"{part.path} has two folders called {key}, with different encodings of the "
+                "letters (Unicode's NFC and NFD); merge them"
             )
-        own = part.below(name)
-        _refuse_splits_below(own)
-        classes[key] = _Class(own, tuple(map(own.below, own.folders)))
-    for inner in (inner for found in classes.values() for inner in found.inner):
+        folder = part.below(name)
+        _refuse_splits_below(folder)
+        classes[key] = _Class(folder, tuple(map(folder.below, folder.folders)))
+    for inner in (inner for item in classes.values() for inner in item.inner):
         if inner.folders:
             raise UserError(
-                f"{inner.path} holds folders ({join(inner.folders)}): images may lie in the folder "
-                "of a class, or in a folder in it; move them up, or take the folder away"
+                f"{inner.path} holds folders ({join_names(inner.folders)}): images may lie in a "
+                "class folder, or in a folder in it; move them up, or remove the folder"
             )
     _refuse_two_levels_of_classes(part, classes)
     return classes
 
 
-def _refuse_splits_below(own: Listing) -> None:
-    splits = [name for name in own.folders if _is_split_name(name)]
+def _refuse_splits_below(folder: Listing) -> None:
+    splits = [name for name in folder.folders if _is_split_name(name)]
     if splits:
         raise UserError(
-            f"{own.path} holds {join(splits)}: lay the images out with the splits above the "
-            f"classes, as {splits[0]}/{own.path.name}/*"
+            f"{folder.path} holds {join_names(splits)}: lay the images out with the splits above "
+            f"the classes, as {splits[0]}/{folder.path.name}/*"
         )
 
 
 def _refuse_two_levels_of_classes(part: Listing, classes: _Classes) -> None:
-    if any(found.own.pictures for found in classes.values()):
+    if any(item.folder.pictures for item in classes.values()):
         return
-    for found in classes.values():
-        filled = [inner.path.name for inner in found.inner if inner.pictures]
+    for item in classes.values():
+        filled = [inner.path.name for inner in item.inner if inner.pictures]
         if len(filled) > 1:
             raise UserError(
-                f"{part.path} can be read in two ways: its folders ({join(part.folders)}) as the "
-                f"classes, or the folders in them ({found.own.path.name} has {join(filled)}). Lay "
-                "the images out as PATH/CLASS/*, without folders in the class folders; splits are "
-                "called train, test and val"
+                f"{part.path} is ambiguous: the classes may be its folders "
+                f"({join_names(part.folders)}) or the folders in them ({item.folder.path.name} has "
+                f"{join_names(filled)}). Lay the images out as PATH/CLASS/*, without folders in "
+                "the class folders; splits are called train, test and val"
             )
 
 
 def _check_classes(
-    part: Listing, found: _Classes, names: Sequence[str], *, is_trained_on: bool
+    part: Listing, classes: _Classes, names: Sequence[str], *, is_trained_on: bool
 ) -> None:
-    """Checks that each class that is trained on has pictures, and that another split has some, and
-    of no other classes."""
-    unknown = [item.own.path for name, item in found.items() if name not in names]
+    """Check the classes of a split.
+
+    Raises:
+      UserError: a class of the training split has no pictures; or another split has none at all,
+        or a class that the training split lacks.
+    """
+    unknown = [item.folder.path for name, item in classes.items() if name not in names]
     if unknown:
-        raise UserError(f"{join(unknown)}: train has no such class, but {join(names)}")
-    empty = [item.own.path for item in found.values() if not item.pictures]
+        raise UserError(
+            f"{join_names(unknown)}: no class of train, whose classes are {join_names(names)}"
+        )
+    empty = [item.folder.path for item in classes.values() if not item.pictures]
     if empty and is_trained_on:
-        verb, it = ("holds", "it") if len(empty) == 1 else ("hold", "them")
-        raise UserError(f"{join(empty)} {verb} no images to train on: fill {it}, or take {it} away")
-    if len(empty) == len(found):
+        verb, pronoun = ("holds", "it") if len(empty) == 1 else ("hold", "them")
+        raise UserError(
+            f"{join_names(empty)} {verb} no images to train on: fill {pronoun}, or remove {pronoun}"
+        )
+    if len(empty) == len(classes):
         raise UserError(f"{part.path} has class folders, but no images in them")
 
 
 def _notes(
     folder: Path, root: Listing, parts: Mapping[str, Listing], classes: Mapping[str, _Classes]
 ) -> Iterator[tuple[str, list[object]]]:
-    """What the user should know of how the folder is read, and which folders or files it is."""
-    items = [item for found in classes.values() for item in found.values()]
-    within = [listing for item in items for listing in (item.own, *item.inner)]
+    """Yield the facts about the layout that a user may not expect, and their folders or files."""
+    items = [item for by_name in classes.values() for item in by_name.values()]
+    within = [listing for item in items for listing in (item.folder, *item.inner)]
     above = [root, *(part for part in parts.values() if part is not root)]
     beside = [] if "" in parts else [root.path / name for name in root.folders]
     inner = [listing for item in items for listing in item.inner]
@@ -259,11 +273,14 @@ def _notes(
     yield "the classes lie in", [] if root.path == folder else [root.path]
     splits = {part.path for part in parts.values()}
     yield "left out, beside the splits", below(path for path in beside if path not in splits)
-    yield "left out, in no class folder", below(path for each in above for path in each.pictures)
-    texts = below(path for each in within for path in each.texts)
+    yield (
+        "left out, in no class folder",
+        below(path for listing in above for path in listing.pictures),
+    )
+    texts = below(path for listing in within for path in listing.texts)
     yield "left out, no images by their names", texts
-    yield "read with their class", below(each.path for each in inner if each.pictures)
+    yield "read with their class", below(item.path for item in inner if item.pictures)
     names = list(next(iter(classes.values())))
-    for split, found in classes.items():
-        without = [name for name in names if name not in found or not found[name].pictures]
-        yield f"classes without images in {split}", without
+    for split, by_name in classes.items():
+        empty = [name for name in names if name not in by_name or not by_name[name].pictures]
+        yield f"classes without images in {split}", empty

@@ -1,30 +1,29 @@
-"""What lies in a folder of pictures: folders, files that may be pictures, and texts about them."""
+"""Listings of a folder of pictures: folders, files that may be pictures, and other files."""
 
 import contextlib
 import dataclasses
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from jaxcnn.data.pictures.decoding import may_be_picture
 from jaxcnn.errors import UserError
 
-# Of files that describe pictures, or that a camera's program writes, and that lie beside them.
+# of files beside pictures that describe them, or that a camera's program writes
 _TEXT_SUFFIXES = (
     *(".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".htm"),
     *(".log", ".ini", ".db", ".pdf", ".url", ".xmp", ".aae"),
 )
-_NAMED = 5  # names in a line
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What lies in a folder, sorted by name, without what systems leave behind.
+    """The entries of a folder, sorted by name, without hidden ones and leftovers of systems.
 
     Attributes:
       path: of the folder.
-      folders: their names, in UTF-8.
-      pictures: the files that are pictures as far as their names tell.
+      folders: names of its folders, in UTF-8.
+      pictures: the files that may be pictures, by their names.
       texts: the other files.
     """
 
@@ -34,12 +33,12 @@ class Listing:
     texts: tuple[Path, ...]
 
     def below(self, name: str) -> "Listing":
-        """The listing of one of its folders."""
+        """Return the listing of one of its folders."""
         return list_folder(self.path / name)
 
 
 def list_folder(folder: Path) -> Listing:
-    """Return what lies in a folder.
+    """Return the listing of a folder.
 
     Raises:
       UserError: it cannot be read, or holds a folder whose name is not in UTF-8.
@@ -53,8 +52,8 @@ def list_folder(folder: Path) -> Listing:
     for name in folders:
         if not _is_utf8(name):
             raise UserError(f"{folder}: the name of its folder {name!a} is not in UTF-8")
-    known = set(folders)
-    files = [entry.name for entry in kept if entry.name not in known]
+    folder_names = set(folders)
+    files = [entry.name for entry in kept if entry.name not in folder_names]
     texts = {name for name in files if name.casefold().endswith(_TEXT_SUFFIXES)}
     return Listing(
         path=folder,
@@ -65,31 +64,24 @@ def list_folder(folder: Path) -> Listing:
 
 
 def changes_in(folder: Path, listed: Collection[str]) -> tuple[int, int]:
-    """Return how many pictures a folder has that a list lacks, and how many it has no more.
+    """Return the numbers of added and of missing pictures, relative to a list.
 
     Args:
-      listed: paths relative to the folder, with slashes. Where these lie is looked at.
+      folder: of the pictures.
+      listed: paths relative to the folder, with slashes; only their own folders are searched.
     """
-    places = {folder / path for path in {PurePosixPath(path).parent for path in listed}}
-    found = [path for place in places if place.is_dir() for path in list_folder(place).pictures]
-    there = {path.relative_to(folder).as_posix() for path in found}
-    return len(there - set(listed)), len(set(listed) - there)
+    parents = {folder / PurePosixPath(path).parent for path in listed}
+    pictures = [path for place in parents if place.is_dir() for path in list_folder(place).pictures]
+    present = {path.relative_to(folder).as_posix() for path in pictures}
+    return len(present - set(listed)), len(set(listed) - present)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
-    """Whether it is a folder; a link to itself is none."""
+    """Return whether an entry is a folder; a link to itself is not."""
     return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def _is_utf8(name: str) -> bool:
-    with contextlib.suppress(UnicodeEncodeError):  # of bytes that stand for themselves
+    with contextlib.suppress(UnicodeEncodeError):  # escaped bytes
         return bool(name.encode())
     return False
-
-
-def join(names: Sequence[object]) -> str:
-    """Return "a, b and c"; of many the first, and how many more there are."""
-    shown = [str(name) for name in names[:_NAMED]]
-    if len(names) > _NAMED:
-        shown.append(f"{len(names) - _NAMED:,} more")
-    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))

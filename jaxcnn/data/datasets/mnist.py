@@ -1,4 +1,4 @@
-"""MNIST, from the four IDX files of its publisher, packed (.gz) or not.
+"""MNIST, from the publisher's four IDX files, packed (.gz) or unpacked.
 
 References:
   LeCun, Cortes, Burges, The MNIST Database of Handwritten Digits. http://yann.lecun.com/exdb/mnist/
@@ -12,11 +12,12 @@ from typing import ClassVar
 import numpy as np
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
+from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.data.preparing.archives import pick, read_file, refusing, require
-from jaxcnn.data.preparing.builder import Examples, ImageBuilder, check_class_counts
+from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit, check_class_counts
 
 _URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-_IMAGES, _LABELS = 2051, 2049  # the files' first four bytes
+_IMAGES, _LABELS = 2051, 2049  # magic numbers, the first four bytes of a file
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -24,14 +25,14 @@ _FILES = {
 
 
 class Mnist(ImageBuilder):
-    """MNIST: 28×28 grey digits, 60,000 and 10,000."""
+    """MNIST: 28x28 gray digits, 60,000 for training and 10,000 for test."""
 
     name = "jaxcnn_mnist"
     description = "MNIST"
     homepage = "http://yann.lecun.com/exdb/mnist/"
-    image_shape = (28, 28, 1)
-    class_names = {"": tuple("0123456789")}
-    # Other datasets come in files of the same names; they differ in these.
+    class_names = DATASETS["mnist"].class_names
+    image_shape = DATASETS["mnist"].image_shape
+    # they tell MNIST from other datasets whose files have the same names
     class_counts: ClassVar[dict[str, tuple[int, ...]]] = {
         "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
         "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
@@ -65,38 +66,46 @@ class Mnist(ImageBuilder):
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """See `ImageBuilder`. Some have train-images.idx3-ubyte, or a folder of a file's name."""
+        """See `ImageBuilder`. A name may have ".idx" for "-idx"; a folder is not taken."""
         name = path.name.replace(".idx", "-idx")
-        known = name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
-        return name if known and path.is_file() else ""
+        is_known = name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
+        return name if is_known and path.is_file() else ""
 
-    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
-        """The splits, from the four files."""
+    def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
+        """Return the splits, from the four files."""
         splits = {}
         for split, names in _FILES.items():
             images_path, labels_path = (pick(files, f"{name}.gz", name)[1] for name in names)
             self.reporter.say(f"reading {images_path} and {labels_path}")
             with refusing(images_path):
                 images = read_idx(read_file(images_path), _IMAGES)
-                require(images.shape[1:] == (28, 28), f"images of {images.shape[1:]}, not (28, 28)")
+                require(
+                    images.shape[1:] == (28, 28), f"its images are {images.shape[1:]}, not (28, 28)"
+                )
             with refusing(labels_path):
                 labels = read_idx(read_file(labels_path), _LABELS).astype(np.int64)
-                require(len(labels) == len(images), f"{len(labels)} labels, {len(images)} images")
+                require(
+                    len(labels) == len(images), f"{len(labels)} labels for {len(images)} images"
+                )
                 check_class_counts(labels, self.class_counts[split], split, self.class_names[""])
-            splits[split] = Examples(images[..., None], {"": labels})
+            splits[split] = SourceSplit(images[..., None], {"": labels})
         return splits
 
 
 def read_idx(data: bytes, magic: int) -> np.ndarray:
-    """The uint8 array of an IDX file: big-endian magic and sizes, then bytes.
+    """Return the uint8 array of an IDX file: big-endian magic number and sizes, then bytes.
 
-    The magic's last byte is the number of dimensions. Raises ValueError where the file is not
-    what its header says.
+    Args:
+      data: the file's content.
+      magic: the expected magic number; its last byte is the number of dimensions.
+
+    Raises:
+      ValueError: the magic number is another, or the length does not fit the header.
     """
     rank = magic & 0xFF
     require(len(data) >= 4 + 4 * rank, "it ends within its header")
-    found, *shape = struct.unpack(f">{1 + rank}I", data[: 4 + 4 * rank])
-    require(found == magic, f"its magic number is {found}, not {magic}")
+    number, *shape = struct.unpack(f">{1 + rank}I", data[: 4 + 4 * rank])
+    require(number == magic, f"its magic number is {number}, not {magic}")
     expected, length = int(np.prod([int(n) for n in shape], dtype=object)), len(data) - 4 - 4 * rank
-    require(length == expected, f"its header says {expected} bytes, and there are {length}")
+    require(length == expected, f"its header says {expected} bytes, but there are {length}")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)

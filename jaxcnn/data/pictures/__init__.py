@@ -1,1 +1,1 @@
-"""Users' pictures: formats, decoding, content, statistics."""
+"""Users' pictures: formats, decoding, conversion to 8 bits, content, statistics."""

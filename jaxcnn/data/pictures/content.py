@@ -1,6 +1,6 @@
-"""The pictures of a folder by content: which split each belongs to, and the list that a run keeps.
+"""The pictures of a folder by content: the split of each, and the list that a run keeps.
 
-A picture is known by the SHA-256 of its file, so a list still finds its pictures where files were
+The SHA-256 of its file identifies a picture, so a list still finds its pictures after files were
 added, renamed or moved.
 """
 
@@ -26,9 +26,9 @@ class Picture:
     """A picture of a folder.
 
     Attributes:
-      sha256: of the file, hex.
+      sha256: hex digest of the file.
       path: relative to the folder, with slashes.
-      class_name: the class.
+      class_name: its class.
       split: "train", "validation" or "test" of the dataset.
     """
 
@@ -39,7 +39,7 @@ class Picture:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, hex.
+    """Return the SHA-256 of a file as hex digits.
 
     Raises:
       UserError: the file cannot be read.
@@ -52,19 +52,20 @@ def sha256_of(path: Path) -> str:
 
 
 def is_test(sha256: str) -> bool:
-    """Return whether a picture belongs to the test split: a fifth of all contents do.
+    """Return whether a picture belongs to the test split, as a fifth of all contents do.
 
-    The split depends on nothing but the picture, so adding pictures moves none from training to
-    test, and copies of a picture are in the same split.
+    The split depends on nothing but the content. So adding pictures moves none from training to
+    test, and copies of a picture lie in the same split.
     """
     return int(sha256[:8], 16) < _TEST_SHARE * 2**32
 
 
 def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -> bytes:
-    """Return the list as CSV with a head, in UTF-8 but for file names that are not.
+    """Return a list as CSV with a header, in UTF-8 except for file names that are not.
 
     Args:
-      used_for: what a run uses each picture for; a column more.
+      pictures: the list.
+      used_for: the split of the run that uses each picture, as another column.
     """
     text = io.StringIO(newline="")
     table = csv.writer(text)
@@ -72,8 +73,8 @@ def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -
     if used_for is None:
         table.writerows([_COLUMNS, *rows])
     else:
-        more = ((*row, use) for row, use in zip(rows, used_for, strict=True))
-        table.writerows([(*_COLUMNS, "used_for"), *more])
+        uses = ((*row, use) for row, use in zip(rows, used_for, strict=True))
+        table.writerows([(*_COLUMNS, "used_for"), *uses])
     return text.getvalue().encode(**_ENCODING)
 
 
@@ -83,25 +84,25 @@ def write_pictures(path: Path, pictures: Iterable[Picture]) -> None:
 
 
 def read_pictures(path: Path) -> tuple[Picture, ...]:
-    """Return the pictures of a CSV that `write_pictures` or a run wrote.
+    """Return the pictures of a CSV file that `write_pictures` or a run wrote.
 
     Raises:
-      UserError: the file is damaged, or not such a list.
+      UserError: the file is damaged, or is not such a list.
     """
     try:
         with open(path, newline="", **_ENCODING) as file:
             rows = list(csv.DictReader(file))
         pictures = tuple(Picture(*(row[name] for name in _COLUMNS)) for row in rows)
-        right = all(len(bytes.fromhex(p.sha256)) == 32 and p.split for p in pictures)
-        if not (pictures and right):
+        is_valid = all(len(bytes.fromhex(p.sha256)) == 32 and p.split for p in pictures)
+        if not (pictures and is_valid):
             raise ValueError("a row that no run writes")
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{path}: is not a list of pictures, or damaged ({error})") from error
+        raise UserError(f"{path}: is not a list of pictures, or is damaged ({error})") from error
     return pictures
 
 
 def digest_of(pictures: Iterable[Picture]) -> str:
-    """Return a digest of a list, hex: of contents, classes and splits in order, not of paths."""
+    """Return a digest of a list as hex digits: of contents, classes and splits, not of paths."""
     rows = [(picture.sha256, picture.class_name, picture.split) for picture in pictures]
     return hashlib.sha256(repr(rows).encode(errors="surrogateescape")).hexdigest()
 
@@ -109,35 +110,46 @@ def digest_of(pictures: Iterable[Picture]) -> str:
 def locate(pictures: Sequence[Picture], folder: Path, candidates: Iterable[Path]) -> list[Path]:
     """Return the file of each picture of a list, in the order of the list.
 
-    A picture is looked for at its own path, then among the candidates, by content.
+    A picture is looked up at its own path, then among the candidates by content.
 
     Args:
-      folder: the folder as it is.
+      pictures: the list.
+      folder: the folder in its current state.
       candidates: the files in it.
 
     Raises:
-      UserError: pictures are gone, or have another content.
+      UserError: pictures are missing, or have changed.
     """
-    found: dict[int, Path] = {}
-    taken = set()
-    for index, picture in enumerate(pictures):
-        path = folder / picture.path
-        if path.is_file() and sha256_of(path) == picture.sha256:
-            found[index] = path
-            taken.add(path)
-    if len(found) < len(pictures):
-        by_content: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in candidates:
-            if path not in taken:
-                by_content[sha256_of(path)].append(path)
+    paths = _at_own_paths(pictures, folder)
+    if len(paths) < len(pictures):
+        known = set(paths.values())
+        others = _by_content(path for path in candidates if path not in known)
         for index, picture in enumerate(pictures):
-            if index not in found and by_content[picture.sha256]:
-                found[index] = by_content[picture.sha256].pop(0)
-    missing = [p.path for index, p in enumerate(pictures) if index not in found]
+            if index not in paths and others[picture.sha256]:
+                paths[index] = others[picture.sha256].pop(0)
+    missing = [p.path for index, p in enumerate(pictures) if index not in paths]
     if missing:
         names = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         raise UserError(
             f"{os.fspath(folder)}: {len(missing)} of the run's {len(pictures)} pictures are gone "
             f"or changed ({names}); bring them back, or name their folder with --data_at=PATH"
         )
-    return [found[index] for index in range(len(pictures))]
+    return [paths[index] for index in range(len(pictures))]
+
+
+def _at_own_paths(pictures: Sequence[Picture], folder: Path) -> dict[int, Path]:
+    """Return the file of each unchanged picture, by its number in the list."""
+    paths = {}
+    for index, picture in enumerate(pictures):
+        path = folder / picture.path
+        if path.is_file() and sha256_of(path) == picture.sha256:
+            paths[index] = path
+    return paths
+
+
+def _by_content(paths: Iterable[Path]) -> defaultdict[str, list[Path]]:
+    """Return the files by their SHA-256."""
+    files: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        files[sha256_of(path)].append(path)
+    return files

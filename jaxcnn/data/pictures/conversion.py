@@ -1,7 +1,7 @@
-"""How a set's pictures become 8 bits: rules that are found once, over its training pictures.
+"""The conversion of a set's pictures to 8 bits, decided once from its training pictures.
 
-They are kept with the set and with each run that trains on it, so that prediction reads as the
-training did. No image library is needed here.
+The set keeps the conversion, and so does each run that trains on it: prediction converts pictures
+as training did. No image library is needed here.
 """
 
 import dataclasses
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 
 PAGES = {"white": 255, "black": 0}
-_DEPTHS = (8, 10, 12, 14, 16)  # bits a pixel, of cameras and files
+_DEPTHS = (8, 10, 12, 14, 16)  # bits per pixel of cameras and files
 _WHITES = tuple(2**bits - 1 for bits in _DEPTHS)
-_DARK = 64  # a border below it is that of a black page
+_DARK = 64  # borders below this are those of a black page
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """What a picture file does not say itself.
+class Conversion:
+    """The facts that a picture file leaves open.
 
     Attributes:
       page: the color behind transparent pixels, "white" or "black".
-      integer_white: the value of white in files of 16 or 32 bits a pixel, 255 to 65,535; None
-        where the set has no such file: 65,535, but 255 for 32 bits that go no higher.
-      float_white: the same of files of floating-point numbers, where 1 is allowed too; None: the
-        smallest of 1, 255 and 65,535 that the picture itself does not exceed.
+      integer_white: the value of white in files of 16 or 32 bits per pixel, 255 to 65,535. None
+        means 65,535, or 255 for pictures of 32 bits without higher values.
+      float_white: the value of white in files of floating-point numbers, 1 or 255 to 65,535. None
+        means the smallest of 1, 255 and 65,535 that the picture does not exceed.
 
     Raises:
-      ValueError: a value that is not allowed.
+      ValueError: a value is not allowed.
     """
 
     page: str = "white"
@@ -41,25 +41,25 @@ class Reading:
             or self.integer_white not in (None, *_WHITES)
             or self.float_white not in (None, 1, *_WHITES)
         ):
-            raise ValueError(f"no way to read pictures: {dataclasses.asdict(self)}")
+            raise ValueError(f"pictures cannot be converted by {dataclasses.asdict(self)}")
 
     def background(self, *, invert: bool) -> str:
-        """The page to draw on; of a picture that is inverted after that, the other one."""
+        """Return the page, or its opposite for a picture that is inverted afterwards."""
         return "black" if (self.page == "black") != invert else "white"
 
     def to_bytes(self, pixels: np.ndarray) -> np.ndarray:
-        """Grey values of more than 8 bits as uint8; what is above white is white."""
-        found = self.float_white if pixels.dtype.kind == "f" else self.integer_white
-        white = found or _white_of(pixels)
+        """Return gray values of more than 8 bits as uint8; values above white become white."""
+        set_white = self.float_white if pixels.dtype.kind == "f" else self.integer_white
+        white = set_white or _white_of(pixels)
         scale = 255 if white == 1 else 256 / (white + 1)
         return np.nan_to_num(pixels * scale).clip(0, 255).astype(np.uint8)
 
 
-AS_EVER = Reading()  # that of sets and runs without rules
+DEFAULT_CONVERSION = Conversion()  # of sets and runs that recorded none
 
 
 def _white_of(pixels: np.ndarray) -> int:
-    """The value of white of one picture that is read for itself."""
+    """Return the value of white of a single picture, without knowledge of its set."""
     highest = pixels.max(initial=0)
     if pixels.dtype.kind == "f" and highest <= 1:
         return 1
@@ -67,27 +67,34 @@ def _white_of(pixels: np.ndarray) -> int:
 
 
 def white_above(highest: float, *, is_float: bool) -> int:
-    """The value of white for a set whose pixels go up to `highest`, by the usual depths."""
+    """Return the value of white of a set with pixels up to `highest`, from the usual depths."""
     whites = (1, *_WHITES) if is_float else _WHITES
     return next((white for white in whites if highest <= white), _WHITES[-1])
 
 
 def page_for(contrast: Mapping[str, float]) -> str:
-    """White, the usual page, but where the pictures show at least twice the contrast on black."""
+    """Return "black" if the pictures have over twice the contrast on it; else "white", the usual.
+
+    Args:
+      contrast: summed standard deviations of the pictures on each page.
+    """
     return "black" if contrast["black"] > 2 * contrast["white"] else "white"
 
 
 def page_like(border: float) -> str:
-    """The page for a set that has no transparent pictures itself: black where its pictures' usual
-    border, 0 to 255, is dark, else white."""
+    """Return the page for a set without transparent pictures: "black" if its borders are dark.
+
+    Args:
+      border: the usual brightness of its pictures' borders, 0 to 255.
+    """
     return "black" if border < _DARK else "white"
 
 
-def describe_rules(rules: Mapping[str, Any]) -> str:
-    """The rules of a set in words."""
+def describe_conversion(conversion: Mapping[str, Any]) -> str:
+    """Return the fields of a set's conversion in words."""
     words = {
         "page": "{} behind transparent pixels",
         "integer_white": "files of 16 or 32 bits hold values up to {:,}",
         "float_white": "files of floating-point numbers hold values up to {:,}",
     }
-    return "; ".join(words[name].format(rule) for name, rule in rules.items())
+    return "; ".join(words[name].format(value) for name, value in conversion.items())

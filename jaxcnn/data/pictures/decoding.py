@@ -1,5 +1,7 @@
-"""Users' pictures: found in folders, decoded from any format and mode that Pillow reads, and fitted
-to what a network takes. Training on a folder and prediction see a picture in the same way.
+"""Users' pictures: found in folders, decoded, and fitted to a network's image shape.
+
+Any format and mode that Pillow reads will do. Training on a folder and prediction use the same
+functions, so they see the same pixels.
 """
 
 import contextlib
@@ -13,28 +15,34 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from jaxcnn.data.pictures.conversion import AS_EVER, PAGES, Reading, page_for, white_above
+from jaxcnn.data.pictures.conversion import (
+    DEFAULT_CONVERSION,
+    PAGES,
+    Conversion,
+    page_for,
+    white_above,
+)
 from jaxcnn.data.pictures.formats import open_picture
 from jaxcnn.errors import UserError
 
-# Pillow refuses above twice as many. Phones take 200 million pixels.
-Image.MAX_IMAGE_PIXELS = 128_000_000
+_MOST_PIXELS = 256_000_000  # phones take 200 million
 _LARGE = 89_000_000  # pixels
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-# Files and folders, in lower case, that Windows, macOS and network disks leave behind.
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+# files and folders, in lower case, that Windows, macOS and network disks leave behind
 _LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r")
 
 
 def read_picture(
-    path: Path, mode: str, reading: Reading = AS_EVER, *, invert: bool = False
+    path: Path, mode: str, conversion: Conversion = DEFAULT_CONVERSION, *, invert: bool = False
 ) -> Image.Image:
-    """The picture, upright, in mode "L" or "RGB"; of an animation the first frame.
+    """Return a picture, upright; of an animation the first frame.
 
     Args:
       path: its file.
       mode: "L" or "RGB".
-      reading: what white is in files of more than 8 bits, and the page behind what is transparent.
-      invert: give the negative, on the same page.
+      conversion: the value of white in files of more than 8 bits, and the page behind transparent
+        pixels.
+      invert: return the negative, on the same page.
 
     Raises:
       UserError: it cannot be read, or has more than 256 million pixels, which may be an attack.
@@ -42,20 +50,21 @@ def read_picture(
     with _opened(path) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
         if _is_deep(picture):
-            picture = Image.fromarray(reading.to_bytes(np.asarray(picture)))
-        if picture.mode == "LAB":  # of which Pillow makes no grey
+            picture = Image.fromarray(conversion.to_bytes(np.asarray(picture)))
+        if picture.mode == "LAB":  # Pillow does not convert it to gray
             picture = picture.convert("RGB")
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
-            page = Image.new("RGBA", picture.size, reading.background(invert=invert))
+            page = Image.new("RGBA", picture.size, conversion.background(invert=invert))
             picture = Image.alpha_composite(page, picture)
         picture = picture.convert(mode)
         return ImageOps.invert(picture) if invert else picture
 
 
-def find_reading(paths: Iterable[Path]) -> dict[str, Any]:
-    """The rules that the pictures of a set need, for `Reading`: only files of more than 8 bits a
-    pixel and those with transparent pixels are looked at.
+def find_conversion(paths: Iterable[Path]) -> dict[str, Any]:
+    """Return the fields of `Conversion` that the pictures of a set decide.
+
+    Only files of more than 8 bits per pixel, and pictures with transparent pixels, decide any.
 
     Raises:
       UserError: a file cannot be read.
@@ -65,34 +74,35 @@ def find_reading(paths: Iterable[Path]) -> dict[str, Any]:
         with _opened(path) as picture:
             if _is_deep(picture):
                 pixels = np.asarray(picture)
-                kind = "float_white" if pixels.dtype.kind == "f" else "integer_white"
+                field = "float_white" if pixels.dtype.kind == "f" else "integer_white"
                 most = np.max(pixels, initial=0, where=np.isfinite(pixels))
-                highest[kind] = max(highest.get(kind, 0), most)
+                highest[field] = max(highest.get(field, 0), most)
             elif picture.has_transparency_data:
                 for page, value in PAGES.items():
                     contrast[page] += _contrast_on(picture, value)
     whites = {
-        kind: white_above(most, is_float=kind == "float_white") for kind, most in highest.items()
+        field: white_above(most, is_float=field == "float_white") for field, most in highest.items()
     }
     return whites | ({"page": page_for(contrast)} if any(contrast.values()) else {})
 
 
 def _is_deep(picture: Image.Image) -> bool:
+    """Return whether a picture has more than 8 bits per pixel."""
     return picture.mode.startswith("I") or picture.mode == "F"
 
 
 def _contrast_on(picture: Image.Image, page: int) -> float:
-    """The standard deviation of the grey values of a picture on a page, 0 where it is opaque."""
+    """Return the standard deviation of a picture's gray values on a page; 0 if it is opaque."""
     picture = picture.convert("RGBA")
     picture.thumbnail((256, 256))
-    grey, alpha = np.moveaxis(np.asarray(picture.convert("LA"), np.float32), -1, 0)
+    gray, alpha = np.moveaxis(np.asarray(picture.convert("LA"), np.float32), -1, 0)
     if alpha.min() == 255:
         return 0.0
-    return float((page + (grey - page) * alpha / 255).std())
+    return float((page + (gray - page) * alpha / 255).std())
 
 
 def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """The largest centred part of the picture that has the shape's proportions, resized.
+    """Return the largest centered part of a picture with the shape's proportions, resized.
 
     Bilinear, antialiased where it shrinks: uint8 (height, width, channels).
     """
@@ -101,31 +111,46 @@ def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:
     return np.asarray(fitted).reshape(height, width, channels)
 
 
-def is_grey(path: Path) -> bool:
-    """Whether the picture has no colours to lose; a palette counts as colours.
+def is_gray(path: Path) -> bool:
+    """Return whether a picture's mode is gray; a palette counts as colored.
 
     Raises:
       UserError: it cannot be read.
     """
     with _opened(path) as picture:
-        return picture.mode.split(";")[0] in _GREY_MODES
+        return picture.mode.split(";")[0] in _GRAY_MODES
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; any error of the block is one line that names the file."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"{path} is not a file")  # a named pipe would keep us waiting
+        raise UserError(f"{path} is not a file")  # opening a named pipe would wait for its writer
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damage that a picture can be read in spite of
+        with _pixel_limit(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damage that leaves the picture readable
             with open_picture(path) as picture:
-                if math.prod(picture.size) > _LARGE:  # a JPEG is read at half its size
+                if math.prod(picture.size) > _LARGE:  # a JPEG is then read at half its size
                     picture.draft(None, (picture.width // 2, picture.height // 2))
                 yield picture
     except UserError:
         raise
-    except Exception as error:  # Pillow's plug-ins raise all sorts on a damaged file
+    except Exception as error:  # Pillow's plug-ins raise any exception on a damaged file
         raise UserError(f"{path} is not an image that can be read{_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _pixel_limit() -> Iterator[None]:
+    """Let Pillow read up to `_MOST_PIXELS` pixels; it refuses above twice `MAX_IMAGE_PIXELS`.
+
+    The limit is Pillow's global variable. It has its old value again after the block.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _reason(error: Exception) -> str:
@@ -137,15 +162,15 @@ def _reason(error: Exception) -> str:
 
 
 def may_be_picture(path: Path | os.DirEntry) -> bool:
-    """Whether a file or folder in a folder of pictures counts, by its name: hidden ones don't."""
+    """Return whether the name of a file or folder is neither hidden nor a system's leftover."""
     return not path.name.startswith(".") and path.name.casefold() not in _LEFTOVERS
 
 
 def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
-    """The places themselves, and for a folder the files in it and below, sorted.
+    """Yield each place, or for a folder the files in it and below it, sorted.
 
-    Hidden files and folders are passed over. Links are followed, as in training; a folder that
-    links lead to again is read once.
+    Hidden files and folders are skipped. Links are followed, as in training; a folder that several
+    links lead to is read once.
     """
     for place in places:
         if os.path.isdir(place):
@@ -155,18 +180,18 @@ def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def _files_in(place: Path) -> Iterator[Path]:
-    seen = {os.path.realpath(place)}
+    visited = {os.path.realpath(place)}
     for folder, subfolders, names in os.walk(place, followlinks=True):
         subfolders[:] = [
             name
             for name in sorted(subfolders)
-            if may_be_picture(Path(name)) and _is_new(os.path.join(folder, name), seen)
+            if may_be_picture(Path(name)) and _is_new(os.path.join(folder, name), visited)
         ]
         yield from filter(may_be_picture, (Path(folder, name) for name in names))
 
 
-def _is_new(folder: str, seen: set[str]) -> bool:
+def _is_new(folder: str, visited: set[str]) -> bool:
     real = os.path.realpath(folder)
-    is_new = real not in seen
-    seen.add(real)
+    is_new = real not in visited
+    visited.add(real)
     return is_new

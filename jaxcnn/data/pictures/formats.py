@@ -1,4 +1,4 @@
-"""Opens picture files; of formats that Pillow alone cannot read it says which they are."""
+"""Opening picture files, and naming the format of files that Pillow alone cannot read."""
 
 import contextlib
 import dataclasses
@@ -9,12 +9,12 @@ from PIL import Image, UnidentifiedImageError
 
 from jaxcnn.errors import UserError
 
-_HEAD = 1024  # bytes of a file that tell its format
+_HEAD = 1024  # bytes in which a file's format shows
 
 
 @dataclasses.dataclass(frozen=True)
 class _Format:
-    """A format, and the package that teaches it to Pillow, if one does, with its module."""
+    """A format, and the package and module of its plug-in for Pillow, if there is one."""
 
     name: str
     package: str = ""
@@ -26,7 +26,7 @@ _AVIF = _Format("AVIF", "pillow-avif-plugin", "pillow_avif")
 _JXL = _Format("JPEG XL", "pillow-jxl-plugin", "pillow_jxl")
 _RAW = _Format("a camera's raw format")
 _VIDEO = _Format("a video")
-_BRANDS = {  # in the first box of an ISO media file
+_BRANDS = {  # codes in the first box of an ISO media file
     b"avif": _AVIF, b"avis": _AVIF, b"crx ": _RAW, b"heic": _HEIC, b"heix": _HEIC, b"heim": _HEIC,
     b"heis": _HEIC, b"hevc": _HEIC, b"hevx": _HEIC, b"mif1": _HEIC, b"msf1": _HEIC,
 }  # fmt: skip
@@ -44,25 +44,28 @@ _BEGINNINGS = {
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Open a picture file as `Image.open` does, through a plug-in where its format needs one.
+    """Open a picture file as `Image.open` does, through a plug-in if its format needs one.
 
     Raises:
       UserError: the file's format is known, and neither Pillow nor an installed plug-in reads it.
-      Exception: all that Pillow raises.
+      Exception: any that Pillow raises.
     """
     try:
         return Image.open(path)
     except UnidentifiedImageError:
-        found = _format_of(path)
-        if found is None:
+        file_format = _format_of(path)
+        if file_format is None:
             raise
-        if found.module and _register(found.module):
+        if file_format.module and _register(file_format.module):
             return Image.open(path)
-    if not found.package:
-        raise UserError(f"{path} is {found.name}, which Pillow cannot read: convert it, say to PNG")
+    name, package = file_format.name, file_format.package
+    if not package:
+        raise UserError(
+            f"{path} is {name}, which Pillow cannot read: convert it, for example to PNG"
+        )
     raise UserError(
-        f"{path} is {found.name}, which Pillow cannot read without {found.package}: "
-        f"pip install {found.package}, or convert it"
+        f"{path} is {name}, which Pillow cannot read without {package}: pip install {package}, "
+        "or convert it"
     )
 
 
@@ -77,11 +80,11 @@ def _format_of(path: Path) -> _Format | None:
         return _Format("DICOM")
     if b"<svg" in head:
         return _Format("SVG")
-    return next((found for begin, found in _BEGINNINGS.items() if head.startswith(begin)), None)
+    return next((known for begin, known in _BEGINNINGS.items() if head.startswith(begin)), None)
 
 
 def _register(module: str) -> bool:
-    """Whether the plug-in is there; it is known to Pillow after that."""
+    """Register a plug-in with Pillow, and return whether it is installed."""
     with contextlib.suppress(ImportError):
         plugin = importlib.import_module(module)  # most register themselves
         if hasattr(plugin, "register_heif_opener"):

@@ -1,4 +1,4 @@
-"""What training pictures look like in a few numbers, and which other pictures are far from them."""
+"""Statistics of training pictures, and the pictures that lie far outside of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,29 +14,29 @@ _WORDS = {
     "contrast_blue": "contrast (standard deviation) of the blues",
 }
 _QUANTILES = (0.005, 0.5, 0.995)
-# How far a picture may lie outside of the range, in widths of the range. With half a width less
-# than 0.4 % of the test pictures of digits, MNIST, CIFAR-10 and FER2013 lie outside.
+# widths of the range by which a picture may lie outside of it; with half a width, less than 0.4 %
+# of the test pictures of digits, MNIST, CIFAR-10 and FER2013 are unusual
 _MARGIN = 0.5
-_LEAST_WIDTH, _LEAST_OCTAVES = 8.0, 0.5  # of a range of brightness, of contrast
-_MOST, _FEW = 5_000, 500  # pictures that are looked at
-_TOO_FEW = 20  # training pictures, to tell what is usual
-_FAINT = 16  # of 255: contrast that is hardly any
-_ROWS = 256  # pictures that are in memory at a time
+_LEAST_WIDTH, _LEAST_OCTAVES = 8.0, 0.5  # widths of the ranges of brightness, of contrast
+_MOST, _FEW = 5_000, 500  # pictures of a sample
+_TOO_FEW = 20  # training pictures that show no usual range
+_FAINT = 16  # of 255: a contrast that is hardly visible
+_ROWS = 256  # pictures in memory at a time
 
 
 def feature_names(channels: int) -> tuple[str, ...]:
-    """The features of grey pictures (one channel), or of colored ones (three)."""
+    """Return the names of the features of gray (one channel) or colored (three) pictures."""
     if channels == 1:
         return ("brightness", "border", "contrast")
     return ("brightness", "border", "contrast_red", "contrast_green", "contrast_blue")
 
 
 def features(images: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-    """Of each picture the mean, that of the outermost pixels, each channel's standard deviation.
+    """Return the mean, the border's mean, and each channel's standard deviation of each picture.
 
     Args:
-      images: uint8 (n, height, width, channels); they may be memory-mapped.
-      indices: int (m,), those that count; None for all.
+      images: uint8 (n, height, width, channels), possibly memory-mapped.
+      indices: int (m,), positions of the pictures; None for all.
 
     Returns:
       float32 (m, 2 + channels), in the units of the pixels, in the order of `feature_names`.
@@ -55,20 +55,27 @@ def _features(images: np.ndarray) -> np.ndarray:
 
 
 def describe(images: np.ndarray, indices: np.ndarray | None = None) -> dict[str, list[float]]:
-    """The usual range of each feature: its quantiles 0.5, 50 and 99.5 %.
+    """Return the usual range of each feature: its quantiles 0.5, 50 and 99.5 %.
 
     Args:
-      images, indices: see `features`; at most 5,000 pictures are read, evenly spread.
+      images: see `features`; at most 5,000 pictures are read, evenly spread.
+      indices: see `features`.
     """
     indices = np.arange(len(images)) if indices is None else indices
-    found = features(images, indices[_spread(len(indices))])
-    ranges = np.quantile(found, _QUANTILES, axis=0).T.round(2).tolist()
+    rows = features(images, indices[_spread(len(indices))])
+    ranges = np.quantile(rows, _QUANTILES, axis=0).T.round(2).tolist()
     return dict(zip(feature_names(images.shape[-1]), ranges, strict=True))
 
 
-def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
-    """What is odd in the pictures of a set, uint8 (n, height, width, channels) by split: training
-    pictures with next to no contrast, another split that differs grossly from them."""
+def picture_warnings(splits: Mapping[str, np.ndarray]) -> list[str]:
+    """Return a line on each oddity of a set's pictures.
+
+    Training pictures without contrast are odd, and so is a split that is unlike the training
+    split.
+
+    Args:
+      splits: images by split, uint8 (n, height, width, channels).
+    """
     others = {name: images for name, images in splits.items() if name != "train"}
     ranges, lines = describe(splits["train"]), []
     contrast = max(high for name, (_, _, high) in ranges.items() if name.startswith("contrast"))
@@ -76,40 +83,41 @@ def doubts(splits: Mapping[str, np.ndarray]) -> list[str]:
         lines.append(
             f"the training pictures hardly vary: their {_WORDS['contrast']} is at most "
             f"{contrast:.0f} of 255 (color files of 16 bits a channel are read by their upper 8 "
-            "bits: convert such to 8 bits)"
+            "bits; convert them to 8 bits)"
         )
     if len(splits["train"]) < _TOO_FEW:
         return lines
     for name, images in others.items():
-        some = images[_spread(len(images), _FEW)]
-        for words, where in find_unusual(some, ranges).items():
-            if len(where) > max(3, 0.1 * len(some)):
-                share = f"{len(where)} of {len(some)} pictures of {name}"
+        sample = images[_spread(len(images), _FEW)]
+        for words, positions in find_unusual(sample, ranges).items():
+            if len(positions) > max(3, 0.1 * len(sample)):
+                share = f"{len(positions)} of {len(sample)} pictures of {name}"
                 lines.append(f"{share} are unlike the training pictures: {words}")
     return lines
 
 
 def _spread(count: int, most: int = _MOST) -> np.ndarray:
+    """Return at most `most` evenly spread positions of `count` pictures."""
     return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
 def is_constant(images: np.ndarray) -> np.ndarray:
-    """Whether all pixels of a picture have one color: (n, height, width, channels) → bool (n,)."""
+    """Return whether each picture has one color: (n, height, width, channels) → bool (n,)."""
     return (images == images[:, :1, :1]).all(axis=(1, 2, 3))
 
 
 def find_unusual(images: np.ndarray, ranges: Ranges | None) -> dict[str, np.ndarray]:
-    """The pictures that a network cannot know from its training, by what is unusual about them.
+    """Return the pictures that lie far outside of the training pictures, by their oddity.
 
     Args:
       images: uint8 (n, height, width, channels).
-      ranges: of the training pictures, from `describe`; None finds constant pictures alone.
+      ranges: of the training pictures, from `describe`; None finds constant pictures only.
 
     Returns:
-      In words what they are → int (m,), their positions. A picture has one entry at most.
+      Positions int (m,) of pictures by their oddity in words. A picture has at most one oddity.
     """
     constant = is_constant(images)
-    found = {"of one color": np.flatnonzero(constant)}
+    unusual = {"of one color": np.flatnonzero(constant)}
     if ranges is not None:
         rows = features(images)
         names = feature_names(images.shape[-1])
@@ -119,14 +127,21 @@ def find_unusual(images: np.ndarray, ranges: Ranges | None) -> dict[str, np.ndar
         value = distance[np.arange(len(rows)), worst]
         for column, name in enumerate(names):
             for sign in (-1, 1):
-                where = np.flatnonzero(~constant & (worst == column) & (value * sign > _MARGIN))
-                words = _words(name, rows[where, column], low[column], high[column])
-                found[words] = where
-    return {words: where for words, where in found.items() if len(where)}
+                is_odd = ~constant & (worst == column) & (value * sign > _MARGIN)
+                positions = np.flatnonzero(is_odd)
+                words = _words(name, rows[positions, column], low[column], high[column])
+                unusual[words] = positions
+    return {words: positions for words, positions in unusual.items() if len(positions)}
 
 
 def _distance(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """By how many widths of its range each feature lies below (negative) or above it, as `rows`."""
+    """Return each feature's distance below (negative) or above its range, in widths of the range.
+
+    Args:
+      rows: features (n, 2 + channels); the result has the same shape.
+      low: lower ends of the ranges, (2 + channels,).
+      high: upper ends of the ranges, (2 + channels,).
+    """
     rows, low, high = (_in_octaves(values) for values in (rows, low, high))
     width = high - low
     width[:2] = np.maximum(width[:2], _LEAST_WIDTH)
@@ -135,15 +150,16 @@ def _distance(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray
 
 
 def _in_octaves(values: np.ndarray) -> np.ndarray:
-    """The features with the logarithm of the contrast, in which half and double are as far."""
+    """Return the features with the logarithm of the contrast: half and double are equally far."""
     values = np.array(values, np.float64)
     values[..., 2:] = np.log2(values[..., 2:] + 1)
     return values
 
 
 def _words(name: str, values: np.ndarray, low: float, high: float) -> str:
+    """Return the values of a feature, and its range in training, in words."""
     if not len(values):
         return name
     least, most = round(values.min()), round(values.max())
-    own = f"{least}" if least == most else f"{least} to {most}"
-    return f"{_WORDS[name]} {own}, in training {low:.0f} to {high:.0f}"
+    value = f"{least}" if least == most else f"{least} to {most}"
+    return f"{_WORDS[name]} {value}, in training {low:.0f} to {high:.0f}"

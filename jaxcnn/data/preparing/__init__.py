@@ -1,1 +1,1 @@
-"""From a publisher's files, or a folder of images, to arrays on disk."""
+"""Preparing a dataset: from a publisher's files, or a folder of images, to arrays on disk."""

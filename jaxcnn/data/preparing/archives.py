@@ -1,4 +1,4 @@
-"""Reading publishers' files without trusting them: bounded, in place, refused with one line."""
+"""Reading archives without trusting them: bounded in size, unpacked in memory only."""
 
 import contextlib
 import gzip
@@ -7,20 +7,19 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from jaxcnn.data.datasets.folder_listing import join
 from jaxcnn.errors import UserError
+from jaxcnn.text import join_names
 
-# Of one file, unpacked: three times the largest of the published ones.
+# size of an unpacked file: three times the largest published one
 MAX_BYTES = 1 << 30
 _GZIP = b"\x1f\x8b"  # a file's first bytes
 
 
 @contextlib.contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Turns whatever goes wrong while `path` is read into one line that names it.
+    """Turn any exception of the block into a `UserError` that names the file.
 
-    Parsers raise all sorts of exceptions on a file that is not what it says it is, so all of
-    them are caught: what breaks here is the file.
+    Parsers raise all sorts of exceptions on a damaged file, so all of them are caught.
     """
     try:
         yield
@@ -32,13 +31,13 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def require(condition: bool, message: str) -> None:
-    """Raises ValueError(message) unless the condition holds; `refusing` adds the file's name."""
+    """Raise ValueError(message) unless the condition holds; `refusing` adds the file's name."""
     if not condition:
         raise ValueError(message)
 
 
 class _Bounded:
-    """A stream that refuses to give more than MAX_BYTES: small files can unpack to terabytes."""
+    """A stream of at most MAX_BYTES, as small files can unpack to terabytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -52,14 +51,18 @@ class _Bounded:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is gzip's; at most MAX_BYTES."""
+    """Return the bytes of a file, unpacked if it is a gzip file.
+
+    Raises:
+      UserError: the file is damaged, or has more than MAX_BYTES.
+    """
     with refusing(path), _opened(path) as stream:
         return _Bounded(stream).read()
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A file, unpacked if it is gzip's; browsers unpack some without a change of name."""
+    """Open a file, unpacked if its content is gzip: browsers unpack files and keep their names."""
     with open(path, "rb") as packed:
         if packed.peek(2)[:2] != _GZIP:
             yield packed
@@ -69,24 +72,27 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
-    """The files `names` of a tar, packed by gzip or not, or of the directory it was unpacked to.
+    """Return the named files of a tar archive, or of the folder that it was unpacked to.
 
-    Nothing is unpacked to disk. Raises UserError where one is missing or comes twice, where a
-    path climbs out, or where there is a link, a device or a sparse file.
+    The archive may be packed by gzip. Nothing is unpacked to disk.
+
+    Raises:
+      UserError: a file is missing or comes twice, a path leads out of the archive, or the archive
+        holds a link, a device or a sparse file.
     """
     if path.is_dir():
-        found = {name: read_file(path / name) for name in names if (path / name).is_file()}
+        members = {name: read_file(path / name) for name in names if (path / name).is_file()}
     else:
         with refusing(path):
-            found = _read_tar(path, names)
-    missing = [name for name in names if name not in found]
+            members = _read_tar(path, names)
+    missing = [name for name in names if name not in members]
     if missing:
         raise UserError(f"{path}: it holds no {', '.join(missing)}")
-    return found
+    return members
 
 
 def _read_tar(path: Path, names: Collection[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     with _opened(path) as unpacked:
         stream = _Bounded(unpacked)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -94,24 +100,24 @@ def _read_tar(path: Path, names: Collection[str]) -> dict[str, bytes]:
                 _check_member(member)
                 name = PurePosixPath(member.name).name
                 if member.isfile() and name in names:
-                    require(name not in found, f"it holds {name} twice")
-                    found[name] = archive.extractfile(member).read()
-        while stream.read(1 << 20):  # to the end, where gzip's checksum is
+                    require(name not in members, f"it holds {name} twice")
+                    members[name] = archive.extractfile(member).read()
+        while stream.read(1 << 20):  # up to gzip's checksum at the end
             pass
-    return found
+    return members
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
     path = PurePosixPath(member.name)
     climbs = path.is_absolute() or ".." in path.parts
     require(not climbs, f"the path {member.name!r} leads out of the archive")
-    plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
-    require(plain and not member.sparse, f"{member.name!r} is neither a plain file nor a folder")
+    is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+    require(is_plain and not member.sparse, f"{member.name!r} is neither a plain file nor a folder")
     require(member.size <= MAX_BYTES, f"{member.name!r} is larger than {MAX_BYTES >> 20} MiB")
 
 
 def pick(files: Mapping[str, Path], *names: str) -> tuple[str, Path]:
-    """The first of `names` that is there, and its path.
+    """Return the first of the names that is among the files, and its path.
 
     Raises:
       UserError: none is.
@@ -120,5 +126,5 @@ def pick(files: Mapping[str, Path], *names: str) -> tuple[str, Path]:
         if name in files:
             return name, files[name]
     folder = next(iter(files.values())).parent if files else "the folder"
-    there = join([path.name for path in files.values()])
-    raise UserError(f"{folder} holds no {' and no '.join(names)}, but {there}")
+    present = join_names([path.name for path in files.values()])
+    raise UserError(f"{folder} holds no {' and no '.join(names)}, but {present}")

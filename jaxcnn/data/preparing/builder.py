@@ -1,7 +1,7 @@
-"""What the dataset builders share: checked content in, PNG records in array_record files out.
+"""The base class of dataset builders: it writes checked examples as PNG records of tfds.
 
-tfds' own builders encode images with TensorFlow; these hand over PNG bytes instead. Examples are
-kept in the publisher's order.
+tfds' own builders encode images with TensorFlow; this one passes PNG bytes instead. Examples keep
+the publisher's order.
 """
 
 import dataclasses
@@ -22,21 +22,18 @@ from jaxcnn.data.pictures.content import Picture
 from jaxcnn.data.places import VERSION, Place
 from jaxcnn.data.preparing.download import download
 from jaxcnn.data.preparing.reporter import Reporter
-from jaxcnn.files.owners import allow_unknown_owners
 
-allow_unknown_owners()
-
-
-_FILE_BYTES = 256 << 20  # of images in a file of records, before they are PNG
+_FILE_BYTES = 256 << 20  # of the images in a file of records, before PNG compression
 Record = tuple[int, dict[str, Any]]  # an example's number, and its features
 
 
 @dataclasses.dataclass(frozen=True)
-class Examples:
-    """One split, checked.
+class SourceSplit:
+    """A split as it was read from its source, checked.
 
-    `images` are uint8 (h, w, c), one after the other; `labels` holds, for each label set, int
-    (n,) class numbers or float32 (n, num_classes) distributions.
+    Attributes:
+      images: uint8 (height, width, channels), one after the other.
+      labels: by label set, int (n,) class numbers or float32 (n, num_classes) distributions.
     """
 
     images: Iterable[np.ndarray]
@@ -50,69 +47,72 @@ class Examples:
 
 class _Info(tfds.core.DatasetInfo):
     def initialize_from_bucket(self) -> None:
-        """Nothing to fetch: these datasets are in no bucket."""
+        """Do nothing: these datasets are not in tfds' bucket."""
 
 
 def feature_name(label_set: str) -> str:
-    """The record's feature that holds a label set: "label", or e.g. "fine_label"."""
+    """Return the name of a record's feature for a label set: "label", or e.g. "fine_label"."""
     return f"{label_set}_label" if label_set else "label"
 
 
 class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
-    """A dataset of images of one shape. A subclass says where it comes from and reads it.
+    """A builder of a dataset whose images have one shape; a subclass reads the source.
 
-    It is written file by file: tfds' other builder gathers a split in memory, and from a gigabyte
-    on needs TensorFlow.
+    Records are written file by file. tfds' other builder gathers a split in memory, and needs
+    TensorFlow from a gigabyte on.
     """
 
     VERSION = tfds.core.Version(VERSION)
     description: ClassVar[str]
     homepage: ClassVar[str] = ""
-    # By label set ("" where there is but one); numbers where the publisher's file has the names.
+    # by label set, and (height, width, channels); see `registry.DatasetSpec`
     class_names: Mapping[str, tuple[str, ...]]
     image_shape: tuple[int, int, int]
-    # Of each file that a download consists of; empty where it must come from the user.
+    # the files of a download, by URL; empty if the user must get them
     url_infos: ClassVar[dict[str, UrlInfo]] = {}
-    # The files to get by hand, and from where.
+    # the files that a user gets by hand, and their source
     to_get: ClassVar[str] = ""
-    # Whether each of the publisher's files holds all of the dataset.
+    # whether each of the publisher's files holds the whole dataset
     needs_one_file: ClassVar[bool] = False
 
-    # Set before download_and_prepare.
+    # set before download_and_prepare
     reporter: Reporter
-    files: Mapping[str, Path] | None = None  # of the user, by name; None to download
-    pictures: Sequence[Picture] | None = None  # of a folder, in the order of the records
+    files: Mapping[str, Path] | None = None  # the user's, by published name; None to download
+    pictures: Sequence[Picture] | None = None  # a folder's, in the order of the records
     instructions: str  # for a user without a network
 
-    # The rules that `read` found for its pictures, see `data/reading.py`.
-    reading: Mapping[str, Any] = {}
+    # fields of the `Conversion` of its pictures, set by `read`
+    conversion: Mapping[str, Any] = {}
 
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
-        """The builder of a dataset, to be written below `data_dir`."""
+        """Return the builder of a place's dataset, which writes below `data_dir`."""
         builder = cls(data_dir=data_dir)
         builder.reporter = reporter
         return builder
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """The name by which `read` takes a file or folder of the user's; "" where it takes none."""
+        """Return the published name of a user's file or folder; "" if `read` does not use it."""
         return ""
 
-    def read(self, files: Mapping[str, Path]) -> dict[str, Examples]:
-        """The splits, read from the publisher's files and checked.
+    def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
+        """Return the splits, read from the publisher's files and checked.
+
+        Args:
+          files: by published name.
 
         Raises:
-          UserError: a file is missing, damaged, or not what it should be.
+          UserError: a file is missing, damaged, or not the published one.
         """
         raise NotImplementedError
 
     def label_feature(self, label_set: str) -> tfds.features.FeatureConnector:
-        """The tfds feature of a label set."""
+        """Return the tfds feature of a label set."""
         return tfds.features.ClassLabel(names=self.class_names[label_set])
 
     def prepared_class_names(self) -> dict[str, tuple[str, ...]]:
-        """The names of the classes, by label set, as they were prepared."""
+        """Return the class names by label set, including those that the publisher's files gave."""
         features = self.info.features
         stored = {key: features[feature_name(key)] for key in self.class_names}
         return {
@@ -121,7 +121,7 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         }
 
     def records(self, split: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        """The prepared images, uint8 (h, w, c), and their labels by label set."""
+        """Yield the prepared images, uint8 (h, w, c), and their labels by label set."""
         decoders = {"image": tfds.decode.SkipDecoding()}
         source = self.as_data_source(split, decoders=decoders)
         for record in self.reporter.track(source, len(source), f"caching {split}"):
@@ -147,31 +147,32 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             files = download(
                 self.name, dl_manager, self.url_infos, self.instructions, self.reporter
             )
-        return {name: self._files_of(name, split) for name, split in self.read(files).items()}
+        splits = self.read(files)
+        return {name: self._record_files(name, split) for name, split in splits.items()}
 
-    def _files_of(self, name: str, examples: Examples) -> list[Callable[[], Iterator[Record]]]:
-        """What each file of a split holds; they are written one after the other."""
-        in_a_file = max(1, _FILE_BYTES // math.prod(self.image_shape))
-        num_files = max(1, -(-examples.count // in_a_file))
-        records = self._records_of(name, examples)
-        counts = [*[in_a_file] * (num_files - 1), None]
+    def _record_files(self, name: str, split: SourceSplit) -> list[Callable[[], Iterator[Record]]]:
+        """Return the records of each file of a split; tfds writes the files in this order."""
+        per_file = max(1, _FILE_BYTES // math.prod(self.image_shape))
+        num_files = max(1, -(-split.count // per_file))
+        records = self._records_of(name, split)
+        counts = [*[per_file] * (num_files - 1), None]
         return [functools.partial(itertools.islice, records, count) for count in counts]
 
-    def _records_of(self, name: str, examples: Examples) -> Iterator[Record]:
-        images = self.reporter.track(examples.images, examples.count, f"writing {name}")
+    def _records_of(self, name: str, split: SourceSplit) -> Iterator[Record]:
+        images = self.reporter.track(split.images, split.count, f"writing {name}")
         for index, image in enumerate(images):
-            labels = {feature_name(key): row[index] for key, row in examples.labels.items()}
+            labels = {feature_name(key): row[index] for key, row in split.labels.items()}
             yield index, {"image": encode_png(image), **labels}
 
     def _log_download_bytes(self) -> None:
-        """Tfds prints sizes here that it does not know."""
+        """Do nothing; tfds would print sizes that it does not know."""
 
     def _log_download_done(self) -> None:
-        """Tfds prints the temporary directory here."""
+        """Do nothing; tfds would print the temporary directory."""
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """A uint8 (h, w, 1 or 3) image as PNG, fast rather than small."""
+    """Return a uint8 (height, width, 1 or 3) image as PNG, compressed fast rather than well."""
     buffer = io.BytesIO()
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture.save(buffer, "PNG", compress_level=1)
@@ -179,7 +180,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """The uint8 (h, w, c) image of a PNG."""
+    """Return the uint8 (height, width, channels) image of a PNG."""
     image = np.asarray(Image.open(io.BytesIO(data)))
     return image[..., None] if image.ndim == 2 else image
 
@@ -187,17 +188,23 @@ def decode_png(data: bytes) -> np.ndarray:
 def check_class_counts(
     labels: np.ndarray, expected: tuple[int, ...], split: str, names: tuple[str, ...]
 ) -> None:
-    """Checks that int (n,) labels hold each class as often as the publisher says.
+    """Check that each class has its published number of images.
+
+    Args:
+      labels: int (n,).
+      expected: number of images by class.
+      split: name of the split, for the message.
+      names: of the classes.
 
     Raises:
-      ValueError: they do not; the line says in which class.
+      ValueError: a number is wrong; the line names the class.
     """
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(expected):
-        wrong = next(int(label) for label in labels if not 0 <= label < len(expected))
-        raise ValueError(f"{split} has a label {wrong}; labels are 0 to {len(expected) - 1}")
+        unknown = next(int(label) for label in labels if not 0 <= label < len(expected))
+        raise ValueError(f"{split} has a label {unknown}; labels are 0 to {len(expected) - 1}")
     if len(labels) != sum(expected):
         raise ValueError(f"{split} holds {len(labels):,} images, not {sum(expected):,}")
     counts = np.bincount(labels, minlength=len(expected))
-    for name, count, right in zip(names, counts, expected, strict=True):
-        if count != right:
-            raise ValueError(f"{split} holds {count:,} images of class {name}, not {right:,}")
+    for name, count, published in zip(names, counts, expected, strict=True):
+        if count != published:
+            raise ValueError(f"{split} holds {count:,} images of class {name}, not {published:,}")

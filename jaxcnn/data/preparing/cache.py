@@ -1,6 +1,6 @@
-"""The cache: a dataset's splits as .npy files and what is known of them as JSON, in one folder.
+"""The cache: a folder with a dataset's splits as .npy files, and facts about them as JSON.
 
-It is written beside its place and renamed, so that it is complete or not there. Neither tfds nor
+It is written under another name and renamed, so it is complete or does not exist. Neither tfds nor
 an image library is needed here.
 """
 
@@ -21,27 +21,27 @@ from jaxcnn.data.pictures.content import Picture, write_pictures
 from jaxcnn.data.pictures.conversion import page_like
 
 _INFO = "dataset.json"
-_ROWS = 4096  # images that are in memory at a time
-Record = tuple[np.ndarray, Mapping[str, Any]]  # an image (h, w, c); its label in each label set
+_ROWS = 4096  # images in memory at a time
+LabeledImage = tuple[np.ndarray, Mapping[str, Any]]  # uint8 (h, w, c), and a label by label set
 
 
 def images_path(directory: Path, split: str) -> Path:
-    """The file of a split's images, uint8 (n, h, w, c)."""
+    """Return the file of a split's images, uint8 (n, height, width, channels)."""
     return directory / f"{split}_images.npy"
 
 
 def labels_path(directory: Path, split: str, label_set: str) -> Path:
-    """The file of a split's labels, int32 (n,) or float32 (n, num_classes)."""
+    """Return the file of a split's labels, int32 (n,) or float32 (n, num_classes)."""
     return directory / ("_".join(filter(None, (split, label_set, "labels"))) + ".npy")
 
 
 def pictures_path(directory: Path) -> Path:
-    """The list of a folder's pictures, in the order of the records, split after split."""
+    """Return the file with the list of a folder's pictures, in the order of the examples."""
     return directory / "pictures.csv"
 
 
 def read_info(directory: Path) -> dict[str, Any] | None:
-    """What `dataset.json` says; None where there is no complete cache."""
+    """Return the content of `dataset.json`; None if there is no complete cache."""
     try:
         info = json.loads((directory / _INFO).read_text())
     except (OSError, ValueError):
@@ -55,36 +55,43 @@ def write_cache(
     name: str,
     fingerprint: str,
     class_names: Mapping[str, Sequence[str]],
-    splits: Mapping[str, tuple[int, Iterable[Record]]],
-    reading: Mapping[str, Any] | None,
+    splits: Mapping[str, tuple[int, Iterable[LabeledImage]]],
+    conversion: Mapping[str, Any] | None,
     pictures: Sequence[Picture] | None = None,
 ) -> None:
-    """Writes the cache, with as many records of each split as its count says.
+    """Write the cache; only one process at a time may do so.
 
-    `class_names` are by label set; `fingerprint` is of the files that the dataset was made from.
-    `reading` holds the rules that its pictures were read by, see `data/reading.py`; other pictures
-    are drawn on a page like the border of its own. None for a set that was prepared without rules.
-    `pictures` lists those of a folder. Only one process at a time may write. Raises OSError where
-    the disk is too small.
+    Args:
+      directory: of the cache.
+      name: of the dataset.
+      fingerprint: of the files that the dataset was made from.
+      class_names: by label set.
+      splits: number of examples, and the examples, by split.
+      conversion: fields of the `Conversion` of its pictures; a missing page is chosen to match the
+        borders of the training images. None if there is no record of it.
+      pictures: the pictures of a folder, in the order of the examples.
+
+    Raises:
+      OSError: the disk is too small, or the directory cannot be written.
     """
     partial = directory.with_name(f".{directory.name}")
     for leftover in (partial, directory):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir()
-    for split, (count, records) in splits.items():
-        _write_split(partial, split, count, records)
+    for split, (count, examples) in splits.items():
+        _write_split(partial, split, count, examples)
     if pictures is not None:
         write_pictures(pictures_path(partial), pictures)
     train_images = np.load(images_path(partial, "train"), mmap_mode="r")
-    if reading is not None:
+    if conversion is not None:
         _, border, _ = statistics.describe(train_images)["border"]
-        reading = {"page": page_like(border)} | dict(reading)
+        conversion = {"page": page_like(border)} | dict(conversion)
     info = {
         "name": name,
         "fingerprint": fingerprint,
         "class_names": {key: list(names) for key, names in class_names.items()},
         "splits": list(splits),
-        "reading": reading,
+        "reading": conversion,
         **_statistics(train_images),
     }
     info["digests"] = _digests(partial, info)
@@ -93,17 +100,18 @@ def write_cache(
 
 
 def split_digests(directory: Path, info: Mapping[str, Any], label_set: str) -> dict[str, str]:
-    """Return the digest of each split's images and labels, as `array_digest` makes it.
+    """Return the digest of each split's images and labels; see `array_digest`.
 
-    A cache of an older version does not know them, and one whose arrays were written to afterwards
-    has others: they are written into it.
+    They are computed and recorded if the cache has none, or if an array is newer than its record.
     """
     digests = info.get("digests")
-    made = (directory / _INFO).stat().st_mtime_ns
-    if digests is None or any(path.stat().st_mtime_ns > made for path in directory.glob("*.npy")):
+    recorded = (directory / _INFO).stat().st_mtime_ns
+    if digests is None or any(
+        path.stat().st_mtime_ns > recorded for path in directory.glob("*.npy")
+    ):
         digests = _digests(directory, info)
         partial = directory / f".{_INFO}.{os.getpid()}"
-        with contextlib.suppress(OSError):  # a cache that belongs to somebody else
+        with contextlib.suppress(OSError):  # the cache belongs to another user
             partial.write_text(json.dumps({**info, "digests": digests}, indent=1))
             partial.replace(directory / _INFO)
     return {
@@ -124,7 +132,7 @@ def _digests(directory: Path, info: Mapping[str, Any]) -> dict[str, str]:
 
 
 def array_digest(array: np.ndarray) -> str:
-    """Return the SHA-256 of an array's shape, dtype and values, hex."""
+    """Return the SHA-256 of an array's shape, dtype and values as hex digits."""
     digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
     for start in range(0, len(array), _ROWS):
         digest.update(np.ascontiguousarray(array[start : start + _ROWS]))
@@ -132,17 +140,17 @@ def array_digest(array: np.ndarray) -> str:
 
 
 def joined_digest(*parts: str) -> str:
-    """Return one digest for several texts, hex."""
+    """Return one SHA-256 for several texts as hex digits."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _write_split(directory: Path, split: str, count: int, records: Iterable[Record]) -> None:
+def _write_split(directory: Path, split: str, count: int, examples: Iterable[LabeledImage]) -> None:
     images, labels = None, {}
-    for index, (image, record_labels) in enumerate(records):
+    for index, (image, image_labels) in enumerate(examples):
         if images is None:
             images = _create(images_path(directory, split), (count, *image.shape))
         images[index] = image
-        for label_set, label in record_labels.items():
+        for label_set, label in image_labels.items():
             labels.setdefault(label_set, []).append(label)
     for label_set, values in labels.items():
         array = np.asarray(values)
@@ -158,7 +166,7 @@ def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _statistics(images: np.ndarray) -> dict[str, Any]:
-    """Exact means and standard deviations, from a histogram of each channel."""
+    """Return exact means and standard deviations, from a histogram of each channel."""
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), _ROWS):
         rows = images[start : start + _ROWS]
@@ -175,6 +183,7 @@ def _statistics(images: np.ndarray) -> dict[str, Any]:
 
 
 def _moments(histogram: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of a histogram (256,)."""
     values, weights = np.arange(256), histogram / histogram.sum()
     mean = float(values @ weights)
     return mean, float(np.sqrt((values - mean) ** 2 @ weights))

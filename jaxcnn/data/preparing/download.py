@@ -1,11 +1,10 @@
-"""Downloads through tfds, which by itself would try for minutes where there is no network."""
+"""Downloads through tfds, with a quick answer where there is no network."""
 
 import contextlib
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from unittest import mock
 
 import requests
 import tensorflow_datasets as tfds
@@ -17,7 +16,7 @@ from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
 
 _SECONDS_TO_ANSWER = 6.0
-_RETRIES = 2
+_RETRIES = 2  # tfds makes more, over minutes
 
 
 def download(
@@ -27,28 +26,34 @@ def download(
     instructions: str,
     reporter: Reporter,
 ) -> dict[str, Path]:
-    """The publisher's files, by name; tfds checks their checksums.
+    """Download the publisher's files, and return them by name; tfds verifies their checksums.
 
-    `name` is the builder's: tfds keeps a folder of downloads for each.
+    Args:
+      name: of the builder; tfds has a folder of downloads for each.
+      manager: of tfds.
+      url_infos: the files by URL.
+      instructions: the way to get the files by hand, for the errors.
+      reporter: shows the progress.
 
     Raises:
-      UserError: they cannot be had from here; the line says how to get them by hand.
+      UserError: there is no download, it failed, or a file is not the published one.
     """
     if not url_infos:
-        raise UserError(f"there is no download for it: {instructions}")
+        raise UserError(f"this dataset has no download: {instructions}")
     folder = Path(manager.download_dir) / name
-    if not all(_is_there(folder, info) for info in url_infos.values()):
+    if not all(_is_downloaded(folder, info) for info in url_infos.values()):
         _check_network(next(iter(url_infos)), instructions)
     reporter.say(f"downloading {', '.join(info.filename for info in url_infos.values())}")
     urls = {info.filename: url for url, info in url_infos.items()}
-    patience = mock.patch.object(downloader, "MAX_RETRIES", _RETRIES)
     total = sum(info.size for info in url_infos.values())
     try:
-        with patience, _watched(folder, total, reporter):
+        with _few_retries(), _watched(folder, total, reporter):
             paths = manager.download(urls)
     except NonMatchingChecksumError as error:
-        raise UserError(f"what came is not the publisher's (checksum): {instructions}") from error
-    except Exception as error:  # requests', tfds' and the disk's
+        raise UserError(
+            f"checksum mismatch: the downloaded file is not the published one; {instructions}"
+        ) from error
+    except Exception as error:  # of requests, tfds or the disk
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"the download failed ({reason}): {instructions}") from error
     finally:
@@ -57,41 +62,58 @@ def download(
     return {name: Path(path) for name, path in paths.items()}
 
 
-def _is_there(folder: Path, info: UrlInfo) -> bool:
+def _is_downloaded(folder: Path, info: UrlInfo) -> bool:
     return any(path.is_file() and path.stat().st_size == info.size for path in folder.rglob("*"))
 
 
 def _check_network(url: str, instructions: str) -> None:
-    """Looking up a name and connecting each wait as long as they like: hence the thread."""
-    answered = []
+    """Check that a server answers in time.
+
+    A thread asks it, as looking up the name and connecting have no common time limit.
+
+    Raises:
+      UserError: there is no answer.
+    """
+    answers = []
 
     def ask() -> None:
         with contextlib.suppress(requests.RequestException):
-            answered.append(requests.head(url, timeout=_SECONDS_TO_ANSWER))
+            answers.append(requests.head(url, timeout=_SECONDS_TO_ANSWER))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(_SECONDS_TO_ANSWER)
-    if not answered:
+    if not answers:
         raise UserError(f"{url} cannot be reached: {instructions}")
 
 
 @contextlib.contextmanager
+def _few_retries() -> Iterator[None]:
+    """Limit tfds' retries during the block; the limit is a global variable of tfds."""
+    before = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = _RETRIES
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = before
+
+
+@contextlib.contextmanager
 def _watched(folder: Path, total: int, reporter: Reporter) -> Iterator[None]:
-    """Shows how many MiB came in, by looking at the folder they go to."""
+    """Show the downloaded MiB during the block, from the size of the folder."""
     done = threading.Event()
 
     def size() -> int:
-        with contextlib.suppress(OSError):  # tfds moves files while we look
+        with contextlib.suppress(OSError):  # tfds moves files meanwhile
             return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return 0
 
     def mebibytes() -> Iterator[int]:
         shown, before = 0, size()
         while not done.wait(0.2):
-            arrived = min(size() - before, total) // 2**20
-            yield from range(shown, arrived)
-            shown = max(shown, arrived)
+            downloaded = min(size() - before, total) // 2**20
+            yield from range(shown, downloaded)
+            shown = max(shown, downloaded)
 
     def watch() -> None:
         for _ in reporter.track(mebibytes(), total // 2**20, "MiB downloaded"):

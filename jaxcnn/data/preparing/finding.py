@@ -1,66 +1,68 @@
-"""Finds a publisher's files where users have them: packed or unpacked, in a folder or below it."""
+"""Finding a publisher's files among the user's: packed or unpacked, in a folder or below it."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.data.datasets.folder_listing import join
 from jaxcnn.errors import UserError
+from jaxcnn.text import join_names
 
 if TYPE_CHECKING:
     from jaxcnn.data.preparing.builder import ImageBuilder
 
 
-_LEVELS = 3  # of folders that are searched: FOLDER/MNIST/raw/*
+_LEVELS = 3  # levels of folders that are searched: FOLDER/MNIST/raw/*
 _PACKED = (".tar.gz", ".tgz", ".tar", "-target.tar.gz", "-target_archive")  # Keras has the last two
 
 
 def unpacked_name(name: str) -> str:
-    """Return an archive's name without what says that it is packed: a browser may have unpacked it,
-    and others call it otherwise."""
+    """Return an archive's name without its suffix.
+
+    The suffix varies: browsers unpack archives, and other programs rename them.
+    """
     return next((name.removesuffix(end) for end in _PACKED[::-1] if name.endswith(end)), name)
 
 
 def find_files(builder: type["ImageBuilder"], place: Path) -> dict[str, Path]:
-    """Return the publisher's files by their published names. Those higher up come first.
+    """Return the publisher's files by their published names; upper folders come first.
 
     Args:
       builder: of the dataset.
-      place: a folder with the files, or with folders that have them; an archive, or what it was
-        unpacked to.
+      place: a folder with the files, or with folders that have them; or an archive, or the folder
+        that it was unpacked to.
 
     Raises:
-      UserError: a file is there in two folders.
+      UserError: two folders have the same file.
     """
-    found = _known(builder, [place], {})
+    files = _with_more(builder, [place], {})
     if place.is_file():
-        is_enough = builder.needs_one_file or not found
-        return found if is_enough else _known(builder, _children(place.parent), found)
+        is_enough = builder.needs_one_file or not files
+        return files if is_enough else _with_more(builder, _children(place.parent), files)
     level = [place]
     for _ in range(_LEVELS):
-        if found and builder.needs_one_file:
+        if files and builder.needs_one_file:
             break
         level = [path for folder in level if folder.is_dir() for path in _children(folder)]
-        found = _known(builder, level, found)
-    return found
+        files = _with_more(builder, level, files)
+    return files
 
 
-def _known(
-    builder: type["ImageBuilder"], paths: Iterable[Path], known: Mapping[str, Path]
+def _with_more(
+    builder: type["ImageBuilder"], paths: Iterable[Path], files: Mapping[str, Path]
 ) -> dict[str, Path]:
-    """What is known already, and those of the paths that are other files of the publisher's."""
-    found: dict[str, Path] = {}
+    """Return the files, and those of the paths that are further files of the publisher."""
+    more: dict[str, Path] = {}
     for path in paths:
         name = builder.published_name(path)
-        if not name or name in known:
+        if not name or name in files:
             continue
-        other = found.setdefault(name, path)
+        other = more.setdefault(name, path)
         if other.parent != path.parent:
-            raise UserError(f"{other} and {path} are both there: name the folder of one of them")
-        if path.name == name:  # rather than one that is called otherwise
-            found[name] = path
-    return found | dict(known)
+            raise UserError(f"{other} and {path} are the same file: name the folder of one of them")
+        if path.name == name:  # it is preferred to a renamed one
+            more[name] = path
+    return more | dict(files)
 
 
 def _children(folder: Path) -> list[Path]:
@@ -69,10 +71,10 @@ def _children(folder: Path) -> list[Path]:
     return []
 
 
-def what_is_in(place: Path) -> str:
-    """Return what a place holds, in words."""
+def describe_content(place: Path) -> str:
+    """Return the content of a place in words."""
     names = [
         path.name if path.is_file() or path.is_dir() else f"{path.name} (no ordinary file)"
         for path in _children(place)
     ]
-    return f"it holds {join(names)}" if names else "it is empty"
+    return f"it holds {join_names(names)}" if names else "it is empty"

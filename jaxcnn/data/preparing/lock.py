@@ -1,4 +1,4 @@
-"""One process at a time writes a dataset; what a killed one left is mended by the next."""
+"""Writing a dataset: one process at a time, which first repairs what a killed one left."""
 
 import contextlib
 import shutil
@@ -16,7 +16,7 @@ from jaxcnn.files.locks import FolderLock
 
 @contextlib.contextmanager
 def writing(place: Place, report: Reporter) -> Iterator[Path]:
-    """Waits for its turn; yields an empty directory, on the dataset's disk, to write to.
+    """Wait for the lock of a place, and yield an empty directory for writing, on the same disk.
 
     Raises:
       UserError: the disk is full, or the directory cannot be written.
@@ -24,19 +24,19 @@ def writing(place: Place, report: Reporter) -> Iterator[Path]:
     parent = place.directory.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with _turn(FolderLock(parent), report):
-            _mend(place)
+        with _held(FolderLock(parent), report):
+            _repair(place)
             try:
                 (parent / ".new").mkdir()
                 yield parent / ".new"
             finally:
-                _mend(place)
+                _repair(place)
     except OSError as error:
         raise UserError(f"{place.name} cannot be written to {parent}: {error}") from error
 
 
 @contextlib.contextmanager
-def _turn(lock: FolderLock, report: Reporter) -> Iterator[None]:
+def _held(lock: FolderLock, report: Reporter) -> Iterator[None]:
     try:
         lock.acquire(timeout=1)
     except filelock.Timeout:
@@ -49,23 +49,24 @@ def _turn(lock: FolderLock, report: Reporter) -> Iterator[None]:
 
 
 def replace(place: Place, written: Path) -> None:
-    """Puts a directory that was written in the place of the prepared dataset.
+    """Replace the prepared dataset of a place by a newly written directory.
 
     Raises:
-      UserError: another process reads the prepared one.
+      UserError: another process reads the prepared dataset.
     """
     if place.directory.is_dir():
         if is_in_use(place.directory):
             raise UserError(
-                f"{place.directory} is read by a run, and would be replaced under it: try again "
-                "when the run is over, or give another --data_dir"
+                f"{place.directory} cannot be replaced while a run reads it: try again when the "
+                "run is over, or name another --data_dir"
             )
         release(place.directory)
         place.directory.rename(_old(place))
     written.rename(place.directory)
 
 
-def _mend(place: Place) -> None:
+def _repair(place: Place) -> None:
+    """Bring back a dataset that was only half replaced, and remove leftovers."""
     if _old(place).is_dir() and not place.directory.is_dir():
         _old(place).rename(place.directory)
     shutil.rmtree(_old(place), ignore_errors=True)

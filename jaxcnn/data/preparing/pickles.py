@@ -1,11 +1,11 @@
-"""CIFAR's python batches are pickles; this reads them and can run nothing.
+"""A reader for CIFAR's pickled batches that cannot run code.
 
-Only the opcodes that build dicts, lists, tuples, strings, whole numbers and uint8 arrays are
-there, of protocols 0 to 5, and the only names a pickle may mention are those that numpy arrays are
-made of. Even these are stand-ins: numpy itself never sees a byte that was not checked.
+It knows the opcodes of protocols 0 to 5 that build dicts, lists, tuples, strings, whole numbers and
+uint8 arrays, and no others. A pickle may only refer to the names that NumPy arrays consist of. Even
+these are stand-ins: NumPy itself never sees an unchecked byte.
 
-The base class is the unpickler written in Python: unlike the one in C, its opcodes can be cut
-down, and it does not allocate memory by a number that it reads.
+The base class is the unpickler written in Python. Unlike the one in C, it can be restricted to some
+opcodes, and it does not allocate memory by a number that it reads.
 """
 
 import io
@@ -15,18 +15,18 @@ import numpy as np
 
 
 class _Type:
-    """Stands for numpy.dtype; there is one type."""
+    """Stand-in for numpy.dtype, with a single dtype."""
 
     def __init__(self, code: object, *_: object) -> None:
         if code not in ("u1", "|u1", b"u1", b"|u1"):
             raise pickle.UnpicklingError("an array that is not uint8")
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like mean nothing for single bytes."""
+        """Ignore byte order and the like, which single bytes do not have."""
 
 
 class _Array:
-    """Stands for numpy.ndarray and for the function that makes an empty one."""
+    """Stand-in for numpy.ndarray, and for the function that makes an empty one."""
 
     values: np.ndarray
 
@@ -42,14 +42,14 @@ class _Array:
 
 
 class _FromBuffer(_Array):
-    """Stands for the function that makes an array of a buffer: protocol 5 calls it."""
+    """Stand-in for the function that makes an array of a buffer, which protocol 5 calls."""
 
     def __init__(self, data: object, kind: object, shape: object, order: object, *_: object):
         self.__setstate__((1, shape, kind, order == "F", data))
 
 
 class _Encode:
-    """Stands for codecs.encode, which is how Python 3 writes bytes for Python 2."""
+    """Stand-in for codecs.encode, with which Python 3 writes bytes for Python 2."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
@@ -57,7 +57,7 @@ class _Encode:
         return text.encode("latin1")
 
     def __setstate__(self, state: object) -> None:
-        """There is nothing to set; without this, a pickle could set attributes of the class."""
+        """Set nothing; without this method a pickle could set attributes of the class."""
 
 
 _NAMES = {
@@ -89,11 +89,11 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> type:
         if (module, name) not in _NAMES:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no dataset needs")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no dataset needs")
         return _NAMES[module, name]
 
     def _set_items(self, items: list) -> None:
-        # Other keys could be nested so deep that hashing them takes forever.
+        # other keys could be nested so deeply that hashing them takes forever
         if not all(isinstance(key, str | bytes) for key in items[::2]):
             raise pickle.UnpicklingError("a dict with keys that are not text")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
@@ -115,14 +115,14 @@ class _Unpickler(pickle._Unpickler):
 
 
 def read_pickle(data: bytes) -> dict[str, object]:
-    """The dict that a batch holds, its keys as text; uint8 arrays as `np.ndarray`.
+    """Return the dict of a batch, with text keys, and uint8 arrays as `np.ndarray`.
 
     Raises:
-      pickle.UnpicklingError, ValueError and others: not a batch, or one that would run code.
+      pickle.UnpicklingError, ValueError and others: it is not a batch, or would run code.
     """
     content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     if not isinstance(content, dict):
-        raise pickle.UnpicklingError("it does not hold a dict")
+        raise pickle.UnpicklingError("it is not a dict")
     return {
         key.decode() if isinstance(key, bytes) else key: getattr(value, "values", value)
         if isinstance(value, _Array)

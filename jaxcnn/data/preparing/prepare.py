@@ -1,7 +1,7 @@
-"""Prepares a dataset: tfds' files and the arrays beside them, both or neither.
+"""Preparing a dataset: tfds' files and the arrays beside them, both or neither.
 
-All is written to a temporary directory beside the dataset's own and renamed at the end; what was
-prepared before stays until then.
+All files are written to a temporary directory beside the dataset's own, which is renamed at the
+end. A dataset that was prepared before stays until then.
 """
 
 import contextlib
@@ -13,48 +13,49 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
-from jaxcnn.data.pictures.statistics import doubts
+from jaxcnn.data.pictures.statistics import picture_warnings
 from jaxcnn.data.places import Place, find_place
 from jaxcnn.data.preparing.cache import images_path, write_cache
-from jaxcnn.data.preparing.finding import find_files, what_is_in
+from jaxcnn.data.preparing.finding import describe_content, find_files
 from jaxcnn.data.preparing.lock import replace, writing
 from jaxcnn.data.preparing.reporter import Reporter, reporter
 from jaxcnn.data.preparing.versions import remove_old_versions
 from jaxcnn.errors import UserError
+from jaxcnn.files.owners import allow_unknown_owners
 from jaxcnn.files.paths import user_path
 
 if TYPE_CHECKING:
     from jaxcnn.data.preparing.builder import ImageBuilder
 
 
-def prepare(
+def prepare_dataset(
     name: str,
     *,
     archives: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
     image_size: int = 0,
 ) -> Path:
-    """Prepares dataset `name` and returns its directory.
+    """Prepare a dataset, and return its directory.
 
     Args:
       name: one of `dataset_names()`, or `folder:PATH`.
-      archives: a folder with the publisher's files, or an archive, or what one was unpacked to.
-        Given, the dataset is prepared from them even if it is prepared already; else they are
-        looked for in `data_dir`/downloads/manual, and then downloaded.
-      data_dir: where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: of folders, the height and width to resize to; 0 if they are equal already.
+      archives: a folder with the publisher's files, or an archive, or the folder that it was
+        unpacked to. The dataset is prepared from it even if it is already prepared. Without it the
+        files are searched in `data_dir`/downloads/manual, and then downloaded.
+      data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      image_size: height and width to which the images of a folder are resized; 0 if they are equal.
 
     Raises:
-      UserError: unknown dataset, no network, files missing, damaged or not what they should be,
-        or a directory that cannot be written.
+      UserError: the dataset is unknown; there is no network; files are missing, damaged or not the
+        published ones; or a directory cannot be written.
     """
     place = find_place(name, data_dir, image_size)
-    prepare_place(place, archives)
+    prepare_at(place, archives)
     return place.directory
 
 
-def prepare_place(place: Place, archives: str | os.PathLike | None = None) -> None:
-    """Prepares what belongs to a place; the arguments and errors are those of `prepare`."""
+def prepare_at(place: Place, archives: str | os.PathLike | None = None) -> None:
+    """Prepare the dataset of a place; see `prepare_dataset`."""
     with _quiet(), reporter(place.name) as report, writing(place, report) as empty:
         if archives or not place.is_prepared():
             _build(place, archives, empty, report)
@@ -65,7 +66,7 @@ def prepare_place(place: Place, archives: str | os.PathLike | None = None) -> No
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps tfds' log lines from the user."""
+    """Hide tfds' log lines during the block."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
@@ -75,18 +76,13 @@ def _quiet() -> Iterator[None]:
 
 
 def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report: Reporter) -> None:
+    """Write the files of a place; `empty` is a directory for tfds to write to."""
     import tensorflow_datasets as tfds
 
+    allow_unknown_owners()
     tfds.disable_progress_bar()
     if not archives and place.has_records():
-        try:
-            builder = place.builder_class().at(place, place.data_dir, report)
-            _write_arrays(place, builder, place.arrays, report)
-        except (UserError, OSError):
-            raise
-        except Exception as error:  # its readers raise all sorts
-            message = f"{place.directory} is damaged; delete it to prepare it again"
-            raise UserError(message) from error
+        _build_from_records(place, report)
         return
     builder = place.builder_class().at(place, empty, report)
     builder.files = _find_files(place, builder, archives)
@@ -99,25 +95,41 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     written = Path(builder.data_dir)
     _write_arrays(place, builder, written / "arrays", report)
     replace(place, written)
-    if place.builder == "folder":
+    if place.is_folder:
         remove_old_versions(place)
+
+
+def _build_from_records(place: Place, report: Reporter) -> None:
+    """Write the arrays of a place whose tfds' files exist.
+
+    Raises:
+      UserError: the files are damaged.
+    """
+    try:
+        builder = place.builder_class().at(place, place.data_dir, report)
+        _write_arrays(place, builder, place.arrays, report)
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # tfds' readers raise all sorts of exceptions
+        message = f"{place.directory} is damaged; delete it to prepare it again"
+        raise UserError(message) from error
 
 
 def _find_files(
     place: Place, builder: "ImageBuilder", archives: str | os.PathLike | None
 ) -> Mapping[str, Path] | None:
-    """The publisher's files by name; None where they must be downloaded."""
+    """Return the publisher's files by name; None if they must be downloaded."""
     if builder.files is not None:
         if archives:
-            raise UserError(f"{place.name} is not made from archives: leave --archives out")
+            raise UserError(f"{place.name} is not made from archives; leave out --archives")
         return builder.files
     folder = user_path(os.fspath(archives)) if archives else _manual(place)
     if archives and not folder.exists():
-        raise UserError(f"--archives={archives}: there is no such folder, and no such file")
+        raise UserError(f"--archives={archives}: there is no such folder or file")
     files = find_files(type(builder), folder)
     if archives and not files:
-        there = "it is another file" if folder.is_file() else what_is_in(folder)
-        raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get} ({there})")
+        content = "it is another file" if folder.is_file() else describe_content(folder)
+        raise UserError(f"{folder} has no file of {place.name}: get {builder.to_get} ({content})")
     return files or None
 
 
@@ -127,13 +139,13 @@ def _manual(place: Place) -> Path:
 
 def _instructions(place: Place, builder: "ImageBuilder") -> str:
     return (
-        f"get {builder.to_get}, and put what you got into {_manual(place)}, or into another folder "
-        f"and run python -m jaxcnn.prepare {place.name} --archives=FOLDER"
+        f"get {builder.to_get}, and put the files into {_manual(place)}; or put them into any "
+        f"folder and run python -m jaxcnn.prepare {place.name} --archives=FOLDER"
     )
 
 
 def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report: Reporter) -> None:
-    """Reads the records back through tfds, writes them as arrays, and says what is odd in them."""
+    """Read the records through tfds, write them as arrays, and report oddities of the pictures."""
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     write_cache(
         directory,
@@ -141,9 +153,9 @@ def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report
         fingerprint=place.fingerprint,
         class_names=builder.prepared_class_names(),
         splits={split: (count, builder.records(split)) for split, count in counts.items()},
-        reading=builder.reading,
+        conversion=builder.conversion,
         pictures=builder.pictures,
     )
     images = {split: np.load(images_path(directory, split), mmap_mode="r") for split in counts}
-    for line in doubts(images):
+    for line in picture_warnings(images):
         report.say(f"warning: {line}")

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; a plain line every few seconds anywhere else."""
+"""Progress of a preparation: a bar on a terminal, otherwise a plain line every few seconds."""
 
 import contextlib
 import sys
@@ -13,14 +13,14 @@ Item = TypeVar("Item")
 
 
 class Reporter:
-    """Says how far the preparation of a dataset is."""
+    """Shows messages and progress of a dataset's preparation."""
 
     def __init__(self, title: str, bar: Progress | None) -> None:
         self._title = title
         self._bar = bar
 
     def say(self, text: str) -> None:
-        """One line of its own."""
+        """Print a line."""
         line = f"{self._title}: {text}"
         if self._bar:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -28,7 +28,7 @@ class Reporter:
             print(line, flush=True)
 
     def track(self, items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
-        """Yields the items, counting them."""
+        """Yield the items, and show their number."""
         if self._bar:
             yield from self._bar.track(items, total, description=f"{self._title}: {text}")
         else:
@@ -46,7 +46,7 @@ class Reporter:
 
 @contextlib.contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
-    """A reporter that draws a bar if stdout is a terminal."""
+    """Yield a reporter, which draws a bar if stdout is a terminal."""
     if not sys.stdout.isatty():
         yield Reporter(title, None)
         return

@@ -1,4 +1,4 @@
-"""Prepared versions that processes read: none is replaced or removed under them."""
+"""Prepared versions in use: none is replaced or removed while a process reads it."""
 
 import contextlib
 import fcntl
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from jaxcnn.data.places import Place
 
-_KEPT = 3  # versions of one folder of images in one size, the newest
-_held: dict[Path, int] = {}  # by directory the file whose lock tells that this process reads it
+_KEPT = 3  # newest versions of a folder of images in one size
+_held: dict[Path, int] = {}  # descriptors of locked marker files, by directory
 
 
 def hold(directory: Path) -> bool:
-    """Mark a prepared dataset as read by this process, as long as it lives.
+    """Mark a prepared dataset as read by this process until the process ends.
 
     Returns:
-      Whether the dataset is there: another process may have removed it just before.
+      Whether the dataset exists: another process may have just removed it.
     """
     if directory in _held:
         return directory.is_dir()
@@ -24,7 +24,7 @@ def hold(directory: Path) -> bool:
         descriptor = os.open(_marker(directory), os.O_RDWR | os.O_CREAT, 0o666)
     except FileNotFoundError:
         return False
-    except OSError:  # a read-only disk: nobody replaces anything there
+    except OSError:  # a read-only disk, where nothing is replaced
         return True
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -35,7 +35,7 @@ def hold(directory: Path) -> bool:
 def is_in_use(directory: Path) -> bool:
     """Return whether another process reads a prepared dataset.
 
-    What this process has read it keeps, whatever becomes of the files.
+    This process does not count: it keeps the files that it has mapped, even if they are removed.
     """
     if not _marker(directory).exists():
         return False
@@ -54,15 +54,15 @@ def is_in_use(directory: Path) -> bool:
 
 
 def release(directory: Path) -> None:
-    """Forget that this process reads a directory, which is about to be replaced."""
+    """Remove this process's mark from a directory, which is about to be replaced."""
     descriptor = _held.pop(directory, None)
     if descriptor is not None:
         os.close(descriptor)
 
 
 def remove_old_versions(place: Place) -> None:
-    """Remove versions of a folder of images that are neither new nor read by a process."""
-    pattern = f"{place.all_versions}-*"
+    """Remove the versions of a folder of images that are neither among the newest nor in use."""
+    pattern = f"{place.version_prefix}-*"
     versions = [path for path in place.directory.parents[1].glob(pattern) if path.is_dir()]
     versions.sort(key=lambda path: path.stat().st_mtime)
     for path in versions[:-_KEPT]:

@@ -1,0 +1,92 @@
+"""The registry of datasets: the classes and the image shape of each, and its builder.
+
+The table is read without tfds and without any files. A further dataset is a module with an
+`ImageBuilder` and an entry here. Folders of images have no entry, as their classes and image shape
+depend on the folder.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxcnn.data.preparing.builder import ImageBuilder
+
+_DIGITS = tuple("0123456789")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset.
+
+    Attributes:
+      builder: "module:class" of its `ImageBuilder`.
+      class_names: by label set; the only label set is "". Numbers stand for names that only the
+        publisher's files give.
+      image_shape: (height, width, channels).
+    """
+
+    builder: str
+    class_names: Mapping[str, tuple[str, ...]]
+    image_shape: tuple[int, int, int]
+
+    def num_classes(self, label_set: str = "") -> int:
+        """Return the number of classes of a label set; an unknown one means the first one."""
+        first = next(iter(self.class_names))
+        return len(self.class_names.get(label_set, self.class_names[first]))
+
+
+DATASETS = {
+    "cifar10": DatasetSpec(
+        "jaxcnn.data.datasets.cifar:Cifar10",
+        {
+            "": (
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            )
+        },
+        (32, 32, 3),
+    ),
+    "cifar100": DatasetSpec(
+        "jaxcnn.data.datasets.cifar:Cifar100",
+        {
+            "fine": tuple(str(number) for number in range(100)),
+            "coarse": tuple(str(number) for number in range(20)),
+        },
+        (32, 32, 3),
+    ),
+    "digits": DatasetSpec("jaxcnn.data.datasets.digits:Digits", {"": _DIGITS}, (8, 8, 1)),
+    "ferplus": DatasetSpec(
+        "jaxcnn.data.datasets.ferplus:FerPlus",
+        {
+            "": (
+                "neutral",
+                "happiness",
+                "surprise",
+                "sadness",
+                "anger",
+                "disgust",
+                "fear",
+                "contempt",
+            )
+        },
+        (48, 48, 1),
+    ),
+    "mnist": DatasetSpec("jaxcnn.data.datasets.mnist:Mnist", {"": _DIGITS}, (28, 28, 1)),
+}
+FOLDER_BUILDER = "jaxcnn.data.datasets.folder:ImageFolder"
+
+
+def load_builder(builder: str) -> type["ImageBuilder"]:
+    """Return the builder class of "module:class"; this is where tfds is imported."""
+    module, _, name = builder.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,63 @@
+"""Arrays of a prepared dataset in another image size, written beside those in its own."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from jaxcnn.data.places import Place
+from jaxcnn.data.preparing.cache import LabeledImage, read_info, write_cache
+from jaxcnn.data.preparing.lock import writing
+from jaxcnn.data.preparing.reporter import Reporter, reporter
+
+if TYPE_CHECKING:
+    from jaxcnn.data.dataset import Split
+
+
+def write_resized(
+    place: Place,
+    directory: Path,
+    image_size: int,
+    by_label_set: Mapping[str, Mapping[str, "Split"]],
+) -> None:
+    """Write the arrays of a prepared dataset with images of another size (bilinear).
+
+    Args:
+      place: of the dataset.
+      directory: for the arrays.
+      image_size: height and width.
+      by_label_set: the splits of each label set, in the dataset's own size.
+
+    Raises:
+      UserError: the disk is full, or the directory cannot be written.
+    """
+    info = read_info(place.arrays) or {}
+    with reporter(place.name) as report, writing(place, report):
+        if read_info(directory) is not None:  # another process was faster
+            return
+        splits = {
+            split: (len(any_split.images), _resized(by_label_set, split, image_size, report))
+            for split, any_split in next(iter(by_label_set.values())).items()
+        }
+        write_cache(
+            directory,
+            name=info["name"],
+            fingerprint=info["fingerprint"],
+            class_names=info["class_names"],
+            splits=splits,
+            conversion=info.get("reading"),
+        )
+
+
+def _resized(
+    by_label_set: Mapping[str, Mapping[str, "Split"]], split: str, image_size: int, report: Reporter
+) -> Iterator[LabeledImage]:
+    images = next(iter(by_label_set.values()))[split].images
+    squeezed = images[..., 0] if images.shape[-1] == 1 else images  # Pillow's shape of gray images
+    text = f"resizing {split} to {image_size}x{image_size}"
+    for index, image in enumerate(report.track(squeezed, len(images), text)):
+        picture = Image.fromarray(image).resize((image_size, image_size), Image.BILINEAR)
+        labels = {key: splits[split].labels[index] for key, splits in by_label_set.items()}
+        yield np.asarray(picture).reshape(image_size, image_size, -1), labels
