@@ -1,8 +1,8 @@
-"""Takes up a run's result, and writes README's table: `python results/update.py [NAME=WORKDIR …]`.
+"""Add results of runs, and write README's table: `python results/update.py [NAME=WORKDIR …]`.
 
-`published.json` holds the publications' accuracies by config, and the recipes that they are of,
-which are written anew; `cpu.json` holds ours as `{"rows": […]}`.
-NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
+`published.json` holds the published accuracies by config and their recipes, which are updated from
+the configs; `cpu.json` holds our results as `{"rows": […]}`.
+NAME is a config such as `lenet:cifar10`. Several runs that differ only in the seed are given as
 NAME=WORKDIR,WORKDIR.
 """
 
