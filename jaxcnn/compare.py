@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.reporting.comparison import records
     from jaxcnn.reporting.comparison.groups import without_fingerprint
     from jaxcnn.reporting.comparison.page import write_comparison
-    from jaxcnn.reporting.comparison.tables import results_table
+    from jaxcnn.reporting.comparison.tables import remarks, results_table
 
     out = _OUT.value or Path("comparison")
     sections, left_out = write_comparison(list(map(user_path, arguments)), out)
@@ -51,12 +51,14 @@ def main(arguments: list[str]) -> int:
     else:
         for section in sections:
             _print(section.dataset, results_table(section))
+            for remark in remarks(section):
+                print(printable(remark.text))
         print(f"comparison written to {out / 'index.html'}")
     return 1 if left_out else 0
 
 
 def _print(title: str, table: "Table") -> None:
-    """Print as many columns as fit, and the last one; the page has all of them."""
+    """Print as many of the columns as fit; the page has all of them."""
     from rich.console import Console
 
     console = Console()

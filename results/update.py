@@ -23,16 +23,16 @@ from jaxcnn.workdir.run_files import read_part
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-CONFIG = ("seed", "dataset", "test_with", "validation")  # what a row is made from
+CONFIG = ("seed", "dataset", "test_with", "validation")  # fields that a row needs
 RESULT = ("test_accuracy", "parameters", "best_validation_accuracy", "num_epochs", "seconds")
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
 
 def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
-    """The row of a config: the mean over its runs.
+    """Return the row of a config: means over its runs.
 
     Raises:
-      UserError: there is no such config, or a run is of another recipe, or has not ended.
+      UserError: there is no such config, or a run has another recipe or has not ended.
     """
     check_recipe(name, workdirs)
     results = [read_part(workdir, "result.json", RESULT) for workdir in workdirs]
@@ -64,28 +64,27 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
 
 
 def check_recipe(name: str, workdirs: list[Path]) -> None:
-    """Sees to it that the runs are those of a config; see `make_row`."""
-    known = config_variants(HERE.parent / "configs")
-    if name not in known:
-        raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
+    """Refuse runs of another recipe than the config's; see `make_row`."""
+    configs = config_variants(HERE.parent / "configs")
+    if name not in configs:
+        raise UserError(f"{name}: there is no such config; there are {', '.join(configs)}")
     for workdir in workdirs:
         if read_part(workdir, "environment.json").get("changes"):
-            raise UserError(f"{workdir}: went on with other settings than it began with")
-    recipe, seeds = flatten(to_dict(known[name]())), set()
+            raise UserError(f"{workdir}: its settings were changed on the way")
+    recipe, seeds = flatten(to_dict(configs[name]())), set()
     for workdir in workdirs:
-        ran = flatten(read_part(workdir, "config.json", CONFIG))
-        if ran["seed"] in seeds:
-            raise UserError(f"{workdir}: its seed, {ran['seed']}, is that of another run")
-        seeds.add(ran["seed"])
+        fields = flatten(read_part(workdir, "config.json", CONFIG))
+        if fields["seed"] in seeds:
+            raise UserError(f"{workdir}: its seed, {fields['seed']}, is that of another run")
+        seeds.add(fields["seed"])
         for field, value in recipe.items():
-            if not field.startswith(HARMLESS) and ran.get(field, value) != value:
-                raise UserError(
-                    f"{workdir}: is no run of {name}: its {field} is {ran[field]!r}, not {value!r}"
-                )
+            if not field.startswith(HARMLESS) and fields.get(field, value) != value:
+                difference = f"its {field} is {fields[field]!r}, not {value!r}"
+                raise UserError(f"{workdir}: is no run of {name}: {difference}")
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """README's table: a line for each config, whether it was run or not."""
+    """Return README's table, with a line for each config, run or not."""
     published = {name: entry["accuracy"] for name, entry in read_json(FILE).items()}
     lines = [
         "| config | network | parameters | dataset | ours | epochs | published |",
@@ -111,13 +110,15 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def with_recipes(published: dict[str, Any]) -> dict[str, Any]:
-    """`published.json` with the recipes that the configs have today."""
-    known = config_variants(HERE.parent / "configs")
-    return {name: entry | {"recipe": recipe_of(known[name]())} for name, entry in published.items()}
+    """Return the content of `published.json` with the present recipes of the configs."""
+    configs = config_variants(HERE.parent / "configs")
+    return {
+        name: entry | {"recipe": recipe_of(configs[name]())} for name, entry in published.items()
+    }
 
 
 def ours(row: dict[str, Any] | None) -> str:
-    """Our accuracy: mean ± deviation over n seeds."""
+    """Return our accuracy as text: mean ± standard deviation over n seeds."""
     if row is None:
         return "not run yet"
     text = f"{100 * row['accuracy']:.2f} %"
@@ -125,7 +126,7 @@ def ours(row: dict[str, Any] | None) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Adds the rows, and rewrites the table between README's markers."""
+    """Add the rows, and rewrite the table between README's markers."""
     try:
         update(arguments)
     except UserError as error:
@@ -133,12 +134,12 @@ def main(arguments: list[str]) -> None:
 
 
 def update(arguments: list[str]) -> None:
-    """Takes up the rows, and writes `cpu.json` and README's table."""
+    """Add the rows of the arguments, and write `cpu.json` and README's table."""
     path = HERE / "cpu.json"
     rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
     for argument in arguments:
         if not all(argument.partition("=")):
-            raise UserError(f"{argument}: is not NAME=WORKDIR, or NAME=WORKDIR,WORKDIR")
+            raise UserError(f"{argument}: is not NAME=WORKDIR or NAME=WORKDIR,WORKDIR")
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
     write_json(FILE, with_recipes(read_json(FILE)))

@@ -7,8 +7,8 @@ from jaxcnn.workdir.endings import end_of
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
-    "tail": "The last part of the training set, held out, served as validation",
-    "holdout": "A fixed part of the training set, held out, served as validation",
+    "tail": "The held-out last part of the training set served as validation",
+    "holdout": "A fixed, held-out part of the training set served as validation",
 }
 TUNED = (
     "The recipe was chosen by its test accuracy: the test figures do not estimate accuracy on "
@@ -57,8 +57,8 @@ def describe(
 ) -> str:
     """Return a Markdown paragraph on the validation data and on how often the run was tested."""
     if is_test_in_sight(config):
-        words = "test set served as validation"
-        text = IN_SIGHT.replace(words, f"**{words}**")
+        phrase = "test set served as validation"
+        text = IN_SIGHT.replace(phrase, f"**{phrase}**")
     else:
         served = _SERVED[config["validation"]].format(owner=owner_of(config["dataset"]["name"]))
         text = f"{served}; {_tests(environment, result)}"

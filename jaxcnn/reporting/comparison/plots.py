@@ -34,10 +34,8 @@ def plot_section(section: Section, folder: Path, prefix: str) -> dict[str, str]:
     spread = _spread(section)
     pictures = {"accuracy": (_bars, f"Test accuracy on {section.dataset}{spread}")}
     for name, (text, _) in _COSTS.items():
-        pictures[f"accuracy-{name}"] = (
-            _cost(name),
-            f"Test accuracy against {text}, on a logarithmic axis",
-        )
+        caption = f"Test accuracy against {text}, on a logarithmic axis"
+        pictures[f"accuracy-{name}"] = (_cost(name), caption)
     for split, text in (("validation", "validation"), ("train", "training")):
         for name, unit, scale in (("accuracy", " (%)", 100), ("loss", "", 1)):
             draw = _curves(split, name, f"{text} {name}{unit}", scale)
@@ -53,8 +51,8 @@ def plot_section(section: Section, folder: Path, prefix: str) -> dict[str, str]:
 
 
 def _spread(section: Section) -> str:
-    several = any(len(group.finished) > 1 for group in section.groups)
-    return "; whiskers: ± one standard deviation over the seeds" if several else ""
+    has_seeds = any(len(group.finished) > 1 for group in section.groups)
+    return "; whiskers: ± one standard deviation over the seeds" if has_seeds else ""
 
 
 def _draw(draw: Callable[["Axes", Section], bool], section: Section, stem: Path) -> bool:

@@ -118,20 +118,22 @@ def recipe_table(section: Section) -> list[Table]:
 def class_tables(section: Section) -> list[Table]:
     """Return tables of the superclasses, the selected classes and all classes, if there are any."""
     names, superclasses = section.class_names(), section.class_names("superclasses")
-    caption = "Test accuracy by {}, the best mean first".format
-    tables = _class_table(section, caption("superclass"), superclasses, "superclasses")
-    for publication, selected in _selections(section).items():
-        rows = [name for name in names if name in selected]
-        of_selected = caption(f"class, for the {len(rows)} classes selected by the {publication}")
-        tables += _class_table(section, of_selected, rows)
-    return tables + _class_table(section, f"{caption('class')}; more in classes.csv", names)
+    order = "the best mean first"
+    caption = f"Test accuracy by superclass, {order}"
+    tables = _class_table(section, caption, superclasses, "superclasses")
+    for publication, selection in _selections(section).items():
+        selected = [name for name in names if name in selection]
+        which = f"the {len(selected)} classes selected by the {publication} publication"
+        tables += _class_table(section, f"Test accuracy of {which}, {order}", selected)
+    caption = f"Test accuracy by class, {order}; more in classes.csv"
+    return tables + _class_table(section, caption, names)
 
 
 def _selections(section: Section) -> dict[str, list[str]]:
     """Return the classes that the publications of the runs' recipes select, by publication."""
     evaluations = [run.evaluation for group in section.finished for run in group.finished]
     return {
-        f"{evaluation['publication']} publication": evaluation["selected_classes"]
+        evaluation["publication"]: evaluation["selected_classes"]
         for evaluation in evaluations
         if evaluation.get("publication") and evaluation.get("selected_classes")
     }

@@ -57,8 +57,8 @@ def draw_probes(
       layers: the layers whose feature maps are drawn.
 
     Returns:
-      The names of the pictures; there is none of mistakes if there are no mistakes, and none of
-      filters or maps if the network does not begin with a convolution.
+      The names of the pictures. Those of mistakes, filters and maps are left out if there are no
+      mistakes, or if the network does not begin with a convolution.
 
     Raises:
       UserError: the folder cannot be written.

@@ -67,10 +67,10 @@ def _draw(axes: "Axes", prediction: "TopClasses") -> None:
     axes.imshow(prediction.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_title(_short(prediction.path.name), fontsize=6, color=GRAY, pad=2, parse_math=False)
     probability = prediction.probabilities[0]
-    words = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
+    caption = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
     below = {"transform": axes.transAxes, "clip_on": False}
     axes.plot([0, probability], [-0.04, -0.04], color=BLUE, linewidth=2.5, **below)
-    axes.text(0.5, -0.09, words, ha="center", va="top", fontsize=7, parse_math=False, **below)
+    axes.text(0.5, -0.09, caption, ha="center", va="top", fontsize=7, parse_math=False, **below)
 
 
 def _short(text: str) -> str:

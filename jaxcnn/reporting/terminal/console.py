@@ -101,15 +101,15 @@ class Console:
         self._show_notice(f"epoch {epoch}/{num_epochs}  validating")
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """Print that `what` goes on, after 30 seconds and each time that the wait has doubled."""
+    def waiting(self, task: str) -> Iterator[None]:
+        """Print that `task` goes on, after 30 seconds and each time that the wait has doubled."""
         is_over, started = threading.Event(), time.monotonic()
 
         def tell() -> None:
             wait = WAITING_SECONDS
             while not is_over.wait(wait):
                 seconds = time.monotonic() - started
-                self.print(f"{what}, {seconds:.0f} s so far (large networks take minutes)", "dim")
+                self.print(f"{task}, {seconds:.0f} s so far (large networks take minutes)", "dim")
                 wait = seconds
 
         teller = threading.Thread(target=tell, daemon=True)
@@ -231,14 +231,14 @@ def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
     for name, value in config.items():
         is_group = hasattr(value, "items")
         fields = value.items() if is_group else [(name, value)]
-        words = groups.setdefault(name if is_group else "run", [])
-        words += [f"{field}={_plain(field_value)}" for field, field_value in fields]
+        entries = groups.setdefault(name if is_group else "run", [])
+        entries += [f"{field}={_plain(field_value)}" for field, field_value in fields]
     margin = max(map(len, groups)) + 2
     return [
         line
-        for name, words in groups.items()
+        for name, entries in groups.items()
         for line in textwrap.wrap(
-            "  ".join(words), max(width, 40), initial_indent=name.ljust(margin),
+            "  ".join(entries), max(width, 40), initial_indent=name.ljust(margin),
             subsequent_indent=" " * margin, break_long_words=False, break_on_hyphens=False,
         )
     ]  # fmt: skip
