@@ -8,6 +8,9 @@ Exit code 1: some files were no images and were skipped; 2: nothing could be cla
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -15,6 +18,9 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag, user_path
 from jaxcnn.process import command
 from jaxcnn.text import printable
+
+if TYPE_CHECKING:
+    from jaxcnn.evaluation.predictions import TopClasses
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is used.")
 _CHECKPOINT = flags.DEFINE_enum(
@@ -56,23 +62,33 @@ def main(arguments: list[str]) -> int:
     for error in skipped.values():
         print(f"skipped: {printable(str(error))}", file=sys.stderr)
     if not paths:
-        raise UserError(f"none of the {len(files)} files is an image" if files else "no files")
+        raise UserError(
+            f"none of the {len(files)} files is an image"
+            if files
+            else "the folders hold no pictures"
+        )
     warnings = find_warnings(trained, paths, images, invert=invert)
     for warning in warnings:
         print(warning_line(warning, len(paths)), file=sys.stderr)
     predictions = predict(trained, paths, images, top_k=_TOP_K.value, tta=_TTA.value)
     if _JSON.value:
-        output = {
-            "predictions": [prediction.to_json() for prediction in predictions],
-            "skipped": [str(path) for path in skipped],
-            "warnings": warnings,
-        }
-        print(json.dumps(output, indent=1))
+        print(_to_json(predictions, skipped, warnings))
     else:
         print_table(predictions)
     if _GRID.value:
         draw_grid(predictions, _GRID.value)
     return 1 if skipped else 0
+
+
+def _to_json(
+    predictions: Sequence["TopClasses"], skipped: Iterable[Path], warnings: list[dict]
+) -> str:
+    output = {
+        "predictions": [prediction.to_json() for prediction in predictions],
+        "skipped": [str(path) for path in skipped],
+        "warnings": warnings,
+    }
+    return json.dumps(output, indent=1)
 
 
 if __name__ == "__main__":
