@@ -52,7 +52,7 @@ def draw(axes: Any, results: dict[str, Any]) -> None:
             # the median's ratio need not lie between those of the rounds
             xerr=np.maximum([middle - lowest, highest - middle], 0),
             color=style.COLORS[index],
-            error_kw={"elinewidth": 0.8, "ecolor": style.GREY},
+            error_kw={"elinewidth": 0.8, "ecolor": style.GRAY},
             label=f"beside {name.replace('_', ' ')}",
         )
     axes.axvline(1, color=style.BLACK, linewidth=0.8)

@@ -12,10 +12,10 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import devices, group
+from jaxcnn.reporting.evaluate_run import evaluate_run as score_run
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
-from jaxcnn.reporting.scoring import score_run
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.training.alike import refuse_unlike_processes

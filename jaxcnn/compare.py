@@ -1,7 +1,7 @@
-"""Compares runs: `python -m jaxcnn.compare DIR… [--out=DIR] [--json]`.
+"""Compare runs: `python -m jaxcnn.compare DIR… [--out=DIR] [--json]`.
 
-Nothing is computed anew, and JAX is not needed: a comparison reads what the runs wrote.
-Exit code 1: something was left out, which is named; 2: nothing could be compared.
+A comparison reads the files of the runs; it computes nothing with their networks and needs no JAX.
+Exit code 1: runs or files were left out and are named; 2: nothing could be compared.
 """
 
 import sys
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
     from jaxcnn.reporting.document import Table
 
-_OUT = path_flag("out", "The folder that the comparison is written to (default: comparison).")
-_LEFT_TO_THE_PAGE = ("test loss", "million FLOPs", "epochs", "tested weights")
+_OUT = path_flag("out", "The folder for the comparison (default: comparison).")
+_PAGE_ONLY = ("test loss", "million FLOPs", "epochs", "tested weights")
 _FEWEST_COLUMNS = 3
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
 def main(arguments: list[str]) -> int:
-    """Compares the runs in the folders that are named."""
+    """Compare the runs in the given folders."""
     if not arguments:
         raise UserError("name the folders of the runs to compare: python -m jaxcnn.compare DIR…")
-    from jaxcnn.reporting.comparison import records as records
+    from jaxcnn.reporting.comparison import records
     from jaxcnn.reporting.comparison.groups import without_fingerprint
-    from jaxcnn.reporting.comparison.page import results_table, write_comparison
+    from jaxcnn.reporting.comparison.page import write_comparison
+    from jaxcnn.reporting.comparison.tables import remarks, results_table
 
     out = _OUT.value or Path("comparison")
     sections, left_out = write_comparison(list(map(user_path, arguments)), out)
@@ -40,27 +41,29 @@ def main(arguments: list[str]) -> int:
         print(f"left out: {printable(line)}", file=sys.stderr)
     if unknown := without_fingerprint(sections):
         print(
-            f"note: {len(unknown)} of the runs were made before runs kept a fingerprint of their "
-            "data: whether they had the same data as the others cannot be told",
+            f"note: {len(unknown)} of the runs have no fingerprint of their data, because an older "
+            "version made them; their data may differ from the other runs'",
             file=sys.stderr,
         )
     if _JSON.value:
-        found = records.everything(sections) | {"left_out": left_out}
-        print(printable_json(found))
+        output = records.everything(sections) | {"left_out": left_out}
+        print(printable_json(output))
     else:
         for section in sections:
             _print(section.dataset, results_table(section))
-        print(f"the comparison: {out / 'index.html'}")
+            for remark in remarks(section):
+                print(printable(remark.text))
+        print(f"comparison written to {out / 'index.html'}")
     return 1 if left_out else 0
 
 
 def _print(title: str, table: "Table") -> None:
-    """As many columns as fit, and the last, which explains †: the others are on the page."""
+    """Print as many of the columns as fit; the page has all of them."""
     from rich.console import Console
 
     console = Console()
     width = console.width if console.is_terminal else 120
-    kept = [index for index, name in enumerate(table.head) if name not in _LEFT_TO_THE_PAGE]
+    kept = [index for index, name in enumerate(table.head) if name not in _PAGE_ONLY]
     shown = _as_rich(title, table, kept)
     while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
         del kept[-2]
@@ -69,7 +72,7 @@ def _print(title: str, table: "Table") -> None:
 
 
 def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
-    """Some columns of the table."""
+    """Return the table with the columns at the `kept` positions."""
     from rich.table import Table as RichTable
     from rich.text import Text
 

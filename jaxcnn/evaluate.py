@@ -1,6 +1,6 @@
-"""Scores a run: `python -m jaxcnn.evaluate --workdir=DIR [--split=test|validation|train]`.
+"""Evaluate a run: `python -m jaxcnn.evaluate --workdir=DIR [--split=test|validation|train]`.
 
-Writes figures to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
+Writes metrics to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
 """
 
 import sys
@@ -15,32 +15,39 @@ from jaxcnn.text import printable, printable_json
 
 _WORKDIR = path_flag("workdir", "The run's folder.")
 _DATA_AT = path_flag(
-    "data_at", "Where the run's own data are, if they were moved: its folder, or data_dir."
+    "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
 )
-_SPLIT = flags.DEFINE_enum("split", "test", ("test", "validation", "train"), "What is scored.")
+_SPLIT = flags.DEFINE_enum(
+    "split", "test", ("test", "validation", "train"), "The split to evaluate."
+)
 _CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ("best", "latest"), "Whose weights; default: those the run itself tests."
+    "checkpoint",
+    None,
+    ("best", "latest"),
+    "The weights to use (default: those the run itself tests).",
 )
 _LAYERS = flags.DEFINE_list(
-    "layers", [], "Whose feature maps are drawn; default: the first convolution, the last map."
+    "layers",
+    [],
+    "The layers whose feature maps are drawn (default: the first convolution and the last maps).",
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
 def main(arguments: list[str]) -> None:
-    """Scores the run, and prints the figures."""
+    """Evaluate the run, and print the metrics."""
     if arguments:
-        raise UserError(f"{arguments[0]}: not understood; flags begin with --workdir")
+        raise UserError(f"unexpected argument {arguments[0]!r}; give --workdir=DIR")
     if not _WORKDIR.value:
         raise UserError("name the folder of a run with --workdir=DIR")
+    from jaxcnn.reporting.evaluate_run import evaluate_run
     from jaxcnn.reporting.report import write_report
-    from jaxcnn.reporting.scoring import score_run
     from jaxcnn.workdir.run_data import notes_on_data
 
     workdir = _WORKDIR.value
     if not _JSON.value:
-        _print_data(workdir)
-    scores = score_run(
+        _print_dataset(workdir)
+    evaluation = evaluate_run(
         workdir,
         split=_SPLIT.value,
         checkpoint=_CHECKPOINT.value or "",
@@ -49,13 +56,13 @@ def main(arguments: list[str]) -> None:
     )
     for line in notes_on_data(workdir, _DATA_AT.value):
         print(f"note: {line}", file=sys.stderr)
-    if (workdir / "result.json").exists():  # there is no report before
+    if (workdir / "result.json").exists():  # an unfinished run has no report
         write_report(workdir)
-    _print(scores, workdir)
+    _print(evaluation, workdir)
 
 
-def _print_data(workdir: Path) -> None:
-    """Names the images that will be read: the run's config says which, whoever wrote it."""
+def _print_dataset(workdir: Path) -> None:
+    """Name the images to be read, which the run's config decides, whoever wrote it."""
     from jaxcnn.workdir.run_files import read_part_if_there
 
     dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
@@ -65,19 +72,19 @@ def _print_data(workdir: Path) -> None:
         print(printable(f"reads the images of {dataset['name']}{where}"), flush=True)
 
 
-def _print(scores: dict, workdir: Path) -> None:
+def _print(evaluation: dict, workdir: Path) -> None:
     if _JSON.value:
-        print(printable_json(scores))
+        print(printable_json(evaluation))
         return
     from rich.console import Console
 
     from jaxcnn.reporting.evaluation_report import render
 
     console = Console(highlight=False, markup=False)
-    for part in render(scores):
+    for part in render(evaluation):
         console.print(part)
-    where = f"figures in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}"
-    console.print(printable(where))
+    places = f"metrics in {workdir / 'evaluation'}, pictures in {workdir / 'plots'}"
+    console.print(printable(places))
 
 
 if __name__ == "__main__":

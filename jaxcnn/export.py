@@ -1,6 +1,6 @@
-"""Exports a run's network: `python -m jaxcnn.export --workdir=DIR [--out=FILE]`.
+"""Export a run's network: `python -m jaxcnn.export --workdir=DIR [--out=FILE]`.
 
-The file needs jax and none of jaxcnn; the command prints the lines of Python that use it.
+The file needs jax but not jaxcnn; the command prints the lines of Python that use it.
 """
 
 from absl import flags
@@ -12,14 +12,19 @@ from jaxcnn.process import command
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is exported.")
 _OUT = path_flag("out", "The file to write (default: model.zip in the workdir).")
 _CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
+    "checkpoint",
+    None,
+    ["best", "latest"],
+    "The weights to use (default: those the run itself tests).",
 )
 
 
 def main(arguments: list[str]) -> None:
-    """Writes the file, and says how it is used."""
-    if arguments or not _WORKDIR.value:
-        raise UserError("give --workdir=DIR, the folder of a run, and no other words")
+    """Write the file, and print how to use it."""
+    if arguments:
+        raise UserError(f"unexpected argument {arguments[0]!r}; give --workdir=DIR")
+    if not _WORKDIR.value:
+        raise UserError("name the folder of a run with --workdir=DIR")
     from jaxcnn.evaluation.export import export_network, loader
     from jaxcnn.evaluation.trained import load_trained
 
@@ -27,9 +32,7 @@ def main(arguments: list[str]) -> None:
     if not file.parent.is_dir():
         raise UserError(f"--out={file}: there is no folder {file.parent}")
     export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value or ""), file)
-    print(
-        f"{file}: {file.stat().st_size:,} bytes. It is used so, without jaxcnn:\n\n{loader(file)}"
-    )
+    print(f"{file}: {file.stat().st_size:,} bytes. Use it without jaxcnn:\n\n{loader(file)}")
 
 
 if __name__ == "__main__":

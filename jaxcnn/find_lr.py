@@ -1,7 +1,7 @@
-"""Suggests a learning rate: `python -m jaxcnn.find_lr --config=FILE [--config.FIELD=VALUE …]`.
+"""Suggest a learning rate: `python -m jaxcnn.find_lr --config=FILE [--config.FIELD=VALUE …]`.
 
-One short run of the config, in which the rate rises from --min to --max; nothing of it is kept but
-the picture. The config's schedule is held constant.
+Trains the config for a few steps, in which the rate rises from --min to --max instead of following
+the config's schedule. Only the picture of the sweep is kept.
 """
 
 import dataclasses
@@ -26,18 +26,20 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
 _NUM_STEPS = flags.DEFINE_integer("num_steps", 200, "Steps of the sweep.", 20)
 _MIN = flags.DEFINE_float("min", 1e-6, "The first learning rate.")
 _MAX = flags.DEFINE_float("max", 1.0, "The last learning rate.")
-_OUT = path_flag("out", "The folder for the picture, NAME-VARIANT.png (default: lr_finder).")
-_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of words.")
+_OUT = path_flag("out", "The folder for the picture, CONFIG-VARIANT.png (default: lr_finder).")
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of text.")
 
 
 def main(arguments: list[str]) -> None:
-    """Sweeps, draws, and says what to put on the command line."""
-    if arguments or _CONFIG.value is None:
-        raise UserError("give --config=FILE, and no other words")
+    """Sweep the learning rate, draw the losses, and print the suggestion."""
+    if arguments:
+        raise UserError(f"unexpected argument {arguments[0]!r}; give --config=FILE")
+    if _CONFIG.value is None:
+        raise UserError("give --config=FILE")
     if not 0 < _MIN.value < _MAX.value < math.inf:
-        raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: needed is 0 < min < max")
+        raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: must be 0 < min < max")
     from jaxcnn.data.places import refuse_among_pictures
-    from jaxcnn.reporting.figures.lr_plot import plot_sweep
+    from jaxcnn.reporting.figures.learning_rates import plot_sweep
     from jaxcnn.workdir.run_config import check_config
 
     out = _OUT.value or Path("lr_finder")
@@ -50,12 +52,13 @@ def main(arguments: list[str]) -> None:
     if _JSON.value:
         print(json.dumps(_to_json(swept, picture), indent=1))
     else:
-        print("\n".join([*_words(swept, _CONFIG.value.optimizer.learning_rate), f"see {picture}"]))
+        lines = _lines(swept, _CONFIG.value.optimizer.learning_rate)
+        print("\n".join([*lines, f"see {picture}"]))
 
 
 def _sweep(config: ConfigDict) -> "Sweep":
     from jaxcnn.data.loading import load_data
-    from jaxcnn.reporting.terminal.progress import track
+    from jaxcnn.reporting.terminal.progress_bar import track
     from jaxcnn.training.lr_finder import hold_rate, sweep
     from jaxcnn.training.run import make_run
     from jaxcnn.training.transfer import load_start, start_from
@@ -87,14 +90,19 @@ def _to_json(swept: "Sweep", picture: Path) -> dict:
     }
 
 
-def _words(swept: "Sweep", configured: float) -> list[str]:
-    """The suggestion, what else the sweep says, and what it leaves open."""
+def _lines(swept: "Sweep", configured: float) -> list[str]:
+    """Return the results of the sweep; the last line is the suggestion, if there is one."""
     lines = [f"the config's learning rate is {rate(configured)}"]
     if swept.steepest is None:
-        return [*lines, f"the loss never fell up to {rate(swept.rates[-1])}: nothing to suggest"]
-    lines.append(f"a tenth of the rate of the least loss is {rate(swept.lowest / 10)}")
+        return [
+            *lines,
+            f"the loss did not fall at any rate up to {rate(swept.rates[-1])}: no suggestion",
+        ]
+    lines.append(f"a tenth of the rate of lowest loss is {rate(swept.lowest / 10)}")
     if swept.is_still_falling:
-        lines.append(f"the loss still falls at {rate(swept.rates[-1])}: raise --max to see its end")
+        lines.append(
+            f"the loss still falls at {rate(swept.rates[-1])}: raise --max to find the lowest"
+        )
     suggestion = f"--config.optimizer.learning_rate={rate(swept.steepest)}"
     return [*lines, f"suggestion, where the loss falls fastest: {suggestion}"]
 

@@ -1,13 +1,16 @@
-"""Classifies pictures: `python -m jaxcnn.predict --workdir=DIR IMAGE… | FOLDER…`.
+"""Classify pictures: `python -m jaxcnn.predict --workdir=DIR IMAGE… | FOLDER…`.
 
-Of each picture the network sees the largest centred part of its own proportions (a square, but
-for a network that was trained on something else), resized.
-A warning names pictures of one color, and those unlike the training pictures.
-Exit code 1: something was no image and was skipped; 2: nothing could be predicted.
+Each picture is cropped at its center to the proportions of the network's input, which is usually a
+square, and resized.
+A warning names pictures of one color, and pictures unlike those of the training.
+Exit code 1: some files were no images and were skipped; 2: nothing could be classified.
 """
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -16,34 +19,42 @@ from jaxcnn.files.paths import path_flag, user_path
 from jaxcnn.process import command
 from jaxcnn.text import printable
 
-_WORKDIR = path_flag("workdir", "The folder of the run whose network is asked.")
+if TYPE_CHECKING:
+    from jaxcnn.evaluation.predictions import TopClasses
+
+_WORKDIR = path_flag("workdir", "The folder of the run whose network is used.")
 _CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["best", "latest"], "Whose weights; default: those the run itself tests."
+    "checkpoint",
+    None,
+    ["best", "latest"],
+    "The weights to use (default: those the run itself tests).",
 )
-_TOP_K = flags.DEFINE_integer("top_k", 5, "How many classes to name.", 1)
+_TOP_K = flags.DEFINE_integer("top_k", 5, "The number of classes to show for each picture.", 1)
 _TTA = flags.DEFINE_enum(
-    "tta", "none", ["none", "flip"], "Test-time augmentation: flip averages with the mirror image."
+    "tta", "none", ["none", "flip"], "Test-time augmentation; flip: average with the mirror image."
 )
 _INVERT = flags.DEFINE_bool(
-    "invert", False, "Invert the pictures: black on white for a network of white on black."
+    "invert", False, "Invert the pictures, such as black on white for training data white on black."
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
-_GRID = path_flag("grid", "Draw the pictures with their classes into this file.")
+_GRID = path_flag("grid", "Draw the pictures with their classes to this file.")
 
 
 def main(arguments: list[str]) -> int:
-    """Predicts the pictures that are named, and says which files are none."""
-    from jaxcnn.reporting.figures.predictions import check_grid, draw_grid
-    from jaxcnn.reporting.terminal.predictions import print_table
+    """Classify the pictures in the files and folders, and name the files that are no pictures."""
+    from jaxcnn.reporting.figures.prediction_grid import check_grid, draw_grid
+    from jaxcnn.reporting.terminal.prediction_table import print_table
 
     if not _WORKDIR.value or not arguments:
-        raise UserError("give --workdir=DIR, the folder of a run, and pictures or folders of them")
+        raise UserError(
+            "give --workdir=DIR, the folder of a run, and pictures or folders of pictures"
+        )
     check_grid(_GRID.value)
     from jaxcnn.data.pictures.decoding import find_pictures
     from jaxcnn.evaluation.predictions import predict
     from jaxcnn.evaluation.trained import load_trained
-    from jaxcnn.evaluation.user_pictures import find_warnings, in_words, read_pictures
-    from jaxcnn.reporting.terminal.progress import track
+    from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
+    from jaxcnn.reporting.terminal.progress_bar import track
 
     trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
     files, invert = list(find_pictures(map(user_path, arguments))), _INVERT.value
@@ -51,23 +62,33 @@ def main(arguments: list[str]) -> int:
     for error in skipped.values():
         print(f"skipped: {printable(str(error))}", file=sys.stderr)
     if not paths:
-        raise UserError(f"none of the {len(files)} files is an image" if files else "no image")
+        raise UserError(
+            f"none of the {len(files)} files is an image"
+            if files
+            else "the folders hold no pictures"
+        )
     warnings = find_warnings(trained, paths, images, invert=invert)
     for warning in warnings:
-        print(in_words(warning, len(paths)), file=sys.stderr)
+        print(warning_line(warning, len(paths)), file=sys.stderr)
     predictions = predict(trained, paths, images, top_k=_TOP_K.value, tta=_TTA.value)
     if _JSON.value:
-        found = {
-            "predictions": [prediction.to_json() for prediction in predictions],
-            "skipped": [str(path) for path in skipped],
-            "warnings": warnings,
-        }
-        print(json.dumps(found, indent=1))
+        print(_to_json(predictions, skipped, warnings))
     else:
         print_table(predictions)
     if _GRID.value:
         draw_grid(predictions, _GRID.value)
     return 1 if skipped else 0
+
+
+def _to_json(
+    predictions: Sequence["TopClasses"], skipped: Iterable[Path], warnings: list[dict]
+) -> str:
+    output = {
+        "predictions": [prediction.to_json() for prediction in predictions],
+        "skipped": [str(path) for path in skipped],
+        "warnings": warnings,
+    }
+    return json.dumps(output, indent=1)
 
 
 if __name__ == "__main__":

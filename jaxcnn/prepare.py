@@ -1,4 +1,4 @@
-"""Prepares a dataset: `python -m jaxcnn.prepare DATASET [--archives=DIR] [--data_dir=DIR]`."""
+"""Prepare a dataset: `python -m jaxcnn.prepare DATASET [--archives=DIR] [--data_dir=DIR]`."""
 
 from absl import flags
 
@@ -8,24 +8,25 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
 
-_ARCHIVES = path_flag("archives", "The publisher's files: a folder with them, or an archive.")
+_ARCHIVES = path_flag("archives", "The published files: a folder with them, or an archive.")
 _DATA_DIR = path_flag(
-    "data_dir", "Where prepared datasets lie; else $TFDS_DATA_DIR, else ~/tensorflow_datasets."
+    "data_dir",
+    "The folder of prepared datasets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets).",
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", 0, "Height and width to resize to; 0 for the dataset's own.", 0, 1024
+    "image_size", 0, "The height and width to resize to; 0: the dataset's own.", 0, 1024
 )
 
 
 def main(arguments: list[str]) -> None:
-    """Prepares the dataset that is named."""
+    """Prepare the given dataset, and print its class counts."""
     if len(arguments) != 1:
         raise UserError(f"name one dataset to prepare: {', '.join(dataset_names())}")
     from jaxcnn.data.preparing.prepare import prepare_dataset
 
     where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
     prepare_dataset(arguments[0], archives=_ARCHIVES.value, **where)
-    dataset = load_dataset(arguments[0], **where)  # which writes the resized images
+    dataset = load_dataset(arguments[0], **where)  # writes the resized images
     print(count_table(dataset))
 
 

@@ -1,8 +1,8 @@
-"""Many timed runs, each one compiled program: `python -m jaxcnn.speedrun --config=FILE --runs=100`.
+"""Time many runs, each one compiled program: `python -m jaxcnn.speedrun --config=FILE --runs=100`.
 
-A run's time goes from the first use of the training images to the end of the last step. Compiling,
-a warm-up run, the parameters' first values and the tests are not counted. The test split is scored
-after each run, and chooses nothing.
+The time of a run is from the first use of the training images to the end of the last step.
+Compilation, a warm-up run, initialization and testing are not counted. Each run is tested once, at
+its end; the test split has no influence on training.
 """
 
 from typing import Any
@@ -16,15 +16,21 @@ from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
-_RUNS = flags.DEFINE_integer("runs", 1, "How many; their seeds count up from the config's.", 1)
-_TOGETHER = flags.DEFINE_integer("together", 1, "Seeds that one call trains, by vmap.", 1)
-_JSON = path_flag("json", "The file that the results are written to, as JSON.")
+_RUNS = flags.DEFINE_integer(
+    "runs", 1, "The number of runs; their seeds count up from the config's.", 1
+)
+_TOGETHER = flags.DEFINE_integer(
+    "together", 1, "The number of seeds that train together, with vmap.", 1
+)
+_JSON = path_flag("json", "The file for the results, as JSON.")
 
 
 def main(arguments: list[str]) -> None:
-    """Trains, tests and times the runs, and prints and writes what came out."""
-    if arguments or _CONFIG.value is None:
-        raise UserError("give --config=FILE, and no other words")
+    """Train, test and time the runs; print and write the results."""
+    if arguments:
+        raise UserError(f"unexpected argument {arguments[0]!r}; give --config=FILE")
+    if _CONFIG.value is None:
+        raise UserError("give --config=FILE")
     if _RUNS.value % _TOGETHER.value:
         raise UserError(f"--together={_TOGETHER.value}: must divide --runs={_RUNS.value}")
     if _JSON.value and not _JSON.value.parent.is_dir():
@@ -76,8 +82,8 @@ def _summary(result: dict[str, Any]) -> str:
 
     spread = f" ± {100 * result['std']:.2f}" if result["runs"] > 1 else ""
     return (
-        f"mean test accuracy {percent(result['mean'])}{spread} (n = {result['runs']}), least "
-        f"{percent(result['min'])}; {result['seconds']:.3f} s a run (median)"
+        f"mean test accuracy {percent(result['mean'])}{spread} (n = {result['runs']}), lowest "
+        f"{percent(result['min'])}; median {result['seconds']:.3f} s per run"
     )
 
 

@@ -1,6 +1,6 @@
-"""Networks as tables: `python -m jaxcnn.summary --config=FILE | --network=NAME | --list [PATTERN]`.
+"""Show networks: `python -m jaxcnn.summary --config=FILE | --network=NAME | --list [PATTERN]`.
 
-Parameters are made up for none of this, and no dataset is needed.
+It allocates no parameters and needs no dataset.
 """
 
 import dataclasses
@@ -20,19 +20,23 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _NETWORK = flags.DEFINE_string("network", "", "The network to show, instead of a config's.")
 _LIST = flags.DEFINE_bool("list", False, "List the networks that match PATTERN, such as 'mnist_*'.")
-_NUM_CLASSES = flags.DEFINE_integer("num_classes", 0, "Of --network; 0: as published.", 0)
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Of --network; 0: as published.", 0, 1024)
+_NUM_CLASSES = flags.DEFINE_integer("num_classes", 0, "Classes of --network; 0: as published.", 0)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 0, "Height and width of --network's images; 0: as published.", 0, 1024
+)
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
 def main(arguments: list[str]) -> None:
-    """Shows the network, or the networks, that the flags name."""
+    """Show the network or networks that the flags name."""
     if sum(map(bool, (_CONFIG.value, _NETWORK.value, _LIST.value))) != 1:
         raise UserError("give one of --config=FILE, --network=NAME and --list [PATTERN]")
     if len(arguments) > (1 if _LIST.value else 0):
-        raise UserError(f"{arguments[-1]}: not understood; flags begin with --")
+        raise UserError(f"unexpected argument {arguments[-1]!r}; flags begin with --")
     if not _NETWORK.value and (_NUM_CLASSES.value or _IMAGE_SIZE.value):
-        raise UserError("--num_classes and --image_size go with --network; a config has a dataset")
+        raise UserError(
+            "--num_classes and --image_size need --network; with a config its dataset decides"
+        )
     if _LIST.value:
         show_list(*arguments)
     elif _NETWORK.value:
@@ -42,18 +46,18 @@ def main(arguments: list[str]) -> None:
 
 
 def show_list(pattern: str = "*") -> None:
-    """Prints a line for each network whose name matches the pattern.
+    """Print a line for each network whose name matches the pattern.
 
     Raises:
-      UserError: no name does.
+      UserError: no name matches.
     """
     from jaxcnn import models
     from jaxcnn.reporting.terminal.tables import render_networks
 
     names = models.network_names(pattern)
     if not names:
-        known = ", ".join(models.network_names())
-        raise UserError(f"no network's name matches {pattern!r} (there are: {known})")
+        choices = ", ".join(models.network_names())
+        raise UserError(f"no network's name matches {pattern!r} (there are: {choices})")
     summaries = [_summary(name) for name in names]
     listing = [
         {key: value for key, value in dataclasses.asdict(summary).items() if key != "rows"}
@@ -64,13 +68,13 @@ def show_list(pattern: str = "*") -> None:
 
 
 def show(name: str, num_classes: int = 0, image_size: int = 0) -> None:
-    """Prints a network's summary; 0 classes or pixels stand for what it was published with."""
+    """Print a network's summary; 0 classes or pixels mean the published number."""
     summary = _summary(name, num_classes, image_size)
     _print_summary(summary)
 
 
 def show_config(config: ConfigDict) -> None:
-    """Prints the summary of a config's network, as it is for the config's dataset."""
+    """Print the summary of a config's network for the config's dataset."""
     from jaxcnn import models
     from jaxcnn.data.loading import dataset_sizes
     from jaxcnn.workdir.run_config import check_config

@@ -1,4 +1,4 @@
-"""Takes up a run's result, and writes README's table: `python results/update.py [NAME=WORKDIR …]`.
+"""Add results of runs, and write README's table: `python results/update.py [NAME=WORKDIR …]`.
 
 The config files declare the published accuracies; `cpu.json` holds ours as `{"rows": […]}`.
 NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
@@ -24,16 +24,16 @@ from jaxcnn.workdir.run_files import read_part
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-CONFIG = ("seed", "dataset", "test_with", "validation")  # what a row is made from
+CONFIG = ("seed", "dataset", "test_with", "validation")  # fields that a row needs
 RESULT = ("test_accuracy", "parameters", "best_validation_accuracy", "num_epochs", "seconds")
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
 
 def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
-    """The row of a config: the mean over its runs.
+    """Return the row of a config: means over its runs.
 
     Raises:
-      UserError: there is no such config, or a run is of another recipe, or has not ended.
+      UserError: there is no such config, or a run has another recipe or has not ended.
     """
     declared = check_recipe(name, workdirs)
     results = [read_part(workdir, "result.json", RESULT) for workdir in workdirs]
@@ -66,13 +66,13 @@ def make_row(name: str, workdirs: list[Path]) -> dict[str, Any]:
 
 def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
     """Return the config of a name after checking that the runs follow it; see `make_row`."""
-    known = config_variants(HERE.parent / "configs")
-    if name not in known:
-        raise UserError(f"{name}: there is no such config; there are {', '.join(known)}")
+    configs = config_variants(HERE.parent / "configs")
+    if name not in configs:
+        raise UserError(f"{name}: there is no such config; there are {', '.join(configs)}")
     for workdir in workdirs:
         if read_part(workdir, "environment.json").get("changes"):
-            raise UserError(f"{workdir}: went on with other settings than it began with")
-    declared = known[name]()
+            raise UserError(f"{workdir}: its settings were changed on the way")
+    declared = configs[name]()
     recipe, seeds = recipe_fields(to_dict(declared)), set()
     for workdir in workdirs:
         config = read_part(workdir, "config.json", CONFIG)
@@ -89,7 +89,7 @@ def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """README's table: a line for each config, whether it was run or not."""
+    """Return README's table, with a line for each config, run or not."""
     lines = [
         "| config | network | parameters | dataset | ours | epochs | published |",
         "|---|---|--:|---|--:|--:|--:|",
@@ -114,7 +114,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def ours(row: dict[str, Any] | None) -> str:
-    """Our accuracy: mean ± deviation over n seeds."""
+    """Return our accuracy as text: mean ± standard deviation over n seeds."""
     if row is None:
         return "not run yet"
     text = f"{100 * row['accuracy']:.2f} %"
@@ -122,7 +122,7 @@ def ours(row: dict[str, Any] | None) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Adds the rows, and rewrites the table between README's markers."""
+    """Add the rows, and rewrite the table between README's markers."""
     try:
         update(arguments)
     except UserError as error:
@@ -130,12 +130,12 @@ def main(arguments: list[str]) -> None:
 
 
 def update(arguments: list[str]) -> None:
-    """Takes up the rows, and writes `cpu.json` and README's table."""
+    """Add the rows of the arguments, and write `cpu.json` and README's table."""
     path = HERE / "cpu.json"
     rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
     for argument in arguments:
         if not all(argument.partition("=")):
-            raise UserError(f"{argument}: is not NAME=WORKDIR, or NAME=WORKDIR,WORKDIR")
+            raise UserError(f"{argument}: is not NAME=WORKDIR or NAME=WORKDIR,WORKDIR")
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
     write_json(path, {"rows": [rows[name] for name in sorted(rows)]})

@@ -1,1 +1,1 @@
-"""A trained network: its scores, predictions, probes and export."""
+"""Everything about a trained network in numbers: predictions, metrics, probes and export."""

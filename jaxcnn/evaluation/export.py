@@ -1,8 +1,8 @@
-"""A trained network as one file that needs jax and no jaxcnn: StableHLO, through `jax.export`.
+"""A trained network as one file that needs jax but not jaxcnn: StableHLO, through `jax.export`.
 
-The file is a zip of `model.stablehlo`, a function from pixels to logits for any number of pictures
-on CPUs, CUDA GPUs and TPUs, its weights and the scaling of the pixels inside; and of `model.json`,
-which says what it takes and what its logits stand for. `LOADER` shows how it is used.
+The file is a zip of two parts. `model.stablehlo` is a function from pixels to logits, for any
+number of images, on CPUs, CUDA GPUs and TPUs; it contains the weights and the scaling of the
+pixels. `model.json` describes its input and its output. `LOADER` shows how to use them.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ with zipfile.ZipFile({file!r}) as archive:
     about = json.loads(archive.read("model.json"))
     network = export.deserialize(bytearray(archive.read("model.stablehlo")))
 
-# your pictures instead: uint8 (pictures, height, width, channels), 0 to 255
+# put your images here: uint8 (images, height, width, channels), 0 to 255
 images = np.zeros((3, *about["image_shape"]), np.uint8)
 logits = np.asarray(network.call(images))
 print([about["class_names"][index] for index in logits.argmax(axis=1)])
@@ -40,12 +40,14 @@ print([about["class_names"][index] for index in logits.argmax(axis=1)])
 
 
 def loader(file: Path) -> str:
-    """The lines of Python that load an exported file and classify with it."""
+    """Return the lines of Python that load an exported file and classify images with it."""
     return LOADER.format(file=str(file))
 
 
 def export_network(trained: Trained, file: Path) -> None:
-    """Writes the network into a file, whole or not at all; the same network gives the same bytes.
+    """Write the network to a file; an error leaves no part of it.
+
+    The same network gives the same bytes.
 
     Raises:
       UserError: the file cannot be written.
@@ -67,17 +69,19 @@ def export_network(trained: Trained, file: Path) -> None:
 
 
 def to_stablehlo(trained: Trained) -> bytearray:
-    """The function uint8 (batch, height, width, channels) → float32 logits (batch, num_classes),
-    serialized, with a batch of any size."""
+    """Return the function from pixels to logits, serialized, for a batch of any size.
+
+    It maps uint8 (batch, height, width, channels) to float32 (batch, num_classes).
+    """
     (batch,) = export.symbolic_shape("batch")
     pixels = jax.ShapeDtypeStruct((batch, *trained.image_shape), np.uint8)
-    with _without_source_paths(), jax.enable_x64(False):  # sizes would be int64
-        return export.export(jax.jit(trained.scores), platforms=PLATFORMS)(pixels).serialize()
+    with _without_source_paths(), jax.enable_x64(False):  # sizes in int32
+        return export.export(jax.jit(trained.forward), platforms=PLATFORMS)(pixels).serialize()
 
 
 @contextlib.contextmanager
 def _without_source_paths() -> Iterator[None]:
-    """Keeps the paths of this machine, which JAX notes for each operation, out of the file."""
+    """Keep the paths of this machine, which JAX records for each operation, out of the file."""
     name = "jax_traceback_in_locations_limit"
     before = getattr(jax.config, name)
     jax.config.update(name, 0)
@@ -88,20 +92,20 @@ def _without_source_paths() -> Iterator[None]:
 
 
 def describe(trained: Trained) -> dict[str, Any]:
-    """What a user of the exported function must know, and where it comes from."""
+    """Return the content of `model.json`: input, output and origin of the exported function."""
     return {
         "network": trained.config.model.name,
         "dataset": trained.config.dataset.name,
         "class_names": trained.class_names,
         "image_shape": trained.image_shape,
         "input": "uint8 (batch, height, width, channels), 0 to 255, "
-        + ("grey" if trained.image_shape[-1] == 1 else "RGB"),
+        + ("gray" if trained.image_shape[-1] == 1 else "RGB"),
         "scaling": {
             "inside": "(pixels - shift) * scale",
             "shift": trained.pixel_shift.tolist(),
             "scale": trained.pixel_scale.tolist(),
         },
-        "output": "float32 (batch, classes); their softmax are the probabilities",
+        "output": "float32 (batch, classes): logits, whose softmax are the probabilities",
         "checkpoint": trained.checkpoint,
         "epoch": trained.epoch,
         "step": trained.step,

@@ -1,23 +1,160 @@
-"""How good predictions are, in numbers: from labels and scores, with NumPy and scikit-learn."""
+"""Metrics of labeled predictions: accuracy, loss, class-wise figures, confusions."""
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
-
-if TYPE_CHECKING:
-    pass
-import dataclasses
-
 from scipy.special import log_softmax, logsumexp
 
 from jaxcnn.evaluation.balance import balanced_accuracy
+
+TOP = 5
+_CLASSES_FOR_TOP = 10  # with so many classes or fewer, five guesses say little
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledPredictions:
+    """The predictions for labeled images.
+
+    Attributes:
+      true: int (n,), the class of each image. If people voted, it is the class with most votes,
+        and the first one of a tie.
+      log_probabilities: float64 (n, num_classes), natural logarithms.
+      targets: float (n, num_classes), each class's share of the votes; None if each image has one
+        label.
+      class_names: in the order of the columns.
+    """
+
+    true: np.ndarray
+    log_probabilities: np.ndarray
+    targets: np.ndarray | None
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def from_logits(
+        cls, labels: np.ndarray, logits: np.ndarray, class_names: Sequence[str]
+    ) -> Self:
+        """Return the predictions that logits (n, num_classes) stand for.
+
+        Args:
+          labels: int (n,), or distributions float (n, num_classes).
+        """
+        is_distribution = labels.ndim == 2
+        return cls(
+            true=np.argmax(labels, axis=1) if is_distribution else labels.astype(np.int64),
+            log_probabilities=log_softmax(logits.astype(np.float64), axis=1),
+            targets=labels if is_distribution else None,
+            class_names=tuple(class_names),
+        )
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int (n,), the most probable class."""
+        return np.argmax(self.log_probabilities, axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """float64 (n,), the probability of the predicted class."""
+        return np.exp(np.max(self.log_probabilities, axis=1))
+
+    @property
+    def is_correct(self) -> np.ndarray:
+        """bool (n,), true where the predicted class is the true one."""
+        return self.predicted == self.true
+
+    @property
+    def losses(self) -> np.ndarray:
+        """float64 (n,), the cross-entropy of each image, without regularization."""
+        if self.targets is None:
+            return -np.take_along_axis(self.log_probabilities, self.true[:, None], axis=1)[:, 0]
+        return -np.sum(self.targets * self.log_probabilities, axis=1)
+
+    def take(self, positions: np.ndarray) -> Self:
+        """Return the predictions for the images at `positions`, int (m,)."""
+        return dataclasses.replace(
+            self,
+            true=self.true[positions],
+            log_probabilities=self.log_probabilities[positions],
+            targets=None if self.targets is None else self.targets[positions],
+        )
+
+
+def overall_metrics(predictions: LabeledPredictions) -> dict[str, Any]:
+    """Return the metrics over all images, as `evaluation/*.json` holds them.
+
+    `balanced_accuracy` is the mean recall: each class counts alike, however many images it has.
+    Means over classes leave out those without images. `top5_accuracy` is there for more than 10
+    classes. `tied_labels`, for voted labels, counts the images with a tie for most votes.
+    """
+    rows = [row for row in class_metrics(predictions) if row["support"]]
+    metrics = {
+        "num_examples": len(predictions.true),
+        "accuracy": float(predictions.is_correct.mean()),
+        "balanced_accuracy": balanced_accuracy(rows),
+        "loss": float(predictions.losses.mean()),
+    }
+    if len(predictions.class_names) > _CLASSES_FOR_TOP:
+        metrics[f"top{TOP}_accuracy"] = _top_accuracy(predictions)
+    for name in ("precision", "recall", "f1"):
+        metrics[f"mean_{name}"] = float(np.mean([row[name] for row in rows]))
+    if predictions.targets is not None:
+        highest = predictions.targets == predictions.targets.max(axis=1, keepdims=True)
+        metrics["tied_labels"] = int((highest.sum(axis=1) > 1).sum())
+    return metrics
+
+
+def _top_accuracy(predictions: LabeledPredictions) -> float:
+    from sklearn.metrics import top_k_accuracy_score
+
+    classes = range(len(predictions.class_names))
+    return float(
+        top_k_accuracy_score(predictions.true, predictions.log_probabilities, k=TOP, labels=classes)
+    )
+
+
+def class_metrics(predictions: LabeledPredictions) -> list[dict[str, Any]]:
+    """Return a dict for each class: name, support, accuracy, precision, recall, f1.
+
+    A class's `accuracy` is the share of its images that are recognized, which is its recall.
+    `support` counts its images; without images, accuracy and recall are NaN. Precision is 0 for a
+    class that is never predicted.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    classes = range(len(predictions.class_names))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        predictions.true, predictions.predicted, labels=classes, zero_division=0.0
+    )
+    recall = np.where(support, recall, np.nan)
+    return [
+        {
+            "name": name,
+            "support": int(support[i]),
+            "accuracy": float(recall[i]),
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+        }
+        for i, name in enumerate(predictions.class_names)
+    ]
+
+
+def confusion_matrix(predictions: LabeledPredictions) -> np.ndarray:
+    """Return int (num_classes, num_classes): images by true class (row) and predicted class."""
+    from sklearn.metrics import confusion_matrix as count
+
+    classes = range(len(predictions.class_names))
+    return count(predictions.true, predictions.predicted, labels=classes)
 
 
 def most_confused(
     matrix: np.ndarray, class_names: Sequence[str], count: int = 10
 ) -> list[dict[str, Any]]:
-    """The largest entries beside the diagonal: true, predicted, count, share of the true class."""
+    """Return the largest entries of a confusion matrix off its diagonal, largest first.
+
+    Each is a dict: `true`, `predicted`, `count`, and `share` of the true class's images.
+    """
     wrong = matrix * ~np.eye(len(matrix), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
     pairs = [divmod(int(position), len(matrix)) for position in order]
@@ -33,152 +170,29 @@ def most_confused(
     ]
 
 
-TOP = 5
-_CLASSES_FOR_TOP = 10  # of so many classes or fewer, five guesses say little
+def merge_classes(
+    predictions: LabeledPredictions, superclass_of: Sequence[str]
+) -> LabeledPredictions:
+    """Return the same predictions for superclasses, sorted by name.
 
-
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """What a network says of labelled images.
-
-    Attributes:
-      true: int (n,), the class of each image; where people voted, the one with most votes (the
-        first of equals).
-      log_probabilities: float64 (n, num_classes), natural logarithms.
-      targets: float (n, num_classes), the votes' shares; None where each image has one label.
-      class_names: in the order of the columns.
-    """
-
-    true: np.ndarray
-    log_probabilities: np.ndarray
-    targets: np.ndarray | None
-    class_names: tuple[str, ...]
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """int (n,), the most probable class."""
-        return np.argmax(self.log_probabilities, axis=1)
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """float64 (n,), the probability of the predicted class."""
-        return np.exp(np.max(self.log_probabilities, axis=1))
-
-    @property
-    def is_correct(self) -> np.ndarray:
-        """bool (n,)."""
-        return self.predicted == self.true
-
-    def of(self, positions: np.ndarray) -> "Predictions":
-        """The predictions for some of the images."""
-        targets = None if self.targets is None else self.targets[positions]
-        some = (self.true[positions], self.log_probabilities[positions], targets)
-        return Predictions(*some, self.class_names)
-
-    @property
-    def losses(self) -> np.ndarray:
-        """float64 (n,), the cross-entropy of each image, without regularisation."""
-        if self.targets is None:
-            return -np.take_along_axis(self.log_probabilities, self.true[:, None], axis=1)[:, 0]
-        return -np.sum(self.targets * self.log_probabilities, axis=1)
-
-
-def predictions(labels: np.ndarray, logits: np.ndarray, class_names: Sequence[str]) -> Predictions:
-    """The predictions that logits (n, num_classes) stand for.
+    The probability of a superclass is the sum over its classes.
 
     Args:
-      labels: int (n,), or distributions float (n, num_classes).
+      superclass_of: the name of each class's superclass.
     """
-    soft = labels.ndim == 2
-    return Predictions(
-        true=np.argmax(labels, axis=1) if soft else labels.astype(np.int64),
-        log_probabilities=log_softmax(logits.astype(np.float64), axis=1),
-        targets=labels if soft else None,
-        class_names=tuple(class_names),
+    names = tuple(sorted(set(superclass_of)))
+    members = np.array([names.index(name) for name in superclass_of])
+    parts = [predictions.log_probabilities[:, members == i] for i in range(len(names))]
+    targets = predictions.targets
+    return LabeledPredictions(
+        true=members[predictions.true],
+        log_probabilities=np.stack([logsumexp(part, axis=1) for part in parts], axis=1),
+        targets=None if targets is None else targets @ np.eye(len(names))[members],
+        class_names=names,
     )
 
 
-def overall(found: Predictions) -> dict[str, Any]:
-    """Accuracy, loss and the classes' means as a dict; `top5_accuracy` for more than 10 classes.
-
-    `balanced_accuracy` is the mean recall: each class counts alike, however many images it has.
-
-    The means over the classes leave out those without an image. `tied_labels` counts the images
-    on which two classes have equally many votes.
-    """
-    rows = [row for row in class_scores(found) if row["support"]]
-    scores = {
-        "num_examples": len(found.true),
-        "accuracy": float(found.is_correct.mean()),
-        "balanced_accuracy": balanced_accuracy(rows),
-        "loss": float(found.losses.mean()),
-    }
-    if len(found.class_names) > _CLASSES_FOR_TOP:
-        scores[f"top{TOP}_accuracy"] = _top_accuracy(found)
-    for name in ("precision", "recall", "f1"):
-        scores[f"mean_{name}"] = float(np.mean([row[name] for row in rows]))
-    if found.targets is not None:
-        highest = found.targets == found.targets.max(axis=1, keepdims=True)
-        scores["tied_labels"] = int((highest.sum(axis=1) > 1).sum())
-    return scores
-
-
-def _top_accuracy(found: Predictions) -> float:
-    from sklearn.metrics import top_k_accuracy_score
-
-    classes = range(len(found.class_names))
-    return float(top_k_accuracy_score(found.true, found.log_probabilities, k=TOP, labels=classes))
-
-
-def class_scores(found: Predictions) -> list[dict[str, Any]]:
-    """A dict for each class: name, support, accuracy, precision, recall, f1.
-
-    A class's `accuracy` is the share of its images that are recognised, which is its recall.
-    `support` counts its images; without any, accuracy and recall are NaN. Precision is 0 for a
-    class that is never predicted.
-    """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    classes = range(len(found.class_names))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        found.true, found.predicted, labels=classes, zero_division=0.0
-    )
-    recall = np.where(support, recall, np.nan)
-    return [
-        {
-            "name": name,
-            "support": int(support[i]),
-            "accuracy": float(recall[i]),
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-            "f1": float(f1[i]),
-        }
-        for i, name in enumerate(found.class_names)
-    ]
-
-
-def confusion_matrix(found: Predictions) -> np.ndarray:
-    """int (num_classes, num_classes): images by true class (row) and predicted class (column)."""
-    from sklearn.metrics import confusion_matrix as count
-
-    return count(found.true, found.predicted, labels=range(len(found.class_names)))
-
-
-def merged(found: Predictions, group_of: Sequence[str]) -> Predictions:
-    """The same predictions for groups of classes: a group's probability is its classes' sum.
-
-    Args:
-      group_of: the name of each class's group.
-    """
-    names = tuple(sorted(set(group_of)))
-    members = np.array([names.index(group) for group in group_of])
-    parts = [found.log_probabilities[:, members == i] for i in range(len(names))]
-    log_probabilities = np.stack([logsumexp(part, axis=1) for part in parts], axis=1)
-    targets = None if found.targets is None else found.targets @ np.eye(len(names))[members]
-    return Predictions(members[found.true], log_probabilities, targets, names)
-
-
-def confident_mistakes(found: Predictions, count: int) -> np.ndarray:
-    """The positions of up to `count` wrong predictions, the most confident first."""
-    wrong = np.flatnonzero(~found.is_correct)
-    return wrong[np.argsort(-found.confidence[wrong], kind="stable")][:count]
+def confident_mistakes(predictions: LabeledPredictions, count: int) -> np.ndarray:
+    """Return the positions of up to `count` wrong predictions, the most confident first."""
+    wrong = np.flatnonzero(~predictions.is_correct)
+    return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:count]

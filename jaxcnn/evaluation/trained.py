@@ -1,4 +1,4 @@
-"""A trained network, taken out of a run's folder to be scored, asked or exported."""
+"""A trained network, read from a run's folder to be evaluated, used or exported."""
 
 import dataclasses
 import functools
@@ -31,17 +31,18 @@ class Trained:
 
     Attributes:
       workdir: the run's folder.
-      config: as the run resolved it.
+      config: the run's resolved config.
       checkpoint: "best" (on validation) or "latest".
-      step: of the checkpoint.
-      epoch: finished epochs at the checkpoint.
+      step: the checkpoint's step.
+      epoch: the number of epochs finished at the checkpoint.
       class_names: in the order of the logits.
-      image_shape: (height, width, channels) that the network takes.
-      model: the network; its parameters are the moving average where the run keeps one.
+      image_shape: the network's input (height, width, channels).
+      model: the network; its parameters are the moving average if the run keeps one.
       pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
         (pixels 0…255 − shift) · scale.
       conversion: how the training pictures were converted to 8 bits.
-      picture_statistics: theirs, see `data/statistics.py`; None where an older run kept none.
+      picture_statistics: those of the training pictures, see `data/pictures/statistics.py`; None
+        if the run is of older code, which kept none.
     """
 
     workdir: Path
@@ -57,25 +58,37 @@ class Trained:
     conversion: Conversion
     picture_statistics: dict[str, tuple[float, ...]] | None
 
-    def scores(
+    def forward(
         self, pixels: jax.Array, intermediates: dict[str, jax.Array] | None = None
     ) -> jax.Array:
-        """Pixels 0…255, uint8 or float (batch, height, width, channels) → float32 (batch,
-        num_classes), whose softmax are the probabilities; pure, to be compiled or derived. It is
-        computed in the run's own precision. `intermediates` is filled with each layer's output."""
+        """Return the logits, float32 (batch, num_classes); their softmax are the probabilities.
+
+        A pure function, which can be compiled and differentiated. It computes in the run's own
+        precision.
+
+        Args:
+          pixels: 0…255, uint8 or float (batch, height, width, channels).
+          intermediates: filled with each layer's output, if given.
+        """
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
         outputs = self.model(images, dtype=dtype, intermediates=intermediates)
         return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """As `scores`, on the host and on all devices: uint8 (n, height, width, channels) →
-        float32 (n, num_classes)."""
+        """Return the logits of any number of images, computed on all devices of this host.
+
+        Args:
+          images: uint8 (n, height, width, channels).
+
+        Returns:
+          float32 (n, num_classes), on the host.
+        """
         size = self._batch_size
         parts = []
         for start in range(0, len(images), size):
             part = np.asarray(images[start : start + size])
-            padded = np.resize(part, (size, *part.shape[1:]))  # one shape: compiled once
+            padded = np.resize(part, (size, *part.shape[1:]))  # one shape, which compiles once
             parts.append(jax.device_get(self._compiled(self._place(padded)))[: len(part)])
         return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)), np.float32)
 
@@ -96,23 +109,23 @@ class Trained:
         arrays = parallel.on_every_device(nnx.to_pure_dict(arrays), self._mesh)
 
         @jax.jit
-        def scores(arrays: dict, images: jax.Array) -> jax.Array:
+        def logits(arrays: dict, images: jax.Array) -> jax.Array:
             model = nnx.merge(graph, nnx.State(arrays))
-            return dataclasses.replace(self, model=model).scores(images)
+            return dataclasses.replace(self, model=model).forward(images)
 
-        return functools.partial(scores, arrays)
+        return functools.partial(logits, arrays)
 
 
 def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     """Return the network of a run, with the weights of one of its checkpoints.
 
-    Reads only: a run may be training in the folder meanwhile.
+    Nothing is written, so a run may be training in the folder at the same time.
 
     Args:
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
 
     Raises:
-      UserError: the folder holds no run or no such checkpoint, or it is damaged.
+      UserError: the folder holds no run or no such checkpoint, or a file in it is damaged.
     """
     weights = load_weights(workdir, checkpoint)
     about = weights.about
@@ -134,19 +147,23 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Examples(Split):
-    """The examples of a run's split, and how many of them the run was trained on as well."""
+    """The examples of a run's split.
+
+    Attributes:
+      trained_on: the number of them that the training split holds as well, as copies.
+    """
 
     trained_on: int = 0
 
 
 def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> Examples:
-    """The examples of the run's "train", "validation" or "test", as the run cut them.
+    """Return the examples of the run's "train", "validation" or "test" split.
 
     Args:
       data_at: see `load_run_data`.
 
     Raises:
-      UserError: the dataset cannot be had, or is not the run's.
+      UserError: the dataset cannot be read, or is not the run's.
     """
     dataset = load_run_data(trained.config, trained.workdir, data_at)
     views = data_views.views_of(trained.config, dataset)

@@ -1,4 +1,4 @@
-"""A user's pictures as a trained network takes them, and a warning of those it cannot know."""
+"""A user's pictures as the network's input, and warnings of unusual ones."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,14 +12,18 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.text import some_names
 
-_TRIED = 100  # pictures that are read again, inverted
+_NUM_TRIED = 100  # pictures that are read again, inverted
 
 
 def read_pictures(
     trained: Trained, paths: Iterable[Path], *, invert: bool = False
 ) -> tuple[list[Path], np.ndarray, dict[Path, UserError]]:
-    """The files that are pictures, these as uint8 (n, height, width, channels), read as those of
-    the training, and what is wrong with the other files."""
+    """Read pictures in the same way as those of the training.
+
+    Returns:
+      The files that are pictures; their pixels, uint8 (n, height, width, channels); and the error
+      for each of the other files.
+    """
     images, skipped = {}, {}
     for path in paths:
         try:
@@ -39,36 +43,36 @@ def _read(trained: Trained, path: Path, invert: bool) -> np.ndarray:
 def find_warnings(
     trained: Trained, paths: Sequence[Path], images: np.ndarray, *, invert: bool = False
 ) -> list[dict[str, Any]]:
-    """Which pictures are constant or far from the training pictures, for people and for JSON.
+    """Find pictures of one color, and pictures far from the training pictures.
 
     Returns:
-      `files`, the names of pictures that are unusual in the same way, and `warning`, the way.
+      For each kind a dict for JSON: `files`, the names of the pictures, and `warning`, a sentence.
     """
-    found = find_unusual(images, trained.picture_statistics)
+    unusual = find_unusual(images, trained.picture_statistics)
     return [
         {
-            "files": [str(paths[index]) for index in where],
-            "warning": words + _advice(trained, [paths[index] for index in where], invert),
+            "files": [str(paths[index]) for index in indices],
+            "warning": text + _advice(trained, [paths[index] for index in indices], invert),
         }
-        for words, where in found.items()
+        for text, indices in unusual.items()
     ]
 
 
 def _advice(trained: Trained, paths: Sequence[Path], invert: bool) -> str:
-    """To invert the pictures, or not to, where that makes most of them usual."""
+    """Advise to change `--invert`, if most of the pictures are usual that way."""
     if trained.picture_statistics is None:
         return ""
-    tried = np.stack([_read(trained, path, not invert) for path in paths[:_TRIED]])
+    tried = np.stack([_read(trained, path, not invert) for path in paths[:_NUM_TRIED]])
     unusual = find_unusual(tried, trained.picture_statistics)
     if sum(map(len, unusual.values())) > len(tried) / 2:
         return ""
     return "; try without --invert" if invert else "; try --invert"
 
 
-def in_words(warning: dict[str, Any], num_pictures: int) -> str:
-    """A warning in one line, with the names of a few files."""
+def warning_line(warning: dict[str, Any], num_pictures: int) -> str:
+    """Return a warning of `find_warnings` as one line, with the names of a few files."""
     count = len(warning["files"])
-    which = some_names(warning["files"])
+    names = some_names(warning["files"])
     if count > 1:
-        which = f"{count:,} of {num_pictures:,} pictures ({which})"
-    return f"warning: {which}: {warning['warning']}"
+        names = f"{count:,} of {num_pictures:,} pictures ({names})"
+    return f"warning: {names}: {warning['warning']}"

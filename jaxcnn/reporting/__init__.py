@@ -1,1 +1,1 @@
-"""What a run writes and shows: metrics, console, plots, reports."""
+"""Output for the user: the terminal, pictures, a run's report, comparisons of runs."""

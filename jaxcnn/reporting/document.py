@@ -1,7 +1,7 @@
 """A document of headings, paragraphs, tables and pictures, as Markdown and as one HTML page.
 
-The page needs no other file and no network: pictures are inside it, and there is no script. Every
-text is escaped, so that a folder or a class may have any name.
+The page contains its pictures and no script, so it needs no other file and no network. Every text
+is escaped, so that a folder or a class may have any name.
 """
 
 import base64
@@ -13,14 +13,14 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxcnn.reporting.figures.style import GREY
+from jaxcnn.reporting.figures.style import GRAY
 from jaxcnn.text import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SHADES = """
-:root { --ink: #000000; --paper: #ffffff; --grid: #dddddd; --grey: #555555; }
+:root { --ink: #000000; --paper: #ffffff; --grid: #dddddd; --gray: #555555; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8e8; --paper: #121212; --grid: #3a3a3a; --grey: #a8a8a8; }
+  :root { --ink: #e8e8e8; --paper: #121212; --grid: #3a3a3a; --gray: #a8a8a8; }
 }
 :root { fill: var(--ink); }
 """
@@ -29,42 +29,45 @@ _MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]<>|])")
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
-    """The title of what follows."""
+    """A section's title, a heading of the second level."""
 
     text: str
 
     def markdown(self) -> str:
-        """As a heading of the second level."""
+        """Return the heading as Markdown."""
         return f"## {_plain(self.text)}"
 
     def html(self, folder: Path) -> str:
-        """As a heading of the second level."""
+        """Return the heading as HTML."""
         return f"<h2>{html.escape(self.text)}</h2>"
 
 
 @dataclasses.dataclass(frozen=True)
 class Paragraph:
-    """A text; `` `words` `` in backquotes are code."""
+    """A text; `` `words` `` in backquotes are shown as code."""
 
     text: str
 
     def markdown(self) -> str:
-        """The text, with its code."""
+        """Return the text as Markdown."""
         parts = self.text.split("`")
         return "`".join(part if i % 2 else _plain(part) for i, part in enumerate(parts))
 
     def html(self, folder: Path) -> str:
-        """The text, with its code."""
+        """Return the text as HTML."""
         parts = map(html.escape, self.text.split("`"))
         return f"<p>{''.join(f'<code>{p}</code>' if i % 2 else p for i, p in enumerate(parts))}</p>"
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table; the first column to the left, the others to the right.
+    """A table; the first column is aligned left, the others right.
 
     Attributes:
-      caption: what it shows; the page folds a `folded` table up under it.
+      caption: the title above the table.
+      head: the names of the columns.
+      rows: the cells of each row.
+      folded: on the page, only the caption is visible until it is clicked.
     """
 
     caption: str
@@ -73,14 +76,14 @@ class Table:
     folded: bool = False
 
     def markdown(self) -> str:
-        """As a table with its caption above."""
+        """Return the caption and the table as Markdown."""
         rule = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [" | ".join(map(_plain, row)) for row in (self.head, *self.rows)]
         lines.insert(1, " | ".join(rule))
         return f"{_plain(self.caption)}\n\n" + "\n".join(f"| {line} |" for line in lines)
 
     def html(self, folder: Path) -> str:
-        """As a table that scrolls sideways where the page is too narrow for it."""
+        """Return the table as HTML; it scrolls sideways on a page that is too narrow."""
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.head)
         rows = "\n".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
         caption = html.escape(self.caption)
@@ -100,17 +103,17 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture: `NAME.png` for Markdown and `NAME.svg` for the page, beside the document."""
+    """A picture beside the document: `NAME.png` for Markdown, `NAME.svg` for the page."""
 
     name: str
     text: str
 
     def markdown(self) -> str:
-        """A link to the PNG."""
+        """Return a link to the PNG."""
         return f"![{_plain(self.text)}]({self.name}.png)"
 
     def html(self, folder: Path) -> str:
-        """The SVG itself."""
+        """Return the SVG itself, read from the folder."""
         drawn = (folder / f"{self.name}.svg").read_text(encoding="utf-8")
         svg = base64.b64encode(_light_and_dark(drawn).encode()).decode()
         text = html.escape(self.text)
@@ -122,12 +125,12 @@ Block = Heading | Paragraph | Table | Picture
 
 
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     return "\n\n".join([f"# {_plain(title)}", *(block.markdown() for block in blocks)]) + "\n"
 
 
 def to_html(title: str, blocks: Sequence[Block], folder: Path) -> str:
-    """The document as one page; its pictures are read from the folder."""
+    """Return the document as one HTML page; its pictures are read from the folder."""
     parts = []
     for are_pictures, run in itertools.groupby(blocks, lambda block: isinstance(block, Picture)):
         text = "\n".join(block.html(folder) for block in run)
@@ -137,8 +140,8 @@ def to_html(title: str, blocks: Sequence[Block], folder: Path) -> str:
 
 
 def _light_and_dark(svg: str) -> str:
-    """An SVG whose black, white and greys follow the reader's colour scheme; hues stay."""
-    shades = {"#000000": "--ink", "#ffffff": "--paper", "#dddddd": "--grid", GREY: "--grey"}
+    """Let black, white and grays of an SVG follow the reader's color scheme, light or dark."""
+    shades = {"#000000": "--ink", "#ffffff": "--paper", "#dddddd": "--grid", GRAY: "--gray"}
     for shade, variable in shades.items():
         svg = svg.replace(shade, f"var({variable})")
     head, end, rest = svg.partition("<defs>")
@@ -146,5 +149,5 @@ def _light_and_dark(svg: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text on one line, without the signs that Markdown takes for its own."""
+    """Return a text on one line, with the signs of Markdown escaped."""
     return _MARKDOWN_SIGNS.sub(r"\\\1", printable(re.sub(r"\s+", " ", text)))

@@ -1,4 +1,7 @@
-"""An evaluation in words and tables: a section of the report, and the terminal."""
+"""An evaluation in words and tables: a section of the report, and the terminal's output.
+
+An `evaluation` is the content of `evaluation/*.json`.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,87 +11,91 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from jaxcnn.data.superclasses import SELECTED_BY
-from jaxcnn.evaluation.balance import balanced_accuracy, unrecognized
+from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
-from jaxcnn.reporting.evaluation import provenance
+from jaxcnn.reporting.provenance import provenance, unrecognized
 from jaxcnn.text import integer, loss, percent, printable
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
-_MOST_CLASSES = 20  # in a table; of more the best and the worst are shown
-_ENDS = 10  # best, and worst
+_MOST_CLASSES = 20  # in a table; of more classes, the best and the worst are shown
+_ENDS = 10  # so many best ones, and so many worst ones
 
 _PICTURES = {
-    "confusion": "Confusion matrix: each true class's images by predicted class",
-    "superclass_confusion": "The same for the superclasses",
-    "reliability": "Reliability: how often predictions of each probability are right",
+    "confusion": "Confusion matrix: the images of each true class by predicted class",
+    "superclass_confusion": "Confusion matrix of the superclasses",
+    "reliability": "Reliability: how often predictions of each probability are correct",
     "first": "Some images with their predicted classes",
-    "mistakes": "The wrong predictions that the network was most sure of",
-    "saliency": "Pixels that count for the prediction: gradient of the predicted class's score",
+    "mistakes": "The wrong predictions of highest probability",
+    "saliency": "Saliency: the gradient of the predicted class's logit by pixel",
     "filters": "The filters of the first layer",
     "maps": "Feature maps of one image",
 }
 
 
 def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
-    """The Markdown sections of all evaluations in a run's folder, the test split first; but not of
-    those from before the run went on to the result it has now.
+    """Return the Markdown section of each evaluation in a run's folder, the test split first.
+
+    Evaluations of earlier weights, from before the run was resumed to its present result, are left
+    out.
 
     Raises:
-      UserError: a file of them is damaged.
+      UserError: the file of an evaluation is damaged.
     """
     names = sorted(evaluations(workdir), key=lambda name: (Path(name).stem != "test", name))
-    found = {name: read_part(workdir, name, _NEEDED) for name in names}
+    by_name = {name: read_part(workdir, name, _NEEDED) for name in names}
     return [
-        _section(Path(name).stem, scores)
-        for name, scores in found.items()
-        if _is_of(result, scores)
+        _section(Path(name).stem, evaluation)
+        for name, evaluation in by_name.items()
+        if _is_of(result, evaluation)
     ]
 
 
 def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The class-wise figures of the weights that the result is of; empty without an evaluation.
+    """Return the test metrics by class, of the weights that the result is from.
+
+    The list is empty without such an evaluation.
 
     Raises:
       UserError: the evaluation's file is damaged.
     """
-    scores = read_part_if_there(workdir, TEST_EVALUATION, _NEEDED)
-    return scores["classes"] if scores and _is_of(result, scores) else []
+    evaluation = read_part_if_there(workdir, TEST_EVALUATION, _NEEDED)
+    return evaluation["classes"] if evaluation and _is_of(result, evaluation) else []
 
 
-def _is_of(result: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
+def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
+    """Return whether the weights of an evaluation are those of a result."""
     epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
-    return scores["epoch"] == epochs[scores["checkpoint"]]
+    return evaluation["epoch"] == epochs[evaluation["checkpoint"]]
 
 
-def _section(stem: str, scores: Mapping[str, Any]) -> str:
-    title = f"Evaluation on the {scores['split']} split, {scores['checkpoint']} checkpoint"
-    head, rows = class_table(scores)
+def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
+    title = f"Evaluation on the {evaluation['split']} split, {evaluation['checkpoint']} checkpoint"
+    head, rows = class_table(evaluation["classes"])
     blocks = [
         document.Heading(title),
-        document.Paragraph(provenance(scores)),
-        document.Table("Overall", ("figure", "value"), overall_rows(scores)),
-        *([document.Paragraph(lost)] if (lost := unrecognized(scores["classes"])) else []),
-        document.Table(_caption(scores), head, rows),
+        document.Paragraph(provenance(evaluation)),
+        document.Table("Overall", ("figure", "value"), overall_rows(evaluation)),
+        *([document.Paragraph(remark)] if (remark := unrecognized(evaluation["classes"])) else []),
+        document.Table(_caption(evaluation), head, rows),
     ]
-    if "superclasses" in scores:
-        head, rows = class_table({"classes": scores["superclasses"]})
-        caption = "Superclasses; a superclass's probability is the sum of its classes'"
+    if "superclasses" in evaluation:
+        head, rows = class_table(evaluation["superclasses"])
+        caption = "Superclasses; the probability of a superclass is the sum over its classes"
         blocks.append(document.Table(caption, head, rows))
-        if scores.get("publication") == SELECTED_BY:
-            blocks.append(_selected(scores))
-    if scores["most_confused"]:
-        blocks.append(_confusions(scores))
-    for name in scores["pictures"]:
+    if evaluation.get("selected_classes") and evaluation.get("publication"):
+        blocks.append(_selected(evaluation))
+    if evaluation["most_confused"]:
+        blocks.append(_confusions(evaluation))
+    for name in evaluation["pictures"]:
         text = _PICTURES.get(name.removeprefix(f"{stem}_"), name)
         blocks.append(document.Picture(f"plots/{name}", text))
     return "\n\n".join(block.markdown() for block in blocks)
 
 
-def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of the overall figures."""
-    scores = {**scores, "balanced_accuracy": balanced_accuracy(scores["classes"])}
+def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the names and values of the metrics over all images."""
+    evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
         "num_examples": ("images", integer),
         "accuracy": ("accuracy", percent),
@@ -99,59 +106,63 @@ def overall_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
         "mean_precision": ("precision, mean of the classes", percent),
         "mean_f1": ("F1, mean of the classes", percent),
         "calibration_error": ("expected calibration error, 15 bins", percent),
-        "tied_labels": ("images with a tie for most votes; the first class counts", integer),
+        "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
-    return [(text, word(scores[key])) for key, (text, word) in names.items() if key in scores]
+    return [
+        (text, to_text(evaluation[key]))
+        for key, (text, to_text) in names.items()
+        if key in evaluation
+    ]
 
 
-def class_table(scores: Mapping[str, Any]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-    """Head and rows of the class-wise figures; of many classes the ends, best accuracy first."""
-    classes = scores["classes"]
+def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Return head and rows of a table of classes; of many classes, the best and the worst."""
     if len(classes) > _MOST_CLASSES:
         ranked = sorted(classes, key=lambda row: -(row.get("accuracy") or 0))
         classes = [*ranked[:_ENDS], *ranked[-_ENDS:]]
     return ("class", "accuracy (recall)", "precision", "F1", "images"), list(map(_row, classes))
 
 
-def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(row: ClassMetrics) -> tuple[str, ...]:
     shares = (percent(row.get(name)) for name in ("accuracy", "precision", "f1"))
     return (row["name"], *shares, integer(row.get("support")))
 
 
-def _caption(scores: Mapping[str, Any]) -> str:
-    if len(scores["classes"]) <= _MOST_CLASSES:
+def _caption(evaluation: Mapping[str, Any]) -> str:
+    if len(evaluation["classes"]) <= _MOST_CLASSES:
         return "Classes"
-    return f"The {_ENDS} classes recognised best, and the {_ENDS} recognised worst"
+    return f"The {_ENDS} classes recognized best, and the {_ENDS} recognized worst"
 
 
-def _selected(scores: Mapping[str, Any]) -> document.Table:
-    chosen = [row for row in scores["classes"] if row["name"] in scores.get("selected_classes", ())]
-    head, rows = class_table({"classes": chosen})
-    caption = f"The ten classes selected by the {SELECTED_BY} publication"
+def _selected(evaluation: Mapping[str, Any]) -> document.Table:
+    names = evaluation["selected_classes"]
+    classes = [row for row in evaluation["classes"] if row["name"] in names]
+    head, rows = class_table(classes)
+    caption = f"The {len(classes)} classes selected by the {evaluation['publication']} publication"
     return document.Table(caption, head, rows)
 
 
-def _confusions(scores: Mapping[str, Any]) -> document.Table:
+def _confusions(evaluation: Mapping[str, Any]) -> document.Table:
     rows = [
         (f"{row['true']} → {row['predicted']}", integer(row["count"]), percent(row["share"]))
-        for row in scores["most_confused"]
+        for row in evaluation["most_confused"]
     ]
-    head = ("true → predicted", "images", "of the true class")
+    head = ("true → predicted", "images", "share of the true class")
     return document.Table("Most frequent confusions", head, rows)
 
 
-def render(scores: Mapping[str, Any]) -> list[Any]:
-    """For the terminal: where the figures come from, overall and class-wise tables."""
+def render(evaluation: Mapping[str, Any]) -> list[Any]:
+    """Return an evaluation for the terminal: its provenance, overall metrics, and classes."""
     overall = Table(box=None, show_header=False)
-    for row in overall_rows(scores):
+    for row in overall_rows(evaluation):
         overall.add_row(*row)
-    head, rows = class_table(scores)
-    classes = Table(title=_caption(scores), box=box.SIMPLE_HEAD)
+    head, rows = class_table(evaluation["classes"])
+    classes = Table(title=_caption(evaluation), box=box.SIMPLE_HEAD)
     for name in head:
-        is_text = name == "class"  # its names may be long, and numbers are not cut for them
+        is_text = name == "class"  # long names are folded, so that numbers are never cut
         justify = "left" if is_text else "right"
         classes.add_column(name, justify=justify, no_wrap=not is_text, overflow="fold")
     for row in rows:
         classes.add_row(*(Text(printable(cell)) for cell in row))
-    lost = unrecognized(scores["classes"])
-    return [provenance(scores), overall, *([Text(lost, "yellow")] if lost else []), classes]
+    remark = unrecognized(evaluation["classes"])
+    return [provenance(evaluation), overall, *([Text(remark, "yellow")] if remark else []), classes]

@@ -1,42 +1,45 @@
-"""What a run's test figures are worth: who saw the test split, and how often it was scored."""
+"""Sentences on a run's test figures: the use of the test split, and the number of tests."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from jaxcnn.config.published import publication_of
 from jaxcnn.workdir.endings import end_of
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
-    "tail": "The last part of the training set, held out, served as validation",
-    "holdout": "A fixed part of the training set, held out, served as validation",
+    "tail": "The held-out last part of the training set served as validation",
+    "holdout": "A fixed, held-out part of the training set served as validation",
 }
 TUNED = (
-    "The recipe was chosen by its test accuracy: the test figures are no estimate on unseen data."
+    "The recipe was chosen by its test accuracy: the test figures do not estimate accuracy on "
+    "unseen images."
 )
 IN_SIGHT = (
-    "The test set served as validation: the test figures were in sight during training, and are "
-    "no estimate on unseen data."
+    "The test set served as validation: the test figures were visible during training and do not "
+    "estimate accuracy on unseen images."
 )
 
 
 def owner_of(dataset: str) -> str:
-    """Return whose splits a dataset has: "publisher's", or "folder's" for `folder:PATH`."""
+    """Return the owner of a dataset's splits: "publisher's"; "folder's" for `folder:PATH`."""
     return "folder's" if dataset.startswith("folder:") else "publisher's"
 
 
 def is_test_in_sight(config: Mapping[str, Any]) -> bool:
-    """Whether the test split served as validation split."""
+    """Return whether the test split served as validation split."""
     return config["validation"] == "test"
 
 
 def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
-    """Whether the recipe was chosen by test accuracies, and on the run's own dataset."""
+    """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
     return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
 
 
 def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
-    """Whether early stopping ended the run before its last epoch; False for an unfinished run."""
+    """Return whether early stopping ended the run before its last epoch.
+
+    It is False for an unfinished run (`result` is None).
+    """
     if result and "ended" in result:
         return result["ended"] == "early_stopping"
     patience = config.get("early_stopping", {}).get("patience", 0)
@@ -44,8 +47,7 @@ def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None
 
 
 def warnings(config: Mapping[str, Any]) -> list[str]:
-    """Sentences that say why the test figures are no estimate on unseen data; none where they
-    are one."""
+    """Return the reasons why the test figures are no estimate of accuracy on unseen images."""
     notes = {IN_SIGHT: is_test_in_sight(config), TUNED: is_tuned_on_test(config)}
     return [note for note, applies in notes.items() if applies]
 
@@ -53,29 +55,25 @@ def warnings(config: Mapping[str, Any]) -> list[str]:
 def describe(
     config: Mapping[str, Any], environment: Mapping[str, Any], result: Mapping[str, Any]
 ) -> str:
-    """Return a Markdown paragraph: which split served as validation, and how often the run scored
-    the test set."""
+    """Return a Markdown paragraph on the validation data and on how often the run was tested."""
     if is_test_in_sight(config):
-        publication = publication_of(config, environment)
-        follows = f", as in the {publication} publication" if publication else ""
-        text = IN_SIGHT.replace(
-            "test set served as validation", f"**test set served as validation**{follows}"
-        )
+        phrase = "test set served as validation"
+        text = IN_SIGHT.replace(phrase, f"**{phrase}**")
     else:
         served = _SERVED[config["validation"]].format(owner=owner_of(config["dataset"]["name"]))
-        text = f"{served}; {_scorings(environment, result)}"
+        text = f"{served}; {_tests(environment, result)}"
     return f"{text} **{TUNED}**" if is_tuned_on_test(config) else text
 
 
-def _scorings(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     ended = environment.get("ended")
-    if ended is None and environment.get("changes"):  # older code did not count
-        return "the run scored the test set at its end, and at each earlier end if it had one."
+    if ended is None and environment.get("changes"):  # a run of older code, which did not count
+        return "the run was tested at its end, and at each earlier end if it had one."
     earlier = [end for end in ended or [] if end != end_of(result)]
     if not earlier:
-        return "the run scored the test set once, at the end."
+        return "the run was tested once, at its end."
     epochs = ", ".join(str(end["epoch"]) for end in earlier)
     return (
-        f"the run scored the test set {len(earlier) + 1} times: it had ended after epoch {epochs}, "
+        f"the run was tested {len(earlier) + 1} times, because it had ended after epoch {epochs} "
         "and went on."
     )

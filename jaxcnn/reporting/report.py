@@ -1,4 +1,4 @@
-"""The report of a run: one Markdown page in its workdir, from the files the run wrote there."""
+"""The report of a run: a Markdown page in its folder, made from the other files there."""
 
 import re
 import shlex
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.config.defaults import flatten
-from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal, unrecognized
+from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, protocol
-from jaxcnn.reporting.figures.curves import series
+from jaxcnn.reporting.provenance import unrecognized
+from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import why
 from jaxcnn.workdir.metrics_log import read_own_metrics
@@ -24,7 +25,7 @@ _NEEDED = {
         "test_accuracy", "test_loss", "best_epoch", "num_epochs", "parameters", "seconds", "seed",
     ),
 }  # fmt: skip
-_LAST_EPOCHS = 10  # rows of the table at the end
+_LAST_EPOCHS = 10  # rows of the table of epochs
 _PICTURES = {
     "accuracy": "Accuracy by epoch",
     "loss": "Loss by epoch",
@@ -35,14 +36,18 @@ _PICTURES = {
 
 
 def write_report(workdir: str | Path) -> Path:
-    """Writes `report.md` from config.json, environment.json, metrics.jsonl and result.json.
+    """Write `report.md` from config.json, environment.json, metrics.jsonl and result.json.
+
+    Returns:
+      The path of the report.
 
     Raises:
       UserError: one of the four is missing or damaged, or the report cannot be written.
     """
     workdir = Path(workdir)
-    parts = (read_part(workdir, name, need) for name, need in _NEEDED.items())
-    config, environment, result = parts
+    config, environment, result = (
+        read_part(workdir, name, fields) for name, fields in _NEEDED.items()
+    )
     rows = read_own_metrics(workdir, result)
     classes = evaluation_report.tested_classes(workdir, result)
     sections = [
@@ -62,8 +67,10 @@ def write_report(workdir: str | Path) -> Path:
 
 
 def missing_files(workdir: Path) -> list[str]:
-    """Return what belongs to the report of a run that has ended and is not there: paths in the
-    folder. A picture belongs to it where the report shows it."""
+    """Return the files that the report of a finished run lacks, as paths in its folder.
+
+    They are the report itself, the test evaluation, and the pictures that the report shows.
+    """
     needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
     if report.exists():
         shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
@@ -72,7 +79,7 @@ def missing_files(workdir: Path) -> list[str]:
 
 
 def is_of_evaluation(name: str) -> bool:
-    """Whether a file of a run's folder comes from the evaluation of the test split."""
+    """Return whether a file of a run's folder comes from the evaluation of the test split."""
     return name.startswith(("evaluation/test", "plots/test_"))
 
 
@@ -82,8 +89,8 @@ def _result(
     result: Mapping[str, Any],
     classes: Sequence[Mapping[str, Any]],
 ) -> str:
-    tested = result.get("tested_with")
-    weights = f", weights of the {tested} epoch" if tested else ""
+    tested_with = result.get("tested_with")
+    weights = f", weights of the {tested_with} epoch" if tested_with else ""
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "balanced test accuracy (mean recall of the classes)": percent(
@@ -91,7 +98,7 @@ def _result(
         ),
         "test loss": loss(result["test_loss"]),
         "ended": why(result, config) if "ended" in result else "-",
-        # older code did not say why a run ended
+        # a result by older code has no field for the reason
         "stopped early": f"after {result['num_epochs']} of {config['num_epochs']} epochs"
         if "ended" not in result and protocol.is_stopped_early(config, result)
         else "-",
@@ -108,13 +115,13 @@ def _result(
 
 
 def _curves(workdir: Path) -> str:
-    there = [name for name in _PICTURES if (workdir / "plots" / f"{name}.png").exists()]
-    pictures = [f"![{_PICTURES[name]}](plots/{name}.png)" for name in there]
-    return "\n\n".join(["## Curves", *pictures]) if there else ""
+    names = [name for name in _PICTURES if (workdir / "plots" / f"{name}.png").exists()]
+    pictures = [f"![{_PICTURES[name]}](plots/{name}.png)" for name in names]
+    return "\n\n".join(["## Curves", *pictures]) if names else ""
 
 
 def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
-    """The table of the last epochs, and the best one where it is not among them."""
+    """Return the table of the last epochs; the best epoch is added if it came before."""
     columns = {
         "training loss": ("train", "loss", loss),
         "training accuracy": ("train", "accuracy", percent),
@@ -129,50 +136,45 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
     shown = sorted({*epochs[-_LAST_EPOCHS:], *({best} & set(epochs))})
     table = [
         [f"**{e}** (best)" if e == best else f"{e} (part)" if e > finished else str(e)]
-        + [word(by_name[name].get(e)) for name, (_, _, word) in columns.items()]
+        + [to_text(by_name[name].get(e)) for name, (_, _, to_text) in columns.items()]
         for e in shown
     ]
     return "## Last epochs\n\n" + _table(["epoch", *columns], table)
 
 
 def _recipe(config: Mapping[str, Any]) -> str:
-    """The config as a table of dotted names: the whole of it, as the run resolved it."""
+    """Return the whole resolved config as a table of dotted names."""
     leaves = flatten(dict(config)).items()
     rows = [(f"`{name}`", "`{}`".format('""' if value == "" else value)) for name, value in leaves]
     return "## Recipe\n\n" + _table(["field", "value"], rows)
 
 
 def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
-    """The command as it was typed; a module that was run is named as one."""
+    """Return the run's command, and what it does when it is given again."""
     script, *arguments = environment["command"]
     is_module = Path(script).parent.name == "jaxcnn"
     program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
     command = shlex.join(["python", *program, *arguments])
     text = (
-        f"## Again\n\n```\n{command}\n```\n\n"
-        "The same command resumes the run in its folder if it was interrupted; with another "
-        "`--workdir` it "
+        f"## Command\n\n```\n{command}\n```\n\n"
+        "The same command resumes the run if it was interrupted. With another `--workdir` it "
     )
     changes = environment.get("changes") or []
     if not changes:
         return text + f"reproduces the run from the beginning{_exactness(environment)}."
     lines = [f"- after step {c['step']}: {'; '.join(c.get('fields', []))}" for c in changes]
-    return "\n".join(
-        [
-            text + "is another run: this one did not have its settings from the beginning.\n",
-            *lines,
-        ]
-    )
+    text += "makes a different run, because the settings of this one were changed on the way:\n"
+    return "\n".join([text, *lines])
 
 
 def _exactness(environment: Mapping[str, Any]) -> str:
-    """How closely, where the run has recorded it."""
+    """Return how exactly the run can be reproduced; "" if that was not recorded."""
     exact = environment.get("exact")
     if exact is None:
         return ""
     if exact:
         return ", to the last bit on the same kind of machine"
-    return ", equal to rounding: on a GPU it is to the last bit with `config.deterministic`"
+    return ", up to rounding; on a GPU to the last bit with `--config.deterministic=True`"
 
 
 def _versions(environment: Mapping[str, Any]) -> str:
@@ -188,7 +190,7 @@ def _versions(environment: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
+    """Return a Markdown table; the first column is aligned left, the others right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     cells = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -67,7 +67,7 @@ def test_runs_without_a_fingerprint_are_compared_and_named(tmp_path):
         (tmp_path / name / "dataset.json").unlink()
     done = compare("a", "b", cwd=tmp_path)
     assert done.returncode == 0 and "50.00% ± 0.00" in done.stdout
-    assert done.stderr.startswith("note: 2 of the runs were made before runs kept a fingerprint")
+    assert done.stderr.startswith("note: 2 of the runs have no fingerprint of their data")
 
 
 def test_mistakes_are_one_line(tmp_path):

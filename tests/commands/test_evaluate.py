@@ -38,7 +38,7 @@ def test_json_tells_what_the_files_hold(trained_workdir, tmp_path):
         ([], "name the folder of a run with --workdir=DIR"),
         (["--workdir=nowhere"], "nowhere: holds no run"),
         (["--workdir=nowhere", "--split=all"], "--split"),
-        (["run"], "run: not understood"),
+        (["run"], "unexpected argument 'run'"),
     ],
 )
 def test_a_mistake_is_one_line(command, tmp_path, arguments, said):

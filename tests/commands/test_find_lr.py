@@ -38,7 +38,7 @@ def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):
     [
         ([], "give --config=FILE"),
         (["--config=nothing.py"], "nothing.py"),
-        ([f"--config={ROOT}/configs/digits.py", "--min=1", "--max=0.1"], "needed is 0 < min < max"),
+        ([f"--config={ROOT}/configs/digits.py", "--min=1", "--max=0.1"], "must be 0 < min < max"),
         ([f"--config={ROOT}/configs/digits.py", "--num_steps=3"], "num_steps"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_run_counts_once(trained_workdir, tmp_path, monkeypatch):
     shutil.copytree(trained_workdir, changed)
     environment = read_json(changed / "environment.json")
     write_json(changed / "environment.json", environment | {"changes": [{"step": 1}]})
-    with pytest.raises(UserError, match="went on with other settings than it began with"):
+    with pytest.raises(UserError, match="its settings were changed on the way"):
         update["make_row"]("digits", [changed])
     with pytest.raises(UserError, match="digits: is not NAME=WORKDIR"):
         update["update"](["digits"])

@@ -8,13 +8,13 @@ import pytest
 from jaxcnn.data.superclasses import SELECTED, SUPERCLASSES, superclasses_of
 from jaxcnn.evaluation.calibration import calibration_error, reliability
 from jaxcnn.evaluation.metrics import (
-    class_scores,
+    LabeledPredictions,
+    class_metrics,
     confident_mistakes,
     confusion_matrix,
-    merged,
+    merge_classes,
     most_confused,
-    overall,
-    predictions,
+    overall_metrics,
 )
 from jaxcnn.reporting.figures.confusion import confusion_order
 
@@ -27,16 +27,17 @@ def found(labels, predicted, confidence=0.8, names=NAMES):
     rest = (1 - confidence) / (len(names) - 1)
     probabilities = np.repeat(rest[:, None], len(names), axis=1)
     probabilities[np.arange(len(predicted)), predicted] = confidence
-    return predictions(np.asarray(labels), np.log(probabilities).astype(np.float32), names)
+    logits = np.log(probabilities).astype(np.float32)
+    return LabeledPredictions.from_logits(np.asarray(labels), logits, names)
 
 
-def test_overall_and_class_scores_by_hand():
+def test_overall_and_class_metrics_by_hand():
     each = found([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])
-    scores = overall(each)
+    scores = overall_metrics(each)
     assert scores["num_examples"] == 6 and scores["accuracy"] == pytest.approx(4 / 6)
     assert scores["loss"] == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6, rel=1e-6)
     assert scores["mean_recall"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    cat, dog, ship = class_scores(each)
+    cat, dog, ship = class_metrics(each)
     assert (cat["name"], cat["support"]) == ("cat", 3)
     assert cat["accuracy"] == cat["recall"] == cat["precision"] == cat["f1"] == pytest.approx(2 / 3)
     assert (dog["recall"], dog["precision"], dog["f1"]) == pytest.approx((1, 2 / 3, 0.8))
@@ -46,16 +47,16 @@ def test_overall_and_class_scores_by_hand():
 
 def test_a_class_without_images_has_no_accuracy_and_counts_in_no_mean():
     each = found([0, 0, 1, 1], [0, 2, 1, 1])
-    ship = class_scores(each)[2]
+    ship = class_metrics(each)[2]
     assert ship["support"] == 0 and math.isnan(ship["accuracy"]) and math.isnan(ship["recall"])
-    assert overall(each)["mean_recall"] == pytest.approx(0.75)
+    assert overall_metrics(each)["mean_recall"] == pytest.approx(0.75)
 
 
 def test_votes_count_by_their_majority_the_first_of_equals():
     labels = np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7], [0, 0.6, 0.4]], np.float32)
     each = found(labels, [0, 2, 0], 0.8)
     np.testing.assert_array_equal(each.true, [0, 2, 1])
-    scores = overall(each)
+    scores = overall_metrics(each)
     assert scores["accuracy"] == pytest.approx(2 / 3) and scores["tied_labels"] == 1
     logs = np.log([0.8, 0.1, 0.1])
     losses = [0.5 * logs[0] + 0.5 * logs[1], 0.3 * logs[1] + 0.7 * logs[0], logs[1]]
@@ -65,10 +66,14 @@ def test_votes_count_by_their_majority_the_first_of_equals():
 def test_top_5_is_told_of_more_than_ten_classes():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(50, 12)).astype(np.float32), rng.integers(0, 12, 50)
-    scores = overall(predictions(labels, logits, [str(i) for i in range(12)]))
+    scores = overall_metrics(
+        LabeledPredictions.from_logits(labels, logits, [str(i) for i in range(12)])
+    )
     ranks = (logits > np.take_along_axis(logits, labels[:, None], 1)).sum(axis=1)
     assert scores["top5_accuracy"] == pytest.approx(np.mean(ranks < 5))
-    assert "top5_accuracy" not in overall(predictions(labels % 10, logits[:, :10], "0123456789"))
+    assert "top5_accuracy" not in overall_metrics(
+        LabeledPredictions.from_logits(labels % 10, logits[:, :10], "0123456789")
+    )
 
 
 def test_the_calibration_error_is_the_mean_gap():
@@ -106,7 +111,8 @@ def test_classes_that_are_confused_stand_together():
 
 def test_merged_classes_add_their_probabilities():
     logits = np.log([[0.4, 0.3, 0.3], [0.1, 0.2, 0.7]])
-    each = merged(predictions(np.array([1, 2]), logits, NAMES), ["pet", "thing", "thing"])
+    each = LabeledPredictions.from_logits(np.array([1, 2]), logits, NAMES)
+    each = merge_classes(each, ["pet", "thing", "thing"])
     assert each.class_names == ("pet", "thing")
     np.testing.assert_allclose(np.exp(each.log_probabilities), [[0.4, 0.6], [0.1, 0.9]])
     assert each.is_correct.tolist() == [True, True]

@@ -11,7 +11,7 @@ from jaxcnn.config.defaults import default_config
 from jaxcnn.data.loading import load_data
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_examples, load_trained
-from jaxcnn.evaluation.user_pictures import find_warnings, in_words, read_pictures
+from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
 from jaxcnn.training.run import describe_data, make_run
 
 
@@ -82,7 +82,7 @@ def test_a_picture_of_one_color_is_named(digits, retrained, tmp_path):
     for entries in ({}, {"picture_statistics": None, "reading": None}):  # of an older run, too
         _, (warning,) = ask(retrained(**entries), paths)
         assert warning == {"files": [str(paths[-1])], "warning": "of one color"}
-        assert in_words(warning, len(paths)) == f"warning: {paths[-1]}: of one color"
+        assert warning_line(warning, len(paths)) == f"warning: {paths[-1]}: of one color"
 
 
 def test_a_run_without_statistics_warns_of_nothing_else(digits, retrained, tmp_path):

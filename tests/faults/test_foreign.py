@@ -13,7 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report
-from jaxcnn.reporting.comparison import page
+from jaxcnn.reporting.comparison import page, tables
 from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.comparison.records import everything
 from jaxcnn.reporting.comparison.runs import read_runs
@@ -125,7 +125,7 @@ def test_hostile_names_in_compare(trained_workdir, tmp_path, monkeypatch, capsys
     edit(workdir / "evaluation" / "test.json", with_hostile_classes)
     sections, left_out = write_comparison([workdir], tmp_path / "out")
     assert left_out == []
-    compare._print(sections[0].dataset, page.results_table(sections[0]))
+    compare._print(sections[0].dataset, tables.results_table(sections[0]))
     print(printable_json(everything(sections)))
     for text in (capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text()):
         assert not any(sign in text for sign in "\x1b\x07\x9b")

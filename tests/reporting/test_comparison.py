@@ -18,10 +18,11 @@ from jaxcnn.config.published import publication_of, published_accuracy
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
-from jaxcnn.reporting.comparison import records as records
-from jaxcnn.reporting.comparison.groups import Estimate, compare
+from jaxcnn.reporting.comparison import records
+from jaxcnn.reporting.comparison.groups import MeanAndStd, compare
+from jaxcnn.reporting.comparison.looks import looks
 from jaxcnn.reporting.comparison.page import write_comparison
-from jaxcnn.reporting.comparison.plots import _band, _whisker, looks
+from jaxcnn.reporting.comparison.plots import _band, _whisker
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.figures.limits import limit_axis
 from jaxcnn.reporting.figures.style import color_of, new_figure, styled
@@ -41,8 +42,8 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group(write_run):
     accuracy = seeds.result("test_accuracy")
     assert (accuracy.mean, accuracy.n) == (pytest.approx(0.63), 3)
     assert accuracy.std == pytest.approx(math.sqrt((0.03**2 + 0.01**2 + 0.04**2) / 2))
-    assert fast.result("test_accuracy") == Estimate(0.61, None, 1)
-    assert seeds.curve("validation", "accuracy")[2] == Estimate(
+    assert fast.result("test_accuracy") == MeanAndStd(0.61, None, 1)
+    assert seeds.curve("validation", "accuracy")[2] == MeanAndStd(
         pytest.approx(0.21), pytest.approx(0.01), 3
     )
     assert section.differences == {"optimizer.learning_rate": [0.001, 0.1]}
@@ -74,7 +75,7 @@ def test_what_changes_no_number_is_no_other_recipe(write_run):
 def test_a_seed_that_ran_twice_counts_once(write_run):
     folders = [write_run("a", accuracy=0.6), write_run("b", accuracy=0.8)]
     (section,), repeats = sections_of(folders)
-    assert section.groups[0].result("test_accuracy") == Estimate(0.6, None, 1)
+    assert section.groups[0].result("test_accuracy") == MeanAndStd(0.6, None, 1)
     assert repeats == [f"{folders[1]}: repeats the recipe and seed of {folders[0]}"]
 
 
@@ -130,10 +131,10 @@ def test_a_point_alone_is_no_scatter_plot(write_run, tmp_path):
 
 
 def test_whiskers_and_bands_end_at_0_and_100_percent():
-    near_the_top = Estimate(0.99, 0.03, 3)
+    near_the_top = MeanAndStd(0.99, 0.03, 3)
     assert _whisker(near_the_top) == [[pytest.approx(3)], [pytest.approx(1)]]
-    assert _band(Estimate(0.01, 0.03, 3), 100, is_share=True) == (0, pytest.approx(4))
-    assert _band(Estimate(1.0, 0.5, 3), 1, is_share=False) == (0.5, 1.5)
+    assert _band(MeanAndStd(0.01, 0.03, 3), 100, is_share=True) == (0, pytest.approx(4))
+    assert _band(MeanAndStd(1.0, 0.5, 3), 1, is_share=False) == (0.5, 1.5)
 
 
 def test_an_exploded_curve_leaves_the_axis_to_the_others():
@@ -371,7 +372,7 @@ def check_page(text):
     for part in (
         "62.00% ± 2.83%", "55.00% †", "† The test set served as validation", "held out of training",
         "not finished, epoch 3 of 4", "folder:/my <pictures>", "taken on different machines",
-        "Without class-wise figures (evaluation/test.json)", "python -m jaxcnn.evaluate --workdir=",
+        "Without metrics by class (evaluation/test.json)", "python -m jaxcnn.evaluate --workdir=",
         "s1 are of other weights than its result: their test accuracy is 60.00%",
     ):  # fmt: skip
         assert part in page.text, part

@@ -10,9 +10,9 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from jaxcnn.reporting.terminal import console as console_module
-from jaxcnn.reporting.terminal import progress
+from jaxcnn.reporting.terminal import progress_bar
 from jaxcnn.reporting.terminal.console import _WORKDIR, Console
-from jaxcnn.reporting.terminal.progress import Estimate, TimeLeft
+from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, duration, loss, percent
 
 CONFIG = {
@@ -58,7 +58,7 @@ def run_three_epochs(console, workdir="runs/lenet", config=CONFIG):
 def test_a_pipe_gets_whole_lines_and_no_control_characters(monkeypatch, tmp_path):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(progress_bar, "PLAIN_SECONDS", 0.0)
     (tmp_path / "report.md").write_text("")
     pipe = io.StringIO()
     run_three_epochs(Console(pipe), tmp_path)
@@ -98,14 +98,14 @@ def test_a_pipe_hears_nothing_within_ten_seconds():
     assert "step" not in pipe.getvalue()
 
 
-@pytest.mark.parametrize("kind", [progress.PlainLines, progress.LiveBar])
+@pytest.mark.parametrize("kind", [progress_bar.PlainLines, progress_bar.LiveBar])
 def test_the_progress_of_a_long_run_fits_80_columns(monkeypatch, kind):
-    monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
+    monkeypatch.setattr(progress_bar, "PLAIN_SECONDS", -1.0)
     now = 0.0
     times = TimeLeft(now=lambda: now)
     times.start_epoch(12000, epochs_after=150)
-    console = RichConsole(file=io.StringIO(), width=80, force_terminal=kind is progress.LiveBar)
-    estimate = Estimate(times)
+    console = RichConsole(file=io.StringIO(), width=80, force_terminal=kind is progress_bar.LiveBar)
+    estimate = DurationNotice(times)
     estimate.max_minutes = 1.0  # its line is longer than 80 columns, and not of the progress
     with kind(console, "epoch 150/300", 12000, times, estimate) as bar:
         for step in (1000, 1001):
@@ -182,7 +182,7 @@ def test_classes_that_accuracy_hides_are_said():
         return pipe.getvalue()
 
     text = printed(("cat", 90, 0.75), ("dog", 50, 0.0), ("axolotl", 0, None))
-    assert "37.50% balanced: mean recall of the classes\n" in text
+    assert "37.50% balanced (mean recall of the classes)\n" in text
     assert "No image is recognized of 1 of the 3 classes: dog.\n" in text
     text = printed(("cat", 60, 0.75), ("dog", 50, 0.1))
     assert "balanced" not in text and "recognized" not in text
@@ -216,7 +216,7 @@ def estimates(steps_per_second, validation=0.0, epochs=300, minutes=0.0, patienc
     """What is said in the first three epochs of 100 steps, by a clock that stands at 0 o'clock."""
     now, said = 0.0, []
     times = TimeLeft(now=lambda: now)
-    estimate = Estimate(times, now=lambda: now)
+    estimate = DurationNotice(times, now=lambda: now)
     estimate.max_minutes, estimate.may_stop_early = minutes, patience > 0
     for epoch in (1, 2, 3):
         times.start_epoch(100, epochs_after=epochs - epoch)
@@ -254,7 +254,7 @@ def test_an_estimate_is_corrected_once(monkeypatch):
 
 def test_an_estimate_knows_what_may_end_a_run_before():
     ((_, _, line),) = estimates(steps_per_second=0.5, minutes=30.0, patience=3)
-    assert line == "at most about 17 h for 300 epochs; config.max_minutes = 30 may end it before"
+    assert line == "at most about 17 h for 300 epochs; config.max_minutes = 30 may end it earlier"
 
 
 def test_a_long_wait_is_spoken_of(monkeypatch):

@@ -9,17 +9,19 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from jaxcnn.data.superclasses import SUPERCLASSES
+from jaxcnn.data.superclasses import SELECTED, SUPERCLASSES
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.calibration import reliability
-from jaxcnn.evaluation.metrics import predictions
+from jaxcnn.evaluation.evaluation_files import write_evaluation
+from jaxcnn.evaluation.metrics import LabeledPredictions
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting import evaluation_report
-from jaxcnn.reporting.evaluation import provenance, write_scores
 from jaxcnn.reporting.figures import grids
 from jaxcnn.reporting.figures.calibration import plot_reliability
 from jaxcnn.reporting.figures.curves import plot_curves
+from jaxcnn.reporting.figures.evaluation import draw_metrics
 from jaxcnn.reporting.figures.style import COLORS, color_of, new_figure, save, styled
+from jaxcnn.reporting.provenance import provenance
 from jaxcnn.workdir.metrics_log import MetricsWriter
 
 RESULT = {"best_epoch": 7, "num_epochs": 9}
@@ -34,7 +36,15 @@ def make_predictions(names, num_images=200):
     labels = rng.integers(0, len(names), num_images)
     logits = rng.normal(size=(num_images, len(names))).astype(np.float32)
     logits[np.arange(num_images), labels] += 2
-    return predictions(labels, logits, names)
+    return LabeledPredictions.from_logits(labels, logits, names)
+
+
+def write_and_draw(workdir, name, found, about, *, selected=(), pictures=()):
+    drawn = draw_metrics(found, workdir / "plots" / name)
+    pictures = [*drawn, *pictures]
+    return write_evaluation(
+        workdir, name, found, about, selected_classes=selected, pictures=pictures
+    )
 
 
 def read_csv(path):
@@ -50,7 +60,7 @@ def is_drawn(path):
 
 def test_everything_of_ten_classes(tmp_path):
     found = make_predictions([f"class {i}" for i in range(10)])
-    scores = write_scores(tmp_path, "test", found, ABOUT, ["test_mistakes"])
+    scores = write_and_draw(tmp_path, "test", found, ABOUT, pictures=["test_mistakes"])
     folder = tmp_path / "evaluation"
     assert json.loads((folder / "test.json").read_text()) == scores
     assert scores["accuracy"] == found.is_correct.mean() and scores["epoch"] == 7
@@ -71,25 +81,25 @@ def test_both_levels_of_cifar100(tmp_path):
         sorted(name for names in SUPERCLASSES.values() for name in names), 1000
     )
     about = ABOUT | {"publication": "classic-networks"}
-    scores = write_scores(tmp_path, "test", found, about)
+    scores = write_and_draw(tmp_path, "test", found, about, selected=SELECTED)
     assert scores["superclass_accuracy"] > scores["accuracy"]
     assert len(scores["superclasses"]) == 20 and "wardrobe" in scores["selected_classes"]
     assert len(read_csv(tmp_path / "evaluation" / "test_superclass_confusion.csv")) == 21
     (text,) = evaluation_report.sections(tmp_path, RESULT)
-    assert "The 10 classes recognised best, and the 10 recognised worst" in text
+    assert "The 10 classes recognized best, and the 10 recognized worst" in text
     assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
     assert "| medium\\_mammals |" in text
-    selection = "The ten classes selected by the classic-networks publication"
+    selection = "The 10 classes selected by the classic-networks publication"
     assert selection in text
-    scores = write_scores(tmp_path, "test", found, ABOUT | {"publication": ""})
+    scores = write_and_draw(tmp_path, "test", found, ABOUT | {"publication": ""})
     assert "selected_classes" not in scores
     assert selection not in evaluation_report.sections(tmp_path, RESULT)[0]
 
 
 def test_the_report_s_sections_show_the_test_first(tmp_path):
     found = make_predictions(["a|b", "c", "d"])
-    write_scores(tmp_path, "train", found, ABOUT | {"split": "train"})
-    write_scores(tmp_path, "test", found, ABOUT)
+    write_and_draw(tmp_path, "train", found, ABOUT | {"split": "train"})
+    write_and_draw(tmp_path, "test", found, ABOUT)
     first, second = evaluation_report.sections(tmp_path, RESULT)
     assert first.startswith("## Evaluation on the test split, best checkpoint")
     assert "| a\\|b |" in first and "](plots/test\\_" not in first
@@ -102,7 +112,7 @@ def test_the_report_s_sections_show_the_test_first(tmp_path):
 def test_names_are_shown_as_they_are(tmp_path):
     names = ["tax $x^$", "cat [red]", "$\\frac$"]  # formulas and markup, elsewhere
     found = make_predictions(names)
-    scores = write_scores(tmp_path, "test", found, ABOUT)
+    scores = write_and_draw(tmp_path, "test", found, ABOUT)
     assert is_drawn(tmp_path / "plots" / "test_confusion.png")
     svg = (tmp_path / "plots" / "test_confusion.svg").read_text()
     assert "tax $x^$" in svg and "$\\frac$" in svg
@@ -115,8 +125,8 @@ def test_names_are_shown_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("validation", "split", "checkpoint", "says"),
     [
-        ("holdout", "test", "best", "took no part in the training or in the choice"),
-        ("validation", "test", "latest", "took no part in the training or in the choice"),
+        ("holdout", "test", "best", "took no part in training or in the choice"),
+        ("validation", "test", "latest", "took no part in training or in the choice"),
         ("test", "test", "best", "the best on the test split. These same images chose the epoch"),
         ("test", "test", "latest", "the latest. These images served as validation"),
         ("tail", "validation", "best", "These same images chose the epoch"),
@@ -139,7 +149,7 @@ def test_it_says_what_else_had_a_part_in_the_weights():
     about = ABOUT | {"tuned_on_test": True, "init_from": "runs/first"}
     assert provenance(about).endswith(
         "choice of the epoch of this run, which started from the weights of runs/first. But the "
-        "recipe was chosen by test accuracy: no estimate on unseen images."
+        "recipe was chosen by test accuracy: the figures do not estimate accuracy on unseen images."
     )
 
 
@@ -165,7 +175,8 @@ def test_of_a_sorted_split_the_first_images_are_of_all_classes(tmp_path):
     labels = np.repeat([0, 1, 2], 50)
     images = np.zeros((150, 4, 4, 1), np.uint8)
     for order in (np.arange(150), np.random.default_rng(0).permutation(150)):
-        found = predictions(labels[order], 9 * np.eye(3, dtype=np.float32)[labels[order]], names)
+        logits = 9 * np.eye(3, dtype=np.float32)[labels[order]]
+        found = LabeledPredictions.from_logits(labels[order], logits, names)
         grids.plot_first(images, found, tmp_path / "first")
         svg = (tmp_path / "first.svg").read_text()
         assert all(f"✓ {name}" in svg for name in names)
@@ -184,7 +195,7 @@ def test_a_bin_without_a_hit_is_seen(tmp_path):
 
 def test_long_class_names_do_not_cut_numbers(tmp_path):
     found = make_predictions([f"{'long ' * 20}{i}" for i in range(3)])
-    scores = write_scores(tmp_path, "test", found, ABOUT)
+    scores = write_and_draw(tmp_path, "test", found, ABOUT)
     printed = io.StringIO()
     for part in evaluation_report.render(scores):
         Console(file=printed, width=80, markup=False).print(part)
@@ -193,7 +204,8 @@ def test_long_class_names_do_not_cut_numbers(tmp_path):
 
 
 def test_without_a_mistake_there_is_no_picture_of_mistakes(tmp_path):
-    found = predictions(np.array([0, 1]), 9 * np.eye(2, dtype=np.float32), ["a", "b"])
+    logits = 9 * np.eye(2, dtype=np.float32)
+    found = LabeledPredictions.from_logits(np.array([0, 1]), logits, ["a", "b"])
     images = np.zeros((2, 4, 4, 1), np.uint8)
     assert grids.plot_mistakes(images, found, tmp_path / "mistakes") is None
     assert not any(tmp_path.iterdir())
@@ -215,7 +227,7 @@ def test_curves_mark_the_best_epoch_and_the_resumes(tmp_path):
     assert said == {0: [0] * 5, 2: [1] * 5}
 
 
-def test_a_network_keeps_its_colour():
+def test_a_network_keeps_its_color():
     five = [color_of(name) for name in ("lenet", "alexnet", "vgg16_bn", "resnet50", "googlenet")]
     assert len(set(five)) == 5 and color_of("lenet") == five[0]
     assert color_of("a network of my own") in COLORS

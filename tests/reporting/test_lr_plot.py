@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from jaxcnn.reporting.figures.lr_plot import plot_sweep
+from jaxcnn.reporting.figures.learning_rates import plot_sweep
 from jaxcnn.training.lr_finder import Sweep
 
 RATES = np.geomspace(1e-6, 1, 50)
@@ -16,11 +16,11 @@ def test_the_suggestion_is_in_the_picture(tmp_path):
     with Image.open(picture) as opened:
         assert opened.size == (900, 600)
     text = picture.with_suffix(".svg").read_text()
-    assert f"{swept.steepest:.3g}: falls fastest" in text
+    assert f"{swept.steepest:.3g}: steepest descent" in text
     assert "learning rate" in text and "training loss" in text
 
 
 def test_without_a_suggestion(tmp_path):
     for number, losses in enumerate((np.full(50, 2.3), np.geomspace(1, 1e30, 50))):
         picture = plot_sweep(Sweep(RATES, losses, has_diverged=True), tmp_path / str(number))
-        assert "falls fastest" not in picture.with_suffix(".svg").read_text()
+        assert "steepest descent" not in picture.with_suffix(".svg").read_text()

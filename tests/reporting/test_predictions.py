@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from jaxcnn.errors import UserError
-from jaxcnn.evaluation.predictions import Prediction
-from jaxcnn.reporting.figures.predictions import check_grid, draw_grid
-from jaxcnn.reporting.terminal.predictions import print_table
+from jaxcnn.evaluation.predictions import TopClasses
+from jaxcnn.reporting.figures.prediction_grid import check_grid, draw_grid
+from jaxcnn.reporting.terminal.prediction_table import print_table
 
 
 def prediction(name, *, classes=("cat", "dog"), shape=(8, 8, 3)):
-    return Prediction(Path(name), np.zeros(shape, np.uint8), classes, (0.75, 0.25))
+    return TopClasses(Path(name), np.zeros(shape, np.uint8), classes, (0.75, 0.25))
 
 
 def test_the_table_shows_names_as_they_are(capsys):

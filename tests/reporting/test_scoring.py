@@ -13,7 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation import probes
 from jaxcnn.evaluation.trained import load_examples, load_trained
 from jaxcnn.models import model_config
-from jaxcnn.reporting.scoring import score_run
+from jaxcnn.reporting.evaluate_run import evaluate_run
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_finished_run_is_scored(trained_workdir):
 def test_another_split_and_checkpoint_stand_beside(trained_workdir, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(trained_workdir, workdir)
-    scores = score_run(workdir, split="validation", checkpoint="best", layers=["average_pool1"])
+    scores = evaluate_run(workdir, split="validation", checkpoint="best", layers=["average_pool1"])
     rows = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     best = max(row["accuracy"] for row in rows if row["split"] == "validation")
     assert scores["accuracy"] == pytest.approx(best)
@@ -53,7 +53,7 @@ def test_another_split_and_checkpoint_stand_beside(trained_workdir, tmp_path):
     assert (folder / "validation_best.json").exists() and (folder / "test.json").exists()
     assert "average_pool1" in (workdir / "plots" / "validation_best_maps.svg").read_text()
     with pytest.raises(UserError, match="conv9: not a layer with feature maps .there are: conv1, "):
-        score_run(workdir, layers=["conv9"])
+        evaluate_run(workdir, layers=["conv9"])
 
 
 def test_by_default_the_weights_are_those_that_the_run_tests(trained_workdir, tmp_path):
@@ -75,7 +75,7 @@ def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
     narrow = trained.model(jnp.asarray(scaled), dtype=jnp.bfloat16)
     np.testing.assert_allclose(trained.logits(images), narrow, rtol=0.02, atol=0.02)
     assert np.abs(trained.logits(images) - trained.model(jnp.asarray(scaled))).max() > 1e-4
-    saliency, maps = probes.probe(trained, images, ["conv1"])
+    saliency, maps = probes.saliency_and_maps(trained, images, ["conv1"])
     assert saliency.dtype == maps["conv1"].dtype == np.float32
     np.testing.assert_array_equal(maps["conv1"], maps["conv1"].astype(jnp.bfloat16))
 
@@ -85,18 +85,18 @@ def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypa
     renamed = dataclasses.replace(renamed, class_names=tuple(reversed(renamed.class_names)))
     monkeypatch.setattr("jaxcnn.evaluation.trained.load_run_data", lambda *_: renamed)
     with pytest.raises(UserError, match="was trained on other data: their class_names"):
-        score_run(trained_workdir)
+        evaluate_run(trained_workdir)
 
 
 def test_saliency_is_the_gradient_of_the_predicted_score(trained, images):
-    saliency, maps = probes.probe(trained, images, ["conv1"])
+    saliency, maps = probes.saliency_and_maps(trained, images, ["conv1"])
     assert saliency.shape == images.shape[:3] and maps["conv1"].shape == (2, 28, 28, 6)
     row, column = np.unravel_index(saliency[0].argmax(), saliency[0].shape)
     scores = []
     for change in (-0.5, 0.5):
         pixels = images[:1].astype(np.float32)
         pixels[0, row, column] += change
-        scores.append(np.asarray(trained.scores(pixels))[0])
+        scores.append(np.asarray(trained.forward(pixels))[0])
     slope = (scores[1] - scores[0])[trained.logits(images)[0].argmax()]
     assert saliency[0, row, column] == pytest.approx(abs(slope), rel=0.05)
 
@@ -106,7 +106,7 @@ def test_maps_and_filters_are_the_network_s(trained, images):
     conv = probes.first_conv(trained)
     filters = probes.filters_of(conv)
     assert filters.shape == (6, 5, 5, 1)
-    _, maps = probes.probe(trained, images, ["conv1"])
+    _, maps = probes.saliency_and_maps(trained, images, ["conv1"])
     scaled = (images[0, :5, :5, 0] - trained.pixel_shift) * trained.pixel_scale
     first = np.sum(scaled * filters[2, :, :, 0]) + np.asarray(conv.bias[...])[2]
     assert maps["conv1"][0, 0, 0, 2] == pytest.approx(max(first, 0), abs=1e-5)

@@ -197,7 +197,7 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
     config.num_epochs += 1  # so it goes on
     assert train(config, tmp_path)[0]["num_epochs"] == 3
     train(config, tmp_path)  # the same test again
-    said = "the run scored the test set 2 times: it had ended after epoch 2, and went on."
+    said = "the run was tested 2 times, because it had ended after epoch 2 and went on."
     assert said in (tmp_path / "report.md").read_text()
 
 

@@ -20,8 +20,8 @@ from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.runs import read_runs
-from jaxcnn.reporting.evaluation import provenance
-from jaxcnn.reporting.scoring import score_run
+from jaxcnn.reporting.evaluate_run import evaluate_run
+from jaxcnn.reporting.provenance import provenance
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data
 
@@ -70,14 +70,14 @@ def test_pictures_that_are_added_take_no_part_in_a_run(train, tmp_path):
     pictures, workdir = tmp_path / "pictures", tmp_path / "run"
     add_pictures(pictures, 25, seed=0)
     train("run")
-    before, scores = data_of(workdir), score_run(workdir)
+    before, scores = data_of(workdir), evaluate_run(workdir)
     listed = read_pictures(workdir / "pictures.csv")
     assert len(listed) == 50 and {p.split for p in listed} == {"train", "test"}
     assert all((p.split == "test") == is_test(p.sha256) for p in listed)
     assert all(sha256_of(pictures / p.path) == p.sha256 for p in listed)
 
     add_pictures(pictures, 25, seed=1)
-    again = score_run(workdir)
+    again = evaluate_run(workdir)
     assert [again[n] for n in ("num_examples", "accuracy", "loss")] == [
         scores[n] for n in ("num_examples", "accuracy", "loss")
     ]
@@ -103,10 +103,10 @@ def test_pictures_that_are_gone_are_named(train, tmp_path):
     add_pictures(pictures, 20, seed=0)
     train("run")
     (pictures / "dark" / "0_3.png").unlink()
-    score_run(tmp_path / "run")  # the prepared version still holds it
+    evaluate_run(tmp_path / "run")  # the prepared version still holds it
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(UserError, match=r"1 of the run's 40 pictures are gone .*dark/0_3.png"):
-        score_run(tmp_path / "run")
+        evaluate_run(tmp_path / "run")
     with pytest.raises(UserError, match="dark/0_3.png"):
         train("run", num_epochs=2)
 
@@ -117,13 +117,13 @@ def test_a_folder_may_be_moved_and_written_otherwise(train, tmp_path):
     train("run")
     _, printed = train("run", pictures="pictures/../pictures/", num_epochs=2)
     assert "resuming" in printed
-    scores = score_run(tmp_path / "run")
+    scores = evaluate_run(tmp_path / "run")
     pictures.rename(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "dark" / "0_0.png").rename(tmp_path / "elsewhere" / "dark" / "x.png")
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(UserError, match="there is no folder"):
-        score_run(tmp_path / "run")
-    assert score_run(tmp_path / "run", data_at=tmp_path / "elsewhere") == scores
+        evaluate_run(tmp_path / "run")
+    assert evaluate_run(tmp_path / "run", data_at=tmp_path / "elsewhere") == scores
     _, printed = train("run", pictures="elsewhere", num_epochs=3)
     assert "resuming in epoch 3" in printed
     train("run", num_epochs=4, data_at=tmp_path / "elsewhere")
@@ -153,7 +153,7 @@ def test_an_older_run_keeps_the_older_rules(train, tmp_path):
     numbers = data_of(tmp_path / "run")["num_examples"]
     assert numbers["test"] == len(dataset.splits["test"].labels) == 8
     make_older(tmp_path / "run")
-    score_run(tmp_path / "run")
+    evaluate_run(tmp_path / "run")
     assert notes_on_data(tmp_path / "run") == [NO_FINGERPRINT]
     _, printed = train("run", num_epochs=2)
     assert "resuming in epoch 2" in printed and printed.count(NO_FINGERPRINT) == 1
@@ -169,7 +169,7 @@ def test_an_older_run_on_a_folder_with_other_numbers_is_refused(train, tmp_path)
     make_older(tmp_path / "run")
     add_pictures(tmp_path / "pictures", 20, seed=1)
     with pytest.raises(UserError, match="trained on other data: their num_examples"):
-        score_run(tmp_path / "run")
+        evaluate_run(tmp_path / "run")
 
 
 def test_a_class_without_a_picture_to_test_on_is_named(train, tmp_path):
@@ -190,9 +190,12 @@ def test_copies_of_pictures_in_both_splits_and_in_two_classes_are_named(train, t
         add_pictures(tmp_path / "pictures" / split, 12, seed=0)
     _, printed = train("run")
     assert "of the 24 test pictures are also training pictures" in printed
-    about = score_run(tmp_path / "run")
+    about = evaluate_run(tmp_path / "run")
     assert about["trained_on"] > 15
-    assert f"{about['trained_on']} of the 24 images were trained on" in provenance(about)
+    assert (
+        f"{about['trained_on']} of the 24 images are in the training split as well"
+        in provenance(about)
+    )
     shutil.copy(
         *(tmp_path / "pictures" / "train" / name for name in ("dark/0_1.png", "light/x.png"))
     )

@@ -1,18 +1,18 @@
-"""A comparison as plain records, for CSV and JSON: numbers unrounded, accuracies as fractions."""
+"""A comparison as dicts for CSV and JSON: numbers unrounded, accuracies as fractions."""
 
 import csv
 import io
 from typing import Any
 
-from jaxcnn.reporting.comparison.groups import Estimate, Group, Section
-from jaxcnn.reporting.comparison.runs import Run
-from jaxcnn.reporting.figures.curves import best_epoch, series
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
+from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.protocol import is_stopped_early, owner_of
+from jaxcnn.reporting.series import best_epoch, series
 
-Record = dict[str, Any]
+TableRow = dict[str, Any]  # the same keys in each row of a table
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
 _EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
-_CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
+_CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
@@ -21,37 +21,37 @@ _SPLITS = {
 }
 
 
-def validation_split(run: Run) -> str:
-    """Which data chose the best epoch, or were watched, in words."""
-    words = _SPLITS.get(run.config["validation"], str(run.config["validation"]))
-    return words.replace("{owner}", owner_of(run.config["dataset"]["name"]))
+def validation_split(run: SavedRun) -> str:
+    """Return the name of the run's validation data."""
+    name = _SPLITS.get(run.config["validation"], str(run.config["validation"]))
+    return name.replace("{owner}", owner_of(run.config["dataset"]["name"]))
 
 
-def tested_weights(run: Run) -> str:
-    """Which weights were, or will be, tested; the last epoch's may be those of an early stop."""
+def tested_weights(run: SavedRun) -> str:
+    """Return the epoch whose weights are tested, in words."""
     if (run.result or {}).get("tested_with", run.config["test_with"]) == "best":
         return "best epoch"
     return "last epoch, stopped early" if is_stopped_early(run.config, run.result) else "last epoch"
 
 
-def weights_of(group: Group) -> str:
-    """`tested_weights` of all the group's runs; seeds may stop in different ways."""
+def weights_of(group: RecipeGroup) -> str:
+    """Return the `tested_weights` of a group; they differ if only some of its runs stop early."""
     return " or ".join(sorted({tested_weights(run) for run in group.shown}))
 
 
-def device(run: Run) -> str:
-    """`2 × AMD EPYC`; empty where it is not known."""
+def device(run: SavedRun) -> str:
+    """Return the run's devices, such as `2 × AMD EPYC`; "" if unknown."""
     devices = run.environment.get("devices") or []
-    return ", ".join(f"{devices.count(each)} × {each}" for each in dict.fromkeys(devices))
+    return ", ".join(f"{devices.count(name)} × {name}" for name in dict.fromkeys(devices))
 
 
-def networks(sections: list[Section]) -> list[Record]:
-    """A record for each group: means and sample standard deviations over its finished runs."""
+def networks(sections: list[Section]) -> list[TableRow]:
+    """Return a row for each group: means and standard deviations over its finished runs."""
     return [_network(section, group) for section in sections for group in section.groups]
 
 
-def _network(section: Section, group: Group) -> Record:
-    record = {
+def _network(section: Section, group: RecipeGroup) -> TableRow:
+    row = {
         "dataset": section.dataset,
         "network": group.run.network,
         "label": group.label,
@@ -64,20 +64,20 @@ def _network(section: Section, group: Group) -> Record:
         "recipe_tuned_on_test": group.run.is_tuned_on_test,
     }
     for name in _RESULTS:
-        record |= _mean_and_std(name, group.result(name))
+        row |= _mean_and_std(name, group.result(name))
     for name in _EVALUATED:
-        record |= _mean_and_std(name, group.evaluated(name))
-    return record
+        row |= _mean_and_std(name, group.evaluated(name))
+    return row
 
 
-def _mean_and_std(name: str, estimate: Estimate | None) -> Record:
-    if estimate is None:
+def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
+    if value is None:
         return {name: None, f"{name}_std": None}
-    return {name: estimate.mean, f"{name}_std": estimate.std}
+    return {name: value.mean, f"{name}_std": value.std}
 
 
-def runs(sections: list[Section]) -> list[Record]:
-    """A record for each run."""
+def runs(sections: list[Section]) -> list[TableRow]:
+    """Return a row for each run."""
     return [
         _run(section, group, run)
         for section in sections
@@ -86,7 +86,7 @@ def runs(sections: list[Section]) -> list[Record]:
     ]
 
 
-def _run(section: Section, group: Group, run: Run) -> Record:
+def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
     validation, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
     result = run.result or {}
     return {
@@ -113,36 +113,35 @@ def _run(section: Section, group: Group, run: Run) -> Record:
     }
 
 
-def classes(sections: list[Section]) -> list[Record]:
-    """A record for each class, and superclass, of each group that was evaluated."""
+def classes(sections: list[Section]) -> list[TableRow]:
+    """Return a row for each class and superclass of each evaluated group."""
     return [
         _class(section, group, kind, name)
         for section in sections
         for kind in ("classes", "superclasses")
         for name in section.class_names(kind)
         for group in section.finished
-        if group.class_score(name, kind=kind)
+        if group.class_metric(name, kind=kind)
     ]
 
 
-def _class(section: Section, group: Group, kind: str, name: str) -> Record:
-    record = {"dataset": section.dataset, "label": group.label, "of": kind, "class": name}
-    for score in _CLASS_SCORES:
-        record |= _mean_and_std(score, group.class_score(name, score, kind))
-    support, accuracy = (group.class_score(name, each, kind) for each in ("support", "accuracy"))
-    return record | {"support": support and round(support.mean), "n": accuracy.n}
+def _class(section: Section, group: RecipeGroup, kind: str, name: str) -> TableRow:
+    row = {"dataset": section.dataset, "label": group.label, "of": kind, "class": name}
+    for metric in _CLASS_METRICS:
+        row |= _mean_and_std(metric, group.class_metric(name, metric, kind))
+    support, accuracy = (group.class_metric(name, key, kind) for key in ("support", "accuracy"))
+    return row | {"support": support and round(support.mean), "n": accuracy.n}
 
 
-def to_csv(records: list[Record]) -> str:
-    """The records as CSV with a head; None is empty. They have the same keys."""
+def to_csv(rows: list[TableRow]) -> str:
+    """Return rows with the same keys as CSV, with a head; None is an empty cell."""
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, records[0] if records else [])
+    table = csv.DictWriter(text, rows[0] if rows else [])
     table.writeheader()
-    table.writerows(records)
+    table.writerows(rows)
     return text.getvalue()
 
 
-def everything(sections: list[Section]) -> dict[str, list[Record]]:
-    """All records by the name of their table: networks, runs, classes."""
-    makers = (networks, runs, classes)
-    return {make.__name__: make(sections) for make in makers}
+def everything(sections: list[Section]) -> dict[str, list[TableRow]]:
+    """Return all tables by name: networks, runs, classes."""
+    return {"networks": networks(sections), "runs": runs(sections), "classes": classes(sections)}

@@ -1,11 +1,10 @@
-"""Finished and unfinished runs, read back from the files in their folders."""
+"""Runs, finished or not, read from the files in their folders."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config.published import publication_of
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.balance import balanced_accuracy
 from jaxcnn.reporting import protocol
@@ -19,17 +18,17 @@ _NEEDED = dict.fromkeys(
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """What a run left in its folder.
+class SavedRun:
+    """The files in a run's folder.
 
     Attributes:
       folder: as the user named it.
       config: the resolved config, nested.
-      rows: of its metrics, in order.
-      result: what result.json holds; None: the run has not finished.
-      evaluation: what evaluation/test.json holds; empty where the run was not evaluated.
-      environment: versions, devices, command; empty where there is no such file.
-      data: what dataset.json holds of the run's data; empty where there is no such file.
+      rows: the rows of the metrics, in order.
+      result: the content of `result.json`; None if the run has not finished.
+      evaluation: the content of `evaluation/test.json`; empty if the run was not evaluated.
+      environment: the content of `environment.json`; empty without the file.
+      data: the content of `dataset.json`; empty without the file.
     """
 
     folder: Path
@@ -42,50 +41,47 @@ class Run:
 
     @property
     def network(self) -> str:
-        """The name of its network."""
+        """The name of the run's network."""
         return self.config["model"]["name"]
 
     @property
     def dataset(self) -> str:
-        """Its dataset, with the label set where it has several: `cifar100, coarse labels`."""
+        """The run's dataset and its label set, if named, such as `cifar100, coarse labels`."""
         dataset = self.config["dataset"]
         labels = dataset.get("label_set")
         return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
 
     def fingerprint(self, view: str) -> str:
-        """The digest of its "train", "validation" or "test" examples; empty where it is unknown."""
+        """Return the digest of the "train", "validation" or "test" examples; "" if unknown."""
         digests = self.data.get("split_fingerprints")
         return str(digests.get(view, "")) if isinstance(digests, dict) else ""
 
     @property
-    def publication(self) -> str:
-        """The publication whose recipe it follows; "" for none."""
-        return publication_of(self.config, self.environment)
-
-    @property
     def is_test_in_sight(self) -> bool:
-        """Whether the test split served as validation split."""
+        """True if the test split served as validation split."""
         return protocol.is_test_in_sight(self.config)
 
     @property
     def is_tuned_on_test(self) -> bool:
-        """Whether its recipe was chosen by test accuracies."""
+        """True if the recipe was chosen by test accuracies."""
         return protocol.is_tuned_on_test(self.config)
 
-    def class_scores(self, kind: str = "classes") -> dict[str, dict[str, float]]:
-        """Name → "accuracy", "precision", "recall", "f1", "support", of the "classes" or the
-        "superclasses"; empty where there are none."""
+    def class_metrics(self, kind: str = "classes") -> dict[str, dict[str, float]]:
+        """Return the test metrics of the "classes" or "superclasses" by name; empty without any.
+
+        The metrics are "accuracy", "precision", "recall", "f1", "support".
+        """
         return {row["name"]: row for row in self.evaluation.get(kind, ())}
 
 
-def read_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
-    """Reads the runs in the folders.
+def read_runs(folders: Iterable[str | Path]) -> tuple[list[SavedRun], list[str]]:
+    """Read the runs in the folders.
 
     Returns:
-      The runs, each folder once; and a line for each folder, or part of one, that was left out.
+      The runs, each folder once; and a line for each folder or file that was left out.
 
     Raises:
-      UserError: there is no such folder, or none of them holds a run.
+      UserError: a folder does not exist, or none of them holds a run.
     """
     runs, left_out, seen = [], [], set()
     folders = [Path(folder) for folder in folders]
@@ -109,20 +105,20 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
     return runs, left_out
 
 
-def _read_run(folder: Path) -> tuple[Run, list[str]]:
-    """One run, and what of it could not be read."""
+def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:
+    """Return a run, and a line for each of its files that could not be read."""
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: holds no run: there is no config.json")
     run_files.refuse_links(folder)
     config = run_files.read_part(folder, "config.json", _NEEDED)
     lines = []
 
-    def read(reader: Any, nothing: Any) -> Any:
+    def read(reader: Callable[[], Any], default: Any) -> Any:
         try:
             return reader()
         except UserError as error:
             lines.append(f"{error}; the rest of the run is shown")
-            return nothing
+            return default
 
     result = run_files.read_part_if_there(
         folder, "result.json", {"test_accuracy": "has no test accuracy"}
@@ -133,4 +129,4 @@ def _read_run(folder: Path) -> tuple[Run, list[str]]:
         evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
     data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
-    return Run(folder, config, rows, result, evaluation, environment, data), lines
+    return SavedRun(folder, config, rows, result, evaluation, environment, data), lines

@@ -1,1 +1,1 @@
-"""Figures, as PNG and SVG."""
+"""Pictures, as PNG and SVG."""

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: the matrix as a picture, and its largest entries."""
+"""The picture of a confusion matrix."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_NAME_LETTERS = 23  # of a class beside an axis
-_KEPT_IN_ORDER = 20  # up to so many classes stand in their own order, with figures in the cells
+_NAME_LETTERS = 23  # of a class name beside an axis
+_KEPT_IN_ORDER = 20  # so many classes or fewer keep their order and have numbers in the cells
 
 
 def confusion_order(matrix: np.ndarray) -> np.ndarray:
-    """An order of the classes in which those that are taken for each other stand together.
+    """Return the classes in an order that puts those that are confused next to each other.
 
-    The leaves of a hierarchical clustering (average linkage) by the share of confusions, in the
-    order that keeps neighbours closest.
+    They are the leaves of a hierarchical clustering (average linkage) by the share of confusions,
+    in the order that keeps neighbors closest.
+
+    Args:
+      matrix: int (num_classes, num_classes), images by true class (row) and predicted class.
+
+    Returns:
+      int (num_classes,), positions of the classes.
 
     References:
       Bar-Joseph, Gifford, Jaakkola, Fast optimal leaf ordering for hierarchical clustering, 2001.
@@ -38,14 +44,21 @@ def confusion_order(matrix: np.ndarray) -> np.ndarray:
 
 
 def _shares(matrix: np.ndarray) -> np.ndarray:
-    """Of each true class's images; zeros for a class without any."""
+    """Return each row as shares of the class's images; zeros for a class without images."""
     return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
 
 
 def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], stem: Path) -> Path:
-    """Draws the matrix in percent of each true class; many classes ordered by confusion."""
-    few = len(matrix) <= _KEPT_IN_ORDER
-    order = np.arange(len(matrix)) if few else confusion_order(matrix)
+    """Draw the matrix in percent of each true class; many classes are ordered by confusion.
+
+    Args:
+      matrix: int (num_classes, num_classes), images by true class (row) and predicted class.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    is_small = len(matrix) <= _KEPT_IN_ORDER
+    order = np.arange(len(matrix)) if is_small else confusion_order(matrix)
     percents = 100 * _shares(matrix)[np.ix_(order, order)]
     names = [plain(shorten(class_names[i].replace("_", " "), _NAME_LETTERS)) for i in order]
     size = COLUMN if len(names) <= 10 else 7.0
@@ -54,13 +67,13 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], stem: Path) -
 
         figure = new_figure(size, 0.88 * size)
         axes = figure.add_subplot()
-        # the square root shows the few confusions beside the many hits
+        # the square root makes rare confusions visible beside the diagonal
         image = axes.imshow(percents, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
         _name_axes(axes, names, size)
-        if few:
+        if is_small:
             _write_cells(axes, percents, size)
         else:
-            axes.set_title("classes that are taken for each other stand together")
+            axes.set_title("classes that are confused with each other are neighbors")
         bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=30, pad=0.02)
         bar.set_label("of the true class's images (%)")
         bar.set_ticks([0, 1, 5, 10, 25, 50, 75, 100])
@@ -80,7 +93,7 @@ def _name_axes(axes: "Axes", names: Sequence[str], size: float) -> None:
 
 
 def _write_cells(axes: "Axes", percents: np.ndarray, size: float) -> None:
-    """Each entry that rounds to at least one percent."""
+    """Write each entry that rounds to at least one percent."""
     font = min(8.0, 0.26 * size * 72 / len(percents))
     for (row, column), value in np.ndenumerate(percents):
         if value > 0.5:  # 0.5 rounds to 0

@@ -1,4 +1,4 @@
-"""The axis of curves of which some explode: the others stay readable, and what is cut is marked."""
+"""The axis of curves with extreme values: it is cut so that the other values stay readable."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,15 +7,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_TIMES_USUAL = 10  # so many times the lower quartile, and it is cut
-_NEVER_CUT = 10.0  # no loss below is: guessing among 20,000 classes costs as much
+_TIMES_USUAL = 10  # values above so many times the lower quartile are cut
+_NEVER_CUT = 10.0  # values below are never cut: the loss of guessing among 20,000 classes
 _MARGIN = 0.05  # of the axis
-Curve = tuple[Sequence[float], Sequence[float], str]  # x, y, colour
+Curve = tuple[Sequence[float], Sequence[float], str]  # x, y, color
 
 
 def limit_axis(axes: "Axes", curves: Sequence[Curve]) -> None:
-    """Limits the y axis to the usual values, and marks each value beyond with a triangle at the
-    edge; leaves the axis alone where no value is far beyond."""
+    """Limit the y axis to the usual values, and mark each value beyond with a triangle.
+
+    The axis stays as it is if no value is extreme.
+    """
     values = [y for _, ys, _ in curves for y in ys]
     if not values:
         return

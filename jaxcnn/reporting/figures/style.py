@@ -1,4 +1,4 @@
-"""How all pictures look: one style, colours that colour-blind readers tell apart, PNG and SVG.
+"""The style of all pictures: colors that color-blind readers can tell apart, PNG and SVG.
 
     with styled():
         figure = new_figure(4.5, 3.0)
@@ -35,16 +35,16 @@ STYLE = {
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
     "legend.frameon": False,
-    "svg.hashsalt": "jaxcnn",  # the same run gives the same file
+    "svg.hashsalt": "jaxcnn",  # the same figure gives the same file
     "svg.fonttype": "none",
 }
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
-GREY = "#555555"
-# Okabe and Ito's, the strongest on white first; their yellow is too pale there for a line.
+GRAY = "#555555"
+# Okabe and Ito's colors, the strongest on white first; their yellow is too pale for a line.
 COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-COLUMN = 4.5  # inches: the width of a picture that stands in a column of text
-# Networks that are often compared have colours of their own.
+COLUMN = 4.5  # inches: the width of a picture in a column of text
+# Colors of networks that are often compared.
 _NETWORKS = {
     "lenet": BLUE,
     "alexnet": VERMILION,
@@ -68,29 +68,29 @@ _NETWORKS = {
 
 
 def color_of(name: str) -> str:
-    """The colour of a network, the same in every picture and process, such as "#0072B2"."""
+    """Return a network's color, such as "#0072B2": the same in every picture and process."""
     return _NETWORKS.get(name) or COLORS[zlib.crc32(name.encode()) % len(COLORS)]
 
 
 def has_own_color(name: str) -> bool:
-    """Whether the network's colour was chosen for it; another's is drawn by its name."""
+    """Return whether the color was chosen for the network; other colors follow from the name."""
     return name in _NETWORKS
 
 
 def plain(text: str) -> str:
-    """A user's text as matplotlib shall draw it: between two dollars it would read a formula."""
+    """Return a user's text as matplotlib draws it unchanged: `$` would begin a formula."""
     return printable(text).replace("$", r"\$")
 
 
 def styled() -> contextlib.AbstractContextManager:
-    """A `with` block in which pictures are drawn in the style."""
+    """Return a context manager in which pictures are drawn in the style."""
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, inches wide and high, without a window; to be called in `styled()`."""
+    """Return an empty figure of a size in inches, without a window; call it in `styled()`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -100,7 +100,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def save(figure: "Figure", stem: Path) -> Path:
-    """Writes `stem.png` and `stem.svg`, without a date in them, and gives the PNG's path.
+    """Write `stem.png` and `stem.svg`, without a date in them, and return the PNG's path.
 
     Raises:
       UserError: the folder cannot be written.

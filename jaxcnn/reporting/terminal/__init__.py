@@ -1,1 +1,1 @@
-"""What a user sees in the terminal."""
+"""Output on the terminal: a run's progress, and tables."""

@@ -1,7 +1,7 @@
-"""What the user sees of a run: its summary, a progress bar, a line per epoch, the result.
+"""The console output of a run: summary, progress, a line per epoch, result.
 
-On a terminal the bar is live. In a pipe or a log file there are plain lines, at most one in ten
-seconds, and never a control character. Nothing is wider than 80 columns unless the config is.
+On a terminal the progress is a live bar. In a pipe or a log file it is a plain line every ten
+seconds, without control characters. Lines have at most 80 columns, unless the config is wider.
 """
 
 import os
@@ -19,13 +19,15 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal, unrecognized
+from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.reporting import protocol
-from jaxcnn.reporting.terminal.progress import Estimate, LiveBar, PlainLines, TimeLeft
+from jaxcnn.reporting.provenance import unrecognized
+from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
+from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import how_on, what_stops, why
 
-WAITING_SECONDS = 30.0  # after which the console says what it waits for
+WAITING_SECONDS = 30.0  # a longer wait is explained
 HEADER = (
     "              ---- train ----     -- validation --   learning            images",
     "  epoch      loss  accuracy       loss  accuracy       rate  s/epoch  /second",
@@ -45,26 +47,26 @@ class Console:
         )
         self.is_live = is_terminal and not self._rich.is_dumb_terminal
         self._times = TimeLeft()
-        self._estimate = Estimate(self._times)
+        self._duration = DurationNotice(self._times)
         self._has_header = self._has_notice = False
         self._config: Mapping[str, Any] = {}
         self._warnings: list[str] = []
 
     def print(self, text: str = "", style: str = "") -> None:
-        """A line or lines, as they are."""
+        """Print a line or lines, without markup."""
         self._clear_notice()
         self._rich.print(printable_lines(text), style=style or None, markup=False)
         self._stream.flush()
 
     def warn(self, text: str) -> None:
-        """What the user should know, though the run goes on."""
+        """Print a warning; the run continues."""
         self.print(f"warning: {text}", "yellow")
 
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
-        """The network's summary (text, or what rich can print), the config, the folder."""
+        """Print the network's summary (text or a rich renderable), the config and the folder."""
         self._config = config
-        self._estimate.max_minutes = config.get("max_minutes", 0.0)
-        self._estimate.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        self._duration.max_minutes = config.get("max_minutes", 0.0)
+        self._duration.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
         self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
@@ -73,38 +75,41 @@ class Console:
         self.print(f"\neverything goes to {workdir}")
 
     def resume(self, epoch: int | None, step: int, changes: Sequence[str] = ()) -> None:
-        """Say that the run goes on in `epoch` (from 1; None: no step is left), after `step` steps,
-        with another config perhaps."""
-        text = "all steps are done; the test is left" if epoch is None else ""
-        text = text or f"resuming in epoch {epoch}, after {integer(step)} steps"
-        self.print(text, "bold")
+        """Print where the run resumes, and what changed in its config.
+
+        Args:
+          epoch: from 1; None if all steps are done and only the test is left.
+          step: the number of steps done.
+        """
+        where = f"resuming in epoch {epoch}, after {integer(step)} steps"
+        self.print("all steps are done; the test is left" if epoch is None else where, "bold")
         for change in changes:
             self.print(f"  changed: {change}", "yellow")
         self._has_header = False
 
     @contextmanager
     def progress(self, epoch: int, num_epochs: int, steps: int) -> Iterator[LiveBar | PlainLines]:
-        """The progress of an epoch (from 1); `.update(step, loss, accuracy, images_per_second)`."""
+        """Show the progress of an epoch (from 1), as `update` of the yielded object tells it."""
         self._times.start_epoch(steps, epochs_after=num_epochs - epoch)
-        if line := self._estimate.first_line():
+        if line := self._duration.first_line():
             self.print(line)
         kind = LiveBar if self.is_live else PlainLines
         with kind(
-            self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._estimate
+            self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._duration
         ) as bar:
             yield bar
         self._show_notice(f"epoch {epoch}/{num_epochs}  validating")
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """While entered, says after 30 seconds, and each time that doubles, that it goes on."""
+    def waiting(self, task: str) -> Iterator[None]:
+        """Print that `task` goes on, after 30 seconds and each time that the wait has doubled."""
         is_over, started = threading.Event(), time.monotonic()
 
         def tell() -> None:
             wait = WAITING_SECONDS
             while not is_over.wait(wait):
                 seconds = time.monotonic() - started
-                self.print(f"{what}, {seconds:.0f} s so far (large networks take minutes)", "dim")
+                self.print(f"{task}, {seconds:.0f} s so far (large networks take minutes)", "dim")
                 wait = seconds
 
         teller = threading.Thread(target=tell, daemon=True)
@@ -116,7 +121,7 @@ class Console:
             teller.join()
 
     def _show_notice(self, text: str) -> None:
-        """On a terminal: a line whose place the next one takes."""
+        """Show a line that the next one replaces, on a terminal only."""
         if self.is_live:
             self._rich.print(text, style="dim", end="\r")
             self._has_notice = True
@@ -135,7 +140,7 @@ class Console:
         validation: Mapping[str, float],
         is_best: bool,
     ) -> None:
-        """A line of the table; the header comes before the first one.
+        """Print a line of the table of epochs, with the header before the first one.
 
         Args:
           train: loss, accuracy, learning_rate, seconds, images_per_second.
@@ -158,10 +163,11 @@ class Console:
         workdir: str | Path,
         classes: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """The end: what `result.json` holds, and where everything lies.
+        """Print the result of the run and a list of its files.
 
         Args:
-          classes: the class-wise figures of the test split, see `metrics.class_scores`.
+          result: the content of `result.json`.
+          classes: the test metrics by class, see `evaluation.metrics.class_metrics`.
         """
         self.print()
         for name, value in result_lines(result, self._config, classes):
@@ -170,16 +176,16 @@ class Console:
             for line in textwrap.wrap(warning, 80):
                 self.print(line, "yellow")
         self.print(f"\neverything is in {workdir}")
-        for entry, what in _WORKDIR.items():
+        for entry, content in _WORKDIR.items():
             if os.path.exists(os.path.join(workdir, entry)):
-                self.print(f"  {entry:<13}{what}")
+                self.print(f"  {entry:<13}{content}")
 
 
 _WORKDIR = {
-    "report.md": "the whole story, with the plots",
+    "report.md": "the report, with all plots",
     "plots": "curves, confusion matrix, calibration, mistakes, saliency",
-    "evaluation": "class-wise figures of the test split, as JSON and CSV",
-    "metrics.csv": "every epoch's numbers (metrics.jsonl: the same)",
+    "evaluation": "metrics by class on the test split, as JSON and CSV",
+    "metrics.csv": "the numbers of each epoch (metrics.jsonl: the same)",
     "tensorboard": "for tensorboard --logdir",
     "checkpoints": "the best and the latest weights",
     "result.json": "the numbers above",
@@ -191,7 +197,7 @@ def result_lines(
     config: Mapping[str, Any],
     classes: Sequence[Mapping[str, Any]],
 ) -> list[tuple[str, str]]:
-    """The lines of a result as (name, text)."""
+    """Return the lines of a result as (name, text)."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
     if not result["best_epoch"]:
         best = "no epoch was finished"
@@ -201,7 +207,7 @@ def result_lines(
     if "tested_with" in result:
         test += f", with the weights of the {result['tested_with']} epoch"
     speed = f"{integer(result['images_per_second'])} images/s in training"
-    balanced = f"{percent(balanced_accuracy(classes))} balanced: mean recall of the classes"
+    balanced = f"{percent(balanced_accuracy(classes))} balanced (mean recall of the classes)"
     return [
         ("test accuracy", test),
         *([("", balanced)] if is_unequal(classes) else []),
@@ -215,24 +221,24 @@ def result_lines(
 def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "ended" not in result:
         return []
-    on = how_on(what_stops(result, config), result, config)
-    return [("ended", why(result, config)), ("goes on with", on)]
+    remedy = how_on(what_stops(result, config), result, config)
+    return [("ended", why(result, config)), ("goes on with", remedy)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
-    """The fields of a config, a group a line, wrapped to `width`."""
+    """Return the fields of a config as lines, one per group, wrapped to `width`."""
     groups: dict[str, list[str]] = {"run": []}
     for name, value in config.items():
         is_group = hasattr(value, "items")
         fields = value.items() if is_group else [(name, value)]
-        words = groups.setdefault(name if is_group else "run", [])
-        words += [f"{field}={_plain(each)}" for field, each in fields]
+        entries = groups.setdefault(name if is_group else "run", [])
+        entries += [f"{field}={_plain(field_value)}" for field, field_value in fields]
     margin = max(map(len, groups)) + 2
     return [
         line
-        for name, words in groups.items()
+        for name, entries in groups.items()
         for line in textwrap.wrap(
-            "  ".join(words), max(width, 40), initial_indent=name.ljust(margin),
+            "  ".join(entries), max(width, 40), initial_indent=name.ljust(margin),
             subsequent_indent=" " * margin, break_long_words=False, break_on_hyphens=False,
         )
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables for the terminal, from plain data."""
+"""Networks as tables for the terminal: the layers of one, or a list of several."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,10 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def _inputs(summary: "Summary") -> list[str]:
-    """For each row what feeds it, where that is not the row above; without the row's own name."""
+    """Return the inputs of each layer as text; "" if its only input is the layer above.
+
+    A layer's own name is cut from the start of its inputs' names.
+    """
     above = ("images", *(row.name for row in summary.rows))
     return [
         ""
@@ -28,7 +31,7 @@ def _inputs(summary: "Summary") -> list[str]:
 
 
 class Fitting:
-    """The first of several renderables that fits the console's width, or the last."""
+    """Shows the first of several tables that fits the console's width, or the last one."""
 
     def __init__(self, *choices: Table):
         self._choices = choices
@@ -42,9 +45,9 @@ class Fitting:
 
 
 def render_summary(summary: "Summary") -> Fitting:
-    """A network's layers and totals as a table; branched networks have a column of inputs.
+    """Return a network's layers and totals as a table; a branched network has a column of inputs.
 
-    Numbers are never cut: where the terminal is narrow, inputs and then kinds are left out.
+    Numbers are never cut: on a narrow terminal the inputs are left out, then the kinds.
     """
     choices = [(("kind",), 30), (("kind",), 20), ((), None)]
     if any(_inputs(summary)):
@@ -53,26 +56,28 @@ def render_summary(summary: "Summary") -> Fitting:
 
 
 def _summary_table(summary: "Summary", texts: Sequence[str], widest_name: int | None) -> Table:
-    """The table with these columns of text besides the layer's name, which is folded if longer than
-    `widest_name`, and the output's size."""
+    """Return the table with the given columns of text ("kind", "inputs") and all numbers.
+
+    Layer names longer than `widest_name` letters are folded.
+    """
     table = Table(
         title=f"{summary.name}: {_size(summary.image_shape)} images, {summary.num_classes} classes",
         caption=(
             f"{summary.parameters:,} parameters: {summary.trainable_parameters:,} trainable, "
-            f"{summary.non_trainable_parameters:,} not\n"
-            f"{summary.flops:,} FLOPs an image, forward (2 a multiply-add)"
+            f"{summary.non_trainable_parameters:,} non-trainable\n"
+            f"{summary.flops:,} FLOPs per image, forward (a multiply-add counts 2)"
         ),
         box=box.SIMPLE_HEAD,
     )
     longest = max(len(row.name) for row in summary.rows)
-    # of the flexible columns rich makes the widest narrower, whatever their `min_width`
+    # a fixed width, because rich narrows the widest flexible column below its `min_width`
     table.add_column("layer", overflow="fold", width=widest_name and min(longest, widest_name))
     if "kind" in texts:
         table.add_column("kind", overflow="fold")
     for name in ("output", "parameters", "FLOPs"):
         table.add_column(name, justify="left" if name == "output" else "right", no_wrap=True)
     if "inputs" in texts:
-        table.add_column("inputs (else the row above)", overflow="fold")
+        table.add_column("inputs, if not the row above", overflow="fold")
     for row, inputs in zip(summary.rows, _inputs(summary), strict=True):
         cells = [row.name] + [f"{row.kind} {row.details}".strip()] * ("kind" in texts)
         cells += [_size(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}"]
@@ -81,7 +86,7 @@ def _summary_table(summary: "Summary", texts: Sequence[str], widest_name: int | 
 
 
 def render_networks(summaries: Sequence["Summary"]) -> Table:
-    """Networks, a line each, with what they were published for and what they cost."""
+    """Return a table of networks: image size and classes as published, and the cost."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("network", "images", "classes", "parameters", "trainable", "FLOPs"):
         if name == "network":

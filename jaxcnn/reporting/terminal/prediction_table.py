@@ -1,4 +1,4 @@
-"""Predictions as a table for the terminal."""
+"""The predicted classes of pictures as a table for the terminal."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ from rich.text import Text
 from jaxcnn.text import percent, printable
 
 if TYPE_CHECKING:
-    from jaxcnn.evaluation.predictions import Prediction
+    from jaxcnn.evaluation.predictions import TopClasses
 
 
-def print_table(predictions: Sequence["Prediction"]) -> None:
-    """Prints the classes of each picture with their probabilities, the likeliest first."""
+def print_table(predictions: Sequence["TopClasses"]) -> None:
+    """Print the classes of each picture with their probabilities, the most likely first."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("picture", overflow="fold")
     table.add_column("class", overflow="fold")

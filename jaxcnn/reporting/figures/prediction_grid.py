@@ -1,4 +1,4 @@
-"""Predictions as a table for the terminal and as a grid of pictures."""
+"""A user's pictures with their predicted classes, as a grid."""
 
 import math
 from collections.abc import Sequence
@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.errors import UserError
-from jaxcnn.reporting.figures.style import BLUE, GREY, new_figure, styled
+from jaxcnn.reporting.figures.style import BLUE, GRAY, new_figure, styled
 from jaxcnn.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from jaxcnn.evaluation.predictions import Prediction
+    from jaxcnn.evaluation.predictions import TopClasses
 
 
 GRID_KINDS = (".png", ".svg", ".pdf")
 _MOST_CELLS, _MOST_COLUMNS, _CELL = 60, 6, (1.25, 1.75)  # a cell's inches, wide and high
-_LONGEST = 18  # characters of a caption
+_LONGEST = 18  # letters of a line of a caption
 
 
 def check_grid(file: str | Path | None) -> None:
-    """Checks the name of a grid's file, if any, before anything is done.
+    """Check the name of a grid's file, if there is one.
 
     Raises:
-      UserError: it is not one of a picture, or in no folder.
+      UserError: the name does not end like a picture's, or its folder does not exist.
     """
     if file and Path(file).suffix.lower() not in GRID_KINDS:
         raise UserError(f"--grid={file}: name a file ending in {', '.join(GRID_KINDS)}")
@@ -32,8 +32,8 @@ def check_grid(file: str | Path | None) -> None:
         raise UserError(f"--grid={file}: there is no folder {Path(file).parent}")
 
 
-def draw_grid(predictions: Sequence["Prediction"], file: Path) -> None:
-    """Draws the pictures as the network sees them with their likeliest class, the first 60.
+def draw_grid(predictions: Sequence["TopClasses"], file: Path) -> None:
+    """Draw the first 60 pictures as the network sees them, with their most likely class.
 
     Raises:
       UserError: the file cannot be written.
@@ -49,32 +49,32 @@ def draw_grid(predictions: Sequence["Prediction"], file: Path) -> None:
             axes.set_axis_off()
         for axes, prediction in zip(all_axes, shown, strict=False):
             _draw(axes, prediction)
-        figure.suptitle(_title(predictions, len(shown)), fontsize=8, color=GREY)
+        figure.suptitle(_title(predictions, len(shown)), fontsize=8, color=GRAY)
         try:
             figure.savefig(file)
         except OSError as error:
             raise UserError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def _title(predictions: Sequence["Prediction"], num_shown: int) -> str:
+def _title(predictions: Sequence["TopClasses"], num_shown: int) -> str:
     height, width = predictions[0].image.shape[:2]
     first = f", the first {num_shown} of {len(predictions)}" if num_shown < len(predictions) else ""
     return f"as the network sees them: {width}x{height} pixels{first}"
 
 
-def _draw(axes: "Axes", prediction: "Prediction") -> None:
-    """A picture, its file above, its class and a bar as long as the probability below."""
+def _draw(axes: "Axes", prediction: "TopClasses") -> None:
+    """Draw a picture with its file name above; below, its class and a bar for the probability."""
     axes.imshow(prediction.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(_short(prediction.path.name), fontsize=6, color=GREY, pad=2, parse_math=False)
+    axes.set_title(_short(prediction.path.name), fontsize=6, color=GRAY, pad=2, parse_math=False)
     probability = prediction.probabilities[0]
-    words = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
+    caption = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
     below = {"transform": axes.transAxes, "clip_on": False}
     axes.plot([0, probability], [-0.04, -0.04], color=BLUE, linewidth=2.5, **below)
-    axes.text(0.5, -0.09, words, ha="center", va="top", fontsize=7, parse_math=False, **below)
+    axes.text(0.5, -0.09, caption, ha="center", va="top", fontsize=7, parse_math=False, **below)
 
 
 def _short(text: str) -> str:
-    """One line of a caption; of a long text the ends."""
+    """Return one line of a caption; of a long text, the start and the end."""
     text = printable(text)
     half = _LONGEST // 2 - 1
     return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"

@@ -1,4 +1,4 @@
-"""The picture of a sweep of learning rates."""
+"""The picture of a learning-rate sweep."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import numpy as np
 from jaxcnn.reporting.figures.style import (
     BLUE,
     COLUMN,
-    GREY,
+    GRAY,
     SKY,
     VERMILION,
     new_figure,
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from jaxcnn.training.lr_finder import Sweep
 
 
-_MARGIN = 0.3  # of the fall of the loss, above and below it; what explodes leaves the picture
+_MARGIN = 0.3  # above and below, as a share of the fall of the loss
 
 
 def plot_sweep(sweep: "Sweep", stem: Path) -> Path:
-    """Draws the loss over the rate, with the suggested rate marked, as `stem.png` and `.svg`.
+    """Draw the loss over the rate as `stem.png` and `.svg`, with the suggested rate marked.
 
     Raises:
       UserError: the folder cannot be written.
@@ -38,8 +38,8 @@ def plot_sweep(sweep: "Sweep", stem: Path) -> Path:
         axes.plot(sweep.rates, sweep.losses, color=SKY, linewidth=0.6, label="each batch")
         axes.plot(sweep.rates, sweep.smoothed, color=BLUE, label="smoothed")
         if sweep.steepest is not None:
-            _mark(axes, sweep.steepest, VERMILION, "-", "falls fastest")
-        _mark(axes, sweep.lowest / 10, GREY, "--", "a tenth of the lowest point")
+            _mark(axes, sweep.steepest, VERMILION, "-", "steepest descent")
+        _mark(axes, sweep.lowest / 10, GRAY, "--", "a tenth of the rate of lowest loss")
         axes.set_xscale("log")
         axes.set_xlim(sweep.rates[0], sweep.rates[-1])
         axes.set_ylim(*_limits(sweep))
@@ -50,11 +50,11 @@ def plot_sweep(sweep: "Sweep", stem: Path) -> Path:
 
 
 def _limits(sweep: "Sweep") -> tuple[float, float]:
-    """The losses between the start and the lowest one, with a margin."""
+    """Return limits around the losses from the start to the lowest one; a later rise is cut."""
     fall = sweep.smoothed[: sweep.smoothed.argmin() + 1]
     margin = _MARGIN * np.ptp(fall) or 1.0
     return fall.min() - margin, fall.max() + margin
 
 
-def _mark(axes: "Axes", value: float, color: str, style: str, words: str) -> None:
-    axes.axvline(value, color=color, linestyle=style, linewidth=1, label=f"{rate(value)}: {words}")
+def _mark(axes: "Axes", value: float, color: str, style: str, text: str) -> None:
+    axes.axvline(value, color=color, linestyle=style, linewidth=1, label=f"{rate(value)}: {text}")

@@ -1,0 +1,200 @@
+"""The tables and remarks of a section of a comparison."""
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from jaxcnn.evaluation.balance import is_unequal
+from jaxcnn.reporting.comparison import records
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
+from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.reporting.document import Paragraph, Table
+from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
+from jaxcnn.text import clock, decimal, integer, loss, percent
+from jaxcnn.workdir.run_files import TEST_EVALUATION
+
+_MARKS = {"†": IN_SIGHT, "‡": TUNED}
+_SAME = 1e-3  # differences in accuracy up to this may come from rounding on another device
+_MANY_CLASSES = 20  # a longer table is folded
+
+
+def results_table(section: Section) -> Table:
+    """Return the ranking, with a row for each group."""
+    has_seeds = any(len(group.finished) > 1 for group in section.groups)
+    statistic = "; mean ± sample standard deviation over n seeds" if has_seeds else ""
+    columns = {
+        "network": lambda group: group.title,
+        "test accuracy": _accuracy,
+        "balanced accuracy": _balanced,
+        "top-5 accuracy": lambda group: _text(group.evaluated("top5_accuracy"), percent),
+        "superclass accuracy": lambda group: _text(group.evaluated("superclass_accuracy"), percent),
+        "n": lambda group: str(len(group.finished)) if has_seeds and group.finished else "-",
+        "published": lambda group: percent(group.published),
+        "test loss": lambda group: _text(group.result("test_loss"), loss),
+        "parameters": lambda group: _mean(group, "parameters", integer),
+        "million FLOPs": lambda group: _mean(group, "flops", lambda value: decimal(value / 1e6)),
+        "training time": lambda group: _mean(group, "seconds", clock),
+        "epochs": lambda group: _mean(group, "num_epochs", integer),
+        "validation split": _validation_split,
+        "tested weights": records.weights_of,
+    }
+    rows = [[cell(group) for cell in columns.values()] for group in section.groups]
+    return _without_empty_columns(
+        Table(f"Ranking by test accuracy{statistic}.", list(columns), rows)
+    )
+
+
+def _accuracy(group: RecipeGroup) -> str:
+    text = _text(group.result("test_accuracy"), percent)
+    return text if text == "-" else text + _marks_of(group)
+
+
+def _balanced(group: RecipeGroup) -> str:
+    """Return the balanced accuracy, or "-" if it hardly differs from the accuracy."""
+    if not any(is_unequal(run.evaluation.get("classes", ())) for run in group.finished):
+        return "-"
+    return _text(group.evaluated("balanced_accuracy"), percent)
+
+
+def _marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:
+    signs = "†" * is_test_in_sight + "‡" * is_tuned_on_test
+    return f" {signs}" if signs else ""
+
+
+def _marks_of(group: RecipeGroup) -> str:
+    return _marks(group.run.is_test_in_sight, group.run.is_tuned_on_test)
+
+
+def _validation_split(group: RecipeGroup) -> str:
+    return records.validation_split(group.run) + _marks_of(group)
+
+
+def _text(value: MeanAndStd | None, to_text: Callable[[float], str]) -> str:
+    """Return `59.39%` for one run, `59.39% ± 0.41%` for several, `-` for none."""
+    if value is None:
+        return "-"
+    if value.std is None:
+        return to_text(value.mean)
+    return f"{to_text(value.mean)} ± {to_text(value.std)}"
+
+
+def _mean(group: RecipeGroup, name: str, to_text: Callable[[float], str]) -> str:
+    value = group.result(name)
+    return to_text(value.mean) if value else "-"
+
+
+def _without_empty_columns(table: Table) -> Table:
+    kept = [i for i in range(len(table.head)) if any(row[i] != "-" for row in table.rows)]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    return Table(table.caption, [table.head[i] for i in kept], rows, table.folded)
+
+
+def remarks(section: Section) -> list[Paragraph]:
+    """Return what the marks mean, and cautions for the comparison of times and accuracies."""
+    marks = "".join(map(_marks_of, section.groups))
+    devices = {records.device(run) for group in section.finished for run in group.finished}
+    texts = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in marks]
+    if len(devices - {""}) > 1:
+        texts.append(
+            "The training times were taken on different machines and cannot be compared: "
+            + "; ".join(sorted(devices - {""}))
+        )
+    if any(group.published is not None for group in section.groups):
+        texts.append("Published: the accuracy that the publication gives for the same recipe.")
+    return list(map(Paragraph, texts))
+
+
+def recipe_table(section: Section) -> list[Table]:
+    """Return a table of the fields that differ between the recipes; none without differences."""
+    if not section.differences:
+        return []
+    head = ["field", *(group.label for group in section.groups)]
+    rows = [
+        [name, *("-" if value is None else str(value) for value in values)]
+        for name, values in section.differences.items()
+    ]
+    return [Table("Differences between the recipes.", head, rows)]
+
+
+def class_tables(section: Section) -> list[Table]:
+    """Return tables of the superclasses, the selected classes and all classes, if there are any."""
+    names, superclasses = section.class_names(), section.class_names("superclasses")
+    order = "the best mean first"
+    caption = f"Test accuracy by superclass, {order}"
+    tables = _class_table(section, caption, superclasses, "superclasses")
+    for publication, selection in _selections(section).items():
+        selected = [name for name in names if name in selection]
+        which = f"the {len(selected)} classes selected by the {publication} publication"
+        tables += _class_table(section, f"Test accuracy of {which}, {order}", selected)
+    caption = f"Test accuracy by class, {order}; more in classes.csv"
+    return tables + _class_table(section, caption, names)
+
+
+def _selections(section: Section) -> dict[str, list[str]]:
+    """Return the classes that the publications of the runs' recipes select, by publication."""
+    evaluations = [run.evaluation for group in section.finished for run in group.finished]
+    return {
+        evaluation["publication"]: evaluation["selected_classes"]
+        for evaluation in evaluations
+        if evaluation.get("publication") and evaluation.get("selected_classes")
+    }
+
+
+def _class_table(
+    section: Section, caption: str, names: list[str], kind: str = "classes"
+) -> list[Table]:
+    groups = [g for g in section.finished if any(run.evaluation for run in g.finished)]
+    rows = [
+        [name, *(_text(group.class_metric(name, kind=kind), percent) for group in groups)]
+        for name in names
+    ]
+    head = ["class", *(group.label for group in groups)]
+    return [Table(caption, head, rows, folded=len(rows) > _MANY_CLASSES)] if rows else []
+
+
+def evaluation_remarks(section: Section) -> list[Paragraph]:
+    """Return which runs lack metrics by class, and which have those of other weights."""
+    runs = [run for group in section.finished for run in group.finished]
+    missing = [run for run in runs if not run.evaluation]
+    texts = [_missing_text(missing)] if missing else []
+    for run in runs:
+        accuracy = run.evaluation.get("accuracy", run.result["test_accuracy"])
+        if abs(accuracy - run.result["test_accuracy"]) > _SAME:
+            texts.append(
+                f"The metrics by class of `{run.folder}` are of other weights than its result: "
+                f"their test accuracy is {percent(accuracy)}."
+            )
+    return list(map(Paragraph, texts))
+
+
+def _missing_text(runs: Sequence[SavedRun]) -> str:
+    folders = ", ".join(f"`{run.folder}`" for run in runs)
+    command = f"`python -m jaxcnn.evaluate --workdir={shlex.quote(str(runs[0].folder))}`"
+    return f"Without metrics by class ({TEST_EVALUATION}): {folders}. Make them with {command}"
+
+
+def runs_table(section: Section) -> Table:
+    """Return a table with a row for each run."""
+    rows = [_run_row(run) for run in records.runs([section])]
+    head = [
+        "run", "network", "seed", "test accuracy", "validation, best", "validation, last",
+        "validation split", "tested weights", "training time", "machine",
+    ]  # fmt: skip
+    return _without_empty_columns(Table("The runs.", head, rows))
+
+
+def _run_row(run: records.TableRow) -> list[str]:
+    mark = _marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
+    state = f"not finished, epoch {run['epoch']} of {run['num_epochs']}"
+    best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
+    return [
+        run["run"],
+        run["label"],
+        str(run["seed"]),
+        percent(run["test_accuracy"]) + mark if run["finished"] else state,
+        "-" if run["best_epoch"] is None else best,
+        percent(run["last_validation_accuracy"]),
+        run["validation_split"] + mark,
+        run["tested_weights"],
+        clock(run["seconds"]),
+        run["device"] or "-",
+    ]

@@ -1,0 +1,24 @@
+"""Columns of a run's metrics by epoch."""
+
+import math
+from collections.abc import Sequence
+
+from jaxcnn.workdir.run_tables import Row
+
+
+def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
+    """Return a metric of a split by epoch: finite values only, the last one of each epoch."""
+    values = {row["epoch"]: row.get(name) for row in rows if row["split"] == split}
+    return {e: v for e, v in values.items() if v is not None and math.isfinite(v)}
+
+
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """Return the epoch of highest validation accuracy; None without one.
+
+    Among equals it is the epoch of lowest loss, then the last one. An epoch that `max_minutes` cut
+    short does not count: it comes after the epoch of the test row, which is the last finished one.
+    """
+    accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
+    last_finished = max((row["epoch"] for row in rows if row["split"] == "test"), default=math.inf)
+    accuracy = {epoch: value for epoch, value in accuracy.items() if epoch <= last_finished}
+    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf), e), default=None)
