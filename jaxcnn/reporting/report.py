@@ -16,7 +16,7 @@ from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines,
 from jaxcnn.workdir.endings import why
 from jaxcnn.workdir.metrics_log import read_own_metrics
 from jaxcnn.workdir.run_files import read_part
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
     "config.json": ("model", "dataset", "validation"),

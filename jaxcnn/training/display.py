@@ -4,7 +4,7 @@ import dataclasses
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 
 class Display(Protocol):

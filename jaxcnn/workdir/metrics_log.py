@@ -19,7 +19,7 @@ from jaxcnn.files.reading import parse_json, read_bytes
 from jaxcnn.files.schemas import Wrong
 from jaxcnn.files.writing import to_json, write_text, writing_to
 from jaxcnn.workdir.run_files import OtherRun, checkpoint_steps, read_progress
-from jaxcnn.workdir.run_tables import ROW, Row
+from jaxcnn.workdir.schemas import ROW, Row
 from jaxcnn.workdir.tensorboard import open_events
 
 _MOST_METRICS = 1 << 30  # bytes

@@ -18,7 +18,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.schemas import Kind, Wrong
-from jaxcnn.workdir.run_tables import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
+from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
 
 EVALUATIONS = "evaluation/*.json"
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
