@@ -54,7 +54,7 @@ def num_images(network: str, task: str, *, is_quick: bool) -> int:
 def load_config(network: str, task: str) -> Any:
     """The config of a network's published recipe, with pixels 0…1.
 
-    Whole epochs and the feed alone crop and flip, and standardise by channel.
+    Whole epochs and the feed alone crop and flip, and standardize by channel.
     """
     from jaxcnn.config.files import config_variants
 

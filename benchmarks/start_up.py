@@ -1,7 +1,7 @@
 """How long commands take to start: `python benchmarks/start_up.py`.
 
 Seconds from the command to its first training step (told by the checkpoint that follows it), with
-an empty compile cache and with a warm one; seconds to build and initialise large networks; seconds
+an empty compile cache and with a warm one; seconds to build and initialize large networks; seconds
 that each command imports before it knows its arguments, and the large packages among it. Data are
 scikit-learn's digits, and a folder of noise of CIFAR's size.
 """
@@ -90,7 +90,7 @@ def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def build(name: str) -> dict[str, Any]:
-    """The row of a network: seconds to build and initialise it, in a fresh process each time."""
+    """The row of a network: seconds to build and initialize it, in a fresh process each time."""
     seconds = []
     with tempfile.TemporaryDirectory() as cache:
         for _ in range(1 + WARM_RUNS):
