@@ -1,9 +1,9 @@
-"""Trains with several processes on this machine, as several hosts would.
+"""Train with several processes on this machine, as several hosts would.
 
     python launch/local.py --processes=2 -- --config=configs/lenet.py
 
-What follows `--` goes to every `python -m jaxcnn.main` unchanged. Process 0 writes to the
-terminal, the others their errors alone. Ctrl-C and SIGTERM reach all of them.
+All arguments after `--` go to every `python -m jaxcnn.main` unchanged. Process 0 writes to the
+terminal; the others write only their errors. Ctrl-C and SIGTERM reach all of them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import time
 
 STOPPED = 75  # the exit code of a run that is saved and can be resumed
-GRACE = 90  # seconds in which the others notice that one is gone, and end by themselves
+GRACE = 90  # seconds; until then the others notice the loss and end by themselves
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -41,7 +41,7 @@ def _free_port() -> int:
 def _start(
     index: int, options: argparse.Namespace, address: str, arguments: list[str]
 ) -> subprocess.Popen:
-    """Starts one process, in a group of its own: the terminal's Ctrl-C must not reach it twice."""
+    """Start one process in a new process group, so that Ctrl-C does not reach it twice."""
     environment = os.environ | {
         "JAX_COORDINATOR_ADDRESS": address,
         "JAX_NUM_PROCESSES": str(options.processes),
@@ -58,14 +58,14 @@ def _start(
 
 
 def _exit_code(processes: list[subprocess.Popen]) -> int:
-    """What is known so far: 0 while none failed; a failure says more than a stop."""
+    """Return the exit code so far: 0 while none failed; a failure outranks a stop."""
     codes = [process.returncode for process in processes if process.returncode]
     codes.sort(key=lambda code: code == STOPPED)
     return (codes[0] if codes[0] > 0 else 128 - codes[0]) if codes else 0
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:
-    """Waits for all; when one fails, the others are asked to stop, and killed after `GRACE`."""
+    """Wait for all; when one fails, ask the others to stop, and kill them after `GRACE`."""
     code, deadline = 0, float("inf")
     while None in [process.poll() for process in processes]:
         if not code and (code := _exit_code(processes)):
@@ -84,7 +84,7 @@ def _signal(processes: list[subprocess.Popen], number: int) -> None:
 
 
 def main() -> int:
-    """Runs the group; returns the exit code of the first process that failed, else 0."""
+    """Run the group; return the exit code of the first process that failed, else 0."""
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options, arguments = _options(sys.argv[1:at]), sys.argv[at + 1 :]
     processes: list[subprocess.Popen] = []
