@@ -22,6 +22,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxcnn import models
 from jaxcnn.training.losses import cross_entropy
 
+pytestmark = pytest.mark.usefixtures("forgotten")
 keras = pytest.importorskip("keras")
 references = importlib.import_module("keras_references")  # which imports Keras
 modern = importlib.import_module("keras_modern")
