@@ -150,9 +150,11 @@ def float64():
 
 
 # dense layers; convolutions and pools; SELU; BatchNorm and Dropout; a residual block
-QUICK = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
+SOON_COMPILED = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
 NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
-CASES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+CASES = [
+    pytest.param(name, marks=() if name in SOON_COMPILED else pytest.mark.slow) for name in NETWORKS
+]
 
 
 class Pair:
