@@ -17,7 +17,7 @@ MANIFEST = Path(__file__).with_name("jobset.yaml")
 
 
 def filled_in(options: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
-    """Return the JobSet for `options` (name, image, hosts, gpus), with the containers' arguments."""
+    """Return the JobSet for `options` (name, image, hosts, gpus) and the containers' arguments."""
     jobset = yaml.safe_load(MANIFEST.read_text())
     jobset["metadata"]["name"] = options.name
     job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
