@@ -2,7 +2,7 @@
 
     python launch/local.py --processes=2 -- --config=configs/lenet.py
 
-All arguments after `--` go to every `python -m jaxcnn.main` unchanged. Process 0 writes to the
+Every `python -m jaxcnn.main` gets the arguments after `--` unchanged. Process 0 writes to the
 terminal; the others write only their errors. Ctrl-C and SIGTERM reach all of them.
 """
 
@@ -14,21 +14,21 @@ import subprocess
 import sys
 import time
 
-STOPPED = 75  # the exit code of a run that is saved and can be resumed
-GRACE = 90  # seconds; until then the others notice the loss and end by themselves
+STOPPED = 75  # exit code of a run that is saved and can be resumed
+GRACE = 90  # seconds for the others to notice the loss of a process, and to end by themselves
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(usage="local.py --processes=N [--one_gpu_each] -- ARGUMENTS")
     parser.add_argument("--processes", type=int, required=True)
-    parser.add_argument("--one_gpu_each", action="store_true", help="process i takes GPU i alone")
+    parser.add_argument("--one_gpu_each", action="store_true", help="process i uses only GPU i")
     options = parser.parse_args(arguments)
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(options.processes)))
     options.gpus = gpus.split(",")
     if options.processes < 1:
-        parser.error("--processes: at least 1")
+        parser.error("--processes: must be at least 1")
     if options.one_gpu_each and len(options.gpus) < options.processes:
-        parser.error(f"--processes: CUDA_VISIBLE_DEVICES names {len(options.gpus)} GPUs only")
+        parser.error(f"--processes: CUDA_VISIBLE_DEVICES names only {len(options.gpus)} GPUs")
     return options
 
 
@@ -41,7 +41,7 @@ def _free_port() -> int:
 def _start(
     index: int, options: argparse.Namespace, address: str, arguments: list[str]
 ) -> subprocess.Popen:
-    """Start one process in a new process group, so that Ctrl-C does not reach it twice."""
+    """Start a process, in its own process group: Ctrl-C must not reach it twice."""
     environment = os.environ | {
         "JAX_COORDINATOR_ADDRESS": address,
         "JAX_NUM_PROCESSES": str(options.processes),
@@ -58,19 +58,19 @@ def _start(
 
 
 def _exit_code(processes: list[subprocess.Popen]) -> int:
-    """Return the exit code so far: 0 while none failed; a failure outranks a stop."""
+    """Return the exit code so far: 0 without a failure; any other code goes before `STOPPED`."""
     codes = [process.returncode for process in processes if process.returncode]
     codes.sort(key=lambda code: code == STOPPED)
     return (codes[0] if codes[0] > 0 else 128 - codes[0]) if codes else 0
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:
-    """Wait for all; when one fails, ask the others to stop, and kill them after `GRACE`."""
+    """Wait for all processes; when one fails, stop the others, and kill them after `GRACE`."""
     code, deadline = 0, float("inf")
     while None in [process.poll() for process in processes]:
         if not code and (code := _exit_code(processes)):
             deadline = time.monotonic() + GRACE
-            if code != STOPPED:  # else they are stopping already, and a second signal is a kill
+            if code != STOPPED:  # else they are stopping, and a second signal would kill them
                 _signal(processes, signal.SIGTERM)
         if time.monotonic() > deadline:
             _signal(processes, signal.SIGKILL)
@@ -84,9 +84,9 @@ def _signal(processes: list[subprocess.Popen], number: int) -> None:
 
 
 def main() -> int:
-    """Run the group; return the exit code of the first process that failed, else 0."""
-    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    options, arguments = _options(sys.argv[1:at]), sys.argv[at + 1 :]
+    """Run the group, and return the exit code of the first process that failed, else 0."""
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options, arguments = _options(sys.argv[1:end]), sys.argv[end + 1 :]
     processes: list[subprocess.Popen] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: _signal(processes, number))

@@ -2,12 +2,12 @@
 # Trains on all hosts of a Cloud TPU slice, from any machine with gcloud:
 #   TPU_NAME=pod ZONE=us-west4-a launch/tpu_pod.sh --config=configs/googlenet.py \
 #       --workdir=/mnt/shared/googlenet
-# On each host the project lies in $REMOTE_DIR (default: ~/jaxcnn) with its environment in .venv.
-# The arguments go to jaxcnn.main unchanged. A run that lost a host begins again by itself.
+# On each host the project lies in $REMOTE_DIR (default: ~/jaxcnn), with its environment in .venv.
+# jaxcnn.main gets the arguments unchanged. A run that lost a host resumes by itself.
 set -uo pipefail
 
 : "${TPU_NAME:?the name of the TPU}" "${ZONE:?the zone of the TPU}"
-MOST_RESTARTS=100 # a run that can never go on must end some day
+MOST_RESTARTS=100 # an end for a run that can never resume
 printf -v program '%q ' .venv/bin/python -m jaxcnn.main --distributed "$@"
 printf -v folder '%q' "${REMOTE_DIR:-jaxcnn}"
 
@@ -21,33 +21,33 @@ state() {
 
 stopping=false
 # shellcheck disable=SC2329
-stop() { # the hosts' processes save and end; a second time, they end at once
+stop() { # lets the hosts' processes save and end; the second call ends them at once
     stopping=true
     on_all_hosts "pkill -TERM -f '[j]axcnn.main --distributed'" </dev/null
 }
 trap stop INT TERM
 
 train() {
-    set -m # gcloud gets a process group of its own: Ctrl-C is for `stop`
+    set -m # gcloud gets its own process group: Ctrl-C goes to `stop`
     on_all_hosts "cd $folder && exec $program" </dev/null &
     set +m
     local group=$! code
     wait "$group"
     code=$?
-    while ((code > 128)) && kill -0 "$group" 2>/dev/null; do # a signal ended the wait alone
+    while ((code > 128)) && kill -0 "$group" 2>/dev/null; do # a signal ended only the wait
         wait "$group"
         code=$?
     done
     return "$code"
 }
 
-wait_until_ready() { # a host under repair comes back; a TPU that was preempted does not
+wait_until_ready() { # a host under repair comes back; a preempted TPU does not
     until $stopping; do
         case "$(state)" in
             READY) return 0 ;;
             CREATING | STARTING | RESTARTING | REPAIRING) sleep 30 ;;
             *)
-                echo "$TPU_NAME is gone; make it anew, and the same command resumes" >&2
+                echo "$TPU_NAME is gone; create it again, and the same command resumes the run" >&2
                 return 1
                 ;;
         esac

@@ -21,6 +21,7 @@ from jax import export
 
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import Trained
+from jaxcnn.ops.switch import portable
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 LOADER = """\
@@ -75,7 +76,8 @@ def to_stablehlo(trained: Trained) -> bytearray:
     """
     (batch,) = export.symbolic_shape("batch")
     pixels = jax.ShapeDtypeStruct((batch, *trained.image_shape), np.uint8)
-    with _without_source_paths(), jax.enable_x64(False):  # sizes in int32
+    # with x64 the sizes would be int64
+    with _without_source_paths(), jax.enable_x64(False), portable():
         return export.export(jax.jit(trained.forward), platforms=PLATFORMS)(pixels).serialize()
 
 

@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxcnn.nn import initializers
 from jaxcnn.nn.layer import Context, Layer, Scope, Shape
-from jaxcnn.ops.batch_norm import _wide, batch_normalise
+from jaxcnn.ops.batch_norm import batch_normalize, widen
 
 
 class BatchNorm(Layer):
@@ -56,8 +56,8 @@ class BatchNorm(Layer):
         scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)
         if self.use_running_average:
             factor = scale * lax.rsqrt(self.var[...] + self.epsilon)
-            return ((_wide(x) - self.mean[...]) * factor + bias).astype(x.dtype)
-        out, count, mean, var = batch_normalise(
+            return ((widen(x) - self.mean[...]) * factor + bias).astype(x.dtype)
+        out, count, mean, var = batch_normalize(
             x, scale, bias, context.mask, self.epsilon, context.axis_name
         )
         weight = jnp.where(count > 0, 1 - self.decay, 0.0)

@@ -7,6 +7,7 @@ import jax
 from jax import lax
 
 from jaxcnn.ops.cpu_choice import cpu_forms
+from jaxcnn.ops.switch import uses_cpu_forms
 from jaxcnn.ops.xla_convolution import XLA, Forms, by_xla
 
 
@@ -21,20 +22,21 @@ def convolve(images: jax.Array, kernel: jax.Array, stride: int, padding: str) ->
     """
     if kernel.shape[0] == 1:
         images, stride = images[:, ::stride, ::stride], 1
-    if stride > 1:
+    if stride > 1 or not uses_cpu_forms():
         return by_xla(images, kernel, padding, stride)
-    return _convolve(images, kernel, padding)
+    return _cpu_convolve(images, kernel, padding)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+def _cpu_convolve(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+    """At stride 1, with the CPU's forms on a CPU and XLA's convolution on other platforms."""
     forward = functools.partial(cpu_forms(images, kernel, padding).forward, padding=padding)
     default = functools.partial(by_xla, padding=padding)
     return lax.platform_dependent(images, kernel, cpu=forward, default=default)
 
 
 def _forward(images, kernel, padding):
-    return _convolve(images, kernel, padding), (images, kernel)
+    return _cpu_convolve(images, kernel, padding), (images, kernel)
 
 
 def _backward(padding, saved, gradient):
@@ -45,4 +47,4 @@ def _backward(padding, saved, gradient):
     return lax.platform_dependent(*saved, gradient, cpu=cpu, default=default)
 
 
-_convolve.defvjp(_forward, _backward)
+_cpu_convolve.defvjp(_forward, _backward)

@@ -1,4 +1,7 @@
-"""Pooling over windows, in the form that XLA runs fastest for each kind of window."""
+"""Pooling over windows, in the form that XLA runs fastest for each kind of window.
+
+No form uses XLA's window reduction: it is several times slower on a CPU.
+"""
 
 import functools
 from collections.abc import Callable
@@ -8,56 +11,79 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcnn.ops.switch import uses_cpu_forms
+
 FEW_CHANNELS = 32  # up to here `_max_of_four` is faster on a CPU
 
 
 def output_sizes(sizes: tuple[int, ...], window: int, stride: int, padding: str) -> tuple[int, ...]:
-    """The sizes after a window of a convolution or a pool; 0 or less where it does not fit."""
+    """Return the sides after a window's convolution or pool; 0 or less where it does not fit."""
     if padding == "same":
         return tuple(-(-size // stride) for size in sizes)
     return tuple((size - window) // stride + 1 for size in sizes)
 
 
 def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
-    """Maximum over windows: (batch, height, width, channels) -> (batch, height', width', channels).
+    """Return the maximum of each window.
 
-    It is a maximum over rows, then over columns, entry by entry. That is several times faster on a
-    CPU, gradient included, than XLA's window reduction; and unlike the gradient of `max` over an
-    axis, which divides by the number of entries that equal it, it cannot become 0/0 where XLA
-    computes the input twice. Where a window has several largest entries, these share the gradient;
-    in XLA's form the first one takes it all.
+    (batch, height, width, channels) -> (batch, height', width', channels).
+
+    It is a maximum over rows, then over columns, entry by entry. Where a window has several largest
+    entries, these share the gradient; in XLA's window reduction the first one takes it all. The
+    gradient of `max` over an axis divides by the number of entries that equal the maximum, which is
+    0/0 where XLA computes the input twice with different rounding; that cannot happen here.
     """
+    has_cpu_forms = uses_cpu_forms()
     if window == stride and (padding == "valid" or _fits(x, window)):
         is_narrow = window == 2 and x.shape[-1] <= FEW_CHANNELS
-        return _max_of_four(x) if is_narrow else _over_windows(jnp.maximum, x, window)
+        if is_narrow and has_cpu_forms:
+            return _max_of_four(x)
+        return _over_windows(jnp.maximum, x, window)
     if padding == "same":
         borders = lax.padtype_to_pads(x.shape[1:3], (window, window), (stride, stride), "SAME")
         x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=-jnp.inf)
+    maxima = _cpu_maxima if has_cpu_forms else _maxima
     batch, height, width, channels = x.shape
     # a row's columns and channels lie side by side in memory: a CPU compares many at a time
-    x = _maxima(x.reshape(batch, height, width * channels), window, stride)
+    x = maxima(x.reshape(batch, height, width * channels), window, stride)
     height = x.shape[1]
-    x = _maxima(x.reshape(batch * height, width, channels), window, stride)
+    x = maxima(x.reshape(batch * height, width, channels), window, stride)
     return x.reshape(batch, height, -1, channels)
 
 
 def _shifted(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
-    """The first entry of each window along the middle axis, the second, and so on."""
+    """Return the first entry of each window along the middle axis, the second, and so on."""
     span = (x.shape[1] - window) // stride * stride + 1
     return [lax.slice_in_dim(x, i, i + span, stride, axis=1) for i in range(window)]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _maxima(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Along the middle axis: (batch, length, entries) -> (batch, length', entries).
+    """Return maxima along the middle axis: (batch, length, entries) -> (batch, length', entries).
 
-    With windows of three its gradient takes a quarter to a half of the time of XLA's derivative.
+    The value is a plain maximum. Zeros whose derivatives are the largest entries' are added to it,
+    because the derivative of a chain of maxima gives tied entries unequal shares.
+    """
+    entries = _shifted(x, window, stride)
+    are_largest = _are_largest(entries)
+    zeros = [
+        jnp.where(is_largest & jnp.isfinite(entry), entry - lax.stop_gradient(entry), 0)
+        for entry, is_largest in zip(entries, are_largest, strict=True)
+    ]
+    number = sum(is_largest.astype(x.dtype) for is_largest in are_largest)
+    return lax.stop_gradient(functools.reduce(jnp.maximum, entries)) + sum(zeros) / number
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _cpu_maxima(x: jax.Array, window: int, stride: int) -> jax.Array:
+    """As `_maxima`, with a gradient that is written out.
+
+    With windows of three it takes a quarter to a half of the time of XLA's derivative.
     """
     return functools.reduce(jnp.maximum, _shifted(x, window, stride))
 
 
 def _maxima_forward(x, window, stride):
-    return _maxima(x, window, stride), x
+    return _cpu_maxima(x, window, stride), x
 
 
 def _maxima_backward(window, stride, x, gradient):
@@ -71,30 +97,37 @@ def _maxima_backward(window, stride, x, gradient):
     return (sum(parts),)
 
 
-_maxima.defvjp(_maxima_forward, _maxima_backward)
+_cpu_maxima.defvjp(_maxima_forward, _maxima_backward)
 
 
 def _shares(entries: list[jax.Array], gradient: jax.Array) -> list[jax.Array]:
-    """What each of the entries gets of their maximum's gradient; the largest ones the same.
-
-    Entries are compared with each other, not with the maximum: XLA may compute it a second time
-    with other rounding, and none would equal it.
-    """
+    """Return each entry's share of the gradient of their maximum; equal for the largest ones."""
     if len(entries) == 2:
         first, second = entries
         tie = jnp.where(first == second, gradient / 2, 0)
         return [jnp.where(first > second, gradient, tie), jnp.where(second > first, gradient, tie)]
-    are_largest = [
-        functools.reduce(jnp.logical_and, [entry >= other for other in entries])
-        for entry in entries
-    ]
+    are_largest = _are_largest(entries)
     share = gradient / sum(is_largest.astype(gradient.dtype) for is_largest in are_largest)
     return [jnp.where(is_largest, share, 0) for is_largest in are_largest]
 
 
+def _are_largest(entries: list[jax.Array]) -> list[jax.Array]:
+    """Return for each entry whether no other is larger.
+
+    Entries are compared with each other, not with the maximum: XLA may compute that a second time
+    with other rounding, and none would equal it.
+    """
+    return [
+        functools.reduce(jnp.logical_and, [entry >= other for other in entries])
+        for entry in entries
+    ]
+
+
 def _max_of_four(x: jax.Array) -> jax.Array:
-    """Of windows of 2x2 that do not overlap: of rows, as above, and then of columns. On large maps
-    its gradient takes a third to four fifths of the time of XLA's derivative."""
+    """Return the maxima of 2x2 windows that do not overlap: over rows, then over columns.
+
+    On large maps its gradient takes a third to four fifths of the time of XLA's derivative.
+    """
     batch, height, width, channels = x.shape
     rows, columns = height // 2, width // 2
     x = x[:, : rows * 2, : columns * 2].reshape(batch, rows, 2, columns * 2 * channels)
@@ -104,8 +137,10 @@ def _max_of_four(x: jax.Array) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _larger(x: jax.Array, join: Callable) -> jax.Array:
-    """(batch, pairs, 2, entries) -> (batch, pairs, entries); `join` puts a gradient's pairs
-    together, (batch, pairs, entries) each."""
+    """Return the larger of each pair: (batch, pairs, 2, entries) -> (batch, pairs, entries).
+
+    `join` puts the pairs of a gradient together from two arrays (batch, pairs, entries).
+    """
     del join
     return jnp.maximum(x[:, :, 0], x[:, :, 1])
 
@@ -123,17 +158,17 @@ _larger.defvjp(_larger_forward, _larger_backward)
 
 
 def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:
-    """`jnp.stack` of two, in a form that fuses with what follows."""
+    """Return `jnp.stack` of two arrays, in a form that XLA fuses with what follows."""
     first, second = (jnp.expand_dims(part, axis) for part in parts)
     shape = jnp.broadcast_shapes(first.shape, (2, 1))
     return jnp.where(lax.broadcasted_iota(jnp.int32, shape, axis) == 0, first, second)
 
 
 def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Mean over "valid" windows, summed in float32: shapes as in `max_pool`.
+    """Return the mean of each "valid" window, summed in float32; shapes as in `max_pool`.
 
-    Windows that overlap are a product with a matrix of 0 and 1, (position, window): on a CPU five
-    to ten times faster than XLA's window reduction and its gradient.
+    With windows that overlap it is a product with a matrix of 0 and 1, (position, window): on a
+    CPU five to ten times faster than XLA's window reduction and its gradient.
     """
     wide = jnp.promote_types(x.dtype, jnp.float32)
     if window == stride:
@@ -148,7 +183,7 @@ def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
 
 
 def _membership(side: int, window: int, stride: int) -> np.ndarray:
-    """Which position along a side lies in which window: 0 or 1, (position, window)."""
+    """Return which position along a side lies in which window: bool (position, window)."""
     first = np.arange(0, side - window + 1, stride)
     position = np.arange(side)[:, None]
     return (position >= first) & (position < first + window)
@@ -159,8 +194,11 @@ def _fits(x: jax.Array, window: int) -> bool:
 
 
 def _over_windows(combine: Callable, x: jax.Array, window: int) -> jax.Array:
-    """Windows that do not overlap, combined over rows and then over columns, entry by entry: on a
-    CPU three times faster than a reduction. What fills no window is cut off."""
+    """Combine windows that do not overlap, over rows and then over columns, entry by entry.
+
+    On a CPU that is three times faster than a reduction. Rows and columns that fill no window are
+    cut off.
+    """
     batch, height, width, channels = x.shape
     rows, columns = height // window, width // window
     x = x[:, : rows * window, : columns * window]

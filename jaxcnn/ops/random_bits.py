@@ -6,15 +6,15 @@ from jax import lax
 
 
 def random_bits(keys: jax.Array, number: int, count: int) -> jax.Array:
-    """Bits for dropout: a hash of each example's key, a layer's number and a unit's.
+    """Return bits for dropout: a hash of an example's key, a layer's number and a unit's number.
 
-    JAX's own generator, which is made for more than this, takes ten times as long to run and
-    most of a small network's time to compile.
+    JAX's own generator is made for more than this. It takes ten times as long to run, and most of
+    a small network's time to compile.
 
     Args:
-      keys: PRNG keys (batch,), of whose randomness all of it comes.
-      number: of the layer.
-      count: of the example's units.
+      keys: (batch,), one PRNG key per example; the only source of randomness.
+      number: the layer's number in its network.
+      count: units of an example.
 
     Returns:
       uint32 (batch, count).
@@ -26,8 +26,10 @@ def random_bits(keys: jax.Array, number: int, count: int) -> jax.Array:
 
 
 def _mix(x: jax.Array) -> jax.Array:
-    """Each bit of a uint32 changes each with probability 1/2: Wellons' hash "lowbias32",
-    https://nullprogram.com/blog/2018/07/31/"""
+    """Hash a uint32 so that each bit of x changes each bit of the result with probability 1/2.
+
+    References: Wellons's "lowbias32", https://nullprogram.com/blog/2018/07/31/
+    """
     x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
     return x ^ (x >> 16)

@@ -1,22 +1,33 @@
-"""The sum and ReLU at the end of a residual block."""
+"""The ReLU of the sum at the end of a residual block."""
 
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.ops.switch import uses_cpu_forms
 
-@jax.custom_vjp
+
 def relu_of_sum(x: jax.Array) -> jax.Array:
-    """ReLU, entry by entry, of a block's sum (any shape, float): XLA stores it on a CPU, once.
+    """Return the ReLU of a block's sum, entry by entry; any shape, float.
 
-    A maximum costs XLA so little that it would compute the sums of all blocks before this one again
-    wherever this one is read. So it is a choice here, and its gradient goes by the output.
+    XLA's CPU compiler stores this form. A maximum it would compute again, with the sums of all
+    blocks before, for every operation that reads it.
     """
+    return _cpu_relu(x) if uses_cpu_forms() else _relu(x)
+
+
+def _relu(x: jax.Array) -> jax.Array:
     return jnp.where(x <= 0, 0, x)
 
 
+@jax.custom_vjp
+def _cpu_relu(x: jax.Array) -> jax.Array:
+    """As `_relu`; its gradient reads the output, so that the sum need not be kept."""
+    return _relu(x)
+
+
 def _relu_forward(x):
-    y = relu_of_sum(x)
+    y = _cpu_relu(x)
     return y, y
 
 
-relu_of_sum.defvjp(_relu_forward, lambda y, gradient: (jnp.where(y > 0, gradient, 0),))
+_cpu_relu.defvjp(_relu_forward, lambda y, gradient: (jnp.where(y > 0, gradient, 0),))

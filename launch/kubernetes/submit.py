@@ -2,7 +2,7 @@
 
     python launch/kubernetes/submit.py --image=IMAGE --hosts=4 -- --config=configs/lenet.py
 
-All arguments after `--` go to every `python -m jaxcnn.main` unchanged.
+Every `python -m jaxcnn.main` gets the arguments after `--` unchanged.
 """
 
 import argparse
@@ -17,7 +17,7 @@ MANIFEST = Path(__file__).with_name("jobset.yaml")
 
 
 def filled_in(options: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
-    """Return the JobSet for `options` (name, image, hosts, gpus) and its containers' arguments."""
+    """Return the JobSet for `options` (name, image, hosts, gpus) and the containers' arguments."""
     jobset = yaml.safe_load(MANIFEST.read_text())
     jobset["metadata"]["name"] = options.name
     job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
@@ -34,14 +34,14 @@ def filled_in(options: argparse.Namespace, arguments: list[str]) -> dict[str, An
 
 
 def main() -> int:
-    """Pass the JobSet to `kubectl create`; return its exit code."""
+    """Pass the JobSet to `kubectl create`, and return its exit code."""
     parser = argparse.ArgumentParser(usage="submit.py --image=IMAGE [options] -- ARGUMENTS")
     parser.add_argument("--image", required=True)
-    parser.add_argument("--name", default="jaxcnn", help="of the JobSet")
+    parser.add_argument("--name", default="jaxcnn", help="name of the JobSet")
     parser.add_argument("--hosts", type=int, default=2)
-    parser.add_argument("--gpus", type=int, default=8, help="of each host")
-    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    jobset = filled_in(parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :])
+    parser.add_argument("--gpus", type=int, default=8, help="GPUs of each host")
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    jobset = filled_in(parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :])
     command = ["kubectl", "create", "--filename=-"]
     return subprocess.run(command, input=yaml.safe_dump(jobset), text=True).returncode
 

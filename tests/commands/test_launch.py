@@ -88,6 +88,7 @@ def executable(path: Path, script: str) -> None:
 def place(tmp_path, monkeypatch):
     """The working directory of a test, with the stand-ins in reach."""
     (tmp_path / "jaxcnn").mkdir()
+    (tmp_path / "jaxcnn" / "__init__.py").touch()  # found before the package on PYTHONPATH
     (tmp_path / "jaxcnn" / "main.py").write_text(PROGRAM)
     for name, script in COMMANDS.items():
         executable(tmp_path / "bin" / name, script)
@@ -172,7 +173,7 @@ def test_local_forwards_a_signal_once_and_all_save(place, number):
 def test_local_names_a_mistake(place):
     assert "at least 1" in local("--processes=0").stderr
     few = local("--processes=2", "--one_gpu_each", CUDA_VISIBLE_DEVICES="0")
-    assert "names 1 GPUs only" in few.stderr
+    assert "names only 1 GPUs" in few.stderr
     assert local("--processes=2", "--config=forgot_the_dashes.py").returncode == 2
     assert not list(place.glob("*.json"))
 
@@ -246,7 +247,7 @@ def test_tpu_pod_runs_the_command_on_all_hosts(place):
 def test_tpu_pod_resumes_while_the_tpu_is_there(place, states, runs):
     (place / "states").write_text(states)
     ended = run(LAUNCH / "tpu_pod.sh", BEHAVIOUR='{"0": 75}', **TPU)
-    assert ended.returncode == 75 and "make it anew" in ended.stderr
+    assert ended.returncode == 75 and "create it again" in ended.stderr
     assert len(ran(place, 0)) == runs
 
 

@@ -273,5 +273,12 @@ def test_a_population_of_seeds_is_a_vmap():
     assert np.abs(np.asarray(labels[0] - labels[1])).max() > 1e-3
 
 
+def test_augmentations_are_registered_once_and_in_order():
+    names = ["flip", "affine", "crop", "cutout", "color_jitter"]
+    assert augment.augmentation_names() == names
+    with pytest.raises(ValueError, match="'flip' is already registered"):
+        augment.augmentation("flip")(lambda options: None)
+
+
 def test_nothing_on_is_none():
     assert augment.make_augment(config(), seed=0) is None

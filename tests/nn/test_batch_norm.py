@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.nn.dropout import Dropout
 from jaxcnn.nn.layer import Context, Scope
-from jaxcnn.ops.batch_norm import batch_normalise
+from jaxcnn.ops.batch_norm import batch_normalize
 from jaxcnn.ops.random_bits import random_bits
 
 
@@ -75,7 +75,7 @@ def test_batch_norm_gradient_is_the_one_jax_derives():
         return (weights * ((x - mean) / jnp.sqrt(var + 1e-3) * scale + bias) ** 2).sum()
 
     def ours(x, scale, bias):
-        return (weights * batch_normalise(x, scale, bias, mask, 1e-3, None)[0] ** 2).sum()
+        return (weights * batch_normalize(x, scale, bias, mask, 1e-3, None)[0] ** 2).sum()
 
     expected = jax.jit(jax.grad(plain, (0, 1, 2)))(x, scale, bias)
     got = jax.jit(jax.grad(ours, (0, 1, 2)))(x, scale, bias)
