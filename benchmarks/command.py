@@ -1,4 +1,4 @@
-"""The command of the side-by-side benchmarks: flags, the table and the results file."""
+"""What the side-by-side benchmarks share as commands: flags, the table, the results file."""
 
 import fnmatch
 import time
@@ -16,12 +16,12 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import command
 
 _QUICK = flags.DEFINE_bool("quick", False, "Small networks and short rounds: under a minute.")
-_NETWORKS = flags.DEFINE_list("networks", [], "Networks to measure; wildcards are allowed.")
-_SIDES = flags.DEFINE_list("sides", [], f"Sides to compare: any of {', '.join(sides.SIDES)}.")
-_JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
+_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are understood.")
+_SIDES = flags.DEFINE_list("sides", [], f"Who takes part, of {', '.join(sides.SIDES)}.")
+_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
 ROUND_SECONDS, QUICK_ROUND_SECONDS = 0.5, 0.4
-MOST_SECONDS, QUICK_MOST_SECONDS = 270.0, 50.0  # limits of a whole benchmark
+MOST_SECONDS, QUICK_MOST_SECONDS = 270.0, 50.0  # of a whole benchmark
 
 
 def run(
@@ -32,14 +32,14 @@ def run(
     quick_networks: tuple[str, ...],
     side_names: tuple[str, ...],
 ) -> None:
-    """Run a benchmark as a command.
+    """Runs a benchmark as a command.
 
     Args:
-      task: name of the method that each side runs.
-      title: title of the table.
-      networks: default networks.
-      quick_networks: default networks with `--quick`.
-      side_names: default sides; the first is compared with the others.
+      task: what the sides do, a method of theirs.
+      title: of the table.
+      networks: the networks, unless others are named.
+      quick_networks: those of `--quick`.
+      side_names: the sides, unless others are named; the first is compared with the others.
     """
 
     def main(arguments: list[str]) -> None:
@@ -79,7 +79,7 @@ def _chosen_networks(usual: tuple[str, ...]) -> list[str]:
 
 
 def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
-    """Print the rows as a table, and a warning if other processes were busy."""
+    """Prints the rows as a table, and a warning where other processes were busy."""
     table = Table(title=title)
     cells = [_cells(names, row) for row in rows]
     for heading in cells[0]:
@@ -95,7 +95,7 @@ def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def _cells(names: list[str], row: dict[str, Any]) -> dict[str, str]:
-    """Return the cells of a row by heading; a ratio divides the first side by the side before."""
+    """The cells of a row, by heading; a ratio is that of the first side to the one before it."""
 
     def figures(figure: str) -> dict[str, float]:
         return {name: row[sides.prefix(name) + figure] for name in names}

@@ -1,4 +1,4 @@
-"""The machine of a benchmark: its description, its load and its memory."""
+"""The machine that a benchmark runs on: what it is, whether it is busy, memory."""
 
 import os
 import platform
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-BUSY_CORES = 0.2  # above this load by other processes a comparison is unreliable
+BUSY_CORES = 0.2  # from here on, other processes spoil a comparison
 
 
 def has_gpu() -> bool:
-    """Return whether an NVIDIA GPU is present and `JAX_PLATFORMS` allows it."""
+    """Whether there is an NVIDIA GPU that JAX was not told to leave alone."""
     return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("JAX_PLATFORMS") != "cpu"
 
 
 def num_cores() -> int:
-    """Return the number of cores that this process may use."""
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def describe() -> str:
-    """Return the processor's name, the number of usable cores and, if present, the GPU's name."""
+    """The processor's name, the cores that are used, and the GPU that is, if there is one."""
     name, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if info.exists():
         fields = (line.partition(":") for line in info.read_text().splitlines())
@@ -36,7 +36,7 @@ def describe() -> str:
 
 
 def busy_cores(seconds: float = 0.5) -> float:
-    """Return how many cores other processes use while ours wait; 0 without /proc."""
+    """How many cores other processes use, while ours wait; 0 where there is no /proc."""
     if not Path("/proc/stat").exists():
         return 0.0
 
@@ -50,9 +50,9 @@ def busy_cores(seconds: float = 0.5) -> float:
 
 
 def peak_memory() -> int:
-    """Return the peak memory of this process in bytes."""
+    """The most bytes of memory that this process has had."""
     status = Path("/proc/self/status")
-    if status.exists():  # the resource module would include the parent's peak
+    if status.exists():  # the resource module's figure is not less than the parent's
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,25 +1,22 @@
-"""The networks for torch and Keras, as texts that both sides read.
+"""The networks that the other sides train beside jaxcnn, as texts that each of them reads.
 
-A text lists layers in order, such as "conv 6 5 relu > avg 2 > flatten > dense 10". The numbers are
-filters and kernel size, units, or window size. By default convolutions are "valid" with stride 1,
-and the stride of a pool is its window. `torch_networks.py` and `keras_networks.py` build the
-layers. A side refuses to run if its number of parameters differs from jaxcnn's.
+A text is layers in their order, such as "conv 6 5 relu > avg 2 > flatten > dense 10": filters and
+size, units, a window's size. Convolutions are "valid" with stride 1, and pools have their window's
+size for stride, unless told. `torch_networks.py` and `keras_networks.py` make layers of them; a
+side refuses to run where its counts of parameters are not jaxcnn's.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-AUXILIARY_WEIGHT = 0.3  # of an auxiliary head's probabilities; the main head's have weight 1
-L2 = {
-    "simpler_cnn": ("conv",),
-    "vgg16_bn": ("conv", "dense"),
-}  # kinds of layers whose kernels get L2_WEIGHT
+AUXILIARY_WEIGHT = 0.3  # of an auxiliary head's probabilities, beside 1 for the main one's
+L2 = {"simpler_cnn": ("conv",), "vgg16_bn": ("conv", "dense")}  # whose kernels have L2_WEIGHT
 L2_WEIGHT = 1e-4
 
 
 class Layer(NamedTuple):
-    """A layer of a text; without them in the text, `stride` is 0 and `activation` ""."""
+    """A layer of a text; `stride` is 0 and `activation` "" where the text says none."""
 
     kind: str
     numbers: list[float]
@@ -29,7 +26,7 @@ class Layer(NamedTuple):
 
 
 def parse(text: str) -> Iterator[Layer]:
-    """Yield the layers of a text: conv, dense, bn, relu, elu, max, avg, pad, dropout, flatten."""
+    """The layers of a text: conv, dense, bn, relu, elu, max, avg, pad, dropout, flatten."""
     for kind, *words in map(str.split, text.split(">")):
         numbers = [float(word) if "." in word else int(word) for word in words if word[0].isdigit()]
         options = {}
@@ -44,7 +41,7 @@ def parse(text: str) -> Iterator[Layer]:
 
 
 class Inception(NamedTuple):
-    """Parallel 1x1, 3x3 and 5x5 convolutions and a pool, concatenated along the channels."""
+    """1x1, 3x3 and 5x5 convolutions and a pool side by side, concatenated on the channels."""
 
     f1: int
     f2_in: int
@@ -55,7 +52,7 @@ class Inception(NamedTuple):
 
     @property
     def branches(self) -> list[str]:
-        """Texts of the branches."""
+        """The branches' texts."""
         return [
             f"conv {self.f1} 1 same relu",
             f"conv {self.f2_in} 1 same relu > conv {self.f2} 3 same relu",
@@ -65,7 +62,7 @@ class Inception(NamedTuple):
 
 
 class Bottleneck(NamedTuple):
-    """1x1, 3x3 and 1x1 convolutions with a shortcut added, then ReLU."""
+    """1x1, 3x3 and 1x1 convolutions, a shortcut added to them, ReLU."""
 
     width: int
     stride: int
@@ -73,19 +70,19 @@ class Bottleneck(NamedTuple):
 
     @property
     def main(self) -> str:
-        """Text of the convolutions."""
+        """The text of the convolutions."""
         first = f"conv {self.width} 1 stride={self.stride} > bn > relu"
         return f"{first} > conv {self.width} 3 same > bn > relu > conv {4 * self.width} 1 > bn"
 
     @property
     def shortcut(self) -> str:
-        """Text of the shortcut; "" for the input itself."""
+        """The text of the shortcut, "" where it is the input itself."""
         convolution = f"conv {4 * self.width} 1 stride={self.stride} > bn"
         return convolution if self.has_projection else ""
 
 
 class Auxiliary(NamedTuple):
-    """A classifier on an inner feature map; the map itself passes through unchanged."""
+    """A classifier on an inner feature map, which goes on as it is."""
 
     text: str
 
@@ -94,17 +91,17 @@ Part = str | Inception | Bottleneck | Auxiliary
 
 
 def blocks(pattern: str, text: str) -> str:
-    """Return the text with each "block ARGUMENTS" replaced by the pattern."""
+    """The text with every "block ARGUMENTS" written out by the pattern."""
     return re.sub(r"block ([^>]*[^>\s])", pattern.replace("{}", r"\1"), text)
 
 
 def mnist(text: str) -> list[Part]:
-    """Return a network of [MNIST], with blocks of a convolution, BatchNorm and dropout."""
+    """A network of the MNIST publication; a block is a convolution, BatchNorm and dropout."""
     return [blocks("conv {} relu > bn > dropout 0.1", f"{text} > flatten")]
 
 
 def stage(width: int, num_blocks: int, stride: int = 2) -> list[Part]:
-    """Return the bottlenecks of a stage; the first has the stride and the projection."""
+    """Bottlenecks, of which the first has the stride and the projection."""
     first = Bottleneck(width, stride, has_projection=True)
     return [first, *[Bottleneck(width, 1, has_projection=False)] * (num_blocks - 1)]
 

@@ -1,4 +1,4 @@
-"""The recipes of the benchmarks: published configs, on noise with their image size."""
+"""What the benchmarks train: the networks' published recipes, on noise of their images' size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
-RECIPES = {  # network: config
+RECIPES = {  # network: its config
     "lenet": "lenet:cifar10",
     "mnist_vanilla": "mnist:vanilla",
     "mnist_small": "mnist:small",
@@ -27,33 +27,34 @@ RECIPES = {  # network: config
     "googlenet": "googlenet:cifar10",
     "resnet50": "resnet50:cifar10",
 }
-USUAL = (  # default networks, slow ones first: each may take half of the remaining time
+USUAL = (  # a benchmark's networks unless others are named, the slow ones first: each may
+    # take half of the time that is left
     "googlenet", "resnet50", "vgg16_bn", "alexnet", "simpler_cnn", "lenet", "mnist_vanilla",
     "mnist_bn_dropout",
 )  # fmt: skip
 
-PADDING = 4  # of the random crop, in pixels
+PADDING = 4  # pixels, of the random crop
 EVAL_BATCH_SIZE = 256
-# A pass over the data lasts a few seconds, so that its start does not matter.
+# A pass over the data lasts seconds at most, and long enough not to measure its start.
 NUM_IMAGES = {"train_step": 25_600, "evaluation": 10_240, "epoch": 2_560, "data_feed": 12_800}
 NUM_IN_EPOCH = {"lenet": 25_600, "mlp_model2": 25_600, "mnist_bn_dropout": 12_800}
 NUM_EVALUATED = {"simpler_cnn": 2_560} | dict.fromkeys(
     ("alexnet", "alexnet_bn", "vgg16_bn", "googlenet", "resnet50"), EVAL_BATCH_SIZE
 )
-QUICK_NUM_IMAGES = 5_120  # maximum of a pass
+QUICK_NUM_IMAGES = 5_120  # of a pass, at most
 
 
 def num_images(network: str, task: str, *, is_quick: bool) -> int:
-    """Return how many images a task uses."""
+    """The images that a task has to do with."""
     exceptions = {"evaluation": NUM_EVALUATED, "epoch": NUM_IN_EPOCH}.get(task, {})
     size = exceptions.get(network, NUM_IMAGES[task])
     return min(size, QUICK_NUM_IMAGES) if is_quick and task != "train_step" else size
 
 
 def load_config(network: str, task: str) -> Any:
-    """Return the config of a network's published recipe, with pixels in 0…1.
+    """The config of a network's published recipe, with pixels 0…1.
 
-    The tasks `epoch` and `data_feed` also crop, flip and standardize by channel.
+    Whole epochs and the feed alone crop and flip, and standardise by channel.
     """
     from jaxcnn.config.files import config_variants
 
@@ -68,19 +69,19 @@ def load_config(network: str, task: str) -> Any:
 def random_examples(
     num_examples: int, image_shape: tuple[int, int, int], num_classes: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise, uint8 (num_examples, height, width, channels), and labels, int32."""
+    """Noise, uint8 (num_examples, height, width, channels), and labels, int32 (num_examples,)."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (num_examples, *image_shape), np.uint8)
     return images, generator.integers(0, num_classes, num_examples, np.int32)
 
 
 def pixel_moments(channels: int) -> np.ndarray:
-    """Return mean and standard deviation of the noise by channel, float32 (2, channels)."""
+    """Mean and standard deviation of the noise's pixels by channel, float32 (2, channels)."""
     return np.full((2, channels), [[127.5], [73.9]], np.float32)
 
 
 def noise(config: Any, num_train: int, num_test: int) -> "Dataset":
-    """Return a dataset of noise with the image size and the classes of the config's dataset."""
+    """A dataset of noise with the image size and the classes of the config's own."""
     from jaxcnn.data.dataset import Dataset, Split
     from jaxcnn.data.loading import dataset_sizes
 
