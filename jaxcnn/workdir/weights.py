@@ -166,8 +166,9 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress,
         result = run_files.read_part_if_there(workdir, "result.json") or {}
         if result.get("steps", latest) > latest:
             raise UserError(
-                f"{workdir}: its newest checkpoint is of step {latest}, but the run ended at step "
-                f"{result['steps']}; bring that checkpoint back, or let the run go on"
+                f"{workdir}: its newest checkpoint is of step {latest}; the one of step "
+                f"{result['steps']}, where the run ended, is gone; bring it back, or let the run "
+                "go on"
             )
         with _naming(workdir, latest, checkpoints):
             progress = Progress(**checkpoints.restore_progress(latest))
