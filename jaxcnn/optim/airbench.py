@@ -83,13 +83,13 @@ def muon(learning_rate: jax.Array, momentum: jax.Array) -> optax.GradientTransfo
 
     return optax.chain(
         optax.trace(momentum, nesterov=True),
-        optax.stateless(lambda updates, _: jax.tree.map(orthogonalise, updates)),
+        optax.stateless(lambda updates, _: jax.tree.map(orthogonalize, updates)),
         optax.scale_by_learning_rate(learning_rate),
         optax.stateless(onto_sphere),
     )
 
 
-def orthogonalise(kernel: jax.Array) -> jax.Array:
+def orthogonalize(kernel: jax.Array) -> jax.Array:
     """The kernel (..., outputs), as a matrix (rest, outputs), with all singular values near 1.
 
     Three steps of a quintic iteration in bfloat16, which bring them roughly to 0.5 to 1.5.

@@ -14,9 +14,9 @@ from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.display import Display, Epoch
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.final_test import choose_weights, describe_training, test_scores
-from jaxcnn.training.notices import MAX_SKIPPED, not_finite, skipped_steps
+from jaxcnn.training.messages import MAX_SKIPPED, not_finite, skipped_steps
 from jaxcnn.training.parallel import Agreement, wait_for
+from jaxcnn.training.result import choose_weights, describe_training, test_scores
 from jaxcnn.training.resume import Start, take_up
 from jaxcnn.training.run import Run
 from jaxcnn.training.saving import Saving

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxcnn.data.order import steps_per_epoch
 from jaxcnn.process import group
-from jaxcnn.training.notices import other_batches
+from jaxcnn.training.messages import other_batches
 from jaxcnn.training.run import Run
 from jaxcnn.training.state import TrainState, with_hyperparams_of
 from jaxcnn.workdir import metrics_log, run_files

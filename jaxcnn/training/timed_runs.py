@@ -1,4 +1,4 @@
-"""Runs of several seeds by the programs of `whole_run`, timed and tested."""
+"""Runs of several seeds by the programs of `compiled_run`, timed and tested."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcnn.training.compiled_run import CompiledRun
 from jaxcnn.training.state import TrainState
-from jaxcnn.training.whole_run import WholeRun
 
 PROTOCOL = (
     "seconds from the first use of the training images to the end of the last step, by the host's "
@@ -18,7 +18,7 @@ PROTOCOL = (
 
 
 def time_runs(
-    run: WholeRun,
+    run: CompiledRun,
     num_runs: int,
     *,
     together: int = 1,
@@ -35,7 +35,7 @@ def time_runs(
       on_row: is told each row.
 
     Returns:
-      What `summarise` gives, `compile_seconds`, `together`, and `rows`, see `measure`.
+      What `summarize` gives, `compile_seconds`, `together`, and `rows`, see `measure`.
     """
     started, rows = time.perf_counter(), []
     warm_up(run, together)
@@ -46,10 +46,10 @@ def time_runs(
             rows.append(row)
             on_row(row)
     more = {"compile_seconds": compile_seconds, "together": together, "rows": rows}
-    return summarise(rows) | more
+    return summarize(rows) | more
 
 
-def warm_up(run: WholeRun, num_seeds: int) -> None:
+def warm_up(run: CompiledRun, num_seeds: int) -> None:
     """Compiles the programs for so many seeds at once, and runs them on labels that say nothing."""
     data, rng = run.train_data, np.random.default_rng(run.config.seed)
     labels = rng.permutation(np.asarray(data["labels"]))
@@ -58,7 +58,7 @@ def warm_up(run: WholeRun, num_seeds: int) -> None:
     run.scores(states[0])
 
 
-def measure(run: WholeRun, seeds: list[int]) -> list[dict[str, Any]]:
+def measure(run: CompiledRun, seeds: list[int]) -> list[dict[str, Any]]:
     """Trains the seeds by one call, and tests them.
 
     Returns:
@@ -79,7 +79,7 @@ def measure(run: WholeRun, seeds: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """`runs`; of the accuracy `mean`, `std` (the sample's, None of one run) and `min`; the mean
     `plain_accuracy`; `seconds`, the median over the runs."""
     accuracies = [row["accuracy"] for row in rows]
@@ -94,7 +94,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _train(
-    run: WholeRun, seeds: list[int], data: dict[str, jax.Array]
+    run: CompiledRun, seeds: list[int], data: dict[str, jax.Array]
 ) -> tuple[list[TrainState], list[float], float]:
     """The trained states, their mean losses in the last epoch, and the seconds it took."""
     several = len(seeds) > 1

@@ -30,7 +30,7 @@ _OWN_FIELDS = ("dataset.data_dir", "dataset.workers")
 _SHOWN = 4  # differences in the line
 
 
-def refuse_unlike_processes(
+def check_group(
     config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeights | None
 ) -> None:
     """Check that all processes of the group have the same config, data, code and versions.

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxcnn.config.defaults import default_config
-from jaxcnn.training.notices import later_weights, not_finite
+from jaxcnn.training.messages import later_weights, not_finite
 
 
 @pytest.mark.parametrize(

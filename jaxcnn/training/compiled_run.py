@@ -38,7 +38,7 @@ _ORDER = zlib.crc32(b"order")  # tells the keys of the order from those of the s
 
 
 @dataclasses.dataclass(frozen=True)
-class WholeRun:
+class CompiledRun:
     """The programs, and the data on the devices.
 
     Attributes:
@@ -90,7 +90,7 @@ class WholeRun:
         return {name: float(value) for name, value in scores.items()}
 
 
-def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
+def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
     """Puts the data on the devices and prepares the programs.
 
     Raises:
@@ -121,7 +121,7 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
     train = _make_train(config, dataset, recipe, steps)
     # not pmap, which copies the data at each call
     compiled_for = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
-    return WholeRun(
+    return CompiledRun(
         config=config,
         dataset=dataset,
         recipe=recipe,
