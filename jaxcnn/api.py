@@ -21,7 +21,7 @@ from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import make_loop
-from jaxcnn.training.messages import later_weights
+from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.endings import ended_line, read_ended, what_stops
@@ -144,7 +144,7 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
         console.print(line)
     for line in faint_channels(run.dataset, run.plan.config.dataset.scaling):
         console.warn(line)
-    if text := later_weights(run.plan.config):
+    if text := last_weights_tested(run.plan.config):
         console.warn(text)
 
 

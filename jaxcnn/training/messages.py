@@ -1,65 +1,88 @@
-"""What a run says of its steps, and what may help of what its config does not have yet."""
+"""Messages about a run's steps, with advice that fits its config."""
 
 from ml_collections import ConfigDict
 
-MAX_SKIPPED = 10  # bad steps in an epoch before a run that skips them gives up
+MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
 
 
-def other_batches(before: int, now: int, again: int) -> str:
-    """Say that the size of the batches changes in mid-run; `again` examples are seen twice."""
-    text = f"batches of {now} in place of {before}: the epoch goes on at the same example"
-    return text + (f" less {again}, which are seen again" if again else "")
+def batch_size_changed(before: int, now: int, repeated: int) -> str:
+    """Return the message that the batch size changes within an epoch.
+
+    Args:
+      before: examples per step so far.
+      now: examples per step from here on.
+      repeated: examples of the epoch that are seen twice.
+    """
+    place = "at the same example"
+    if repeated:
+        place = f"{repeated} examples earlier, which are seen again"
+    return f"batches of {now} in place of {before}: the epoch goes on {place}"
 
 
-def skipped_steps(count: int, first: int, rate_scale: float) -> str:
-    """Say how many steps of an epoch were not finite, and what became of the learning rate."""
+def steps_skipped(count: int, first: int, rate_scale: float) -> str:
+    """Return the message that steps of an epoch were skipped.
+
+    Args:
+      count: the number of skipped steps.
+      first: the first of them.
+      rate_scale: the factor of the learning rate from here on.
+    """
+    steps = "1 step was" if count == 1 else f"{count} steps were"
     return (
-        f"{count} {'steps' if count > 1 else 'step'} skipped, step {first} the first: not finite; "
-        f"the learning rate is {rate_scale:g} times the schedule's from here on"
+        f"{steps} skipped, first step {first}: loss or gradient not finite; the learning rate is "
+        f"{rate_scale:g} times the schedule's from here on"
     )
 
 
 def not_finite(
     config: ConfigDict, step: int, rate: float, gradient_norm: float, saved: int | None
 ) -> str:
-    """Say that the loss is not finite, where a run goes on, and what may help."""
-    given_up = ""
+    """Return the message that the loss is not finite.
+
+    Args:
+      config: the run's config.
+      step: the first step whose loss or gradient is not finite.
+      rate: its learning rate.
+      gradient_norm: the gradient's norm at the last finite step.
+      saved: the step of the newest checkpoint, from which the run can resume; None for none.
+    """
+    limit = ""
     if config.optimizer.skip_bad_steps:
-        given_up = f"; a run skips at most {MAX_SKIPPED} such steps in an epoch"
+        limit = f"; a run skips at most {MAX_SKIPPED} such steps in an epoch"
     kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
     return (
         f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "
-        f"the last finite step {gradient_norm:.3g}){given_up}; {kept}; {against_divergence(config)}"
+        f"the last finite step {gradient_norm:.3g}){limit}; {kept}; {_against_divergence(config)}"
     )
 
 
-def against_divergence(config: ConfigDict) -> str:
-    """Say what may help where the loss is not finite."""
-    optimizer, helps = config.optimizer, []
+def _against_divergence(config: ConfigDict) -> str:
+    """Return advice against a loss that is not finite: only settings that the config lacks."""
+    optimizer, remedies = config.optimizer, []
     if optimizer.learning_rate > 0:
-        helps.append("a lower config.optimizer.learning_rate")
+        remedies.append("a lower config.optimizer.learning_rate")
     if optimizer.gradient_clip > 0:
-        helps.append(f"config.optimizer.gradient_clip below {optimizer.gradient_clip:g}")
+        remedies.append(f"config.optimizer.gradient_clip below {optimizer.gradient_clip:g}")
     else:
-        helps.append("config.optimizer.gradient_clip")
+        remedies.append("config.optimizer.gradient_clip")
     if config.precision != "float32":
-        helps.append("config.precision=float32")
+        remedies.append("config.precision=float32")
     if not optimizer.skip_bad_steps:
-        helps.append("config.optimizer.skip_bad_steps=True")
-    *first, last = helps
-    return f"{', '.join(first)} or {last} may help" if first else f"{last} may help"
+        remedies.append("config.optimizer.skip_bad_steps=True")
+    *others, last = remedies
+    return f"try {', '.join(others)} or {last}" if others else f"try {last}"
 
 
-def later_weights(config: ConfigDict) -> str:
-    """Say that early stopping leaves the last weights worse than the best; "" where it does not."""
+def last_weights_tested(config: ConfigDict) -> str:
+    """Return the warning that early stopping tests weights after the best epoch; "" for none."""
     patience = config.early_stopping.patience
     if not patience or config.test_with != "last":
         return ""
-    instead = "config.test_with=best tests the best epoch's"
-    if config.validation == "test":  # which may not choose the weights that it tests
-        instead = "config.validation=holdout with config.test_with=best tests the best epoch's"
+    remedy = "config.test_with=best"
+    if config.validation == "test":  # the test split may not choose the weights that it tests
+        remedy = f"config.validation=holdout with {remedy}"
     return (
-        f"early stopping ends the run once the validation loss has been higher for {patience} "
-        f"{'epochs' if patience > 1 else 'epoch'}, and config.test_with = 'last' tests the weights "
-        f"of then; {instead}"
+        f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
+        "without a lower validation loss, and config.test_with = 'last' tests the weights of that "
+        f"end; {remedy} tests the best epoch's"
     )
