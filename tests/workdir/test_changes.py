@@ -152,7 +152,7 @@ def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatc
     monkeypatch.setattr(api, "load_run_data", lambda *_: others)
     printed = io.StringIO()
     api.train(config, tmp_path / "second", Console(printed))
-    assert "initialised afresh, as they differ: logits/bias, logits/kernel" in printed.getvalue()
+    assert "because name or shape differ: logits/bias, logits/kernel" in printed.getvalue()
 
 
 def test_nothing_to_start_from(config, train, tmp_path):
