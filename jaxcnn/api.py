@@ -18,10 +18,10 @@ from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
+from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import make_loop
-from jaxcnn.training.notices import later_weights
+from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.endings import ended_line, read_ended, what_stops
@@ -122,7 +122,7 @@ def _prepare(
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     start = load_start(config) if config.init_from and is_new else None
     dataset = load_run_data(config, workdir, data_at)
-    refuse_unlike_processes(config, dataset, workdir, start)
+    check_group(config, dataset, workdir, start)
     run = make_run(config, dataset)
     if not start:
         return run, []
@@ -144,7 +144,7 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
         console.print(line)
     for line in faint_channels(run.dataset, run.plan.config.dataset.scaling):
         console.warn(line)
-    if text := later_weights(run.plan.config):
+    if text := last_weights_tested(run.plan.config):
         console.warn(text)
 
 

@@ -83,7 +83,7 @@ def test_weights_that_are_worse_by_design_are_warned_of(validation, config, trai
     assert "early stopping" not in printed
     config.early_stopping.patience = 3
     _, printed = train(config, tmp_path / "with")
-    assert printed.count("warning: early stopping ends the run once") == 1
+    assert printed.count("warning: early stopping ends the run after") == 1
     assert ("config.validation=holdout with" in printed) == (validation == "test")
 
 
