@@ -1,8 +1,8 @@
-"""A CPU's forms of a convolution beside XLA's, on one core: `python benchmarks/convolution.py`.
+"""jaxcnn's CPU convolutions against XLA's, on one core: `python benchmarks/convolution.py`.
 
-Each layer runs alone: forward, the gradient of its images and that of its kernel, by XLA and by the
-form that jaxcnn takes, in turns; medians. Where both are the same function the ratio is left out.
-The machine should have nothing else to do.
+Each layer runs alone: forward, image gradient and kernel gradient. XLA's form and the form that
+jaxcnn chooses take turns; the table gives medians, without a ratio where both are the same.
+Run it on an idle machine.
 """
 
 import functools
@@ -30,9 +30,9 @@ import results  # noqa: E402
 from jaxcnn.ops.cpu_choice import cpu_forms  # noqa: E402
 from jaxcnn.ops.xla_convolution import XLA, by_xla  # noqa: E402
 
-_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+_JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
 
-LAYERS = (  # where, batch of a core, side, inputs, outputs, size, padding
+LAYERS = (  # layer, batch per core, image side, inputs, outputs, kernel side, padding
     ("lenet, first", 64, 32, 3, 6, 5, "valid"),
     ("lenet, second", 64, 14, 6, 16, 5, "valid"),
     ("mnist_vanilla, second", 32, 26, 16, 32, 3, "valid"),
@@ -54,10 +54,10 @@ TURNS, TURN_SECONDS = 9, 0.03
 
 
 def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list[float]:
-    """The median over turns of the seconds that each function takes."""
+    """Return the seconds that each function takes, as medians over turns."""
     compiled = [jax.jit(function) for function in functions]
     times: list[list[float]] = [[] for _ in functions]
-    for _ in range(TURNS + 1):  # the first compiles
+    for _ in range(TURNS + 1):  # the first turn compiles
         for function, seconds in zip(compiled, times, strict=True):
             count, started = 0, time.perf_counter()
             while count == 0 or time.perf_counter() - started < TURN_SECONDS:
@@ -70,7 +70,7 @@ def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list
 def measure(
     batch: int, side: int, inputs: int, outputs: int, size: int, padding: str
 ) -> dict[str, list[float]]:
-    """Seconds of XLA's form and, where it is another, of ours, for each of the functions."""
+    """Return the seconds of XLA's form and, where it differs, of ours, for each function."""
     rng = np.random.default_rng(0)
     images, kernel = (
         rng.standard_normal(shape, np.float32)
@@ -88,7 +88,7 @@ def measure(
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table."""
+    """Measure all layers and print the table."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}")
     results.check_json(_JSON.value)

@@ -1,7 +1,7 @@
-"""Keras's side of the benchmarks, on its JAX backend: `fit` and `evaluate`, as its users call them.
+"""Keras's side of the benchmarks, on its JAX backend: `fit` and `evaluate`.
 
-Images are cropped and flipped by preprocessing layers in the model, which are compiled with it, or
-on the host by a PyDataset.
+Images are cropped and flipped by preprocessing layers, which are compiled with the model, or on the
+host by a PyDataset.
 """
 
 import os
@@ -15,7 +15,7 @@ from sides import Job
 if not machine.has_gpu():
     os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["KERAS_BACKEND"] = "jax"
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the GPU is shared with the others
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # all sides share the GPU
 flags = os.environ.get("XLA_FLAGS", "").split()  # the parent has set jaxcnn's
 os.environ["XLA_FLAGS"] = " ".join(flag for flag in flags if "host_platform_device" not in flag)
 
@@ -42,7 +42,7 @@ class Augmented(keras.utils.PyDataset):
         return -(-len(self.labels) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (batch, height, width, channels), and labels."""
+        """Return images, uint8 (batch, height, width, channels), and labels."""
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         border, size = (PADDING, PADDING), self.images.shape[1:3]
         padded = np.pad(self.images[chosen], ((0, 0), border, border, (0, 0)))
@@ -54,7 +54,7 @@ class Augmented(keras.utils.PyDataset):
         return images, self.labels[chosen]
 
     def on_epoch_end(self) -> None:
-        """Draws the order of the next epoch."""
+        """Draw the order of the next epoch."""
         self.order = self.random.permutation(len(self.labels))
 
 
@@ -62,8 +62,8 @@ class Worker:
     """A compiled model and its data; each method does its task `count` times.
 
     Args:
-      job: what to train.
-      augments_on_host: crop and flip in a PyDataset, not in layers.
+      job: the network, its config and its data.
+      augments_on_host: crop and flip in a PyDataset instead of layers.
     """
 
     def __init__(self, job: Job, *, augments_on_host: bool = False):
@@ -92,7 +92,7 @@ class Worker:
         }
 
     def train_step(self, count: int) -> None:
-        """Trains for `count` steps, of as many epochs as it takes."""
+        """Train for `count` steps, over several epochs if needed."""
         epochs, steps = divmod(count, len(self.labels) // self.batch_size)
         rest = slice(steps * self.batch_size)
         if epochs:
@@ -101,7 +101,7 @@ class Worker:
             self._fit(self.images[rest], self.labels[rest], 1)
 
     def epoch(self, count: int) -> None:
-        """Trains for `count` epochs with augmentation."""
+        """Train for `count` epochs with augmentation."""
         if self.augmented is not None:
             self.model.fit(self.augmented, epochs=count, verbose=0)
         else:
@@ -111,17 +111,17 @@ class Worker:
         self.model.fit(images, labels, self.batch_size, epochs, verbose=0)
 
     def evaluation(self, count: int) -> None:
-        """Evaluates all images `count` times."""
+        """Evaluate all images `count` times."""
         for _ in range(count):
             self.model.evaluate(self.images, self.labels, EVAL_BATCH_SIZE, verbose=0)
 
     def device_memory(self) -> int:
-        """The most bytes of the GPU that were in use; 0 on a CPU."""
+        """Return the peak memory of the GPU in bytes; 0 on a CPU."""
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"] if ON_GPU else 0
 
 
 def make_model(name: str, image_shape: tuple[int, int, int], augments: bool) -> keras.Model:
-    """From uint8 images to logits."""
+    """Return the model from uint8 images to logits."""
     images = x = keras.Input(image_shape, dtype="uint8")
     x = L.Rescaling(1 / 255)(x)
     if augments:
@@ -133,7 +133,7 @@ def make_model(name: str, image_shape: tuple[int, int, int], augments: bool) -> 
 
 
 def make_optimizer(settings: Any) -> keras.Optimizer:
-    """The `optimizer` part of a config (adam, momentum or sgd)."""
+    """Return the optimizer for the `optimizer` fields of a config: adam, momentum or sgd."""
     if settings.name == "adam":
         adam, rate = keras.optimizers.Adam, settings.learning_rate
         return adam(rate, settings.b1, settings.b2, settings.eps)

@@ -1,7 +1,7 @@
-"""Draws how many times as fast jaxcnn is: `python benchmarks/plot.py FILE.json… --out=STEM`.
+"""Draws jaxcnn's speed relative to other sides: `python benchmarks/plot.py FILE.json… --out=STEM`.
 
-The files are what the side-by-side benchmarks write. Each gets a picture part of its own: a bar for
-each network and other side, a line where both are equally fast, whiskers for the rounds' range.
+The files come from the side-by-side benchmarks. Each gets a subplot: one bar per network and other
+side, a line at equal speed, and whiskers for the range over rounds.
 """
 
 from pathlib import Path
@@ -15,7 +15,9 @@ from jaxcnn.files.reading import read_json
 from jaxcnn.process import command
 from jaxcnn.reporting.figures import style
 
-_OUT = flags.DEFINE_string("out", "benchmarks", "STEM.png and STEM.svg are written.")
+_OUT = flags.DEFINE_string(
+    "out", "benchmarks", "Stem of the files to write: STEM.png and STEM.svg."
+)
 
 TITLES = {
     "train_step": "Training steps",
@@ -27,7 +29,7 @@ RATIO = "ratio_to_"
 
 
 def ratios(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """For each other side the ratio, lowest and highest of each row: (rows, 3)."""
+    """Return for each other side the ratio and its lowest and highest value: (rows, 3)."""
     names = [
         key.removeprefix(RATIO)
         for key in rows[0]
@@ -40,7 +42,7 @@ def ratios(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def draw(axes: Any, results: dict[str, Any]) -> None:
-    """The bars of a benchmark's results."""
+    """Draw the bars of a benchmark's results."""
     rows, by_side = results["rows"], ratios(results["rows"])
     places, height = np.arange(len(rows)), 0.8 / len(by_side)
     for index, (name, values) in enumerate(by_side.items()):
@@ -49,7 +51,7 @@ def draw(axes: Any, results: dict[str, Any]) -> None:
             places + (index + 0.5) * height - 0.4,
             middle,
             height,
-            # the median's ratio need not lie between those of the rounds
+            # the ratio of medians may lie outside the rounds' range
             xerr=np.maximum([middle - lowest, highest - middle], 0),
             color=style.COLORS[index],
             error_kw={"elinewidth": 0.8, "ecolor": style.GRAY},
@@ -66,7 +68,7 @@ def draw(axes: Any, results: dict[str, Any]) -> None:
 
 
 def plot(files: list[dict[str, Any]], stem: Path) -> Path:
-    """Draws the results of some benchmarks below one another; gives the PNG's path."""
+    """Draw the results of several benchmarks in one figure; return the PNG's path."""
     heights = [1.1 + 0.2 * len(x["rows"]) * len(ratios(x["rows"])) for x in files]
     with style.styled():
         figure = style.new_figure(1.8 * style.COLUMN, sum(heights))
@@ -77,7 +79,7 @@ def plot(files: list[dict[str, Any]], stem: Path) -> Path:
 
 
 def main(arguments: list[str]) -> None:
-    """Reads the files and draws them."""
+    """Read the files and draw them."""
     if not arguments:
         raise UserError("name the JSON files that benchmarks have written")
     files = []

@@ -1,11 +1,11 @@
-"""What data parallelism costs on paper: bytes per step, and the efficiency to expect of machines.
+"""The cost of data parallelism on paper: bytes per step and the expected efficiency.
 
     python benchmarks/scaling.py [--batch=128] [--json=FILE] [PATTERN]
 
-Nothing is measured here. A step of a device computes 3 times the forward FLOPs of its images at the
-assumed share of the peak; then all devices add up their gradients, in a ring: each sends and
-receives 2 (n - 1) / n times their bytes. BatchNorm over the global batch adds two small collectives
-a layer that wait for each other, and cost latency more than bytes. Nothing overlaps.
+Nothing is measured. A device's step computes 3 times the forward FLOPs of its images at the assumed
+share of the peak. Then a ring all-reduce adds up the gradients: each device sends and receives
+2 (n - 1) / n times their bytes. BatchNorm over the global batch adds two small collectives per
+layer, one after the other; they cost latency rather than bandwidth. Nothing overlaps.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from jaxcnn import models
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Devices and what joins them.
+    """Devices and their interconnect.
 
     Attributes:
-      name: of both.
-      devices: how many hold a part of the batch.
-      flops: a device's, per second: 30 % of its bfloat16 peak.
+      name: name for the table.
+      devices: number of devices that share the batch.
+      flops: operations per second of a device: 30 % of its bfloat16 peak.
       bandwidth: bytes per second that a device sends, and receives, in an all-reduce.
       latency: seconds of a collective of a few bytes.
     """
@@ -39,7 +39,7 @@ class Machine:
 
 
 MACHINES = (
-    Machine("8 × H100, NVLink", 8, 0.3 * 989e12, 360e9, 15e-6),  # of 450 GB/s a direction
+    Machine("8 × H100, NVLink", 8, 0.3 * 989e12, 360e9, 15e-6),  # of 450 GB/s per direction
     Machine("64 × TPU v5e, 8×8", 64, 0.3 * 197e12, 90e9, 30e-6),  # of 4 links of 45 GB/s, half
     Machine("8 hosts, H100, 100 Gb/s", 8, 0.3 * 989e12, 10e9, 60e-6),  # of 12.5 GB/s
 )
@@ -47,14 +47,14 @@ MACHINES = (
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """What a network's devices must tell each other in a step.
+    """The communication of a network's training step.
 
     Attributes:
-      network: its name.
-      flops: of an image's forward pass.
-      gradients: numbers, one a trainable parameter.
-      statistics: numbers of BatchNorm, two a channel; as many again for their gradient.
-      num_batch_norms: BatchNorm layers.
+      network: name of the network.
+      flops: operations of one image's forward pass.
+      gradients: number of values, one per trainable parameter.
+      statistics: number of BatchNorm's values, two per channel, and as many for their gradient.
+      num_batch_norms: number of BatchNorm layers.
     """
 
     network: str
@@ -64,11 +64,11 @@ class Traffic:
     num_batch_norms: int
 
     def gradient_bytes(self, width: int = 4) -> int:
-        """Bytes to be added up, of so many a number."""
+        """Return the bytes of the gradients, given the bytes of a value."""
         return width * self.gradients
 
     def seconds(self, machine: Machine, width: int = 4) -> float:
-        """Of a step's communication: gradients of so many bytes, statistics in float32."""
+        """Return the seconds of a step's communication; statistics are float32."""
         ring = 2 * (machine.devices - 1) / machine.devices
         gathered = (machine.devices - 1) * 4 * self.statistics
         sent = ring * (self.gradient_bytes(width) + 4 * self.statistics) + gathered
@@ -76,18 +76,18 @@ class Traffic:
         return sent / machine.bandwidth + num_collectives * machine.latency
 
     def efficiency(self, machine: Machine, batch: int, width: int = 4) -> float:
-        """The share of a step in which a device computes, with a batch of its own."""
+        """Return the share of a step that a device computes, given its batch."""
         computing = 3 * self.flops * batch / machine.flops
         return computing / (computing + self.seconds(machine, width))
 
     def batch_for(self, machine: Machine, efficiency: float = 0.9, width: int = 4) -> float:
-        """A device's batch from which on the efficiency is at least so much."""
+        """Return the smallest batch per device that reaches an efficiency."""
         share = efficiency / (1 - efficiency)
         return share * self.seconds(machine, width) * machine.flops / (3 * self.flops)
 
 
 def traffic_of(name: str) -> Traffic:
-    """Of a registered network, for the images it was published with."""
+    """Return the traffic of a registered network, for its published image size."""
     entry = models.network_entry(name)
     network = models.build(
         name, num_classes=entry.num_classes, image_shape=entry.image_shape, abstract=True
@@ -103,7 +103,7 @@ def traffic_of(name: str) -> Traffic:
 
 
 def to_row(traffic: Traffic, batch: int) -> dict:
-    """A line of the table, for JSON."""
+    """Return a row of the table, for JSON."""
     return {
         "network": traffic.network,
         "gradient_bytes": traffic.gradient_bytes(),
@@ -122,8 +122,11 @@ def to_row(traffic: Traffic, batch: int) -> dict:
 
 
 def render(rows: list[dict], batch: int) -> Table:
-    """Megabytes per step; efficiency with float32 and with bfloat16 gradients; and the device's
-    batch that reaches 90 % with float32."""
+    """Return the table as text.
+
+    Its columns are megabytes per step, the efficiency with float32 and with bfloat16 gradients, and
+    the batch per device that reaches 90 % with float32.
+    """
     table = Table("network", "MB", "bf16", "BN kB", "BN calls", *(m.name for m in MACHINES))
     table.title = f"{batch} images a device: efficiency, with bf16 gradients, batch for 90 %"
     for row in rows:
@@ -144,7 +147,7 @@ def render(rows: list[dict], batch: int) -> Table:
 
 
 def main() -> None:
-    """Prints the table, or writes it."""
+    """Print the table; with `--json` write it, too."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pattern", nargs="?", default="*", help="of networks, such as 'mnist_*'")
     parser.add_argument("--batch", type=int, default=128, help="images a device")

@@ -1,6 +1,6 @@
-"""Trains for a while in a process of its own, and says how its memory and open files went.
+"""Trains in a separate process, and reports its memory and open files over time.
 
-`python benchmarks/soak.py --minutes=15`: LeNet on the digits, a checkpoint every epoch. Linux only.
+`python benchmarks/soak.py --minutes=15`: LeNet on the digits, one checkpoint per epoch. Linux only.
 """
 
 import argparse
@@ -15,20 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-SECONDS = 5  # between looks
-WARM_UP = 60  # seconds that are not judged
+SECONDS = 5  # between samples
+WARM_UP = 60  # seconds left out of the report
 
 
 def look(pid: int) -> tuple[int, int]:
-    """A process's own resident memory in bytes (without files that are mapped: the system takes
-    their pages when it likes), and its open file handles."""
+    """Return a process's anonymous resident memory in bytes, and its number of open files.
+
+    Memory-mapped files are left out, because the system may drop their pages at any time.
+    """
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1))
     return 1024 * kilobytes, len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
-    """Looks at a process until the time is over, or it is: rows (seconds, bytes, handles)."""
+    """Sample a process until it or the time ends; return rows (seconds, bytes, open files)."""
     started, rows = time.monotonic(), []
     while (now := time.monotonic() - started) < 60 * minutes and process.poll() is None:
         rows.append((now, *look(process.pid)))
@@ -37,7 +39,7 @@ def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
 
 
 def report(rows: np.ndarray) -> None:
-    """Prints memory and handles after the warm-up: means of each tenth, range and slope."""
+    """Print memory and open files after the warm-up: means of each tenth, range and slope."""
     seconds, memory, handles = rows[rows[:, 0] > WARM_UP].T
     tenths = [part.mean() for part in np.array_split(memory, min(10, len(memory)))]
     first, last = tenths[0], tenths[-1]
@@ -54,7 +56,7 @@ def report(rows: np.ndarray) -> None:
 
 
 def main() -> None:
-    """Trains, watches, stops, reports."""
+    """Train, sample, stop and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15)
     arguments, more = parser.parse_known_args()

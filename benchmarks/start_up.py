@@ -1,9 +1,10 @@
-"""How long commands take to start: `python benchmarks/start_up.py`.
+"""The start-up time of commands: `python benchmarks/start_up.py`.
 
-Seconds from the command to its first training step (told by the checkpoint that follows it), with
-an empty compile cache and with a warm one; seconds to build and initialise large networks; seconds
-that each command imports before it knows its arguments, and the large packages among it. Data are
-scikit-learn's digits, and a folder of noise of CIFAR's size.
+It measures the seconds from the command to its first training step (seen by the checkpoint after
+it), with an empty and with a warm compile cache; the seconds to build and initialize large
+networks; and the seconds of imports before each command reads its arguments, with the large
+packages among them. The data are scikit-learn's digits and a folder of noise with CIFAR's image
+size.
 """
 
 import collections
@@ -28,8 +29,8 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import command as cli
 from jaxcnn.process import host
 
-_QUICK = flags.DEFINE_bool("quick", False, "The quickstart and the imports alone.")
-_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+_QUICK = flags.DEFINE_bool("quick", False, "Only the quickstart and the imports.")
+_JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
 
 NETWORKS = ("googlenet", "resnet50")
 COMMANDS = (
@@ -39,12 +40,12 @@ LARGE = (
     "jax", "flax", "optax", "orbax", "tensorstore", "tensorflow_datasets", "matplotlib", "sklearn",
     "scipy", "PIL",
 )  # fmt: skip
-WARM_RUNS = 2  # of which the shorter counts
+WARM_RUNS = 2  # the shorter one counts
 IMAGE_SIZE = 32
 
 
 def write_pictures(folder: Path) -> None:
-    """Noise as PNG files, 10 classes: two batches of 128 to train on, and a few to test."""
+    """Write noise as PNG files in 10 classes: two training batches of 128, and a small test set."""
     from PIL import Image
 
     images, _ = random_examples(300, (IMAGE_SIZE, IMAGE_SIZE, 3))
@@ -56,10 +57,10 @@ def write_pictures(folder: Path) -> None:
 
 
 def seconds_to_first_step(arguments: list[str], environment: dict[str, str]) -> float:
-    """From the start of `python -m jaxcnn.main` to the end of its first training step.
+    """Return the seconds from `python -m jaxcnn.main` to the end of its first training step.
 
     Raises:
-      UserError: it ended before.
+      UserError: the command ended before.
     """
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = Path(folder) / "run" / "checkpoints"
@@ -82,7 +83,7 @@ def seconds_to_first_step(arguments: list[str], environment: dict[str, str]) -> 
 
 
 def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    """The row of a training command: seconds with an empty compile cache, and with a warm one."""
+    """Return the row of a training command: seconds with an empty and a warm compile cache."""
     with tempfile.TemporaryDirectory() as cache:
         environment = environment | {"JAX_COMPILATION_CACHE_DIR": cache}
         cold, *warm = (seconds_to_first_step(arguments, environment) for _ in range(1 + WARM_RUNS))
@@ -90,7 +91,7 @@ def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def build(name: str) -> dict[str, Any]:
-    """The row of a network: seconds to build and initialise it, in a fresh process each time."""
+    """Return the row of a network: seconds to build and initialize it, each in a new process."""
     seconds = []
     with tempfile.TemporaryDirectory() as cache:
         for _ in range(1 + WARM_RUNS):
@@ -100,7 +101,7 @@ def build(name: str) -> dict[str, Any]:
 
 
 def seconds_to_build(name: str, cache: str) -> float:
-    """Builds a network for CIFAR-10, in a process that has imported what it takes."""
+    """Return the seconds to build a network for CIFAR-10, after the imports."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     host.prepare()
     import jax
@@ -120,7 +121,7 @@ def _row(what: str, name: str, cold: float, warm: float) -> dict[str, Any]:
 
 
 def imports(command: str) -> dict[str, Any]:
-    """The row of a command: seconds that it imports, and its large packages."""
+    """Return the row of a command: seconds of its imports, and its large packages."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"jaxcnn.{command}", "--help"],
         capture_output=True,
@@ -132,7 +133,7 @@ def imports(command: str) -> dict[str, Any]:
 
 
 def seconds_by_package(report: str) -> dict[str, float]:
-    """What `python -X importtime` says, added up by top-level package."""
+    """Return the seconds that `python -X importtime` reports, by top-level package."""
     seconds = collections.Counter()
     for own, module in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", report, re.M):
         seconds[module.partition(".")[0]] += int(own) * 1e-6
@@ -140,7 +141,7 @@ def seconds_by_package(report: str) -> dict[str, float]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Prints the rows as two tables."""
+    """Print the rows as two tables."""
     starts = Table("", "", title="Start-up, seconds")
     loads = Table("command", title="Imports before the arguments are known, seconds")
     for heading in ("compile cache empty", "warm"):
@@ -159,7 +160,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the tables, and writes the JSON file if there is to be one."""
+    """Measure, print the tables and, with `--json`, write the results."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}")
     results.check_json(_JSON.value)

@@ -1,8 +1,8 @@
 """The time of one training step of every network: `python benchmarks/step_times.py`.
 
-On the CPU, each network trains by its config's recipe on noise of its dataset's size, in a process
-of its own. The first step, which compiles, is timed apart; of the others the fastest is taken. The
-machine should have nothing else to do.
+Each network trains on the CPU with its config's recipe, on noise with its dataset's image size, in
+a separate process. The first step, which compiles, is timed apart; the fastest of the others
+counts. Run it on an idle machine.
 """
 
 import fnmatch
@@ -25,13 +25,15 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
 from jaxcnn.process import command, heap, host
 
-_CONFIGS = flags.DEFINE_list("configs", ["*"], "Wildcards of configs, such as mnist:*,lenet:*.")
-_STEPS = flags.DEFINE_integer("steps", 5, "Steps to choose from; past 10 s, 3 will do.", 1)
-_JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
+_CONFIGS = flags.DEFINE_list(
+    "configs", ["*"], "Configs to measure, as wildcards such as mnist:*,lenet:*."
+)
+_STEPS = flags.DEFINE_integer("steps", 5, "Timed steps per config; after 10 s, 3 are enough.", 1)
+_JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
 
 FEWEST_STEPS, ENOUGH_SECONDS = 3, 10.0
 
-COLUMNS = {  # of the table: heading and format
+COLUMNS = {  # column: heading and format
     "config": ("config", ""),
     "parameters": ("parameters", ","),
     "global_batch_size": ("batch", ","),
@@ -43,7 +45,7 @@ COLUMNS = {  # of the table: heading and format
 
 
 def measure(name: str, num_steps: int) -> dict[str, Any]:
-    """The row of a config: seconds of the first and of the fastest other step, and what follows.
+    """Return the row of a config: seconds of the first and the fastest later step, and speeds.
 
     A step counts as three times the forward operations.
     """
@@ -62,7 +64,7 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
     for step in range(1 + num_steps):
         if step > FEWEST_STEPS and sum(seconds[1:]) > ENOUGH_SECONDS:
             break
-        # the first batch each time
+        # the same batch each time
         position = Position(step, run.plan.steps_per_epoch, anchor_step=step)
         numbers = run.epoch_numbers(position)
         started = time.perf_counter()
@@ -84,7 +86,7 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures one config after the other, and prints and writes the table."""
+    """Measure the configs one by one; print and write the table."""
     known = config_variants(FOLDER)
     names = [n for n in known if any(fnmatch.fnmatch(n, pattern) for pattern in _CONFIGS.value)]
     if arguments:
@@ -95,7 +97,9 @@ def main(arguments: list[str]) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     rows = []
     for name in names:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # its memory goes with it
+        with ProcessPoolExecutor(
+            1, get_context("spawn")
+        ) as pool:  # a new process, which frees its memory
             try:
                 rows.append(pool.submit(measure, name, _STEPS.value).result())
             except BrokenProcessPool as error:

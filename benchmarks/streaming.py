@@ -1,9 +1,9 @@
-"""Streamed data beside resident data: `python benchmarks/streaming.py`.
+"""Streamed data against resident data: `python benchmarks/streaming.py`.
 
-Makes a folder of generated pictures, prepares it as a user's would be, and takes a training epoch's
-batches from it in turns: resident, read by threads, read by 2 processes. "Feed" puts the batches on
-the devices and does nothing else, "training" is LeNet on them. The pictures have been written a
-moment ago, so they come from the system's page cache, not from the disk.
+Generates a folder of pictures, prepares it as a user's folder, and reads the batches of a training
+epoch in turns: resident, by threads, and by 2 processes. "Feed" only puts the batches on the
+devices; "training" trains LeNet on them. The pictures are new, so they come from the system's page
+cache instead of the disk.
 """
 
 import argparse
@@ -38,7 +38,7 @@ ROUNDS = 3
 
 
 def write_pictures(folder: Path, count: int, size: int) -> None:
-    """`count` smooth pictures in two classes, as JPEG."""
+    """Write `count` smooth pictures in two classes, as JPEG."""
     rng = np.random.default_rng(0)
     for name in ("first", "second"):
         (folder / name).mkdir(parents=True)
@@ -49,7 +49,7 @@ def write_pictures(folder: Path, count: int, size: int) -> None:
 
 
 def make(dataset: Dataset, name: str, **fields: object) -> Run:
-    """A run of LeNet on the dataset, with these fields of `config.dataset`."""
+    """Return a run of LeNet on the dataset, with the given fields of `config.dataset`."""
     config = default_config()
     config.model = model_config("lenet")
     config.global_batch_size = 128
@@ -58,13 +58,13 @@ def make(dataset: Dataset, name: str, **fields: object) -> Run:
 
 
 def feed(run: Run) -> None:
-    """Puts an epoch's batches on the devices; what is resident is there already."""
+    """Put an epoch's batches on the devices; resident data are there already."""
     for data, _, _ in run.train_feed(run.plan.position()):
         jax.block_until_ready(data)
 
 
 def training(run: Run) -> None:
-    """Trains an epoch."""
+    """Train for an epoch."""
     state, previous = jax.tree.map(np.array, run.state), None
     numbers = run.epoch_numbers(run.plan.position())
     for data, order, num_steps in run.train_feed(run.plan.position()):
@@ -76,7 +76,7 @@ def training(run: Run) -> None:
 
 
 def measure(runs: dict[str, Run], work: Callable[[Run], None]) -> dict[str, float]:
-    """Median images a second of each way, in turns, without the first round, which compiles."""
+    """Return the median images per second of each way, in turns, without the compiling round."""
     seconds: dict[str, list[float]] = {way: [] for way in runs}
     for _ in range(ROUNDS + 1):
         for way, run in runs.items():
@@ -88,7 +88,7 @@ def measure(runs: dict[str, Run], work: Callable[[Run], None]) -> dict[str, floa
 
 
 def main() -> None:
-    """Generates, prepares, measures, prints."""
+    """Generate, prepare, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than a minute")
     parser.add_argument("--json", help="file for the rows")

@@ -1,7 +1,7 @@
-"""The texts of `networks.py` as torch modules.
+"""The networks of `networks.py` in torch.
 
-Modules are lazy: they say their output sizes alone. Images are float (batch, channels, height,
-width) in channels_last memory; ReLU and ELU work in place.
+Modules are lazy: they are constructed from their output sizes. Images are float (batch, channels,
+height, width) in channels_last memory. ReLU and ELU work in place.
 """
 
 import functools
@@ -20,34 +20,34 @@ ACTIVATIONS = {
 
 
 class Flatten(nn.Module):
-    """Each example as one vector, channels last: a view, where `nn.Flatten` would copy."""
+    """Flattens each example, channels last: a view, where `nn.Flatten` would copy."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) -> (batch, height * width * channels)."""
+        """Return (batch, height * width * channels) for (batch, channels, height, width)."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def conv(layer: Layer) -> nn.Module:
-    """A convolution."""
+    """Return a convolution."""
     filters, size = layer.numbers
     padding = "same" if layer.is_same else 0
     return nn.LazyConv2d(filters, size, stride=layer.stride or 1, padding=padding)
 
 
 def max_pool(layer: Layer) -> nn.Module:
-    """A pool, which is "same" for odd windows with stride 1 alone."""
+    """Return a max pool; "same" is for odd windows with stride 1 only."""
     (size,) = layer.numbers
     return nn.MaxPool2d(size, layer.stride or size, padding=size // 2 if layer.is_same else 0)
 
 
 def batch_norm(is_vector: bool) -> nn.Module:
-    """BatchNorm, of images or of vectors."""
+    """Return a BatchNorm for images or for vectors."""
     make = nn.LazyBatchNorm1d if is_vector else nn.LazyBatchNorm2d
     return make(eps=1e-3, momentum=0.01)
 
 
 def pad(layer: Layer) -> nn.Module:
-    """Zeros above and to the left, below and to the right."""
+    """Return zero padding: before (top and left) and after (bottom and right)."""
     before, after = layer.numbers
     return nn.ZeroPad2d((before, after, before, after))
 
@@ -64,7 +64,7 @@ KINDS = {
 
 
 def chain(text: str) -> nn.Module:
-    """The layers of a text, one after another; "" is the identity."""
+    """Return the layers of a text as a sequence; "" is the identity."""
     modules, is_vector = [], False
     for layer in networks.parse(text) if text else ():
         is_vector |= layer.kind in ("flatten", "dense")
@@ -87,7 +87,7 @@ class Branches(nn.Module):
         self.branches = nn.ModuleList(chain(text) for text in part.branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) -> (batch, f1 + f2 + f3 + f4, height, width)."""
+        """Return (batch, f1 + f2 + f3 + f4, height, width) for (batch, channels, height, width)."""
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
@@ -99,7 +99,7 @@ class Residual(nn.Module):
         self.main, self.shortcut = chain(part.main), chain(part.shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) -> (batch, 4 * width, height', width')."""
+        """Return (batch, 4 * width, height', width') for (batch, channels, height, width)."""
         out = self.main(x)
         out += self.shortcut(x)
         return functional.relu_(out)
@@ -113,7 +113,7 @@ class Head(nn.Module):
         self.layers = chain(part.text)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) -> logits (batch, num_classes)."""
+        """Return logits (batch, num_classes) for (batch, channels, height, width)."""
         return self.layers(x)
 
 
@@ -128,7 +128,7 @@ class Network(nn.Module):
         self.parts = nn.ModuleList(MODULES[type(part)](part) for part in parts)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Images -> logits (batch, num_classes) of the main head, then of the others."""
+        """Return logits (batch, num_classes) of the main head, then of the others."""
         others = []
         for part in self.parts:
             if isinstance(part, Head):
@@ -139,7 +139,7 @@ class Network(nn.Module):
 
 
 def build(name: str, image_shape: tuple[int, int, int]) -> nn.Module:
-    """A network in training mode and channels_last.
+    """Return a network in training mode and in channels_last memory.
 
     Args:
       name: a key of `networks.NETWORKS`.
@@ -147,7 +147,7 @@ def build(name: str, image_shape: tuple[int, int, int]) -> nn.Module:
     """
     height, width, channels = image_shape
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # lazy modules warn that they are new
+        warnings.simplefilter("ignore")  # lazy modules warn that they are experimental
         model = Network(networks.NETWORKS[name]).eval()
         model(torch.zeros(1, channels, height, width))
     return model.to(memory_format=torch.channels_last).train()

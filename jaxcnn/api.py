@@ -24,7 +24,7 @@ from jaxcnn.training.loop import make_loop
 from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
-from jaxcnn.workdir.endings import ended_line, read_ended, what_stops
+from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import (
@@ -150,7 +150,7 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
 
 def _has_something_to_do(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
     """Whether a run that has ended goes on with a config, is tested otherwise, or lacks files."""
-    if not what_stops(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
+    if not reached_limits(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
         return True
     return read_part(workdir, "config.json").get("test_with") != config.test_with
 
@@ -164,7 +164,7 @@ def _leave_as_it_is(
 ) -> dict[str, Any]:
     """Say that a run has ended, and make what its report lacks; nothing else is written."""
     with open_workdir(workdir, config):
-        console.print(ended_line(ended, config), "bold")
+        console.print(summarize_end(ended, config), "bold")
         if group.is_main() and (missing := missing_files(workdir)):
             console.print(f"made again, as it is missing: {', '.join(missing)}")
             plot_curves(workdir)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxcnn.workdir.endings import end_of
+from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
@@ -69,7 +69,7 @@ def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     ended = environment.get("ended")
     if ended is None and environment.get("changes"):  # a run of older code, which did not count
         return "the run was tested at its end, and at each earlier end if it had one."
-    earlier = [end for end in ended or [] if end != end_of(result)]
+    earlier = [end for end in ended or [] if end != identify_end(result)]
     if not earlier:
         return "the run was tested once, at its end."
     epochs = ", ".join(str(end["epoch"]) for end in earlier)

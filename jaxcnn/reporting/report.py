@@ -13,10 +13,10 @@ from jaxcnn.reporting import evaluation_report, protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
-from jaxcnn.workdir.endings import why
+from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_own_metrics
 from jaxcnn.workdir.run_files import read_part
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
     "config.json": ("model", "dataset", "validation"),
@@ -97,7 +97,7 @@ def _result(
             balanced_accuracy(classes) if is_unequal(classes) else None
         ),
         "test loss": loss(result["test_loss"]),
-        "ended": why(result, config) if "ended" in result else "-",
+        "ended": describe_end(result, config) if "ended" in result else "-",
         # a result by older code has no field for the reason
         "stopped early": f"after {result['num_epochs']} of {config['num_epochs']} epochs"
         if "ended" not in result and protocol.is_stopped_early(config, result)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 
 def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:

@@ -24,7 +24,7 @@ from jaxcnn.training.stopping import Stopping
 from jaxcnn.training.timing import Clock, RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 Sums = dict[str, jax.Array]
 

@@ -1,4 +1,4 @@
-"""What a resumed run may change of its config."""
+"""The changes of a resumed run's config: which are allowed, and when."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,13 +13,19 @@ from jaxcnn.config.rules import Effect
 from jaxcnn.data.places import same_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.workdir import run_files
-from jaxcnn.workdir.endings import how_on, read_ended, what_stops
+from jaxcnn.workdir.endings import how_to_continue, reached_limits, read_ended
 from jaxcnn.workdir.run_data import PICTURES
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A field of a resumed run whose value is not the one that the run had before."""
+    """A field of a resumed run's config with a new value.
+
+    Attributes:
+      name: dotted name of the field.
+      before: the value so far.
+      now: the new value.
+    """
 
     name: str
     before: Any
@@ -27,12 +33,12 @@ class Change:
 
     @property
     def changes_numbers(self) -> bool:
-        """Whether the numbers of the run change beyond rounding."""
+        """True if the run's numbers change by more than rounding."""
         return effect_of(self.name) not in (Effect.NONE, Effect.REPEAT)
 
     @property
     def may_follow_the_end(self) -> bool:
-        """Whether an ended run may take the change and repeat its test."""
+        """True if an ended run may take the change and repeat its test."""
         return effect_of(self.name) != Effect.NUMBERS
 
     def __str__(self) -> str:
@@ -40,20 +46,20 @@ class Change:
 
 
 def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
-    """Return the fields whose values differ from the run's, except those that reports only quote.
+    """Return the fields whose values differ from the run's, except mere descriptions.
 
     Raises:
       UserError: the folder holds another run.
     """
     saved = run_files.read_part(workdir, "config.json")
-    for name in ("model", "dataset", "seed"):  # a run has these: the file is another program's
+    for name in ("model", "dataset", "seed"):  # else the file is another program's
         if name not in saved:
             raise UserError(
                 f"{workdir}: holds another run: its config.json has no {name}; name another "
                 "--workdir"
             )
-    now, missing = flatten(to_dict(config)), flatten(to_dict(older_defaults()))
-    before = {name: missing[name] for name in now if name in missing} | flatten(saved)
+    now, older = flatten(to_dict(config)), flatten(to_dict(older_defaults()))
+    before = {name: older[name] for name in now if name in older} | flatten(saved)
     changes = [
         Change(name, before.get(name), value)
         for name, value in now.items()
@@ -69,11 +75,11 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
-    if change.name == "global_batch_size":  # an epoch of some batches would have other examples
+    if change.name == "global_batch_size":  # else an epoch of so many batches has other examples
         return bool(now["steps_per_epoch"])
     if change.name == "dataset.name" and (
         same_dataset(change.before, change.now) or (workdir / PICTURES).exists()
-    ):  # the pictures were moved: `load_run_data` has compared them
+    ):  # moved pictures: `load_run_data` has compared them
         return False
     return effect_of(change.name) in (Effect.RUN, Effect.REPEAT)
 
@@ -87,11 +93,13 @@ def refuse_changes_after_the_end(
       UserError: a change affects the numbers of the ended training.
     """
     ended = read_ended(workdir)
-    stops = what_stops(ended, config) if ended else []
+    if ended is None:
+        return
+    limits = reached_limits(ended, config)
     for change in changes:
-        if stops and not change.may_follow_the_end:
+        if limits and not change.may_follow_the_end:
             raise UserError(
                 f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "
-                f"{change}; it goes on with {how_on(stops, ended, config)}; or name another "
-                "--workdir"
+                f"{change}; it goes on with {how_to_continue(limits, ended, config)}; or name "
+                "another --workdir"
             )

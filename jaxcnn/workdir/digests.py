@@ -1,5 +1,8 @@
-"""Checksums of what a checkpoint holds: its files have none for the numbers themselves, so that a
-byte that was changed on disk would be trained with."""
+"""Checksums of a checkpoint's parts.
+
+Orbax's files have no checksums of the numbers: without these, training would go on with a byte that
+has changed on disk.
+"""
 
 import json
 import zlib
@@ -11,15 +14,23 @@ import numpy as np
 
 
 def digests_of(parts: Mapping[str, Any]) -> dict[str, int]:
-    """The CRC-32 of each part: a pytree of arrays, whole on every device, or of JSON values."""
+    """Return the CRC-32 of each part.
+
+    Args:
+      parts: pytrees by name; their leaves are arrays, replicated on all devices, or JSON values.
+    """
     return {name: _digest(part) for name, part in parts.items()}
 
 
 def check_digests(parts: Mapping[str, Any], expected: Mapping[str, int]) -> None:
-    """Raises ValueError where a part is not what it was when its digest was taken."""
+    """Check that each part has its expected digest.
+
+    Raises:
+      ValueError: a part differs; the text names it.
+    """
     for name, digest in digests_of(parts).items():
         if digest != expected.get(name):
-            raise ValueError(f"{name} is not what was written")
+            raise ValueError(f"checksum mismatch: {name} is not what was written")
 
 
 def _digest(part: Any) -> int:
@@ -32,7 +43,7 @@ def _digest(part: Any) -> int:
 
 def _as_bytes(leaf: Any) -> memoryview | bytes:
     if isinstance(leaf, jax.Array):
-        leaf = leaf.addressable_data(0)  # an array of its own, that the step may donate thereafter
+        leaf = leaf.addressable_data(0)  # a separate array, so that the step can donate `leaf`
     if hasattr(leaf, "shape"):
         return np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data
     return json.dumps(leaf).encode()

@@ -1,4 +1,4 @@
-"""Why a run has ended, and what makes it go on."""
+"""The end of a run: why it ended, and what lets it continue."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from jaxcnn.text import integer, percent
 
 
 def read_ended(workdir: Path) -> dict[str, Any] | None:
-    """Return what `result.json` holds, with the fields that an older run's lacks.
+    """Return the content of `result.json`, with the fields that an older run lacks.
 
-    None where the run has not ended: there is no such file, or it is not a run's.
+    None where the run has not ended: the file is missing or damaged.
     """
     if not (workdir / "result.json").exists():
         return None
@@ -22,27 +22,27 @@ def read_ended(workdir: Path) -> dict[str, Any] | None:
         has_stopped_early = result["num_epochs"] < config["num_epochs"]
         patience = config["early_stopping"]["patience"] if has_stopped_early else 0
         ended = "early_stopping" if has_stopped_early else "epochs"
-        known = {"ended": ended, "epochs_without_gain": patience} | result
-        return known if math.isfinite(known["test_accuracy"] + known["seconds"]) else None
+        result = {"ended": ended, "epochs_without_gain": patience} | result
+        return result if math.isfinite(result["test_accuracy"] + result["seconds"]) else None
     except (UserError, LookupError, TypeError):
         return None
 
 
-def what_stops(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return what keeps a run with this result from going on with a config.
+def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Return the limits of a config that an ended run has reached; with none the run continues.
 
-    They are of "epochs" (all are done), "early_stopping" and "max_minutes"; none: it goes on.
+    They are "epochs", "early_stopping" and "max_minutes".
     """
-    holds = {
+    is_reached = {
         "epochs": config["num_epochs"] <= result["num_epochs"],
         "early_stopping": 0 < config["early_stopping"]["patience"] <= result["epochs_without_gain"],
         "max_minutes": 0 < 60 * config["max_minutes"] <= result["seconds"],
     }
-    return [name for name, is_so in holds.items() if is_so]
+    return [name for name, reached in is_reached.items() if reached]
 
 
-def why(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Say why a run ended: `after 4 of 20 epochs: ...`."""
+def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Describe when and why a run ended, as in `after 4 of 20 epochs, 3 without …`."""
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     reason = {
         "epochs": "",
@@ -52,8 +52,10 @@ def why(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return text + reason[result["ended"]]
 
 
-def how_on(stops: Sequence[str], result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Say what makes a run go on, as flags: the remedy for each of `what_stops`."""
+def how_to_continue(
+    limits: Sequence[str], result: Mapping[str, Any], config: Mapping[str, Any]
+) -> str:
+    """Return the flags that raise each of the reached limits, so that the run continues."""
     epochs = 2 * max(config["num_epochs"], result["num_epochs"])
     minutes = math.ceil(2 * max(config["max_minutes"], result["seconds"] / 60))
     remedies = {
@@ -62,16 +64,18 @@ def how_on(stops: Sequence[str], result: Mapping[str, Any], config: Mapping[str,
         f"{2 * result['epochs_without_gain']} (0: all epochs)",
         "max_minutes": f"more time: --config.max_minutes={minutes} (0: no limit)",
     }
-    return " and ".join(remedies[name] for name in stops)
+    return " and ".join(remedies[name] for name in limits)
 
 
-def ended_line(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Say in a line that a run has ended, what it reached, and how it goes on."""
-    on = how_on(what_stops(result, config), result, config)
+def summarize_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return one line: when and why the run ended, its test accuracy, and how it continues."""
+    remedy = how_to_continue(reached_limits(result, config), result, config)
     accuracy = percent(result["test_accuracy"])
-    return f"ended {why(result, config)}; test accuracy {accuracy}; it goes on with {on}"
+    return (
+        f"ended {describe_end(result, config)}; test accuracy {accuracy}; it goes on with {remedy}"
+    )
 
 
-def end_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells one end of a run from another: its epoch and the weights it tested."""
+def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells one end of a run from another: its epoch and the tested weights."""
     return {"epoch": result["num_epochs"], "tested_with": result.get("tested_with")}

@@ -1,4 +1,4 @@
-"""Versions, machine and devices of a run, for `environment.json`."""
+"""Versions, machine, devices and settings of a run, for `environment.json`."""
 
 import platform
 import sys
@@ -12,7 +12,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jax
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:
-    """Versions, machine, devices and JAX's settings, for `environment.json`."""
+    """Return the versions, machine, devices, settings and command of this process."""
     return {
         "python": platform.python_version(),
         "versions": package_versions(),
@@ -25,7 +25,7 @@ def environment(devices: list[Any]) -> dict[str, Any]:
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of the packages that make a run's numbers."""
+    """Return the versions of the packages that affect a run's numbers."""
     versions = {}
     for package in _PACKAGES:
         try:

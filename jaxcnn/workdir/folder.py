@@ -1,4 +1,4 @@
-"""The folder of a run: opened, locked, and described by its JSON files."""
+"""The folder of a run: it is opened and locked, and its describing JSON files are written."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from jaxcnn.process import group
 from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
-from jaxcnn.workdir.endings import end_of
+from jaxcnn.workdir.endings import identify_end
 from jaxcnn.workdir.environment import environment
 
 
@@ -25,18 +25,18 @@ from jaxcnn.workdir.environment import environment
 def open_workdir(
     workdir: Path, config: ConfigDict
 ) -> Iterator[tuple[list[Change], Callable[[], None]]]:
-    """Make a run's folder, or open the one that holds the run; lock it for this process.
+    """Make the folder of a new run, or open that of a resumed run; lock it within the block.
 
-    A new run's config is written. The config of a resumed run is left as it is until
-    `write_config`. In a group of processes, process 0 does all this.
+    The config of a new run is written. That of a resumed run stays unchanged until `write_config`.
+    In a group of processes, process 0 does this and the others wait.
 
     Yields:
-      The changes of a resumed run's config, and a function that raises `UserError` if the folder is
-      no longer this process's: somebody deleted or replaced it.
+      The changes of a resumed run's config, and a function that raises `UserError` if the folder
+      was deleted or replaced.
 
     Raises:
-      UserError: the folder cannot be written, holds something else or another run, or another
-        process is training in it.
+      UserError: the folder cannot be written, holds other files or another run, or another process
+        is training in it.
     """
     check_for_checkpoints(workdir)
     if not group.is_main():
@@ -70,10 +70,10 @@ def open_workdir(
 
 
 def check_run_files(workdir: Path) -> None:
-    """Check that a run that is in the folder can be read, and is one run.
+    """Check that the files of a run, if the folder holds one, are readable and of the same run.
 
     Raises:
-      UserError: a file is damaged or of another run, or leads out of the folder.
+      UserError: a file is damaged, is of another run, or is a link out of the folder.
     """
     if (workdir / "config.json").exists():
         run_files.refuse_links(workdir)
@@ -81,7 +81,7 @@ def check_run_files(workdir: Path) -> None:
 
 
 def _give_identity(workdir: Path, config: ConfigDict) -> None:
-    """Write a new run's `config.json`; add an identity to that of a run of older code."""
+    """Write a new run's `config.json`; add an identity to an older run's, which has none."""
     path = workdir / "config.json"
     if not path.exists():
         identity = run_files.new_identity()
@@ -100,16 +100,16 @@ def write_config(
     changes: Sequence[Change] = (),
     step: int = 0,
 ) -> None:
-    """Write `config.json`, `dataset.json` and `environment.json` of a run that begins or goes on.
+    """Write `config.json`, `dataset.json` and `environment.json` when a run starts or continues.
 
     Args:
       workdir: the run's folder.
-      config: the config from now on.
-      dataset: what a user of the trained network must know of its data.
+      config: the config from `step` on.
+      dataset: the facts of its data that a user of the trained network needs.
       devices: the devices of the run.
-      changes: the changes of the config from `step` on. `environment.json` keeps those that change
-        numbers, for readers of the result.
-      step: training steps done so far.
+      changes: the changes of the config at `step`. `environment.json` lists those that change
+        numbers.
+      step: finished training steps.
     """
     changed = [str(change) for change in changes if change.changes_numbers]
     earlier = _read_environment(workdir) if step else {}
@@ -128,25 +128,25 @@ def write_config(
 
 
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
-    """Return the config without the fields that an older run lacks: it keeps the older rules."""
+    """Return the config without the fields that an older run lacks, so that its rules stay."""
     older = older_rules(run_files.read_part(workdir, "config.json"))
     leaves = flatten(to_dict(config))
     return nest({name: value for name, value in leaves.items() if name not in older})
 
 
 def _ends(workdir: Path, environment: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the earlier ends of the run, each of which tested it.
+    """Return the run's ends so far, each with its test.
 
-    None where older code may have left out one.
+    None if the list may be incomplete: an older run was changed, and older code kept no list.
     """
     if environment.get("ended") is None and environment.get("changes"):
         return None
     ends = environment.get("ended") or []
     result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
-    end = end_of(result) if environment and result else None
+    end = identify_end(result) if environment and result else None
     return ends if end is None or end in ends else [*ends, end]
 
 
 def _read_environment(workdir: Path) -> dict[str, Any]:
-    """Return what `environment.json` holds, or nothing where there is none."""
+    """Return the content of `environment.json`, empty if there is no file."""
     return run_files.read_part_if_there(workdir, "environment.json") or {}

@@ -1,7 +1,7 @@
-"""What a run writes to its workdir, so that killing it at any moment leaves it readable.
+"""The metrics of a run: one row per epoch and split.
 
-`metrics.jsonl` is the record: a line per evaluation. `metrics.csv` and the TensorBoard events
-mirror it for spreadsheets and for eyes.
+`metrics.jsonl` is the record, one row per line. It stays readable if the run is killed at any
+moment. `metrics.csv` and the TensorBoard events mirror it.
 """
 
 import csv
@@ -19,17 +19,17 @@ from jaxcnn.files.reading import parse_json, read_bytes
 from jaxcnn.files.schemas import Wrong
 from jaxcnn.files.writing import to_json, write_text, writing_to
 from jaxcnn.workdir.run_files import OtherRun, checkpoint_steps, read_progress
-from jaxcnn.workdir.run_tables import ROW, Row
+from jaxcnn.workdir.schemas import ROW, Row
 from jaxcnn.workdir.tensorboard import open_events
 
 _MOST_METRICS = 1 << 30  # bytes
 
 
 def read_metrics(workdir: str | Path) -> list[Row]:
-    """Return the rows of a run, in order. A last line that is not whole is left out; null is None.
+    """Return the rows of a run, in order, without a half-written last line.
 
     Raises:
-      UserError: there are no metrics in the folder, or a line is damaged.
+      UserError: the folder has no metrics, or a line is damaged.
     """
     path = Path(workdir) / "metrics.jsonl"
     if not path.exists():
@@ -43,7 +43,7 @@ def read_metrics(workdir: str | Path) -> list[Row]:
             row = parse_json(line.decode("utf-8"))
             ROW(row, "")
         except ValueError as error:
-            if index == len(lines) - 1 and not isinstance(error, Wrong):  # no end of the line
+            if index == len(lines) - 1 and not isinstance(error, Wrong):  # half-written
                 break
             where = f"{path}: line {index + 1}"
             raise UserError(f"{where} is not a row of metrics ({error})") from error
@@ -52,11 +52,15 @@ def read_metrics(workdir: str | Path) -> list[Row]:
 
 
 def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Row]:
-    """Return as `read_metrics`, if the rows are those that the result, or else the newest
-    checkpoint, was written with.
+    """Return the rows of a run, checked against its result or, without one, its newest checkpoint.
+
+    Args:
+      workdir: the run's folder.
+      result: the content of `result.json`; None before the run has ended.
 
     Raises:
-      UserError: they are not, the checkpoint is of another run, or as `read_metrics`.
+      UserError: the rows are not those of the result or checkpoint, the checkpoint is of another
+        run, or `read_metrics` raises it.
     """
     rows, steps = read_metrics(workdir), checkpoint_steps(workdir)
     if result is not None:
@@ -67,7 +71,7 @@ def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Ro
             digest = read_progress(workdir, steps[-1]).get("metrics_digest")
         except OtherRun:
             raise
-        except UserError:  # a damaged checkpoint takes nothing from the metrics
+        except UserError:  # the rows are sound even if the checkpoint is damaged
             return rows
     else:
         return rows
@@ -82,17 +86,17 @@ def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Ro
 
 
 def json_line(row: Row) -> str:
-    """Return a row as it stands in `metrics.jsonl`."""
+    """Return the line of `metrics.jsonl` for a row."""
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def rows_until(rows: Iterable[Row], step: int) -> list[Row]:
-    """Return the rows that a run had at a checkpoint: the test's come after its end."""
+def rows_until(rows: Iterable[Row], step: float) -> list[Row]:
+    """Return the rows that a run had at a checkpoint of `step`; those of the test come later."""
     return [row for row in rows if row["step"] <= step and row["split"] != "test"]
 
 
 def digest_of(rows: Iterable[Row]) -> str:
-    """Return what tells these rows from others; the test's are left out."""
+    """Return the digest of rows, 32 hexadecimal digits, without those of the test."""
     lines = (json_line(row) for row in rows_until(rows, math.inf))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
@@ -101,22 +105,24 @@ def check_metrics(workdir: Path, step: int, digest: str, epochs: int) -> None:
     """Check that `metrics.jsonl` has the rows that a checkpoint was written with.
 
     Args:
-      digest: of the rows, as the checkpoint names it; "" for one of older code.
-      epochs: finished at the checkpoint.
+      workdir: the run's folder.
+      step: the checkpoint's.
+      digest: the digest of the rows in the checkpoint; "" for a checkpoint of older code.
+      epochs: finished epochs at the checkpoint.
 
     Raises:
-      UserError: it is missing, damaged, of another run, or was edited.
+      UserError: the file is missing, damaged, edited, or of another run.
     """
     path = workdir / "metrics.jsonl"
     rows = rows_until(read_metrics(workdir) if os.path.lexists(path) else [], step)
-    # those of the epoch in progress tell of a run that `max_minutes` ended, after its last save
+    # Rows of the unfinished epoch were written after the save, when `max_minutes` ended the run.
     rows = [row for row in rows if row["epoch"] <= epochs]
-    last = max((row["epoch"] for row in rows), default=0)
-    if last != epochs or (digest and digest != digest_of(rows)):
-        what = "is not the one" if path.exists() else "is missing, and was there"
+    last_epoch = max((row["epoch"] for row in rows), default=0)
+    if last_epoch != epochs or (digest and digest != digest_of(rows)):
+        fault = "is not the one" if path.exists() else "is missing, and was there"
         raise UserError(
-            f"{path}: {what} that {workdir / 'checkpoints' / str(step)} was written with; bring it "
-            "back, or start another --workdir with --init_from, which takes over the weights"
+            f"{path}: {fault} that {workdir / 'checkpoints' / str(step)} was written with; bring "
+            "it back, or start another --workdir with --init_from, which takes over the weights"
         )
 
 
@@ -128,14 +134,13 @@ COLUMNS = (
 class MetricsWriter:
     """Appends rows to the metrics of a run.
 
-    Args:
-      workdir: the run's folder, made if need be.
-      resume_step: the step the run goes on from; rows of later steps, and of the test, which ends
-        a run, are removed first, so that they are not there twice. None: a new run, without rows.
-      warn: is told, once, where TensorBoard's files cannot be written.
+    All methods raise `UserError` if the folder cannot be written.
 
-    Raises:
-      UserError: the folder cannot be written; so do all methods.
+    Args:
+      workdir: the run's folder; made if missing.
+      resume_step: the last step whose rows stay; rows of later steps and of the test are removed,
+        because the run writes them again. None for a new run, which has no rows.
+      warn: called with one line if TensorBoard's files cannot be written.
     """
 
     def __init__(
@@ -146,22 +151,25 @@ class MetricsWriter:
         warn: Callable[[str], None] = lambda _: None,
     ):
         self.workdir = Path(workdir)
-        last = -1 if resume_step is None else resume_step
+        last_step = -1 if resume_step is None else resume_step
         with writing_to(self.workdir):
             self.workdir.mkdir(parents=True, exist_ok=True)
-            there = resume_step is not None and (self.workdir / "metrics.jsonl").exists()
-            self._rows = rows_until(read_metrics(self.workdir), last) if there else []
+            has_rows = resume_step is not None and (self.workdir / "metrics.jsonl").exists()
+            self._rows = rows_until(read_metrics(self.workdir), last_step) if has_rows else []
             self._columns = _columns_of(self._rows)
             write_text(self.workdir / "metrics.jsonl", "".join(map(json_line, self._rows)))
             self._rewrite_csv()
             self._jsonl = open(self.workdir / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-            self._events = open_events(self.workdir / "tensorboard", last + 1, warn)
+            self._events = open_events(self.workdir / "tensorboard", last_step + 1, warn)
 
     def write(self, row: Row) -> None:
-        """Adds a row: "step", "epoch", "split" and numbers; it is on disk on return.
+        """Append a row; the files hold it on return.
 
-        A number that is not finite is written as null, empty in the CSV, and not sent to
-        TensorBoard.
+        A number that is not finite becomes null in the JSON and empty in the CSV, and TensorBoard
+        does not get it.
+
+        Args:
+          row: "step", "epoch", "split" and numbers by name.
         """
         row = to_json(row)
         self._rows.append(row)
@@ -172,20 +180,20 @@ class MetricsWriter:
             self._events.write(row)
 
     def digest(self) -> str:
-        """Return what tells these rows from others; they are on the disk itself on return."""
+        """Return the digest of all rows, which are synced to the disk first; see `digest_of`."""
         with writing_to(self.workdir):
             os.fsync(self._jsonl.fileno())
         return digest_of(self._rows)
 
     def close(self) -> None:
-        """Closes the files."""
+        """Close the files."""
         with writing_to(self.workdir):
             self._jsonl.close()
             self._events.close()
 
     def _append_csv(self, row: Row) -> None:
         columns = _columns_of([*self._rows, row])
-        if columns != self._columns:  # a new column moves all the others
+        if columns != self._columns:  # a new column changes every row
             self._columns = columns
             self._rewrite_csv()
             return
@@ -201,19 +209,19 @@ class MetricsWriter:
 
 
 class NoWriter:
-    """What stands in for the metrics' writer where another process writes them."""
+    """Stand-in for `MetricsWriter` where another process of the group writes the metrics."""
 
     def write(self, row: Row) -> None:
-        """Does nothing."""
+        """Drop a row."""
 
     def digest(self) -> str:
-        """Returns nothing to tell."""
+        """Return no digest."""
         return ""
 
     def close(self) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 def _columns_of(rows: list[Row]) -> list[str]:
-    """The usual columns, then others in order of appearance."""
+    """Return the usual columns, then others in order of appearance."""
     return list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))

@@ -1,4 +1,4 @@
-"""The position in a training: how its step counters relate."""
+"""The position in a training, and how its step counters relate."""
 
 import dataclasses
 
@@ -7,19 +7,19 @@ import dataclasses
 class Position:
     """A place in a training, between two steps.
 
-    `step` is the only counter that runs on its own; the others follow from it:
+    `step` is the only independent counter; the others follow from it:
 
         epoch       = anchor_epoch + (step - anchor_step) // steps_per_epoch
         first_step  = anchor_step + (epoch - anchor_epoch) * steps_per_epoch
         row         = step - first_step
 
     The anchor is (0, 0) until the batch size changes. A change within an epoch keeps the place
-    among its examples. The epoch then has another number of steps, so its first step gets another
-    number, and later epochs are counted from there.
+    among the epoch's examples. The epoch then has a different number of steps, so the number of its
+    first step changes. Later epochs are counted from there.
 
     Attributes:
-      step: training steps done.
-      steps_per_epoch: steps of an epoch, with the batch size from the anchor on.
+      step: finished training steps.
+      steps_per_epoch: steps of an epoch with the batch size since the anchor.
       anchor_epoch: the epoch (0-based) in which the batch size last changed.
       anchor_step: the number that the first step of that epoch would have had; may be negative.
     """
@@ -31,44 +31,45 @@ class Position:
 
     @property
     def epoch(self) -> int:
-        """The epoch (0-based) of the next step: the number of finished epochs."""
+        """Epoch (0-based) of the next step; also the number of finished epochs."""
         return self.anchor_epoch + (self.step - self.anchor_step) // self.steps_per_epoch
 
     @property
     def first_step(self) -> int:
-        """The number of the epoch's first step."""
+        """Number of the epoch's first step."""
         return self.anchor_step + (self.epoch - self.anchor_epoch) * self.steps_per_epoch
 
     @property
     def row(self) -> int:
-        """Steps done of the epoch: the row of its order that the next step reads."""
+        """Finished steps of the epoch; also the row of its order that the next step reads."""
         return self.step - self.first_step
 
     @property
     def epochs(self) -> float:
-        """Epochs done, with the part of the one that is going on."""
+        """Finished epochs, including the finished fraction of the current one."""
         return self.epoch + self.row / self.steps_per_epoch
 
     @property
     def schedule_shift(self) -> int:
-        """Steps to add to `step` for the schedule, which counts in today's steps per epoch."""
+        """Number to add to `step` for the schedule, which counts with the current batch size."""
         return self.epoch * self.steps_per_epoch - self.first_step
 
     def after(self, num_steps: int) -> "Position":
-        """Return the position after more steps."""
+        """Return the position `num_steps` later."""
         return dataclasses.replace(self, step=self.step + num_steps)
 
     def with_batch_size(
         self, before: int, now: int, steps_per_epoch: int
     ) -> tuple["Position", int]:
-        """Return the position with batches of another size, and how many examples repeat.
+        """Return the position after a change of the batch size, and how many examples repeat.
 
-        The epoch goes on at the same example, or as little before it as the new batches allow.
+        The epoch continues at the same example, or at the nearest earlier one where a new batch
+        starts.
 
         Args:
-          before: examples per step so far.
-          now: examples per step from here on.
-          steps_per_epoch: steps of an epoch from here on.
+          before: old examples per step.
+          now: new examples per step.
+          steps_per_epoch: new steps per epoch.
         """
         seen = self.row * before
         moved = Position(self.step, steps_per_epoch, self.epoch, self.step - seen // now)

@@ -1,4 +1,4 @@
-"""What the host knows of a run, as JSON in every checkpoint."""
+"""The host's figures about a run, stored as JSON in every checkpoint."""
 
 import dataclasses
 import math
@@ -8,22 +8,23 @@ from jaxcnn.workdir.position import Position
 
 @dataclasses.dataclass
 class Progress:
-    """What the host knows of a run; goes into every checkpoint as JSON.
+    """The host's figures about a run at a checkpoint.
 
     Attributes:
-      best_epoch, best_step: of the best validation so far; 0 while there is none.
-      best_accuracy, best_loss: its figures.
-      lowest_loss: the lowest validation loss, by `early_stopping.min_delta`.
-      epochs_without_gain: epochs since that loss.
-      last_accuracy, last_loss: of the last validation.
-      seconds: of the whole run, evaluation and compilation included.
-      train_seconds, train_images: time and images of the timed training steps.
-      global_batch_size: images per step.
+      best_epoch, best_step: finished epochs and steps at the best validation; 0 before the first.
+      best_accuracy, best_loss: figures of the best validation.
+      lowest_loss: the lowest validation loss; a loss counts as lower if it is lower by more than
+        `early_stopping.min_delta`.
+      epochs_without_gain: epochs since `lowest_loss`.
+      last_accuracy, last_loss: figures of the latest validation.
+      seconds: duration of the whole run, including evaluation and compilation.
+      train_seconds, train_images: duration and images of the timed training steps.
+      global_batch_size: images per step over all devices.
       anchor_epoch, anchor_step: see `Position`.
-      resumed: the epochs done at each resume.
-      run: the identity of the run, see `run_files.Identity`.
-      metrics_digest: of the rows of `metrics.jsonl` that belong to the checkpoint.
-      data_digest: of the meaning of the network's input and output, see `run_files.data_digest`.
+      resumed: finished epochs at each resume.
+      run: id of the run, see `run_files.Identity`.
+      metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
+      data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
     """
 
     best_epoch: int = 0
@@ -46,7 +47,7 @@ class Progress:
     data_digest: str = ""
 
     def position(self, step: int, steps_per_epoch: int) -> Position:
-        """Return the position after a step, in epochs of `steps_per_epoch` steps."""
+        """Return the position after `step` steps, in epochs of `steps_per_epoch` steps."""
         return Position(step, steps_per_epoch, self.anchor_epoch, self.anchor_step)
 
     def add_validation(
@@ -54,8 +55,8 @@ class Progress:
     ) -> bool:
         """Record an epoch's validation; return whether it is the best so far.
 
-        More accuracy is better, then less loss. Of equals the later one is the best, because its
-        checkpoint is the one that is kept. Patience counts epochs without a lower loss.
+        More accuracy is better, then less loss. Among equals the later one is the best, because
+        its checkpoint is kept. `epochs_without_gain` counts epochs without a lower loss.
         """
         loss, accuracy = scores["loss"], scores["accuracy"]
         self.last_loss, self.last_accuracy = loss, accuracy

@@ -1,4 +1,4 @@
-"""The config of a run: checked against every registry, and read from the run's folder."""
+"""The config of a run: checked against the registries, and read from the run's folder."""
 
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ def check_config(config: ConfigDict) -> None:
     """Check a config before anything is read or written.
 
     Raises:
-      UserError: the first field that is wrong, its value, and what is allowed.
+      UserError: a field is wrong; the line names it, its value and the allowed values.
     """
     check_fields(config, registries())
     check_options(**config.model)
 
 
 def describe_config() -> str:
-    """Return the table of all fields and of all networks' options, for `--help`."""
+    """Return the tables of all fields and of all networks' options, for `--help`."""
     names = registries()
     allowed = {}
     for name, field in FIELDS.items():
@@ -48,7 +48,7 @@ def describe_config() -> str:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """Return the config of a run; fields that an older run lacks have their older defaults.
+    """Return the config of a run; fields that an older run lacks get their older defaults.
 
     Raises:
       UserError: `config.json` is missing, damaged, or not a run's.
@@ -56,14 +56,14 @@ def read_config(workdir: Path) -> ConfigDict:
     config = older_defaults()
     with run_files.refusing_damage(workdir / "config.json"):
         saved = _with_tuples(run_files.read_part(workdir, "config.json"))
-        config.model = {}  # another network has other options
+        config.model = {}  # the default network's options are not this network's
         config.update(saved)
         check_config(config)
     return config
 
 
 def _with_tuples(value: Any) -> Any:
-    """Return JSON with tuples for lists, as configs have them."""
+    """Return a JSON value with its lists as tuples, as in configs."""
     if isinstance(value, dict):
         return {name: _with_tuples(member) for name, member in value.items()}
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

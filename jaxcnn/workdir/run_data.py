@@ -1,4 +1,4 @@
-"""The data of a run: every command uses the same ones, or says in one line how they differ."""
+"""The data of a run: every command uses the same data, or refuses others in one line."""
 
 from pathlib import Path
 from typing import Any
@@ -18,44 +18,45 @@ from jaxcnn.files.writing import write_bytes
 from jaxcnn.workdir import run_files
 
 NO_FINGERPRINT = (
-    "this run was made before runs kept a fingerprint of their data: whether they have changed "
-    "cannot be told"
+    "this run was made before runs kept a fingerprint of their data: changes of the data cannot be "
+    "detected"
 )
-# Images or labels may differ under the same name, and in the same numbers.
+PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use
+# These fields of `dataset.json` must stay. A name alone does not identify images and labels.
 _IDENTITY = (
     "class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std", "fingerprint",
     "split_fingerprints",
 )  # fmt: skip
-_WHAT = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
+_FINGERPRINTED = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
-    """Return the dataset of the run in a folder, or that of a new run.
+    """Return the dataset of a new or resumed run.
 
-    A run on a folder of images keeps a list of its pictures: pictures that were added to the folder
-    since take no part.
+    A run on a folder of images keeps a list of its pictures. Pictures added to the folder later are
+    not used.
 
     Args:
-      config: the run's.
-      workdir: the run's folder; it may be empty, or not there.
-      data_at: where the data are, if not where the config says: the folder of images, or the
-        directory of prepared datasets.
+      config: the run's config.
+      workdir: the run's folder; it may be empty or missing.
+      data_at: overrides the config's place of the data: the folder of images, or the directory of
+        prepared datasets.
 
     Raises:
-      UserError: the data cannot be had, or pictures of the run are gone or changed.
+      UserError: the data are not available, or pictures of the run are missing or changed.
     """
     config = _moved(config, data_at)
-    name, listed, known = config.dataset.name, workdir / PICTURES, _known(workdir)
-    if not (listed.exists() and "fingerprint" in known and is_folder_name(name)):
+    name, list_path, saved = config.dataset.name, workdir / PICTURES, _read_saved(workdir)
+    if not (list_path.exists() and "fingerprint" in saved and is_folder_name(name)):
         return load_data(config)
-    before = str(known.get("name"))
+    before = str(saved.get("name"))
     if not (data_at or same_dataset(name, before)) and not Path(name[len(FOLDER) :]).is_dir():
         raise UserError(f"{name}: there is no such folder")
     try:
         dataset = load_pictures(
             name,
-            read_pictures(listed),
-            known["fingerprint"],
+            read_pictures(list_path),
+            saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
             image_size=config.dataset.image_size,
             reuse=not data_at and same_dataset(name, before),
@@ -65,7 +66,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             raise
         raise UserError(
             f"{workdir}: holds another run: its dataset.name is {before!r}, this one's is "
-            f"{name!r}, which has not the same pictures; name another --workdir"
+            f"{name!r}, which has other pictures; name another --workdir"
         ) from error
     check_data(config, dataset)
     return dataset
@@ -83,9 +84,10 @@ def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:
 
 
 def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
-    """Give a config the rules of the run in a folder, where that was made before they were fields.
+    """Give a config the older rules of the run in a folder, if older code made the run.
 
-    A run that has none of these fields was cut by the older rules, and goes on with them.
+    Such a run lacks the fields for these rules, for example how the data are split. It continues
+    with the rules that the older code followed.
     """
     before = run_files.read_part_if_there(workdir, "config.json")
     if before is not None:
@@ -93,7 +95,7 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
 
 
 def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -> None:
-    """Write the list of the pictures that a run uses, and for what; nothing for other datasets."""
+    """Write `pictures.csv`, the pictures of a run with their use; only for folders of images."""
     if dataset.pictures is None:
         return
     used_for = {split: [""] * len(rows.labels) for split, rows in dataset.splits.items()}
@@ -106,22 +108,22 @@ def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -
 
 
 def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
-    """Return what a user should know of the data of the run in a folder, a line each.
+    """Return warnings about the data of a run, one line each.
 
-    That they carry no fingerprint; that the folder of images has other pictures than the run.
+    The run has no fingerprint of its data, or its folder of images has changed.
     """
-    known, listed = _known(workdir), workdir / PICTURES
-    if not known:
+    saved, list_path = _read_saved(workdir), workdir / PICTURES
+    if not saved:
         return []
-    if "fingerprint" not in known:
+    if "fingerprint" not in saved:
         return [NO_FINGERPRINT]
-    name = str(known.get("name"))
-    if not (listed.exists() and is_folder_name(name)):
+    name = str(saved.get("name"))
+    if not (list_path.exists() and is_folder_name(name)):
         return []
     folder = data_at or Path(name[len(FOLDER) :]).expanduser()
     if not folder.is_dir():
         return []
-    added, gone = changes_in(folder, [picture.path for picture in read_pictures(listed)])
+    added, gone = changes_in(folder, [picture.path for picture in read_pictures(list_path)])
     if not (added or gone):
         return []
     return [
@@ -131,35 +133,40 @@ def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
 
 
 def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
-    """Sees to it that the data are those that the folder's `dataset.json`, if any, tells of.
+    """Refuse data that differ from those in the run's `dataset.json`, if the run has one.
 
     Args:
-      now: what is known of the data, of `data_identity`.
+      workdir: the run's folder.
+      now: the facts that identify the data, see `data_identity`.
 
     Raises:
-      UserError: the classes, the size or number of the images, the images or the splits are others.
+      UserError: the classes, the images, their shape or number, the labels or the splits differ.
     """
-    before = _known(workdir)
+    saved = _read_saved(workdir)
     for name in _IDENTITY:
-        known = before.get(name)
-        if known is not None and name in now and not _is_same(known, now[name]):
-            if name in _WHAT:
-                text = f"their {_WHAT[name]} are not the same ({_differing(known, now[name])})"
+        before = saved.get(name)
+        if before is not None and name in now and not _is_same(before, now[name]):
+            if name in _FINGERPRINTED:
+                values = _differing(before, now[name])
+                text = f"their {_FINGERPRINTED[name]} are not the same ({values})"
             else:
-                text = f"their {name}, {_short(known)} before, now are {_short(now[name])}"
+                text = f"their {name}, {_short(before)} before, now are {_short(now[name])}"
             raise UserError(
                 f"{workdir}: was trained on other data: {text}; name another --workdir, or bring "
                 "the data back (--data_at=PATH if they were moved)"
             )
 
 
-def _is_same(known: Any, now: Any) -> bool:
-    """Whether two values are equal, however the letters of names are encoded: older runs kept the
-    names of classes as their folders had them."""
-    return known == now or normalize("NFC", str(known)) == normalize("NFC", str(now))
+def _is_same(before: Any, now: Any) -> bool:
+    """Return whether two values are equal up to Unicode normalization.
+
+    Older runs kept the names of classes as encoded in the names of their folders.
+    """
+    return before == now or normalize("NFC", str(before)) == normalize("NFC", str(now))
 
 
-def _known(workdir: Path) -> dict[str, Any]:
+def _read_saved(workdir: Path) -> dict[str, Any]:
+    """Return the content of `dataset.json`, empty if there is no file."""
     return run_files.read_part_if_there(workdir, "dataset.json") or {}
 
 
@@ -172,6 +179,3 @@ def _differing(before: Any, now: Any) -> str:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-PICTURES = "pictures.csv"  # of a run on a folder of images: content, path, class, split, use

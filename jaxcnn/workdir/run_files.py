@@ -1,7 +1,7 @@
-"""The files of a run's folder: what each may hold, and which belong together.
+"""The JSON files of a run's folder: read, checked by their schemas, and checked for their run.
 
-Every command reads them here. `config.json` gives the run its identity, a random number that the
-other files and the checkpoints name, so that another run's are told from its own.
+`config.json` holds the run's identity, a random id. All other files and the checkpoints name this
+id, so that files of another run are recognized. Every command reads the files through this module.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.schemas import Kind, Wrong
-from jaxcnn.workdir.run_tables import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
+from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
 
 EVALUATIONS = "evaluation/*.json"
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
@@ -26,65 +26,66 @@ TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself t
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Which run a folder holds.
+    """The identity of a run.
 
     Attributes:
-      id: 32 hexadecimal digits; "" for a run of older code, whose files name none.
-      had_none: the run got its id when it was resumed: its older files name none.
+      id: 32 hexadecimal digits; "" for a run of older code, whose files name no id.
+      had_none: the run got its id when it was resumed, so its older files name no id.
     """
 
     id: str = ""
     had_none: bool = True
 
-    def owns(self, named: str) -> bool:
-        """Whether a file that names a run, or "" for none, may be of this one."""
-        return named == self.id or (not named and self.had_none)
+    def owns(self, run_id: str) -> bool:
+        """Return whether a file that names an id, or "" for none, may be of this run."""
+        return run_id == self.id or (not run_id and self.had_none)
 
 
 def new_identity(*, had_none: bool = False) -> Identity:
-    """Return the identity of a run whose folder is made, or of one of older code."""
+    """Return a new identity, for a new run or for an older one that has none."""
     return Identity(secrets.token_hex(16), had_none)
 
 
 def read_identity(workdir: Path) -> Identity:
-    """Return which run the folder holds.
+    """Return the identity of the run in a folder.
 
     Raises:
-      UserError: its config.json is damaged.
+      UserError: `config.json` is damaged.
     """
     if not (workdir / "config.json").exists():
         return Identity()
-    found = _read_checked(workdir / "config.json", CONFIG).get("run")
-    return Identity(found["id"], bool(found["had_none"])) if found else Identity()
+    run = _read_checked(workdir / "config.json", CONFIG).get("run")
+    return Identity(run["id"], bool(run["had_none"])) if run else Identity()
 
 
 def with_identity(config: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
-    """Return what `config.json` holds: the fields of the config, and which run it is of."""
+    """Return the content of `config.json`: the fields of the config, and the identity."""
     return {**config, "run": dataclasses.asdict(identity)}
 
 
 def read_part(workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] = ()) -> dict:
-    """Return what a JSON file of a run's folder holds, without the run's identity for config.json.
+    """Return the content of a JSON file of a run's folder; of `config.json` without the identity.
 
     Args:
-      name: "config.json", "dataset.json", "environment.json", "result.json", or one of
+      workdir: the run's folder.
+      name: "config.json", "dataset.json", "environment.json", "result.json", or a file of
         `evaluation/`.
-      need: fields that must be there and not null, with what is said where one is not.
+      need: fields that must be present and not null; a mapping gives the text of the error.
 
     Raises:
-      UserError: it is not there, damaged, of another run, or lacks a field; the line names it.
+      UserError: the file is missing, damaged, of another run, or lacks a field.
     """
     path = workdir / name
-    found = _read_checked(path, FILES.get(name, EVALUATION))
+    content = _read_checked(path, FILES.get(name, EVALUATION))
     for field in need:
-        if found.get(field) is None:
-            said = need[field] if isinstance(need, Mapping) else f"has no {field}"
-            raise UserError(f"{path}: {said}")
+        if content.get(field) is None:
+            fault = need[field] if isinstance(need, Mapping) else f"has no {field}"
+            raise UserError(f"{path}: {fault}")
     if name == "config.json":
-        found.pop("run", None)
-    elif not read_identity(workdir).owns(found.get("run", "")):
+        content.pop("run", None)
+    elif not read_identity(workdir).owns(content.get("run", "")):
         raise UserError(f"{path}: is not of the run of config.json; {_BRING_BACK}")
-    return found
+    return content
 
 
 _BRING_BACK = "bring the run's own back, or move it away"
@@ -93,64 +94,66 @@ _BRING_BACK = "bring the run's own back, or move it away"
 def read_part_if_there(
     workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] = ()
 ) -> dict | None:
-    """Return as `read_part`, or None where there is no such file."""
+    """Return the content of a JSON file as `read_part` does, or None if there is no such file."""
     return read_part(workdir, name, need) if os.path.lexists(workdir / name) else None
 
 
 def evaluations(workdir: Path) -> list[str]:
-    """Return the names of the folder's evaluations, for `read_part`."""
+    """Return the names of the evaluations in a run's folder, for `read_part`."""
     return sorted(str(path.relative_to(workdir)) for path in workdir.glob(EVALUATIONS))
 
 
 def check_parts(workdir: Path) -> None:
-    """Check, before a run goes on, that what its folder holds can be read and is its own.
+    """Check that all JSON files of a run's folder are readable and of the same run.
 
     Raises:
-      UserError: the first file that is damaged or of another run.
+      UserError: a file is damaged or of another run.
     """
     for name in (*FILES, *evaluations(workdir)):
         read_part_if_there(workdir, name)
 
 
 def missing_parts(workdir: Path) -> list[str]:
-    """Return a line for each file that is missing, though the run wrote it before the checkpoint
-    that it has."""
+    """Return a warning for each missing file that every run with a checkpoint has written."""
     if not checkpoint_steps(workdir):
         return []
-    lost = {
-        "dataset.json": "whether the data are those of before cannot be checked",
-        "environment.json": "what was changed on the way is no longer known",
+    consequences = {
+        "dataset.json": "a change of the data cannot be detected",
+        "environment.json": "earlier changes of the config are no longer known",
     }
-    paths = {workdir / name: what for name, what in lost.items()}
-    return [f"{path} is missing: {what}" for path, what in paths.items() if not path.exists()]
+    return [
+        f"{workdir / name} is missing: {consequence}"
+        for name, consequence in consequences.items()
+        if not (workdir / name).exists()
+    ]
 
 
 def checkpoint_steps(workdir: Path) -> list[int]:
-    """Return the steps of the checkpoints on disk, the newest last."""
+    """Return the steps of the checkpoints on disk, in ascending order."""
     names = [path.name for path in (workdir / "checkpoints").glob("[0-9]*")]
     return sorted(int(name) for name in names if name.isdecimal() and name.isascii())
 
 
 def read_progress(workdir: Path, step: int) -> dict[str, Any]:
-    """Return what the host knew of the run at a checkpoint.
+    """Return the fields of `Progress` in a checkpoint.
 
     Raises:
-      UserError: it is not there or damaged, has values that no run has at this step, or the
-        checkpoint is of another run.
+      UserError: the file is missing or damaged, or a value is impossible at this step.
+      OtherRun: the checkpoint is of another run.
     """
     path = workdir / "checkpoints" / str(step) / "progress" / "metadata"
-    found = _read_checked(path, PROGRESS, with_infinity=True)
+    progress = _read_checked(path, PROGRESS, with_infinity=True)
     for name in ("best_step", "anchor_step", "best_epoch", "anchor_epoch", "epochs_without_gain"):
-        if found.get(name, 0) > step:  # an epoch has a step or more
-            raise UserError(f"{path}: {name} = {found[name]}: must be at most the step, {step}")
-    if not read_identity(workdir).owns(found.get("run", "")):
+        if progress.get(name, 0) > step:  # each epoch has at least one step
+            raise UserError(f"{path}: {name} = {progress[name]}: must be at most the step, {step}")
+    if not read_identity(workdir).owns(progress.get("run", "")):
         folder = workdir / "checkpoints" / str(step)
         raise OtherRun(f"{folder}: is not of the run of config.json; {_BRING_BACK}")
-    return found
+    return progress
 
 
 def read_digests(workdir: Path, step: int) -> dict[str, int] | None:
-    """Return the checksums of a checkpoint's parts; None where older code wrote none.
+    """Return the checksums of a checkpoint's parts; None for a checkpoint of older code.
 
     Raises:
       UserError: the file is damaged.
@@ -160,25 +163,24 @@ def read_digests(workdir: Path, step: int) -> dict[str, int] | None:
 
 
 class OtherRun(UserError):
-    """A checkpoint that was copied from another run's folder."""
+    """A checkpoint is of another run; somebody copied it into the folder."""
 
 
 def data_digest(about: Mapping[str, Any]) -> str:
-    """Return what tells one meaning of a network's input and output from another.
+    """Return the digest, 32 hexadecimal digits, of the meaning of a network's input and output.
 
     Args:
-      about: what `dataset.json` holds.
+      about: the content of `dataset.json`.
     """
     named = [about[name] for name in ("class_names", "image_shape", "pixel_shift", "pixel_scale")]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:32]
 
 
 def refuse_links(workdir: Path) -> None:
-    """Check that nothing in a run's folder leads out of it, so that nothing is read or written
-    elsewhere.
+    """Check that no link leads out of a run's folder, so that all reads and writes stay inside it.
 
     Raises:
-      UserError: a link does; or there is a pipe, a socket or a device.
+      UserError: a link leads out, or there is a pipe, a socket or a device.
     """
     root = os.path.realpath(workdir)
     for folder, folders, files in os.walk(workdir):
@@ -194,7 +196,7 @@ def refuse_links(workdir: Path) -> None:
 
 
 def _is_ordinary(path: str) -> bool:
-    """Whether it is a file, a folder or a link; or gone, as a run may be going on."""
+    """Return whether a path is a file, a folder or a link, or is gone: a run may be training."""
     try:
         kind = stat.S_IFMT(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -203,14 +205,14 @@ def _is_ordinary(path: str) -> bool:
 
 
 def _read_checked(path: Path, kind: Kind, *, with_infinity: bool = False) -> dict:
-    found = read_json(path, with_infinity=with_infinity)
-    if not isinstance(found, dict):
+    content = read_json(path, with_infinity=with_infinity)
+    if not isinstance(content, dict):
         raise UserError(f"{path}: is not a JSON object")
     try:
-        kind(found, "")
+        kind(content, "")
     except Wrong as error:
         raise UserError(f"{path}: {error}") from error
-    return found
+    return content
 
 
 @contextlib.contextmanager
@@ -218,7 +220,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
     """Raise any error of the block as a `UserError` that names the damaged file."""
     try:
         yield
-    except Exception as error:  # anything may stand in a file
+    except Exception as error:  # a damaged file can raise anything
         if str(path) in str(error):
             raise
         raise UserError(f"{path}: is not a run's, or damaged ({error})") from error

@@ -6,29 +6,36 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jaxcnn.workdir.run_tables import LABELS, Row
+from jaxcnn.workdir.schemas import LABELS, Row
 
 
 def open_events(
     folder: Path, purge_step: int, warn: Callable[[str], None]
 ) -> "_Events | _NoEvents":
-    """Opens the TensorBoard events; a package that does not load does not end the run."""
+    """Open the TensorBoard events; without tensorboardX, warn and drop all rows.
+
+    Args:
+      folder: the folder of the event files; made if missing.
+      purge_step: TensorBoard hides earlier events of this step and later ones.
+      warn: called with one line if tensorboardX cannot be imported.
+    """
     try:
-        with _without_modules("torch", "comet_ml"):  # tensorboardX loads them, if they are there
+        with _without_modules("torch", "comet_ml"):  # it imports them if they are installed
             import tensorboardX.event_file_writer
             import tensorboardX.summary  # noqa: F401
     except Exception as error:  # a broken package may raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        warn(f"tensorboardX does not load ({reason}): there will be no files for TensorBoard")
+        warn(f"tensorboardX does not load ({reason}): no files for TensorBoard are written")
         return _NoEvents()
     return _Events(folder, purge_step=purge_step)
 
 
 @contextlib.contextmanager
 def _without_modules(*names: str) -> Iterator[None]:
-    """While entered, imports find no such packages, unless they are loaded already."""
+    """Make imports of the packages fail within the block, unless they are already loaded."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    for name in hidden:
+        sys.modules[name] = None  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
@@ -37,17 +44,17 @@ def _without_modules(*names: str) -> Iterator[None]:
 
 
 class _NoEvents:
-    """What stands in for the events where they cannot be written."""
+    """Stand-in for `_Events` that drops all rows."""
 
     def write(self, row: Row) -> None:
-        """Does nothing."""
+        """Drop a row."""
 
     def close(self) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 class _Events:
-    """TensorBoard events, written at once: tags like "train/loss"."""
+    """TensorBoard events with tags such as "train/loss"; each row is flushed."""
 
     def __init__(self, folder: Path, *, purge_step: int):
         from tensorboardX.event_file_writer import EventsWriter
@@ -56,7 +63,7 @@ class _Events:
         folder.mkdir(exist_ok=True)
         self._event = Event
         self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}.{purge_step}")
-        start = SessionLog(status=SessionLog.START)  # hides what came at this step or later
+        start = SessionLog(status=SessionLog.START)
         self._writer.write_event(Event(step=purge_step, session_log=start))
         self._writer.flush()
 

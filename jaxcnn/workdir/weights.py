@@ -22,20 +22,23 @@ from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.progress import Progress
 from jaxcnn.workdir.run_config import read_config
 
+# The fields `test_with` and `tested_with` say "last"; everything else says "latest".
+_CHECKPOINT_OF = {"best": "best", "last": "latest"}
+
 
 @dataclasses.dataclass(frozen=True)
 class RunWeights:
-    """The weights of a run's checkpoint, in its network.
+    """The weights of one of a run's checkpoints, in the run's network.
 
     Attributes:
       workdir: the run's folder.
-      config: as the run resolved it.
-      checkpoint: "best" (on validation) or "latest".
-      step: of the checkpoint.
+      config: the run's resolved config.
+      checkpoint: "best" (by validation) or "latest".
+      step: finished steps at the checkpoint.
       epoch: finished epochs at the checkpoint.
-      about: what `dataset.json` holds.
-      model: the network, in evaluation mode; its parameters are the moving average where the run
-        keeps one.
+      about: the content of `dataset.json`.
+      model: the network in evaluation mode; its parameters are the moving average if the run keeps
+        one.
     """
 
     workdir: Path
@@ -50,13 +53,14 @@ class RunWeights:
 def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
     """Return the weights of one of a run's checkpoints, in the run's network.
 
-    Reads only: a run may be training in the folder meanwhile.
+    Nothing is written, so a run may be training in the folder.
 
     Args:
+      workdir: the run's folder.
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
 
     Raises:
-      UserError: the folder holds no run or no such checkpoint, or it is damaged.
+      UserError: the folder holds no run, or the checkpoint is missing or damaged.
     """
     workdir = Path(workdir)
     if not (workdir / "config.json").exists():
@@ -65,9 +69,7 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
     config, about = read_config(workdir), _read_about(workdir)
     devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
-    with run_files.refusing_damage(
-        workdir / "config.json"
-    ):  # a network that cannot be, for these images
+    with run_files.refusing_damage(workdir / "config.json"):  # the network may not fit the images
         model = models.build(
             **config.model,
             num_classes=len(about["class_names"]),
@@ -96,16 +98,16 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
 
 
 def tested_checkpoint(workdir: Path) -> str:
-    """The checkpoint whose test accuracy stands in the run's result, or will: "best", "latest"."""
+    """Return the checkpoint, "best" or "latest", that the run has tested or will test."""
     for name, field in (("result.json", "tested_with"), ("config.json", "test_with")):
-        found = run_files.read_part_if_there(workdir, name) or {}
-        if field in found:
-            return "latest" if found[field] == "last" else "best"
+        content = run_files.read_part_if_there(workdir, name) or {}
+        if field in content:
+            return _CHECKPOINT_OF[content[field]]
     return "best"
 
 
 def _read_about(workdir: Path) -> dict[str, Any]:
-    """What a run wrote of its data."""
+    """Return the content of `dataset.json`, checked for what the network needs of it."""
     need = ("class_names", "image_shape", "pixel_shift", "pixel_scale", "steps_per_epoch")
     about = run_files.read_part(workdir, "dataset.json", need)
     shape = about["image_shape"]
@@ -119,23 +121,28 @@ def _read_about(workdir: Path) -> dict[str, Any]:
 
 
 def read_statistics(about: dict[str, Any]) -> dict[str, tuple[float, ...]] | None:
-    """Low, median and high of each feature; None where an older run kept none.
+    """Return the low, median and high value of each feature of the training pictures.
+
+    None for an older run, which has no such statistics.
+
+    Args:
+      about: the content of `dataset.json`.
 
     Raises:
-      Exception: they are not a run's.
+      Exception: the statistics are damaged.
     """
-    found = about.get("picture_statistics")
-    if found is None:
+    statistics = about.get("picture_statistics")
+    if statistics is None:
         return None
     names = feature_names(about["image_shape"][-1])
-    ranges = {name: tuple(map(float, found[name])) for name in names}
+    ranges = {name: tuple(map(float, statistics[name])) for name in names}
     if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
-        raise ValueError("statistics that no run writes")
+        raise ValueError("picture_statistics are out of order or out of range")
     return ranges
 
 
 def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, Any]:
-    """The shapes of what a checkpoint holds of the network, on the first device."""
+    """Return the shapes of the network's arrays in a checkpoint, on the first device."""
     _, _, params, batch_stats = split_model(model)
     place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     averaged = config.optimizer.ema_decay > 0
@@ -146,7 +153,7 @@ def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, An
 
 
 def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress, dict]:
-    """The step of the checkpoint that is asked for, the run's progress, and the weights."""
+    """Return the checkpoint's step, the run's latest progress, and the checkpoint's weights."""
     with contextlib.closing(Checkpoints(workdir, read_only=True)) as checkpoints:
         latest = checkpoints.latest_step()
         if latest is None:
@@ -154,8 +161,8 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress,
         result = run_files.read_part_if_there(workdir, "result.json") or {}
         if result.get("steps", latest) > latest:
             raise UserError(
-                f"{workdir}: its newest checkpoint is of step {latest}, and the run ended at step "
-                f"{result['steps']}: that one is gone; bring it back, or let the run go on"
+                f"{workdir}: its newest checkpoint is of step {latest}, but the run ended at step "
+                f"{result['steps']}; bring that checkpoint back, or let the run go on"
             )
         with _naming(workdir, latest, checkpoints):
             progress = Progress(**checkpoints.restore_progress(latest))
@@ -166,13 +173,13 @@ def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress,
                 "latest with --checkpoint=latest"
             )
         with _naming(workdir, step, checkpoints):
-            checkpoints.restore_progress(step)  # of this run too
+            checkpoints.restore_progress(step)  # checks that it is of this run
             return step, progress, checkpoints.restore_weights(step, like)
 
 
 @contextlib.contextmanager
 def _naming(workdir: Path, step: int, checkpoints: Checkpoints) -> Iterator[None]:
-    """Tells which checkpoint cannot be read."""
+    """Raise any error of the block as a `UserError` that names the checkpoint."""
     try:
         yield
     except run_files.OtherRun:

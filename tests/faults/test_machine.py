@@ -186,7 +186,7 @@ writer.close()
     [
         ("torch", "OSError('libcudart.so.12: cannot open shared object file')", ""),
         ("tensorboardX", "TypeError('Descriptors cannot be created directly')",
-         "tensorboardX does not load (Descriptors cannot be created directly): there will be"),
+         "tensorboardX does not load (Descriptors cannot be created directly): no files"),
     ],
 )  # fmt: skip
 def test_a_broken_package_that_is_not_needed(tmp_path, package, error, said):

@@ -10,7 +10,7 @@ from jaxcnn.evaluation.balance import balanced_accuracy
 from jaxcnn.reporting import protocol
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.run_files import TEST_EVALUATION
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 _NEEDED = dict.fromkeys(
     ("seed", "validation", "test_with", "model", "dataset"), "is not the config of a run"

@@ -21,7 +21,7 @@ from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import loss, rate
 from jaxcnn.workdir.metrics_log import read_metrics
 from jaxcnn.workdir.run_files import read_part_if_there
-from jaxcnn.workdir.run_tables import Row
+from jaxcnn.workdir.schemas import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

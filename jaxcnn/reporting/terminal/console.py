@@ -25,7 +25,7 @@ from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
-from jaxcnn.workdir.endings import how_on, what_stops, why
+from jaxcnn.workdir.endings import describe_end, how_to_continue, reached_limits
 
 WAITING_SECONDS = 30.0  # a longer wait is explained
 HEADER = (
@@ -221,8 +221,8 @@ def result_lines(
 def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "ended" not in result:
         return []
-    remedy = how_on(what_stops(result, config), result, config)
-    return [("ended", why(result, config)), ("goes on with", remedy)]
+    remedy = how_to_continue(reached_limits(result, config), result, config)
+    return [("ended", describe_end(result, config)), ("goes on with", remedy)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:

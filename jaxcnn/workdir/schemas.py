@@ -1,4 +1,7 @@
-"""What each file of a run's folder may hold: its fields' types and ranges."""
+"""The schema of each file in a run's folder: types and ranges of its fields.
+
+Fields without a row here may hold anything, so that files of other versions can be read.
+"""
 
 from typing import Any
 
@@ -15,8 +18,8 @@ from jaxcnn.files.schemas import (
     worded,
 )
 
-Row = dict[str, Any]  # of metrics.jsonl
-LABELS = ("step", "epoch", "split")  # the rest of a row of the metrics are numbers to plot
+Row = dict[str, Any]  # a row of metrics.jsonl
+LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
 _SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
 _VALIDATION = text("holdout", "tail", "validation", "test")
@@ -73,7 +76,7 @@ _RESULT = fields(
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
-        "best_validation_accuracy": or_null(number(-1, 1)),  # -1: there was none
+        "best_validation_accuracy": or_null(number(-1, 1)),  # -1: no validation
         "last_validation_accuracy": or_null(number(-1, 1)),
         "num_epochs": integer(),
         "resumed": items(number(0)),
@@ -88,7 +91,7 @@ _CLASS = {"name": text(), "support": integer()} | dict.fromkeys(
     ("accuracy", "precision", "recall", "f1"), _SHARE
 )
 _CLASSES = items(fields(_CLASS, need=["name"]))
-_OF = "its {} are not figures by name"
+_FIGURES = "its {} are not figures by name"
 EVALUATION = fields(
     {
         "run": text(),
@@ -113,8 +116,8 @@ EVALUATION = fields(
         "mean_f1": _SHARE,
         "calibration_error": _SHARE,
         "tied_labels": integer(),
-        "classes": worded(_CLASSES, _OF.format("classes")),
-        "superclasses": worded(_CLASSES, _OF.format("superclasses")),
+        "classes": worded(_CLASSES, _FIGURES.format("classes")),
+        "superclasses": worded(_CLASSES, _FIGURES.format("superclasses")),
         "selected_classes": items(text()),
         "pictures": items(text()),
         "most_confused": items(
@@ -147,7 +150,7 @@ PROGRESS = fields(
         "train_images": integer(),
         "global_batch_size": integer(1, 2**31),
         "anchor_epoch": integer(),
-        "anchor_step": integer(-(2**31)),  # a smaller batch size in mid-epoch makes it negative
+        "anchor_step": integer(-(2**31)),  # negative after a change to smaller batches
         "resumed": items(number(0)),
         "run": text(),
         "metrics_digest": text(),
