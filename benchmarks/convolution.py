@@ -54,7 +54,7 @@ TURNS, TURN_SECONDS = 9, 0.03
 
 
 def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list[float]:
-    """The median over turns of the seconds that each function takes."""
+    """Return the median over turns of the seconds that each function takes."""
     compiled = [jax.jit(function) for function in functions]
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(TURNS + 1):  # the first compiles
@@ -70,7 +70,7 @@ def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list
 def measure(
     batch: int, side: int, inputs: int, outputs: int, size: int, padding: str
 ) -> dict[str, list[float]]:
-    """Seconds of XLA's form and, where it is another, of ours, for each of the functions."""
+    """Return the seconds of XLA's form and of ours, if it is another, for each function."""
     rng = np.random.default_rng(0)
     images, kernel = (
         rng.standard_normal(shape, np.float32)
@@ -88,7 +88,7 @@ def measure(
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table."""
+    """Print the table."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}")
     results.check_json(_JSON.value)

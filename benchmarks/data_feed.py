@@ -1,6 +1,6 @@
 """The data feed alone: `python benchmarks/data_feed.py`.
 
-Images a second that are taken from memory in random order, cropped, flipped and standardised, in
+Images a second that are taken from memory in random order, cropped, flipped and standardized, in
 the batches of LeNet's recipe and of an MNIST network's: jaxcnn on the device; torch example by
 example in a DataLoader, with 2 processes or none. The machine must have nothing else to do.
 

@@ -1,6 +1,6 @@
 """Whole training epochs as each side's user runs them: `python benchmarks/epoch.py`.
 
-Images are shuffled, cropped (4 pixels of black border), flipped and standardised. jaxcnn does so in
+Images are shuffled, cropped (4 pixels of black border), flipped and standardized. jaxcnn does so in
 its compiled step; torch example by example, as torchvision does, in a DataLoader with 2 processes
 or none; Keras (JAX backend) in `fit`, with preprocessing layers or a PyDataset. An epoch has 25,600
 images for LeNet and 2,560 for larger networks. The machine must have nothing else to do, see

@@ -17,7 +17,7 @@ KINDS = {
 
 
 def make_layer(layer: Layer, l2_kinds: tuple[str, ...]) -> keras.Layer:
-    """The layer; the kernels of `l2_kinds` have L2."""
+    """Return the layer; kernels of the kinds in `l2_kinds` have L2."""
     options = {}
     if layer.kind in ("conv", "dense"):
         options["activation"] = layer.activation or None
@@ -40,14 +40,14 @@ def make_layer(layer: Layer, l2_kinds: tuple[str, ...]) -> keras.Layer:
 
 
 def chain(x: keras.KerasTensor, text: str, l2_kinds: tuple[str, ...] = ()) -> keras.KerasTensor:
-    """The layers of a text on x, one after another; "" is the identity."""
+    """Return the layers of a text applied to x, one after another; "" is the identity."""
     for layer in networks.parse(text) if text else ():
         x = make_layer(layer, l2_kinds)(x)
     return x
 
 
 def apply(part: Part, x: keras.KerasTensor, l2_kinds: tuple[str, ...]) -> keras.KerasTensor:
-    """A part that is not an auxiliary head."""
+    """Apply a part that is not an auxiliary head."""
     match part:
         case str():
             return chain(x, part, l2_kinds)
@@ -58,8 +58,11 @@ def apply(part: Part, x: keras.KerasTensor, l2_kinds: tuple[str, ...]) -> keras.
 
 
 def network(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
-    """The logits of a network; of one with several heads the logarithm of their mixture, with
-    probabilities mixed as jaxcnn's "prob_mix" does."""
+    """Return the logits of a network.
+
+    With several heads they are the logarithm of the heads' mixed probabilities, as jaxcnn's
+    "prob_mix" mixes them.
+    """
     l2_kinds, others = networks.L2.get(name, ()), []
     for part in networks.NETWORKS[name]:
         if isinstance(part, Auxiliary):

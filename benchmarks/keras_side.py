@@ -42,7 +42,7 @@ class Augmented(keras.utils.PyDataset):
         return -(-len(self.labels) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (batch, height, width, channels), and labels."""
+        """Return images uint8 (batch, height, width, channels), and labels."""
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         border, size = (PADDING, PADDING), self.images.shape[1:3]
         padded = np.pad(self.images[chosen], ((0, 0), border, border, (0, 0)))
@@ -54,7 +54,7 @@ class Augmented(keras.utils.PyDataset):
         return images, self.labels[chosen]
 
     def on_epoch_end(self) -> None:
-        """Draws the order of the next epoch."""
+        """Draw the order of the next epoch."""
         self.order = self.random.permutation(len(self.labels))
 
 
@@ -92,7 +92,7 @@ class Worker:
         }
 
     def train_step(self, count: int) -> None:
-        """Trains for `count` steps, of as many epochs as it takes."""
+        """Train for `count` steps, of as many epochs as they take."""
         epochs, steps = divmod(count, len(self.labels) // self.batch_size)
         rest = slice(steps * self.batch_size)
         if epochs:
@@ -101,7 +101,7 @@ class Worker:
             self._fit(self.images[rest], self.labels[rest], 1)
 
     def epoch(self, count: int) -> None:
-        """Trains for `count` epochs with augmentation."""
+        """Train for `count` epochs with augmentation."""
         if self.augmented is not None:
             self.model.fit(self.augmented, epochs=count, verbose=0)
         else:
@@ -111,12 +111,12 @@ class Worker:
         self.model.fit(images, labels, self.batch_size, epochs, verbose=0)
 
     def evaluation(self, count: int) -> None:
-        """Evaluates all images `count` times."""
+        """Evaluate all images `count` times."""
         for _ in range(count):
             self.model.evaluate(self.images, self.labels, EVAL_BATCH_SIZE, verbose=0)
 
     def device_memory(self) -> int:
-        """The most bytes of the GPU that were in use; 0 on a CPU."""
+        """Return the peak memory of the GPU in bytes; 0 on a CPU."""
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"] if ON_GPU else 0
 
 
@@ -133,7 +133,7 @@ def make_model(name: str, image_shape: tuple[int, int, int], augments: bool) -> 
 
 
 def make_optimizer(settings: Any) -> keras.Optimizer:
-    """The `optimizer` part of a config (adam, momentum or sgd)."""
+    """Return the optimizer of a config (adam, momentum or sgd)."""
     if settings.name == "adam":
         adam, rate = keras.optimizers.Adam, settings.learning_rate
         return adam(rate, settings.b1, settings.b2, settings.eps)

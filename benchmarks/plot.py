@@ -1,4 +1,4 @@
-"""Draws how many times as fast jaxcnn is: `python benchmarks/plot.py FILE.json… --out=STEM`.
+"""Bar chart of how many times as fast jaxcnn is: `python benchmarks/plot.py FILE.json… --out=STEM`.
 
 The files are what the side-by-side benchmarks write. Each gets a picture part of its own: a bar for
 each network and other side, a line where both are equally fast, whiskers for the rounds' range.
@@ -40,7 +40,7 @@ def ratios(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def draw(axes: Any, results: dict[str, Any]) -> None:
-    """The bars of a benchmark's results."""
+    """Draw the bars of a benchmark's results."""
     rows, by_side = results["rows"], ratios(results["rows"])
     places, height = np.arange(len(rows)), 0.8 / len(by_side)
     for index, (name, values) in enumerate(by_side.items()):
@@ -66,7 +66,7 @@ def draw(axes: Any, results: dict[str, Any]) -> None:
 
 
 def plot(files: list[dict[str, Any]], stem: Path) -> Path:
-    """Draws the results of some benchmarks below one another; gives the PNG's path."""
+    """Draw the results of several benchmarks below one another; return the PNG's path."""
     heights = [1.1 + 0.2 * len(x["rows"]) * len(ratios(x["rows"])) for x in files]
     with style.styled():
         figure = style.new_figure(1.8 * style.COLUMN, sum(heights))
@@ -77,7 +77,7 @@ def plot(files: list[dict[str, Any]], stem: Path) -> Path:
 
 
 def main(arguments: list[str]) -> None:
-    """Reads the files and draws them."""
+    """Read the files and draw them."""
     if not arguments:
         raise UserError("name the JSON files that benchmarks have written")
     files = []

@@ -1,4 +1,4 @@
-"""What data parallelism costs on paper: bytes per step, and the efficiency to expect of machines.
+"""Cost of data parallelism by calculation: bytes per step, and the efficiency of machines.
 
     python benchmarks/scaling.py [--batch=128] [--json=FILE] [PATTERN]
 
@@ -21,7 +21,7 @@ from jaxcnn import models
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Devices and what joins them.
+    """Devices and the links between them.
 
     Attributes:
       name: of both.
@@ -47,7 +47,7 @@ MACHINES = (
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """What a network's devices must tell each other in a step.
+    """The bytes that a network's devices exchange in a step.
 
     Attributes:
       network: its name.
@@ -64,11 +64,11 @@ class Traffic:
     num_batch_norms: int
 
     def gradient_bytes(self, width: int = 4) -> int:
-        """Bytes to be added up, of so many a number."""
+        """Return the bytes of gradients that are summed over devices."""
         return width * self.gradients
 
     def seconds(self, machine: Machine, width: int = 4) -> float:
-        """Of a step's communication: gradients of so many bytes, statistics in float32."""
+        """Return the seconds of a step's communication; statistics are float32."""
         ring = 2 * (machine.devices - 1) / machine.devices
         gathered = (machine.devices - 1) * 4 * self.statistics
         sent = ring * (self.gradient_bytes(width) + 4 * self.statistics) + gathered
@@ -76,18 +76,18 @@ class Traffic:
         return sent / machine.bandwidth + num_collectives * machine.latency
 
     def efficiency(self, machine: Machine, batch: int, width: int = 4) -> float:
-        """The share of a step in which a device computes, with a batch of its own."""
+        """Return the share of a step in which a device computes."""
         computing = 3 * self.flops * batch / machine.flops
         return computing / (computing + self.seconds(machine, width))
 
     def batch_for(self, machine: Machine, efficiency: float = 0.9, width: int = 4) -> float:
-        """A device's batch from which on the efficiency is at least so much."""
+        """Return the smallest batch of a device with at least this efficiency."""
         share = efficiency / (1 - efficiency)
         return share * self.seconds(machine, width) * machine.flops / (3 * self.flops)
 
 
 def traffic_of(name: str) -> Traffic:
-    """Of a registered network, for the images it was published with."""
+    """Return the traffic of a registered network, for the images it was published with."""
     entry = models.network_entry(name)
     network = models.build(
         name, num_classes=entry.num_classes, image_shape=entry.image_shape, abstract=True
@@ -103,7 +103,7 @@ def traffic_of(name: str) -> Traffic:
 
 
 def to_row(traffic: Traffic, batch: int) -> dict:
-    """A line of the table, for JSON."""
+    """Return a line of the table, for JSON."""
     return {
         "network": traffic.network,
         "gradient_bytes": traffic.gradient_bytes(),
@@ -122,8 +122,10 @@ def to_row(traffic: Traffic, batch: int) -> dict:
 
 
 def render(rows: list[dict], batch: int) -> Table:
-    """Megabytes per step; efficiency with float32 and with bfloat16 gradients; and the device's
-    batch that reaches 90 % with float32."""
+    """Return the table: megabytes per step, efficiencies, and a device's batch for 90 %.
+
+    Efficiencies are those of float32 and of bfloat16 gradients, the batch is for float32.
+    """
     table = Table("network", "MB", "bf16", "BN kB", "BN calls", *(m.name for m in MACHINES))
     table.title = f"{batch} images a device: efficiency, with bf16 gradients, batch for 90 %"
     for row in rows:
@@ -144,7 +146,7 @@ def render(rows: list[dict], batch: int) -> Table:
 
 
 def main() -> None:
-    """Prints the table, or writes it."""
+    """Print the table, or write it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pattern", nargs="?", default="*", help="of networks, such as 'mnist_*'")
     parser.add_argument("--batch", type=int, default=128, help="images a device")

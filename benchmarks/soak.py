@@ -1,4 +1,4 @@
-"""Trains for a while in a process of its own, and says how its memory and open files went.
+"""Memory and open files of a training process over some minutes.
 
 `python benchmarks/soak.py --minutes=15`: LeNet on the digits, a checkpoint every epoch. Linux only.
 """
@@ -20,15 +20,17 @@ WARM_UP = 60  # seconds that are not judged
 
 
 def look(pid: int) -> tuple[int, int]:
-    """A process's own resident memory in bytes (without files that are mapped: the system takes
-    their pages when it likes), and its open file handles."""
+    """Return a process's resident memory in bytes, and the number of its open file handles.
+
+    Mapped files do not count: the system takes their pages back at any time.
+    """
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1))
     return 1024 * kilobytes, len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
-    """Looks at a process until the time is over, or it is: rows (seconds, bytes, handles)."""
+    """Watch a process until the time is over or it ends; return rows (seconds, bytes, handles)."""
     started, rows = time.monotonic(), []
     while (now := time.monotonic() - started) < 60 * minutes and process.poll() is None:
         rows.append((now, *look(process.pid)))
@@ -37,7 +39,7 @@ def watch(process: subprocess.Popen, minutes: float) -> np.ndarray:
 
 
 def report(rows: np.ndarray) -> None:
-    """Prints memory and handles after the warm-up: means of each tenth, range and slope."""
+    """Print memory and handles after the warm-up: means of each tenth, range and slope."""
     seconds, memory, handles = rows[rows[:, 0] > WARM_UP].T
     tenths = [part.mean() for part in np.array_split(memory, min(10, len(memory)))]
     first, last = tenths[0], tenths[-1]

@@ -1,7 +1,7 @@
-"""How long commands take to start: `python benchmarks/start_up.py`.
+"""Seconds that commands take to start: `python benchmarks/start_up.py`.
 
 Seconds from the command to its first training step (told by the checkpoint that follows it), with
-an empty compile cache and with a warm one; seconds to build and initialise large networks; seconds
+an empty compile cache and with a warm one; seconds to build and initialize large networks; seconds
 that each command imports before it knows its arguments, and the large packages among it. Data are
 scikit-learn's digits, and a folder of noise of CIFAR's size.
 """
@@ -82,7 +82,7 @@ def seconds_to_first_step(arguments: list[str], environment: dict[str, str]) -> 
 
 
 def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    """The row of a training command: seconds with an empty compile cache, and with a warm one."""
+    """Return the row of a training command: seconds with an empty and with a warm compile cache."""
     with tempfile.TemporaryDirectory() as cache:
         environment = environment | {"JAX_COMPILATION_CACHE_DIR": cache}
         cold, *warm = (seconds_to_first_step(arguments, environment) for _ in range(1 + WARM_RUNS))
@@ -90,7 +90,7 @@ def first_step(name: str, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def build(name: str) -> dict[str, Any]:
-    """The row of a network: seconds to build and initialise it, in a fresh process each time."""
+    """Return the row of a network: seconds to build and initialize it, in a new process each."""
     seconds = []
     with tempfile.TemporaryDirectory() as cache:
         for _ in range(1 + WARM_RUNS):
@@ -100,7 +100,7 @@ def build(name: str) -> dict[str, Any]:
 
 
 def seconds_to_build(name: str, cache: str) -> float:
-    """Builds a network for CIFAR-10, in a process that has imported what it takes."""
+    """Return the seconds to build a network for CIFAR-10, after the imports."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     host.prepare()
     import jax
@@ -120,7 +120,7 @@ def _row(what: str, name: str, cold: float, warm: float) -> dict[str, Any]:
 
 
 def imports(command: str) -> dict[str, Any]:
-    """The row of a command: seconds that it imports, and its large packages."""
+    """Return the row of a command: seconds of its imports, and its large packages."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"jaxcnn.{command}", "--help"],
         capture_output=True,
@@ -132,7 +132,7 @@ def imports(command: str) -> dict[str, Any]:
 
 
 def seconds_by_package(report: str) -> dict[str, float]:
-    """What `python -X importtime` says, added up by top-level package."""
+    """Return the seconds of `python -X importtime` by top-level package."""
     seconds = collections.Counter()
     for own, module in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", report, re.M):
         seconds[module.partition(".")[0]] += int(own) * 1e-6
@@ -140,7 +140,7 @@ def seconds_by_package(report: str) -> dict[str, float]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Prints the rows as two tables."""
+    """Print the rows as two tables."""
     starts = Table("", "", title="Start-up, seconds")
     loads = Table("command", title="Imports before the arguments are known, seconds")
     for heading in ("compile cache empty", "warm"):

@@ -43,7 +43,7 @@ COLUMNS = {  # of the table: heading and format
 
 
 def measure(name: str, num_steps: int) -> dict[str, Any]:
-    """The row of a config: seconds of the first and of the fastest other step, and what follows.
+    """Return the row of a config: seconds of the first and of the fastest other step.
 
     A step counts as three times the forward operations.
     """
@@ -82,7 +82,7 @@ def measure(name: str, num_steps: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures one config after the other, and prints and writes the table."""
+    """Measure one config after the other, and print and write the table."""
     known = config_variants(FOLDER)
     names = [n for n in known if any(fnmatch.fnmatch(n, pattern) for pattern in _CONFIGS.value)]
     if arguments:

@@ -48,7 +48,7 @@ def write_pictures(folder: Path, count: int, size: int) -> None:
 
 
 def make(dataset: Dataset, name: str, **fields: object) -> Run:
-    """A run of LeNet on the dataset, with these fields of `config.dataset`."""
+    """Return a run of LeNet on the dataset, with these fields of `config.dataset`."""
     config = default_config()
     config.model = network("lenet")
     config.global_batch_size = 128
@@ -57,13 +57,13 @@ def make(dataset: Dataset, name: str, **fields: object) -> Run:
 
 
 def feed(run: Run) -> None:
-    """Puts an epoch's batches on the devices; what is resident is there already."""
+    """Put an epoch's batches on the devices; resident data are there already."""
     for data, _, _ in run.train_feed(0):
         jax.block_until_ready(data)
 
 
 def training(run: Run) -> None:
-    """Trains an epoch."""
+    """Train an epoch."""
     state, previous = jax.tree.map(np.array, run.state), None
     numbers = run.epoch_numbers(0, 0)
     for data, order, num_steps in run.train_feed(0):

@@ -28,14 +28,14 @@ class Flatten(nn.Module):
 
 
 def conv(layer: Layer) -> nn.Module:
-    """A convolution."""
+    """Return a convolution."""
     filters, size = layer.numbers
     padding = "same" if layer.is_same else 0
     return nn.LazyConv2d(filters, size, stride=layer.stride or 1, padding=padding)
 
 
 def max_pool(layer: Layer) -> nn.Module:
-    """A pool, which is "same" for odd windows with stride 1 alone."""
+    """Return a pool; "same" only for odd windows with stride 1."""
     (size,) = layer.numbers
     return nn.MaxPool2d(size, layer.stride or size, padding=size // 2 if layer.is_same else 0)
 
@@ -47,7 +47,7 @@ def batch_norm(is_vector: bool) -> nn.Module:
 
 
 def pad(layer: Layer) -> nn.Module:
-    """Zeros above and to the left, below and to the right."""
+    """Return a layer of zeros above and to the left, below and to the right."""
     before, after = layer.numbers
     return nn.ZeroPad2d((before, after, before, after))
 
@@ -64,7 +64,7 @@ KINDS = {
 
 
 def chain(text: str) -> nn.Module:
-    """The layers of a text, one after another; "" is the identity."""
+    """Return the layers of a text, one after another; "" is the identity."""
     modules, is_vector = [], False
     for layer in networks.parse(text) if text else ():
         is_vector |= layer.kind in ("flatten", "dense")
@@ -139,7 +139,7 @@ class Network(nn.Module):
 
 
 def build(name: str, image_shape: tuple[int, int, int]) -> nn.Module:
-    """A network in training mode and channels_last.
+    """Return a network in training mode and channels_last.
 
     Args:
       name: a key of `networks.NETWORKS`.

@@ -27,8 +27,11 @@ NUM_WORKERS = 2
 
 
 class Augmented(Dataset):
-    """Examples that are cropped and flipped one by one, in the steps that torchvision's CIFAR10,
-    RandomCrop(padding=4), RandomHorizontalFlip, ToTensor and Normalize take."""
+    """Examples, cropped and flipped one by one.
+
+    The steps are those of torchvision's CIFAR10, RandomCrop(padding=4), RandomHorizontalFlip,
+    ToTensor and Normalize.
+    """
 
     def __init__(self, images: np.ndarray, labels: np.ndarray):
         self.images, self.labels = images, labels
@@ -39,7 +42,7 @@ class Augmented(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """The image, float (channels, height, width), and its label."""
+        """Return the image, float (channels, height, width), and its label."""
         pixels = self.images[index]
         height, width, channels = pixels.shape
         picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
@@ -94,7 +97,7 @@ class Worker:
         }
 
     def train_step(self, count: int) -> None:
-        """Trains for `count` steps, of as many epochs as it takes."""
+        """Train for `count` steps, of as many epochs as they take."""
         while count:
             order = torch.randperm(len(self.labels), device=self.device).split(self.batch_size)
             for indices in order[:count]:
@@ -103,14 +106,14 @@ class Worker:
         self._finish()
 
     def epoch(self, count: int) -> None:
-        """Trains for `count` epochs with the DataLoader."""
+        """Train for `count` epochs with the DataLoader."""
         for _ in range(count):
             for images, labels in self._loaded():
                 self._train(images, labels)
         self._finish()
 
     def evaluation(self, count: int) -> None:
-        """Sums up loss and accuracy of all images `count` times."""
+        """Sum up loss and accuracy of all images `count` times."""
         self.model.eval()
         with torch.inference_mode():
             for _ in range(count):
@@ -120,14 +123,14 @@ class Worker:
         self._finish()
 
     def data_feed(self, count: int) -> None:
-        """Goes through the DataLoader `count` times."""
+        """Go through the DataLoader `count` times."""
         for _ in range(count):
             for _ in self._loaded():
                 pass
         self._finish()
 
     def _take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (batch, channels, height, width), channels_last as they lie, and labels."""
+        """Return images (batch, channels, height, width), channels_last in memory, and labels."""
         images = self.images[indices].permute(0, 3, 1, 2).float().div_(255)
         return images, self.labels[indices]
 
@@ -144,7 +147,7 @@ class Worker:
         self._add(loss.detach(), scores.detach(), labels)
 
     def _score(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, with its L2 terms, and the scores whose argmax is the prediction."""
+        """Return the loss, with its L2 terms, and the scores whose argmax is the prediction."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu):
             loss, scores = cross_entropy(self.forward(images), labels)
         if self.kernels:
@@ -160,12 +163,12 @@ class Worker:
         self.sums.zero_()
 
     def device_memory(self) -> int:
-        """The most bytes of the GPU that were in use; 0 on a CPU."""
+        """Return the peak memory of the GPU in bytes; 0 on a CPU."""
         return torch.cuda.max_memory_allocated() if self.on_gpu else 0
 
 
 def cross_entropy(heads: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The batch's mean cross-entropy, and the scores whose argmax is the prediction.
+    """Return the batch's mean cross-entropy, and the scores whose argmax is the prediction.
 
     Several heads (the main one first) are mixed as probabilities, as jaxcnn's "prob_mix" does.
 
@@ -185,7 +188,7 @@ def cross_entropy(heads: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def make_optimizer(model: nn.Module, settings: Any) -> optim.Optimizer:
-    """The `optimizer` part of a config (adam, momentum or sgd), in torch's fused form."""
+    """Return the optimizer of a config (adam, momentum or sgd), in torch's fused form."""
     common = {"lr": settings.learning_rate, "fused": True}
     if settings.name == "adam":
         betas = (settings.b1, settings.b2)
