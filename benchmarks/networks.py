@@ -16,7 +16,7 @@ L2_WEIGHT = 1e-4
 
 
 class Layer(NamedTuple):
-    """A layer of a text; `stride` is 0 and `activation` "" where the text says none."""
+    """A layer of a text; `stride` is 0 and `activation` "" where the text gives none."""
 
     kind: str
     numbers: list[float]

@@ -22,7 +22,6 @@ from jaxcnn.data import feed
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
-from jaxcnn.models.airbench import fit_whitening
 from jaxcnn.nn.network import split_model
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
@@ -108,8 +107,9 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
     mesh = parallel.make_mesh(config.num_devices)
     _check_supported(config, dataset, mesh)
     steps = len(dataset.splits["train"].labels) // config.global_batch_size
-    recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
-    train = _make_train(config, dataset, recipe, steps)
+    model = _build(config, dataset, config.seed)
+    recipe, _, _ = make_recipe(config, dataset, model, steps)
+    train = _make_train(config, dataset, model, recipe, steps)
     # pmap would copy the data at each call
     target = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
     return CompiledRun(
@@ -154,7 +154,9 @@ def _build(config: ConfigDict, dataset: Dataset, seed: int) -> models.Network:
     )
 
 
-def _make_train(config: ConfigDict, dataset: Dataset, recipe: Recipe, steps: int) -> Callable:
+def _make_train(
+    config: ConfigDict, dataset: Dataset, model: models.Network, recipe: Recipe, steps: int
+) -> Callable:
     """Return the program of one device for a run: `(state, data) -> (state, sums)`."""
     num_examples = steps * config.global_batch_size  # an epoch leaves out an incomplete batch
 
@@ -176,7 +178,7 @@ def _make_train(config: ConfigDict, dataset: Dataset, recipe: Recipe, steps: int
             }
             return repeat(step, steps)(state, data, numbers, _part_of_device(order, steps))
 
-        batch_stats = fit_whitening(state.batch_stats, data["images"], recipe.scale)
+        batch_stats = model.fit(state.batch_stats, data["images"], recipe.scale)
         state = state.replace(batch_stats=batch_stats)
         return jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
 

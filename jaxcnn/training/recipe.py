@@ -14,8 +14,7 @@ from ml_collections import ConfigDict
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import pixel_scaling
-from jaxcnn.models.airbench import fit_whitening
-from jaxcnn.nn.network import split_model
+from jaxcnn.nn.network import Network, split_model
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
 
@@ -88,7 +87,7 @@ def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
 
 
 def make_recipe(
-    config: ConfigDict, dataset: Dataset, model: nnx.Module, steps: int
+    config: ConfigDict, dataset: Dataset, model: Network, steps: int
 ) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
     """Return the recipe of a run's steps and the network's initial arrays.
 
@@ -126,4 +125,4 @@ def make_recipe(
         skip_bad_steps=config.optimizer.skip_bad_steps,
     )
     train_images = dataset.splits["train"].images
-    return recipe, params, fit_whitening(batch_stats, train_images, recipe.scale)
+    return recipe, params, model.fit(batch_stats, train_images, recipe.scale)
