@@ -42,11 +42,8 @@ from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
 _FILES_OF_THE_END = ("result.json", "report.md", "evaluation/test.json")
-_TRAINING_FIELDS = (
-    "seconds",
-    "images_per_second",
-    "resumed",
-)  # of the result; no test changes them
+# Fields of the result that stay when an ended run is only tested again.
+_TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
 
 
 def train(
@@ -96,7 +93,7 @@ def train(
             console.print(line)
         result = loop.train()
         check_folder()
-        if ended and loop.position == start:  # the run was only tested again
+        if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
         classes = _report(workdir, result, data_at) if group.is_main() else []
     console.result(result, workdir, classes)

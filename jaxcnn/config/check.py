@@ -68,7 +68,7 @@ def _check_type(name: str, value: Any) -> None:
     if not fits:
         raise UserError(f"config.{name} = {value!r}: must be of type {type(default).__name__}")
     if isinstance(value, int) and abs(value) >= 2**31:
-        raise UserError(f"config.{name} = {value}: must be less than 2**31 in absolute value")
+        raise UserError(f"config.{name}: too large a number; the limit is 2**31")
 
 
 def _wrong_combinations(config: ConfigDict) -> list[str]:
