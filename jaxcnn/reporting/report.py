@@ -14,7 +14,7 @@ from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
-from jaxcnn.workdir.metrics_log import read_own_metrics
+from jaxcnn.workdir.metrics_log import read_checked_metrics
 from jaxcnn.workdir.run_files import read_part
 from jaxcnn.workdir.schemas import Row
 
@@ -48,7 +48,7 @@ def write_report(workdir: str | Path) -> Path:
     config, environment, result = (
         read_part(workdir, name, fields) for name, fields in _NEEDED.items()
     )
-    rows = read_own_metrics(workdir, result)
+    rows = read_checked_metrics(workdir, result)
     classes = evaluation_report.tested_classes(workdir, result)
     sections = [
         f"# {config['model']['name']} on {config['dataset']['name']}",

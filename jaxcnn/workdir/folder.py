@@ -44,17 +44,7 @@ def open_workdir(
         yield [], lambda: None
         return
     is_new = not (workdir / "config.json").exists()
-    lock = FolderLock(workdir)
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
-            raise UserError(f"{workdir}: holds files but no run; name another --workdir")
-        run_files.refuse_links(workdir)
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(f"{workdir}: another process is training in it") from error
-    except OSError as error:
-        raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
+    lock = _lock(workdir, is_new)
     try:
         changes = [] if is_new else find_changes(workdir, config)
         check_run_files(workdir)
@@ -67,6 +57,22 @@ def open_workdir(
         yield changes, lock.check
     finally:
         lock.release()
+
+
+def _lock(workdir: Path, is_new: bool) -> FolderLock:
+    """Make the folder if it is missing, and lock it."""
+    lock = FolderLock(workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
+            raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+        run_files.refuse_links(workdir)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(f"{workdir}: another process is training in it") from error
+    except OSError as error:
+        raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
+    return lock
 
 
 def check_run_files(workdir: Path) -> None:

@@ -51,7 +51,7 @@ def read_metrics(workdir: str | Path) -> list[Row]:
     return rows
 
 
-def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Row]:
+def read_checked_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Row]:
     """Return the rows of a run, checked against its result or, without one, its newest checkpoint.
 
     Args:
@@ -62,27 +62,42 @@ def read_own_metrics(workdir: Path, result: Mapping[str, Any] | None) -> list[Ro
       UserError: the rows are not those of the result or checkpoint, the checkpoint is of another
         run, or `read_metrics` raises it.
     """
-    rows, steps = read_metrics(workdir), checkpoint_steps(workdir)
+    rows = read_metrics(workdir)
     if result is not None:
-        name, digest, until = "result.json", result.get("metrics_digest"), rows
-    elif steps:
-        name, until = f"checkpoint {steps[-1]}", rows_until(rows, steps[-1])
-        try:
-            digest = read_progress(workdir, steps[-1]).get("metrics_digest")
-        except OtherRun:
-            raise
-        except UserError:  # the rows are sound even if the checkpoint is damaged
-            return rows
-    else:
-        return rows
+        _check_result(workdir, rows, result)
+    elif steps := checkpoint_steps(workdir):
+        _check_checkpoint(workdir, rows, steps[-1])
+    return rows
+
+
+def _check_result(workdir: Path, rows: list[Row], result: Mapping[str, Any]) -> None:
+    digest = result.get("metrics_digest")
+    if not digest:  # of older code
+        return
     tested = [row["accuracy"] for row in rows if row["split"] == "test" and "accuracy" in row]
-    if digest and result is not None and tested and tested[-1] != result.get("test_accuracy"):
+    if tested and tested[-1] != result.get("test_accuracy"):
         raise UserError(
             f"{workdir / 'result.json'}: its test_accuracy is not the one in metrics.jsonl"
         )
-    if digest and digest != digest_of(until):
-        raise UserError(f"{workdir / 'metrics.jsonl'}: is not the one that {name} was written with")
-    return rows
+    _check_digest(workdir, rows, digest, "result.json")
+
+
+def _check_checkpoint(workdir: Path, rows: list[Row], step: int) -> None:
+    try:
+        digest = read_progress(workdir, step).get("metrics_digest")
+    except OtherRun:
+        raise
+    except UserError:  # the rows are sound even if the checkpoint is damaged
+        return
+    if digest:
+        _check_digest(workdir, rows_until(rows, step), digest, f"checkpoint {step}")
+
+
+def _check_digest(workdir: Path, rows: list[Row], digest: str, writer: str) -> None:
+    if digest != digest_of(rows):
+        raise UserError(
+            f"{workdir / 'metrics.jsonl'}: is not the one that {writer} was written with"
+        )
 
 
 def json_line(row: Row) -> str:

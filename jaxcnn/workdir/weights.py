@@ -70,12 +70,7 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
     devices.start(config.deterministic)
     checkpoint = checkpoint or tested_checkpoint(workdir)
     with run_files.refusing_damage(workdir / "config.json"):  # the network may not fit the images
-        model = models.build(
-            **config.model,
-            num_classes=len(about["class_names"]),
-            image_shape=tuple(about["image_shape"]),
-            abstract=True,
-        )
+        model = _build_model(config, about)
         like = _abstract_weights(config, model)
     step, progress, weights = _restore(workdir, checkpoint, like)
     if progress.data_digest not in ("", run_files.data_digest(about)):
@@ -139,6 +134,16 @@ def read_statistics(about: dict[str, Any]) -> dict[str, tuple[float, ...]] | Non
     if not all(0 <= low <= middle <= high <= 255 for low, middle, high in ranges.values()):
         raise ValueError("picture_statistics are out of order or out of range")
     return ranges
+
+
+def _build_model(config: ConfigDict, about: dict[str, Any]) -> models.Network:
+    """Return the run's network, whose arrays have shapes but no values."""
+    return models.build(
+        **config.model,
+        num_classes=len(about["class_names"]),
+        image_shape=tuple(about["image_shape"]),
+        abstract=True,
+    )
 
 
 def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, Any]:

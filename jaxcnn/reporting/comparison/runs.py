@@ -123,7 +123,7 @@ def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:
     result = run_files.read_part_if_there(
         folder, "result.json", {"test_accuracy": "has no test accuracy"}
     )
-    rows = read(lambda: metrics_log.read_own_metrics(folder, result), [])
+    rows = read(lambda: metrics_log.read_checked_metrics(folder, result), [])
     evaluation = read(lambda: run_files.read_part_if_there(folder, TEST_EVALUATION) or {}, {})
     if "classes" in evaluation:
         evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
