@@ -4,6 +4,7 @@ import json
 
 import pytest
 from commands import ROOT, run
+from outcomes import assert_one_line
 
 STRICT = {
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",
@@ -46,8 +47,8 @@ def test_help_lists_the_fields(tmp_path):
         (["--workdirr=x"], "workdirr"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, arguments, said):
-    done = run("jaxcnn.main", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == "" and not any(tmp_path.iterdir())
+def test_a_mistake_is_one_line_and_nothing_is_written(command, tmp_path, arguments, said):
+    done = command("main", *arguments, folder=tmp_path)
+    assert done["code"] == 2
+    assert_one_line(done["errors"], said)
+    assert done["output"] == "" and not any(tmp_path.iterdir())

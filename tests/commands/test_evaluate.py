@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from outcomes import assert_one_line
 
 
 def evaluate(*arguments):
@@ -40,7 +41,7 @@ def test_json_tells_what_the_files_hold(trained_workdir, tmp_path):
         (["run"], "run: not understood"),
     ],
 )
-def test_a_mistake_is_one_line(arguments, said):
-    done = evaluate(*arguments)
-    assert done.returncode == 2 and done.stdout == ""
-    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_line(command, tmp_path, arguments, said):
+    done = command("evaluate", *arguments, folder=tmp_path)
+    assert done["code"] == 2 and done["output"] == ""
+    assert_one_line(done["errors"], said)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from commands import ROOT, run
+from outcomes import assert_one_line
 
 
 def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):
@@ -41,8 +42,8 @@ def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):
         ([f"--config={ROOT}/configs/digits.py", "--num_steps=3"], "num_steps"),
     ],
 )
-def test_mistakes(tmp_path, arguments, said):
-    done = run("jaxcnn.find_lr", *arguments, cwd=tmp_path)
-    assert done.returncode == 2 and done.stdout == ""
-    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_mistakes(command, tmp_path, arguments, said):
+    done = command("find_lr", *arguments, folder=tmp_path)
+    assert done["code"] == 2 and done["output"] == ""
+    assert_one_line(done["errors"], said)
     assert not any(tmp_path.iterdir())

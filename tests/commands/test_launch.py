@@ -88,6 +88,7 @@ def executable(path: Path, script: str) -> None:
 def place(tmp_path, monkeypatch):
     """The working directory of a test, with the stand-ins in reach."""
     (tmp_path / "jaxcnn").mkdir()
+    (tmp_path / "jaxcnn" / "__init__.py").touch()  # found before the package on PYTHONPATH
     (tmp_path / "jaxcnn" / "main.py").write_text(PROGRAM)
     for name, script in COMMANDS.items():
         executable(tmp_path / "bin" / name, script)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from commands import run
+from outcomes import assert_one_line
 from PIL import Image
 
 from jaxcnn.evaluation.predictions import probabilities
@@ -99,7 +100,7 @@ def test_a_negative_is_warned_of_and_can_be_inverted(pictures, trained_workdir, 
         (["--workdir=x", "a.png", "--tta=ten"], "tta"),
     ],
 )
-def test_mistakes(tmp_path, arguments, said):
-    done = run("jaxcnn.predict", *arguments, cwd=tmp_path)
-    assert done.returncode == 2 and done.stdout == ""
-    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_mistakes(command, tmp_path, arguments, said):
+    done = command("predict", *arguments, folder=tmp_path)
+    assert done["code"] == 2 and done["output"] == ""
+    assert_one_line(done["errors"], said)

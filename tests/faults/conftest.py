@@ -1,11 +1,9 @@
 """Runs in processes of their own, that may be killed."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -69,21 +67,3 @@ def whole(finish, tmp_path_factory):
     code, _, errors = finish(workdir)
     assert (code, errors) == (0, "")
     return workdir, time.monotonic() - started
-
-
-@pytest.fixture(scope="session")
-def command(environment):
-    """Runs commands in copies of a process that has imported all."""
-    server = subprocess.Popen(
-        [sys.executable, Path(__file__).parents[1] / "helpers" / "forked.py"],
-        env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-
-    def command(name, *arguments, folder):
-        asked = {"command": name, "arguments": arguments, "folder": str(folder)}
-        print(json.dumps(asked), file=server.stdin, flush=True)
-        return json.loads(server.stdout.readline())
-
-    with server:
-        yield command
-        server.stdin.close()

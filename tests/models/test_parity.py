@@ -22,6 +22,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxcnn import models
 from jaxcnn.training.losses import cross_entropy
 
+pytestmark = pytest.mark.usefixtures("forgotten")
 keras = pytest.importorskip("keras")
 references = importlib.import_module("keras_references")  # which imports Keras
 modern = importlib.import_module("keras_modern")
@@ -149,9 +150,11 @@ def float64():
 
 
 # dense layers; convolutions and pools; SELU; BatchNorm and Dropout; a residual block
-QUICK = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
+SOON_COMPILED = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
 NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
-CASES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+CASES = [
+    pytest.param(name, marks=() if name in SOON_COMPILED else pytest.mark.slow) for name in NETWORKS
+]
 
 
 class Pair:

@@ -47,7 +47,7 @@ def test_values_and_gradients_are_those_of_a_grouped_convolution(size, stride, p
             out = function(x, kernel, stride, padding)
             return jnp.sum(jnp.sin(out)), out
 
-        (_, out), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(x, kernel)
+        (_, out), grads = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(x, kernel)
         return out, *grads
 
     for ours, theirs in zip(both(depthwise_conv), both(grouped), strict=True):
