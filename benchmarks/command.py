@@ -1,4 +1,4 @@
-"""What the side-by-side benchmarks share as commands: flags, the table, the results file."""
+"""The side-by-side benchmarks as commands: flags, the table, the results file."""
 
 import fnmatch
 import time
@@ -11,13 +11,19 @@ from absl import flags
 from recipes import RECIPES, load_config, num_images
 from rich.console import Console
 from rich.table import Table
+from rounds import TOLERANCE
 
+import results
 from jaxcnn.errors import UserError
 from jaxcnn.process import command
 
 _QUICK = flags.DEFINE_bool("quick", False, "Small networks and short rounds: under a minute.")
-_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are understood.")
-_SIDES = flags.DEFINE_list("sides", [], f"Who takes part, of {', '.join(sides.SIDES)}.")
+_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are allowed.")
+_SIDES = flags.DEFINE_list(
+    "sides",
+    [],
+    f"The sides to compare: {', '.join(sides.SIDES)}; {sides.CHECKOUT}PATH is another checkout.",
+)
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
 ROUND_SECONDS, QUICK_ROUND_SECONDS = 0.5, 0.4
@@ -32,10 +38,10 @@ def run(
     quick_networks: tuple[str, ...],
     side_names: tuple[str, ...],
 ) -> None:
-    """Runs a benchmark as a command.
+    """Run a benchmark as a command.
 
     Args:
-      task: what the sides do, a method of theirs.
+      task: name of the method that the sides run.
       title: of the table.
       networks: the networks, unless others are named.
       quick_networks: those of `--quick`.
@@ -44,11 +50,11 @@ def run(
 
     def main(arguments: list[str]) -> None:
         if arguments:
-            raise UserError(f"{arguments[0]}: not understood")
+            raise UserError(f"unexpected argument {arguments[0]!r}")
         names = list(_SIDES.value or side_names)
         chosen = _chosen_networks(quick_networks if _QUICK.value else networks)
         sides.check_installed(names)
-        sides.check_json(_JSON.value)
+        results.check_json(_JSON.value)
         round_seconds = QUICK_ROUND_SECONDS if _QUICK.value else ROUND_SECONDS
         deadline = time.perf_counter() + (QUICK_MOST_SECONDS if _QUICK.value else MOST_SECONDS)
         rows = []
@@ -60,7 +66,7 @@ def run(
             until = deadline - (0.0 if is_last else seconds_left / 2)
             rows.append(sides.measure(job, names, round_seconds, until))
             if _JSON.value:
-                sides.write_results(Path(_JSON.value), task, rows)
+                results.write_results(Path(_JSON.value), task, rows)
         show(f"{title}: {machine.describe()}", names, rows)
 
     command.run(main)
@@ -71,15 +77,15 @@ def _chosen_networks(usual: tuple[str, ...]) -> list[str]:
         return list(usual)
     chosen = []
     for pattern in _NETWORKS.value:
-        found = fnmatch.filter(RECIPES, pattern)
-        if not found:
+        matches = fnmatch.filter(RECIPES, pattern)
+        if not matches:
             raise UserError(f"--networks: there is no {pattern!r}; there are {', '.join(RECIPES)}")
-        chosen += [name for name in found if name not in chosen]
+        chosen += [name for name in matches if name not in chosen]
     return chosen
 
 
 def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
-    """Prints the rows as a table, and a warning where other processes were busy."""
+    """Print the rows as a table, with warnings where the figures are not to be trusted."""
     table = Table(title=title)
     cells = [_cells(names, row) for row in rows]
     for heading in cells[0]:
@@ -91,14 +97,21 @@ def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:
     Console(width=console.width if console.is_terminal else 140).print(table)
     busiest = max(row["busy_cores"] for row in rows)
     if busiest > machine.BUSY_CORES:
-        print(f"warning: other processes kept {busiest:.1f} cores busy: no ratio is to be trusted")
+        print(f"warning: other processes kept {busiest:.1f} cores busy; don't trust the ratios")
+    unsteady = [row["network"] for row in rows if not row["rounds_agree"]]
+    if unsteady:
+        names = ", ".join(unsteady)
+        print(f"warning: no two rounds agreed within {TOLERANCE:.0%} for {names}; run them again")
 
 
 def _cells(names: list[str], row: dict[str, Any]) -> dict[str, str]:
-    """The cells of a row, by heading; a ratio is that of the first side to the one before it."""
+    """Return the cells of a row by heading.
+
+    A ratio is that of the first side to the side in the cell before.
+    """
 
     def figures(figure: str) -> dict[str, float]:
-        return {name: row[sides.prefix(name) + figure] for name in names}
+        return {name: row[results.prefix(name) + figure] for name in names}
 
     speeds = {name: f"{speed:,.0f}" for name, speed in figures("images_per_second").items()}
     cells = {"network": row["network"], "batch": str(row["batch_size"])}

@@ -22,11 +22,11 @@ heap.tidy_after_compiling()
 
 import jax  # noqa: E402  (after `prepare`)
 import numpy as np  # noqa: E402
-import sides  # noqa: E402
 from absl import flags  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+import results  # noqa: E402
 from jaxcnn.ops.cpu_choice import cpu_forms  # noqa: E402
 from jaxcnn.ops.xla_convolution import XLA, by_xla  # noqa: E402
 
@@ -90,15 +90,15 @@ def measure(
 def main(arguments: list[str]) -> None:
     """Measure all layers and print the table."""
     if arguments:
-        raise UserError(f"{arguments[0]}: not understood")
-    sides.check_json(_JSON.value)
+        raise UserError(f"unexpected argument {arguments[0]!r}")
+    results.check_json(_JSON.value)
     rows = []
     for name, *shape in LAYERS:
         batch, side, inputs, outputs, size, _ = shape
         layer = f"{name}: {batch}x{side}x{side}, {inputs} to {outputs}, {size}x{size}"
         rows.append({"layer": layer} | measure(*shape))
     if _JSON.value:
-        sides.write_results(Path(_JSON.value), "convolution", rows)
+        results.write_results(Path(_JSON.value), "convolution", rows)
     table = Table(title="ms on one core: XLA's form / ours, ratio")
     for heading in ("layer", *(cell for name in NAMES for cell in (name, "ratio"))):
         table.add_column(heading, justify="left" if heading == "layer" else "right")

@@ -1,4 +1,4 @@
-"""jaxcnn's side of the benchmarks: its own run, called as its loop calls it."""
+"""jaxcnn's side of the benchmarks: a run, called as the training loop calls it."""
 
 import functools
 import os
@@ -43,7 +43,7 @@ class Worker:
         if ON_GPU:
             config.precision = "bfloat16"
         batch_size = config.global_batch_size
-        sizes = (job.size, batch_size)  # of what is trained on and evaluated
+        sizes = (job.size, batch_size)  # images to train on and to evaluate
         if job.task == "evaluation":
             sizes = (batch_size, job.size)
         self.run = make_run(config, noise(config, *sizes))
@@ -59,18 +59,18 @@ class Worker:
             self._feed = self._make_feed()
 
     def train_step(self, count: int) -> None:
-        """Trains for `count` steps, of as many epochs as it takes."""
+        """Train for `count` steps, of as many epochs as they take."""
         while count:
             num_steps = min(count, self.run.plan.steps_per_epoch)
             self._train(num_steps)
             count -= num_steps
 
     def epoch(self, count: int) -> None:
-        """Trains for `count` epochs."""
+        """Train for `count` epochs."""
         self.train_step(count * self.run.plan.steps_per_epoch)
 
     def _train(self, num_steps: int) -> None:
-        """The first steps of a new epoch, as `jaxcnn.training.loop` does them."""
+        """Do the first steps of a new epoch, as `jaxcnn.training.loop` does them."""
         run, data = self.run, self.run.data["train"]
         position = Position(self.step, run.plan.steps_per_epoch, self.epochs, self.step)
         order, numbers = run.train_order(self.epochs), run.epoch_numbers(position)
@@ -88,12 +88,12 @@ class Worker:
         jax.device_get(sums)
 
     def evaluation(self, count: int) -> None:
-        """Evaluates the whole split `count` times."""
+        """Evaluate the whole split `count` times."""
         for _ in range(count):
             evaluate(self.run, self.state, "test")
 
     def data_feed(self, count: int) -> None:
-        """Takes, augments and scales the batches of `count` epochs."""
+        """Take, augment and scale the batches of `count` epochs."""
         data = self.run.data["train"]
         for _ in range(count):
             order, batch = self.run.train_order(self.epochs), None
@@ -105,7 +105,7 @@ class Worker:
             jax.block_until_ready(batch)
 
     def _make_feed(self) -> Any:
-        """What a training step does before the network, as a program of its own."""
+        """Return the part of a training step that comes before the network, as its own program."""
         run = self.run
         recipe, _, _ = make_recipe(
             run.plan.config, run.dataset, run.model, run.plan.steps_per_epoch
@@ -128,7 +128,7 @@ class Worker:
         return jax.pmap(feed, axis_name=parallel.AXIS, in_axes=(None, 0, None))
 
     def matrix_product(self, count: int) -> None:
-        """A square matrix times itself, of float32 on a CPU (all cores), of bfloat16 on a GPU."""
+        """Multiply a square matrix by itself, in float32 on a CPU and in bfloat16 on a GPU."""
         jax.block_until_ready([jnp.matmul(self._matrix, self._matrix) for _ in range(count)])
 
     @functools.cached_property
@@ -136,5 +136,5 @@ class Worker:
         return jnp.ones((PRODUCT_SIZE, PRODUCT_SIZE), jnp.bfloat16 if ON_GPU else jnp.float32)
 
     def device_memory(self) -> int:
-        """The most bytes of the GPU that were in use; 0 on a CPU."""
+        """Return the peak memory of the GPU in bytes; 0 on a CPU."""
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"] if ON_GPU else 0

@@ -57,7 +57,7 @@ def apply(part: Part, x: keras.KerasTensor, l2_kinds: tuple[str, ...]) -> keras.
             return L.ReLU()(L.Add()([chain(x, part.main), chain(x, part.shortcut)]))
 
 
-def model_config(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
+def network(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
     """Return the logits of a network.
 
     With several heads: the logarithm of their probabilities, mixed as in jaxcnn's "prob_mix".

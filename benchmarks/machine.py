@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on: what it is, whether it is busy, memory."""
+"""The machine that a benchmark runs on: its name, its load, the memory of a process."""
 
 import os
 import platform
@@ -13,17 +13,17 @@ BUSY_CORES = 0.2  # from here on, other processes spoil a comparison
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU that JAX was not told to leave alone."""
+    """Return whether there is an NVIDIA GPU that JAX may use."""
     return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("JAX_PLATFORMS") != "cpu"
 
 
 def num_cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def describe() -> str:
-    """The processor's name, the cores that are used, and the GPU that is, if there is one."""
+    """Return the names of the processor and of the GPU, if one is used, and the number of cores."""
     name, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if info.exists():
         fields = (line.partition(":") for line in info.read_text().splitlines())
@@ -36,7 +36,7 @@ def describe() -> str:
 
 
 def busy_cores(seconds: float = 0.5) -> float:
-    """How many cores other processes use, while ours wait; 0 where there is no /proc."""
+    """Return how many cores other processes use while ours wait; 0 where there is no /proc."""
     if not Path("/proc/stat").exists():
         return 0.0
 
@@ -50,7 +50,7 @@ def busy_cores(seconds: float = 0.5) -> float:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # the resource module's figure is not less than the parent's
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())

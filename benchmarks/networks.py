@@ -1,9 +1,9 @@
-"""The networks that the other sides train beside jaxcnn, as texts that each of them reads.
+"""The networks that torch and Keras train beside jaxcnn, as texts that their sides read.
 
 A text is layers in their order, such as "conv 6 5 relu > avg 2 > flatten > dense 10": filters and
-size, units, a window's size. Convolutions are "valid" with stride 1, and pools have their window's
-size for stride, unless told. `torch_networks.py` and `keras_networks.py` make layers of them; a
-side refuses to run where its counts of parameters are not jaxcnn's.
+size, units, a window's size. By default convolutions are "valid" with stride 1, and a pool's stride
+is its window's size. `torch_networks.py` and `keras_networks.py` make layers of the texts. A
+benchmark refuses to run where a side's number of parameters is not jaxcnn's.
 """
 
 import re
@@ -16,7 +16,7 @@ L2_WEIGHT = 1e-4
 
 
 class Layer(NamedTuple):
-    """A layer of a text; `stride` is 0 and `activation` "" where the text says none."""
+    """A layer of a text; `stride` is 0 and `activation` "" where the text gives none."""
 
     kind: str
     numbers: list[float]
@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 
 
 def parse(text: str) -> Iterator[Layer]:
-    """The layers of a text: conv, dense, bn, relu, elu, max, avg, pad, dropout, flatten."""
+    """Yield the layers of a text: conv, dense, bn, relu, elu, max, avg, pad, dropout, flatten."""
     for kind, *words in map(str.split, text.split(">")):
         numbers = [float(word) if "." in word else int(word) for word in words if word[0].isdigit()]
         options = {}
@@ -82,7 +82,7 @@ class Bottleneck(NamedTuple):
 
 
 class Auxiliary(NamedTuple):
-    """A classifier on an inner feature map, which goes on as it is."""
+    """A classifier on an inner feature map; the main path passes the map on unchanged."""
 
     text: str
 
@@ -91,17 +91,17 @@ Part = str | Inception | Bottleneck | Auxiliary
 
 
 def blocks(pattern: str, text: str) -> str:
-    """The text with every "block ARGUMENTS" written out by the pattern."""
+    """Return the text with every "block ARGUMENTS" written out by the pattern."""
     return re.sub(r"block ([^>]*[^>\s])", pattern.replace("{}", r"\1"), text)
 
 
 def mnist(text: str) -> list[Part]:
-    """A network of the MNIST publication; a block is a convolution, BatchNorm and dropout."""
+    """Return a network of [MNIST]; a block is a convolution, BatchNorm and dropout."""
     return [blocks("conv {} relu > bn > dropout 0.1", f"{text} > flatten")]
 
 
 def stage(width: int, num_blocks: int, stride: int = 2) -> list[Part]:
-    """Bottlenecks, of which the first has the stride and the projection."""
+    """Return bottlenecks; the first one has the stride and the projection."""
     first = Bottleneck(width, stride, has_projection=True)
     return [first, *[Bottleneck(width, 1, has_projection=False)] * (num_blocks - 1)]
 

@@ -1,4 +1,4 @@
-"""What the benchmarks train: the networks' published recipes, on noise of their images' size."""
+"""Recipes of the benchmarks: the networks' published ones, on noise of their images' size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,16 +45,16 @@ QUICK_NUM_IMAGES = 5_120  # of a pass, at most
 
 
 def num_images(network: str, task: str, *, is_quick: bool) -> int:
-    """The images that a task has to do with."""
+    """Return the number of images that a task reads."""
     exceptions = {"evaluation": NUM_EVALUATED, "epoch": NUM_IN_EPOCH}.get(task, {})
     size = exceptions.get(network, NUM_IMAGES[task])
     return min(size, QUICK_NUM_IMAGES) if is_quick and task != "train_step" else size
 
 
 def load_config(network: str, task: str) -> Any:
-    """The config of a network's published recipe, with pixels 0…1.
+    """Return the config of a network's published recipe, with pixels 0…1.
 
-    Whole epochs and the feed alone crop and flip, and standardise by channel.
+    The tasks `epoch` and `data_feed` crop and flip, and standardize by channel.
     """
     from jaxcnn.config.files import config_variants
 
@@ -69,19 +69,19 @@ def load_config(network: str, task: str) -> Any:
 def random_examples(
     num_examples: int, image_shape: tuple[int, int, int], num_classes: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, uint8 (num_examples, height, width, channels), and labels, int32 (num_examples,)."""
+    """Return noise, uint8 (num_examples, height, width, channels), and labels, int32."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (num_examples, *image_shape), np.uint8)
     return images, generator.integers(0, num_classes, num_examples, np.int32)
 
 
 def pixel_moments(channels: int) -> np.ndarray:
-    """Mean and standard deviation of the noise's pixels by channel, float32 (2, channels)."""
+    """Return mean and standard deviation of the noise's pixels, float32 (2, channels)."""
     return np.full((2, channels), [[127.5], [73.9]], np.float32)
 
 
 def noise(config: Any, num_train: int, num_test: int) -> "Dataset":
-    """A dataset of noise with the image size and the classes of the config's own."""
+    """Return a dataset of noise with the image size and the classes of the config's dataset."""
     from jaxcnn.data.dataset import Dataset, Split
     from jaxcnn.data.loading import dataset_sizes
 

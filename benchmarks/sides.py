@@ -1,45 +1,45 @@
 """Sides that do the same work in turns: the machinery that the benchmarks share.
 
-A side is a process of its own that holds one network and does a task when told: so many training
-steps, or passes over its data. The sides take turns, so that what else the machine does meets all
-of them alike; medians over the rounds are compared.
+A side is a process of its own. It holds one network and does a task when told: a number of training
+steps, or of passes over its data. The sides take turns, so that whatever else the machine does
+meets all of them alike. Medians over the rounds are compared.
 """
 
 import contextlib
 import dataclasses
 import importlib
 import importlib.util
-import json
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
-from importlib import metadata
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import machine
-import numpy as np
 from recipes import EVAL_BATCH_SIZE
+from rounds import agree, take_turns
 
 from jaxcnn.errors import UserError
 from jaxcnn.process import heap
+from results import prefix, to_operations, to_speeds
 
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 9
-ENOUGH_SECONDS = 8.0  # after them the fewest rounds will do
 LONG_SECONDS = 4.0  # a turn that takes as long needs none before it to warm up
+CHECKOUT = "jaxcnn_at="  # begins the name of a side that runs another checkout
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
-PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """What a side is made of.
+    """One side.
 
     Attributes:
       module: has a class `Worker(job, **options)` with `about`, a method named as the job's task
         that takes how often to do it, and `device_memory()`.
-      package: what must be installed.
-      keeps_heap: whether the process has jaxcnn's heap settings.
+      package: the package that must be installed.
+      keeps_heap: the process has jaxcnn's heap settings.
       options: of the class.
     """
 
@@ -51,7 +51,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all sides do: a task, with a network, its config, and so many images of noise."""
+    """The work of all sides: a task, with a network, its config, and a number of noise images."""
 
     network: str
     task: str
@@ -81,8 +81,11 @@ SIDES = {
 
 
 def serve(connection: Connection, name: str, job: Job) -> None:
-    """The process of a side: does what it is told, and answers with the seconds it took and the
-    peak memory in bytes (of the GPU where there is one)."""
+    """Run the process of a side until the parent closes the connection.
+
+    It answers each request with the seconds the work took and the peak memory in bytes (of the GPU
+    where there is one).
+    """
     side = SIDES[name]
     if side.keeps_heap:
         heap.keep_freed_memory()
@@ -97,41 +100,69 @@ def serve(connection: Connection, name: str, job: Job) -> None:
             connection.send((seconds, worker.device_memory() or machine.peak_memory()))
 
 
+def start(
+    name: str, job: Job, connection: Connection
+) -> subprocess.Popen | multiprocessing.Process:
+    """Start and return the process of a side, which answers through the connection."""
+    if not name.startswith(CHECKOUT):
+        # no daemon: torch's DataLoader has processes of its own
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=(connection, name, job)
+        )
+        process.start()
+        return process
+    script, checkout = Path(__file__).with_name("checkout_side.py"), checkout_of(name)
+    descriptor = connection.fileno()
+    words = [descriptor, checkout, job.network, job.task, job.size]
+    return subprocess.Popen(
+        [sys.executable, str(script), *map(str, words)],
+        pass_fds=[descriptor],
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+    )
+
+
+def checkout_of(name: str) -> Path:
+    """Return the folder of the side `jaxcnn_at=PATH`."""
+    return Path(name.removeprefix(CHECKOUT)).expanduser().resolve()
+
+
 class Process:
     """A side's process, as seen by the parent."""
 
     def __init__(self, name: str, job: Job):
         self.name, self.job = name, job
         self.count, self.seconds, self.memory = 1, 0.0, 0
-        context = multiprocessing.get_context("spawn")
-        self.connection, far_end = context.Pipe()
-        # no daemon: torch's DataLoader has processes of its own
-        self.process = context.Process(target=serve, args=(far_end, name, job))
-        self.process.start()
+        self.connection, far_end = multiprocessing.get_context("spawn").Pipe()
+        self.process = start(name, job, far_end)
         far_end.close()
 
     def receive(self) -> Any:
-        """The next answer; a UserError if the process has ended."""
+        """Return the next answer.
+
+        Raises:
+          UserError: the process has ended.
+        """
         try:
             return self.connection.recv()
         except EOFError:
             raise UserError(f"{self.name} failed on {self.job.network}, as shown above") from None
 
     def ask(self, method: str, count: int) -> None:
-        """Has something done so often, without waiting for it."""
+        """Request that a method does its work `count` times, without waiting for it."""
         self.connection.send((method, count))
 
     def do(self, method: str, count: int) -> float:
-        """Has something done so often; returns the seconds that it took."""
+        """Have a method do its work `count` times; return the seconds that it took."""
         self.ask(method, count)
         seconds, self.memory = self.receive()
         return seconds
 
     def take_turn(self) -> float:
-        """A round; returns the seconds of one time that the task was done.
+        """Take part in a round; return the seconds of one time that the task was done.
 
-        Once more before, which is not timed unless it takes long: the system takes memory from
-        those who wait, and other sides' data fill the caches. An epoch is long enough without.
+        The task is done once more before, untimed unless it takes long: the system takes memory
+        from processes that wait, and other sides' data fill the caches. An epoch is long enough
+        without.
         """
         if self.job.task != "epoch":
             self.seconds = self.do(self.job.task, 1)
@@ -141,7 +172,7 @@ class Process:
         return self.seconds / self.count
 
     def lengthen(self, round_seconds: float) -> bool:
-        """Does more in a round where the last one was short; returns whether it does."""
+        """Raise the count of a turn where the last one was short; return whether it was."""
         wanted = round(round_seconds * self.count / self.seconds)
         is_short = wanted >= 1.5 * self.count
         if is_short:
@@ -149,46 +180,23 @@ class Process:
         return is_short
 
     def close(self) -> None:
-        """Tells the process to end."""
+        """Tell the process to end."""
         self.connection.close()
 
     def wait(self) -> None:
-        """Waits for its end, for a while."""
-        self.process.join(timeout=5)
+        """Wait for its end for some seconds, then end it."""
+        if isinstance(self.process, subprocess.Popen):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=5)
+        else:
+            self.process.join(timeout=5)
         self.process.kill()
 
 
-def take_turns(processes: list[Process], round_seconds: float, until: float) -> np.ndarray:
-    """Seconds of a turn (rounds, sides); rounds before all last long enough don't count.
-
-    `until`: the value of `time.perf_counter()` at which they should be done.
-    """
-    for process in processes:  # compile, all at once
-        process.ask(processes[0].job.task, 1)
-    for process in processes:
-        process.receive()
-    rounds, length, started = [], 0.0, time.perf_counter()
-    while True:
-        now = time.perf_counter()
-        if not is_worth_another(len(rounds), now - started, until - now - length):
-            break
-        times = [process.take_turn() for process in processes]
-        length = time.perf_counter() - now
-        are_short = [process.lengthen(round_seconds) for process in processes]
-        if not any(are_short):
-            rounds.append(times)
-    return np.array(rounds)
-
-
-def is_worth_another(num_rounds: int, seconds: float, seconds_left: float) -> bool:
-    """Whether there should be one more round, after so many seconds, and with so many left once it
-    is done; there is at least one."""
-    is_enough = num_rounds >= FEWEST_ROUNDS and seconds >= ENOUGH_SECONDS
-    return num_rounds == 0 or (num_rounds < MOST_ROUNDS and not is_enough and seconds_left >= 0)
-
-
 def measure(job: Job, names: list[str], round_seconds: float, until: float) -> dict[str, Any]:
-    """Lets the sides do a job in turns; returns its row of the results. `until`: see `take_turns`.
+    """Let the sides do a job in turns; return its row of the results.
+
+    The last two arguments are those of `rounds.take_turns`.
 
     Raises:
       UserError: a side failed, or they don't train the same network on the same kind of device.
@@ -200,7 +208,7 @@ def measure(job: Job, names: list[str], round_seconds: float, until: float) -> d
         busy = machine.busy_cores()
         seconds = take_turns(processes, round_seconds, until)
         row = {"network": job.network, "batch_size": job.batch_size} | abouts[0]
-        row |= {"rounds": len(seconds), "busy_cores": busy}
+        row |= {"rounds": len(seconds), "rounds_agree": agree(seconds), "busy_cores": busy}
         row |= to_speeds(names, job.images_per_turn / seconds)
         for process in processes:
             row[f"{prefix(process.name)}peak_memory_bytes"] = process.memory
@@ -215,10 +223,10 @@ def measure(job: Job, names: list[str], round_seconds: float, until: float) -> d
 
 
 def check_equal(network: str, names: list[str], abouts: list[dict[str, Any]]) -> None:
-    """Sees to it that what the sides say of their networks is the same.
+    """Check that all sides report the same network.
 
     Raises:
-      UserError: it is not.
+      UserError: they don't.
     """
     for key in ("parameters", "trainable_parameters", "platform"):
         values = [about[key] for about in abouts]
@@ -227,73 +235,22 @@ def check_equal(network: str, names: list[str], abouts: list[dict[str, Any]]) ->
 
 
 def best_product(process: Process) -> float:
-    """Seconds of a matrix product, at its fastest."""
+    """Return the seconds of a matrix product, at its fastest."""
     return min(process.do("matrix_product", 3) / 3 for _ in range(3))
 
 
-def prefix(name: str) -> str:
-    """What stands in front of a side's figures in a row: nothing for jaxcnn."""
-    return "" if name == "jaxcnn" else f"{name}_"
-
-
-def to_speeds(names: list[str], rounds: np.ndarray) -> dict[str, Any]:
-    """Medians, and the first side's ratios to the others with their range over the rounds.
-
-    Args:
-      names: of the sides.
-      rounds: images per second (rounds, sides).
-    """
-    medians = np.median(rounds, axis=0).tolist()
-    speeds = {
-        f"{prefix(name)}images_per_second": median
-        for name, median in zip(names, medians, strict=True)
-    }
-    for name, median, column in zip(names[1:], medians[1:], rounds.T[1:], strict=True):
-        ratios = (rounds[:, 0] / column).tolist()
-        speeds[f"ratio_to_{name}"] = medians[0] / median
-        speeds[f"ratio_to_{name}_range"] = [min(ratios), max(ratios)]
-    return speeds
-
-
-def to_operations(row: dict[str, Any], factor: int, product_seconds: float) -> dict[str, float]:
-    """Operations a second, those of a matrix product, and the share of these that they are."""
-    speed = 1e-9 * factor * row["flops_per_image"] * row["images_per_second"]
-    limit = 1e-9 * row["product_flops"] / product_seconds
-    return {
-        "gflops_per_second": speed,
-        "product_gflops_per_second": limit,
-        "share_of_product": speed / limit,
-    }
-
-
 def check_installed(names: list[str]) -> None:
-    """Sees to it that the sides can be had.
+    """Check that each side exists and can run.
 
     Raises:
-      UserError: there is no such side, or its package is not installed.
+      UserError: there is no such side or checkout, or its package is not installed.
     """
     for name in names:
-        if name not in SIDES:
-            raise UserError(f"--sides: there is no {name!r}; there are {', '.join(SIDES)}")
-        if importlib.util.find_spec(SIDES[name].package) is None:
+        if name.startswith(CHECKOUT):
+            if not Path(checkout_of(name), "benchmarks", "jaxcnn_side.py").is_file():
+                raise UserError(f"--sides: {name} is not a checkout of jaxcnn")
+        elif name not in SIDES:
+            choices = ", ".join([*SIDES, f"{CHECKOUT}PATH"])
+            raise UserError(f"--sides: there is no {name!r}; there are {choices}")
+        elif importlib.util.find_spec(SIDES[name].package) is None:
             raise UserError(f"{SIDES[name].package} is not installed: pip install -e '.[bench]'")
-
-
-def check_json(path: str) -> None:
-    """Sees to it, before the work, that a results file can be written.
-
-    Raises:
-      UserError: its folder is not there.
-    """
-    if path and not Path(path).resolve().parent.is_dir():
-        raise UserError(f"--json={path}: there is no such folder")
-
-
-def write_results(path: Path, benchmark: str, rows: list[dict[str, Any]]) -> None:
-    """Writes rows as JSON, with the machine and the versions of what was measured."""
-    versions = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    about = {"benchmark": benchmark, "device": machine.describe(), "versions": versions}
-    path.write_text(json.dumps(about | {"rows": rows}, indent=2) + "\n")

@@ -19,12 +19,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import sides
 from absl import flags
 from recipes import FOLDER, random_examples
 from rich.console import Console
 from rich.table import Table
 
+import results
 from jaxcnn.errors import UserError
 from jaxcnn.process import command as cli
 from jaxcnn.process import host
@@ -162,8 +162,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 def main(arguments: list[str]) -> None:
     """Measure, print the tables and, with `--json`, write the results."""
     if arguments:
-        raise UserError(f"{arguments[0]}: not understood")
-    sides.check_json(_JSON.value)
+        raise UserError(f"unexpected argument {arguments[0]!r}")
+    results.check_json(_JSON.value)
     with tempfile.TemporaryDirectory() as folder:
         from jaxcnn.data.dataset import load_dataset
 
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> None:
         rows += [imports(command) for command in COMMANDS]
     show(rows)
     if _JSON.value:
-        sides.write_results(Path(_JSON.value), "start_up", rows)
+        results.write_results(Path(_JSON.value), "start_up", rows)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import machine
-import sides
 from absl import flags
 from recipes import FOLDER, noise
 from rich.console import Console
 from rich.table import Table
 
+import results
 from jaxcnn.config.files import config_variants
 from jaxcnn.errors import UserError
 from jaxcnn.process import command, heap, host
@@ -90,10 +90,10 @@ def main(arguments: list[str]) -> None:
     known = config_variants(FOLDER)
     names = [n for n in known if any(fnmatch.fnmatch(n, pattern) for pattern in _CONFIGS.value)]
     if arguments:
-        raise UserError(f"{arguments[0]}: not understood")
+        raise UserError(f"unexpected argument {arguments[0]!r}")
     if not names:
         raise UserError(f"--configs={','.join(_CONFIGS.value)}: matches none of the configs")
-    sides.check_json(_JSON.value)
+    results.check_json(_JSON.value)
     os.environ["JAX_PLATFORMS"] = "cpu"
     rows = []
     for name in names:
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
                 raise UserError(f"{name}: its process was killed, for lack of memory?") from error
         Console(stderr=True).print(f"{name}: {rows[-1]['step_seconds']:.3f} s")
         if _JSON.value:
-            sides.write_results(Path(_JSON.value), "step_times", rows)
+            results.write_results(Path(_JSON.value), "step_times", rows)
     Console().print(_table(rows))
 
 

@@ -1,13 +1,15 @@
 """Training steps a second, jaxcnn beside torch: `python benchmarks/train_step.py`.
 
 Data lie in memory. A step is everything from the uint8 images on: gather, scale, forward, loss,
-backward, optimizer, sums of loss and accuracy. jaxcnn trains as its loop does it. Beside it on a
+backward, optimizer, sums of loss and accuracy. jaxcnn trains as its loop does. Beside it on a
 CPU: torch (eager, channels_last, one thread a core, fused optimizer), and torch with jaxcnn's heap
 settings. On a GPU: torch (compiled, autocast to bfloat16, channels_last), and the same with CUDA
-graphs. `--sides=jaxcnn,keras` takes Keras (JAX backend), whose large networks take minutes.
+graphs. `--sides=jaxcnn,keras` takes Keras (JAX backend), whose large networks take minutes;
+`--sides=jaxcnn,jaxcnn_at=PATH` takes another checkout of jaxcnn.
 
-The machine must have nothing else to do: torch's threads wait for each other spinning, so that
-other processes make it tens of times slower, and jaxcnn look as much better. A warning says so.
+Rounds are repeated until two agree within a tenth; where none do, a warning says so. The machine
+must have nothing else to do: torch's threads spin while they wait for each other, so other
+processes make torch tens of times slower, and jaxcnn look as much better. A warning says so.
 
 Needs torch: `pip install -e '.[bench]'`.
 """

@@ -6,13 +6,13 @@ import sys
 from typing import Any
 
 # Ctrl-C during the imports of `python -m jaxcnn.COMMAND` ends the process without a traceback.
-# `jaxcnn.process.command.run` installs the handler that a running command has, but the imports
-# before it take seconds. While `python -m` looks for the module, sys.argv[0] is "-m", so an
-# `import jaxcnn` in a script or a notebook changes no handler, nor does one that somebody set.
+# `jaxcnn.process.command.run` installs a running command's handler, but the imports before it take
+# seconds. sys.argv[0] is "-m" only while `python -m` looks for the module, so an `import jaxcnn` in
+# a script or a notebook changes no handler. A handler that the user has set stays as well.
 if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# Public names, imported when they are first used: JAX alone takes seconds.
+# Public names and their modules, imported at first use because JAX alone takes seconds.
 _PUBLIC = {
     "default_config": "jaxcnn.config",
     "describe_config": "jaxcnn.workdir.run_config",

@@ -1,6 +1,7 @@
-"""The main job: check, prepare, train, and leave a folder that tells the whole story."""
+"""Training a config: check, prepare, train, test and report, all in one folder."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.alike import refuse_unlike_processes
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
-from jaxcnn.training.loop import make_loop
-from jaxcnn.training.notices import later_weights
+from jaxcnn.training.group_check import check_group
+from jaxcnn.training.loop import Loop, make_loop
+from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
+from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_config import check_config
@@ -37,25 +39,31 @@ from jaxcnn.workdir.run_data import (
 )
 from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
 
-# What a run's folder has beside its report; without one of them the run is looked at anew.
+# A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
-_OF_AN_END = ("result.json", "report.md", "evaluation/test.json")
-_OF_TRAINING = ("seconds", "images_per_second", "resumed")  # in the result, and no test changes it
+_FILES_OF_THE_END = ("result.json", "report.md", "evaluation/test.json")
+# Fields of the result that stay when an ended run is only tested again.
+_TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
 
 
 def train(
     config: ConfigDict, workdir: Path, console: Console | None = None, data_at: Path | None = None
 ) -> dict[str, Any]:
-    """Trains a config in a folder, or resumes the run that is there, and reports.
+    """Train a config in a folder, or resume the run that is there; test it and write its report.
 
-    In a group of processes all train, and process 0 writes what is not a checkpoint. `data_at` is
-    where the data are, if not where the config says.
+    In a group of processes all train, and process 0 writes everything but the checkpoints.
+
+    Args:
+      config: the whole config.
+      workdir: the run's folder; it is made if it does not exist.
+      console: shows the training; standard output by default.
+      data_at: where the data are, if not where the config says.
 
     Returns:
-      What `result.json` holds.
+      The content of `result.json`.
 
     Raises:
-      UserError: the config, the dataset or the folder is not fit; nothing was changed.
+      UserError: the config, the dataset or the folder is wrong; no run there is changed.
       Diverged: the loss was not finite.
       Stopped: a signal asked for it; the run is saved.
     """
@@ -65,108 +73,146 @@ def train(
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
     ended = read_ended(workdir)
-    if ended and not _has_something_to_do(workdir, config, ended):
-        return _leave_as_it_is(workdir, config, ended, console, data_at)
-    # what ended before its first checkpoint begins anew
-    is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
-    if ended and is_new:
-        raise UserError(
-            f"{workdir}: the run has ended, and its checkpoints are gone, so that it cannot go on; "
-            "name another --workdir"
-        )
-    run, taken_over = _prepare(config, workdir, data_at, is_new=is_new)
-    about_data = describe_data(run)
+    if ended and _is_complete(workdir, config, ended):
+        return _complete_report(workdir, config, ended, console, data_at)
+    is_new = _is_new(workdir, ended)
+    run, transfer_lines = _prepare(config, workdir, data_at, is_new=is_new)
+    description = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
         for line in missing_parts(workdir):
             console.warn(line)
-        refuse_other_data(workdir, about_data)
-        if is_new:
-            refuse_unseen_classes(run.dataset, run.plan.views)
-        warnings = notes_on_data(workdir, data_at)
+        data_warnings = _check_data(run, workdir, description, data_at, is_new=is_new)
         _introduce(run, workdir, console)
         loop = make_loop(run, workdir, console, check_folder)
-        first = loop.position
-        if group.is_main():
-            if not (workdir / PICTURES).exists():
-                write_pictures_of(workdir, run.dataset, run.plan.views)
-            run_devices = list(run.plan.mesh.devices.flat)
-            write_config(workdir, config, about_data, run_devices, changes, first.step)
-            for name in _OF_AN_END:  # of an earlier one, until the run ends
-                (workdir / name).unlink(missing_ok=True)
-        loop.progress.data_digest = data_digest(about_data)
-        if ended and first.step < ended.get("steps", 0):
-            console.warn(
-                f"the newest checkpoint is of step {first.step}; the one of step "
-                f"{ended['steps']}, where the run had ended, is gone"
-            )
-        if first.step:
-            console.resume(None if loop.ended else first.epoch + 1, first.step, changes)
-        for line in warnings:
+        start = loop.position
+        _record_start(loop, workdir, description, changes)
+        _show_start(loop, ended, changes, console)
+        for line in data_warnings:
             console.warn(line)
-        for line in taken_over:
+        for line in transfer_lines:
             console.print(line)
         result = loop.train()
         check_folder()
-        if ended and loop.position == first:  # it was tested again
-            result |= {name: ended[name] for name in _OF_TRAINING if name in ended}
+        if ended and loop.position == start:  # only tested again
+            result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
         classes = _report(workdir, result, data_at) if group.is_main() else []
     console.result(result, workdir, classes)
     return result
 
 
+def _is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
+    """Return whether a run starts at its first step: the folder has no checkpoint.
+
+    Raises:
+      UserError: the run has ended, and its checkpoints were deleted.
+    """
+    is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
+    if ended and is_new:
+        raise UserError(
+            f"{workdir}: the run has ended and its checkpoints are gone, so it cannot go on; name "
+            "another --workdir"
+        )
+    return is_new
+
+
 def _prepare(
     config: ConfigDict, workdir: Path, data_at: Path | None, *, is_new: bool
 ) -> tuple[Run, list[str]]:
-    """The run before its first step, and lines on what it takes over from another."""
+    """Return the run before its first step, and lines on the weights it takes from another run."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
-    start = load_start(config) if config.init_from and is_new else None
+    weights = load_start(config) if config.init_from and is_new else None
     dataset = load_run_data(config, workdir, data_at)
-    refuse_unlike_processes(config, dataset, workdir, start)
+    check_group(config, dataset, workdir, weights)
     run = make_run(config, dataset)
-    if not start:
+    if not weights:
         return run, []
-    state, taken_over = start_from(start, run.state)
-    return dataclasses.replace(run, state=state), taken_over
+    state, lines = start_from(weights, run.state)
+    return dataclasses.replace(run, state=state), lines
+
+
+def _check_data(
+    run: Run, workdir: Path, description: dict[str, Any], data_at: Path | None, *, is_new: bool
+) -> list[str]:
+    """Check that the data are the run's; return warnings about them.
+
+    Raises:
+      UserError: the data differ from those the run was trained on, or a new run would train on no
+        example of a class.
+    """
+    refuse_other_data(workdir, description)
+    if is_new:
+        refuse_unseen_classes(run.dataset, run.plan.views)
+    return notes_on_data(workdir, data_at)
 
 
 def _introduce(run: Run, workdir: Path, console: Console) -> None:
-    """Says what will be trained, on what, and what the user should know of it."""
-    console.start(run.plan.config, render_summary(run.plan.network), str(workdir))
-    own_devices = list(run.plan.mesh.devices.flat)
-    console.print(f"runs on {devices.describe(own_devices)}")
-    if not devices.are_exact(own_devices):
+    """Show the network, the config, the devices, and notes on the data and the config."""
+    config, views = run.plan.config, run.plan.views
+    console.start(config, render_summary(run.plan.network), str(workdir))
+    run_devices = list(run.plan.mesh.devices.flat)
+    console.print(f"runs on {devices.describe(run_devices)}")
+    if not devices.are_exact(run_devices):
         console.print(
-            "the same command gives equal numbers to rounding; to the last bit with "
-            "config.deterministic=True"
+            "the same command gives the same numbers up to rounding; config.deterministic=True "
+            "gives the same bits"
         )
-    for line in data_notes(run.dataset, run.plan.views):
+    for line in data_notes(run.dataset, views):
         console.print(line)
-    for line in faint_channels(run.dataset, run.plan.config.dataset.scaling):
+    for line in faint_channels(run.dataset, config.dataset.scaling):
         console.warn(line)
-    if text := later_weights(run.plan.config):
-        console.warn(text)
+    if warning := last_weights_tested(config):
+        console.warn(warning)
 
 
-def _has_something_to_do(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
-    """Whether a run that has ended goes on with a config, is tested otherwise, or lacks files."""
+def _record_start(
+    loop: Loop, workdir: Path, description: dict[str, Any], changes: Sequence[Change]
+) -> None:
+    """Write the files that describe a run, and delete those of an earlier end."""
+    loop.progress.data_digest = data_digest(description)
+    if not group.is_main():
+        return
+    if not (workdir / PICTURES).exists():
+        write_pictures_of(workdir, loop.run.dataset, loop.plan.views)
+    run_devices = list(loop.plan.mesh.devices.flat)
+    write_config(workdir, loop.config, description, run_devices, changes, loop.position.step)
+    for name in _FILES_OF_THE_END:
+        (workdir / name).unlink(missing_ok=True)
+
+
+def _show_start(
+    loop: Loop, ended: dict[str, Any] | None, changes: Sequence[Change], console: Console
+) -> None:
+    """Show where a resumed run starts, and what changed in its config."""
+    start = loop.position
+    if ended and start.step < ended.get("steps", 0):
+        console.warn(
+            f"the newest checkpoint is of step {start.step}; that of step {ended['steps']}, where "
+            "the run ended, is gone"
+        )
+    if start.step:
+        console.resume(None if loop.ended else start.epoch + 1, start.step, changes)
+
+
+def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
+    """Return whether an ended run has nothing left to train, test or record."""
     if not reached_limits(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
-        return True
-    return read_part(workdir, "config.json").get("test_with") != config.test_with
+        return False
+    return read_part(workdir, "config.json").get("test_with") == config.test_with
 
 
-def _leave_as_it_is(
+def _complete_report(
     workdir: Path,
     config: ConfigDict,
     ended: dict[str, Any],
     console: Console,
     data_at: Path | None,
 ) -> dict[str, Any]:
-    """Say that a run has ended, and make what its report lacks; nothing else is written."""
+    """Show that a run has ended, and write the files that its report lacks; return its result."""
     with open_workdir(workdir, config):
         console.print(summarize_end(ended, config), "bold")
         if group.is_main() and (missing := missing_files(workdir)):
-            console.print(f"made again, as it is missing: {', '.join(missing)}")
+            console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)
             if any(is_of_evaluation(name) for name in missing):
                 score_run(workdir, data_at=data_at)
@@ -176,7 +222,7 @@ def _leave_as_it_is(
 
 
 def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> list[dict[str, Any]]:
-    """Writes the result, the pictures and the report; gives the test split's figures by class."""
+    """Write the result, the figures and the report; return the test figures of each class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
     score_run(workdir, data_at=data_at)

@@ -1,4 +1,4 @@
-"""Trains one config, or resumes it: `python -m jaxcnn.main --config=configs/googlenet.py`."""
+"""Train a config, or resume its run: `python -m jaxcnn.main --config=configs/googlenet.py`."""
 
 import sys
 from pathlib import Path
@@ -17,15 +17,17 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon (default: the quickstart)."
 )
 _INIT_FROM = path_flag(
-    "init_from", "A run's folder: a new run starts from its weights (config.init_from)."
+    "init_from", "Another run's folder: a new run starts from its weights (config.init_from)."
 )
 _DISTRIBUTED = flags.DEFINE_boolean(
-    "distributed", False, "Let JAX find the other processes (SLURM, TPU pod, Kubernetes)."
+    "distributed",
+    False,
+    "Let JAX find the group's other processes (SLURM, TPU pod, Kubernetes).",
 )
 _DATA_AT = path_flag(
-    "data_at", "Where the run's own data are, if they were moved: its folder, or data_dir."
+    "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
 )
-_WORKDIR = path_flag("workdir", "The run's folder (default: runs/NAME of config).")
+_WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
 
 
 def _default_workdir() -> Path:
@@ -34,9 +36,11 @@ def _default_workdir() -> Path:
 
 
 def main(arguments: list[str]) -> None:
-    """Trains, or resumes what is in the workdir."""
+    """Train in the workdir, or resume the run that is there."""
     if arguments:
-        raise UserError(f"{arguments[0]}: not understood; flags begin with --config or --workdir")
+        raise UserError(
+            f"unexpected argument {arguments[0]!r}; flags begin with --, such as --config=FILE"
+        )
     from jaxcnn.api import train
     from jaxcnn.workdir.run_config import check_config
 
@@ -48,9 +52,12 @@ def main(arguments: list[str]) -> None:
         train(_CONFIG.value, _WORKDIR.value or _default_workdir(), data_at=_DATA_AT.value)
 
 
-def _with_config(argv: list[str]) -> list[str]:
-    """Names the quickstart where no config is named. As the flag's default it would be read, and
-    overridden, before anything can answer a mistake in one line."""
+def _add_default_config(argv: list[str]) -> list[str]:
+    """Return the arguments with `--config` of the quickstart, if they name no config.
+
+    As the flag's default the quickstart would be read while the flags are defined, before a mistake
+    can be reported in one line.
+    """
     if any(argument.split("=")[0] in ("-config", "--config") for argument in argv):
         return argv
     return [argv[0], f"--config={QUICKSTART}", *argv[1:]]
@@ -59,7 +66,7 @@ def _with_config(argv: list[str]) -> list[str]:
 if __name__ == "__main__":
     command.run(
         main,
-        _with_config(sys.argv),
+        _add_default_config(sys.argv),
         resumable=True,
         describe_config=lambda: jaxcnn.describe_config(),
     )

@@ -46,13 +46,13 @@ def main(arguments: list[str]) -> None:
 def _run(config: ConfigDict) -> dict[str, Any]:
     from jaxcnn.config.defaults import to_dict
     from jaxcnn.data.loading import load_data
+    from jaxcnn.training.compiled_run import make_compiled_run
     from jaxcnn.training.timed_runs import PROTOCOL, time_runs
-    from jaxcnn.training.whole_run import make_whole_run
     from jaxcnn.workdir.environment import environment
     from jaxcnn.workdir.run_config import check_config
 
     check_config(config)
-    run = make_whole_run(config, load_data(config))
+    run = make_compiled_run(config, load_data(config))
     result = time_runs(
         run,
         _RUNS.value,

@@ -2,8 +2,7 @@
 
     python tests/pin.py --write pin.json                    # with the code before
     python tests/pin.py --check pin.json                    # with the code after; 1: differences
-    python tests/pin.py --check pin.json --only muon        # one run
-    python tests/pin.py --check pin.json --code ../other    # another checkout
+    python tests/pin.py --check pin.json --only muon --code ../other    # one run, a checkout
 
 Each run is a process of `python -m jaxcnn.main` on the CPU, and nothing of jaxcnn is imported here,
 so that the script outlives a move of its modules. The hashes hold on one machine only. Compiled
@@ -31,7 +30,7 @@ import numpy as np
 Aspects = dict[str, dict[str, str]]  # of a run: what is compared, by aspect and by item
 
 GREY, COLOUR = "GREY", "COLOUR"  # in an argument: the folder of generated pictures
-SHOWN = 5  # items of a difference
+SHOWN, FAILURE = 5, "failure"  # items of a difference; the aspect of a run that failed
 # Not numbers of the training: how long it took, and digests of files that hold such times.
 EXCLUDED = re.compile(r"seconds|per_second|minutes|memory|version|command|digest")
 STATE = {"params": "weights", "batch_stats": "weights", "ema": "weights", "opt_state": "optimizer"}
@@ -39,7 +38,7 @@ STATE = {"params": "weights", "batch_stats": "weights", "ema": "weights", "opt_s
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run: its config, what is overridden, and what follows.
+    """What is trained.
 
     Attributes:
       config: a file in `configs/`, with its variant; "" is the quickstart.
@@ -152,9 +151,9 @@ def train(name: str, run: Run, code: Path, scratch: Path) -> Path:
     return workdir
 
 
-def short_hash(*parts: bytes) -> str:
-    """The first 16 digits of the parts' SHA-256."""
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+def short_hash(data: bytes) -> str:
+    """The first 16 digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def read_state(workdir: Path) -> Aspects:
@@ -172,9 +171,8 @@ def read_state(workdir: Path) -> Aspects:
     aspects: Aspects = {"weights": {}, "optimizer": {}, "counters": {}}
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         array = np.asarray(leaf)
-        items = aspects[STATE.get(str(path[0].key), "counters")]
-        kind = f"{array.dtype} {array.shape}"
-        items[jax.tree_util.keystr(path)] = f"{kind} {short_hash(array.tobytes())}"
+        hashed = f"{array.dtype} {array.shape} {short_hash(array.tobytes())}"
+        aspects[STATE.get(path[0].key, "counters")][jax.tree_util.keystr(path)] = hashed
     return aspects
 
 
@@ -205,13 +203,13 @@ def read_numbers(workdir: Path) -> Aspects:
 
 
 def file_names(workdir: Path) -> dict[str, str]:
-    """The files of a run; of TensorBoard's, named after time and machine, only how many; of a
-    checkpoint, whose files are named at random, only its step."""
+    """The files of a run; of TensorBoard's, which are named after the time, how many; of a
+    checkpoint, whose files are named at random, its step."""
     names = [path.relative_to(workdir) for path in workdir.rglob("*") if path.is_file()]
-    kept = {str(name) for name in names if name.parts[0] not in ("tensorboard", "checkpoints")}
-    kept |= {"/".join(name.parts[:2]) for name in names if name.parts[0] == "checkpoints"}
-    events = sum(name.parts[0] == "tensorboard" for name in names)
-    return dict.fromkeys(sorted(kept), "") | {"tensorboard": str(events)}
+    events = [name for name in names if name.parts[0] == "tensorboard"]
+    shown = {name: 2 if name.parts[0] == "checkpoints" else None for name in names}
+    kept = {"/".join(name.parts[: shown[name]]) for name in names if name not in events}
+    return dict.fromkeys(sorted(kept), "") | {"tensorboard": str(len(events))}
 
 
 def field_names(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -224,16 +222,14 @@ def field_names(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def pin(name: str, code: Path, scratch: Path) -> Aspects:
-    """What a run leaves, by aspect and item."""
-    workdir = train(name, RUNS[name], code, scratch)
+    """What a run leaves, by aspect and item; where it fails, what it said as the one aspect."""
+    try:
+        workdir = train(name, RUNS[name], code, scratch)
+    except RuntimeError as error:
+        return {FAILURE: {str(error): ""}}
     fields = field_names(json.loads((workdir / "config.json").read_text()))
     records = read_state(workdir) | read_numbers(workdir)
     return records | {"files": file_names(workdir), "fields": fields}
-
-
-def digest(items: dict[str, str]) -> str:
-    """One hash of an aspect."""
-    return short_hash(json.dumps(items, sort_keys=True).encode())
 
 
 def differences(aspect: str, before: dict[str, str], now: dict[str, str]) -> list[str]:
@@ -247,17 +243,16 @@ def differences(aspect: str, before: dict[str, str], now: dict[str, str]) -> lis
 
 
 def check(stored: dict[str, Aspects], found: dict[str, Aspects]) -> int:
-    """Prints how the runs differ from the stored ones; returns the number of differing aspects."""
+    """Prints how the runs differ from the stored ones; returns how many aspects do."""
     count = 0
     for name, aspects in found.items():
         for aspect in sorted(aspects.keys() | stored.get(name, {}).keys()):
             before = stored.get(name, {}).get(aspect, {})
             lines = differences(aspect, before, aspects.get(aspect, {}))
             count += bool(lines)
-            for line in lines[:SHOWN]:
+            more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+            for line in lines[:SHOWN] + more:
                 print(f"DIFFERS {name} {aspect}: {line}")
-            if len(lines) > SHOWN:
-                print(f"DIFFERS {name} {aspect}: and {len(lines) - SHOWN} more")
     return count
 
 
@@ -283,17 +278,20 @@ def main() -> int:
         pinned = pool.map(lambda name: pin(name, code, Path(scratch)), names)
         for name, found[name] in zip(names, pinned, strict=True):
             for aspect, items in found[name].items():
-                print(f"{name} {aspect} {digest(items)} ({len(items)} items)", flush=True)
+                text = json.dumps(items, sort_keys=True)
+                print(f"{name} {aspect} {short_hash(text.encode())}", flush=True)
     seconds, used = time.monotonic() - started, os.times()
     cpu_seconds = used.children_user + used.children_system
     print(f"{len(names)} runs of {code} in {seconds:.0f} s, {cpu_seconds:.0f} s of CPU time")
-    if options.write:
+    if failed := [name for name in names if FAILURE in found[name]]:
+        print("\n".join(text for name in failed for text in found[name][FAILURE]))
+    elif options.write:
         options.write.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    count = 0
     if options.check:
-        count = check(stored, found)
-        print(f"{count} aspects differ" if count else "no differences")
-        return int(count > 0)
-    return 0
+        count = check(stored, {name: found[name] for name in names if name not in failed})
+        print(f"{count} aspects differ, {len(failed)} runs failed")
+    return int(count > 0 or len(failed) > 0)
 
 
 if __name__ == "__main__":

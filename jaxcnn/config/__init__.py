@@ -1,4 +1,4 @@
-"""Configs: their fields, the check, recipes and files."""
+"""Configs: fields, checks, recipes and config files."""
 
 from jaxcnn.config.defaults import default_config
 from jaxcnn.config.files import choose

@@ -1,4 +1,4 @@
-"""The check of a config's fields: names, types, values and combinations, in one line each."""
+"""The check of a config's fields: names, types, values and combinations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,14 +27,15 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
     The options of the network, `model.OPTION`, are the caller's to check.
 
     Args:
-      config: what a config file returned, with the flags applied.
-      registries: the names of each registry that a rule refers to, such as "optimizers".
+      config: the config of a config file, with the flags applied.
+      registries: the names in each registry that a rule refers to, such as "optimizers".
 
     Raises:
-      UserError: the first field that is wrong, its value, and what is allowed.
+      UserError: a field is wrong; the message has the first such field, its value, and what is
+        allowed.
     """
     if not isinstance(config, ConfigDict):
-        # ml_collections stands in for a file that it could not read with an object of its own
+        # ml_collections replaces a file that it could not read by an object with the error
         unreadable = getattr(config, "__dict__", {}).get("_error")
         returned = f"get_config() must return a ConfigDict, not {type(config).__name__}"
         raise UserError(f"config: {unreadable or returned}")
@@ -67,7 +68,7 @@ def _check_type(name: str, value: Any) -> None:
     if not fits:
         raise UserError(f"config.{name} = {value!r}: must be of type {type(default).__name__}")
     if isinstance(value, int) and abs(value) >= 2**31:
-        raise UserError(f"config.{name}: too large a number")
+        raise UserError(f"config.{name}: too large a number; the limit is 2**31")
 
 
 def _wrong_combinations(config: ConfigDict) -> list[str]:

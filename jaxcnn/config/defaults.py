@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.fields import FIELDS
 
-# The value that a `config.json` without the field stands for, where it is not the field's default:
-# the run was made before the field existed.
+# Values of fields that a `config.json` lacks because the run is older than the field, where they
+# differ from the field's default.
 OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
 
 
@@ -18,14 +18,14 @@ def default_config() -> ConfigDict:
 
 
 def older_defaults() -> ConfigDict:
-    """Return the default config with the values that a run's missing fields stand for."""
+    """Return the default config with the values that apply to fields which an older run lacks."""
     config = default_config()
     config.update_from_flattened_dict(OLDER_DEFAULTS)
     return config
 
 
 def older_rules(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `OLDER_DEFAULTS` that hold for a run with this `config.json`."""
+    """Return the entries of `OLDER_DEFAULTS` that apply to a run with this `config.json`."""
     leaves = flatten(saved)
     return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
 

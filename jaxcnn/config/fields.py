@@ -1,7 +1,7 @@
-"""The one table of a config's fields, by dotted name.
+"""The table of all config fields, by dotted name.
 
-The check, `--help`, the generated documentation, the identity of a run and the recipe of a run all
-come from it. The options of a network, `model.OPTION`, are the registry's.
+The check, `--help`, the generated documentation, a run's identity and its recipe come from it. The
+options of a network, `model.OPTION`, are in the registry of networks.
 """
 
 from jaxcnn.config.rules import (
@@ -81,7 +81,7 @@ FIELDS: dict[str, Field] = {
     ),
     "deterministic": Field(
         False,
-        "Give the same bits each time on a GPU too, slower; refuses what has no such form.",
+        "Give the same bits each time on a GPU too; slower, and some operations are refused.",
         None,
         REPEAT,
     ),

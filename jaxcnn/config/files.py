@@ -14,7 +14,7 @@ Variant = TypeVar("Variant")
 
 
 def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
-    """Return the variant of a config file that is named after the colon.
+    """Return the entry of a variant, the name after the colon in `--config=FILE:VARIANT`.
 
     Raises:
       UserError: there is no such variant.
@@ -25,7 +25,10 @@ def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
 
 
 def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
-    """Return the config of every file and variant of a folder, by name: `lenet:cifar100`."""
+    """Return a function for each config file and variant of a folder, which makes its config.
+
+    The names are those of files and variants, such as `lenet:cifar100`.
+    """
     configs: dict[str, Callable[[], ConfigDict]] = {}
     for path in sorted(folder.glob("*.py")):
         module: dict[str, Any] = runpy.run_path(str(path))

@@ -1,4 +1,4 @@
-"""The table of a config's fields for `--help`, and guesses at a wrong name."""
+"""The table of config fields for `--help`, and suggestions for misspelled names."""
 
 import difflib
 import textwrap
@@ -11,12 +11,12 @@ from jaxcnn.config.fields import FIELDS
 def describe_fields(
     allowed: Mapping[str, str], options: Mapping[str, Mapping[str, Any]], width: int = 80
 ) -> str:
-    """Return the table of all fields: default, allowed values and meaning, in groups.
+    """Return the table of all fields by group: default, allowed values and meaning.
 
     Args:
       allowed: the allowed values in words, by field.
       options: the options of each network, with their defaults.
-      width: of a line, in characters.
+      width: the length of a line, in characters.
     """
     lines = ["fields of the config, with the defaults of jaxcnn.config.default_config():"]
     group = None
@@ -41,14 +41,14 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 
 
 def guess_field(name: str, fields: Iterable[str]) -> str:
-    """Return "; did you mean …?" for a name that is no field, or "".
+    """Return "; did you mean …?" for a name that is not a field, or "".
 
-    The same last name in another group comes first, then initials (`lr`), then what is spelled
-    alike.
+    Fields of that last name in other groups come first, then fields with those initials (`lr`),
+    then fields of similar spelling.
 
     Args:
-      name: dotted, such as "optimizer.lr".
-      fields: the dotted names that there are.
+      name: the dotted name, such as "optimizer.lr".
+      fields: the dotted names of all fields.
     """
     leaf = name.rpartition(".")[2]
     leaves = {field: field.rpartition(".")[2] for field in fields}
@@ -62,7 +62,7 @@ def guess_field(name: str, fields: Iterable[str]) -> str:
 
 
 def guess_value(value: object, choices: Iterable[str]) -> str:
-    """Return "; did you mean …?" for a value that is none of the choices, or ""."""
+    """Return "; did you mean …?" for a value that is not one of the choices, or ""."""
     close = difflib.get_close_matches(value, choices) if isinstance(value, str) else []
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

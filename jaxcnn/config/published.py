@@ -1,4 +1,4 @@
-"""The published recipe that a config file declares, and whether a run still follows it."""
+"""The published recipe that a config file declares, and the check that a run follows it."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ _NOT_RECIPE = (Effect.ABOUT, Effect.NONE, Effect.REPEAT)
 
 
 def publish(config: ConfigDict, by: str, accuracy: float = 0.0, differs: str = "") -> ConfigDict:
-    """Declare, as the last step of a config file, whose recipe the config is.
+    """Declare the publication of a config's recipe, as the last step of a config file.
 
     Args:
       config: the whole recipe; it is changed in place and returned.
       by: the key of the publication, such as "classic-networks".
-      accuracy: its test accuracy, a fraction; 0 for none.
-      differs: how the published recipe differs from this one; "" where it does not.
+      accuracy: the published test accuracy, a fraction; 0 for none.
+      differs: how the published recipe differs from this one; "" if it does not.
     """
     config.published.update(
         by=by, accuracy=accuracy, differs=differs, recipe=_digest(recipe_of(config))
@@ -34,8 +34,8 @@ def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) ->
     """Return the key of the publication whose recipe the run follows in every field; "" for none.
 
     Args:
-      config: the run's config, nested.
-      environment: what its `environment.json` holds.
+      config: the content of the run's `config.json`.
+      environment: the content of its `environment.json`.
     """
     published = config.get("published") or {}
     follows = (
@@ -75,8 +75,11 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recipe that differ from the defaults; a network's options are all
-    there. A new field leaves the recipes of older configs as they are."""
+    """Return the fields of a config's recipe that differ from the defaults.
+
+    Options of a network are always included. Because of the defaults, a field that is added to
+    `FIELDS` does not change the recipes of existing configs.
+    """
     defaults = recipe_fields(default_config())
     fields = recipe_fields(config)
     return {name: value for name, value in fields.items() if defaults.get(name) != value}

@@ -10,7 +10,7 @@ from jaxcnn.config.defaults import default_config
 
 
 def get_config() -> ConfigDict:
-    """Adam with a cosine schedule, small shifts and rotations, 60 epochs."""
+    """Return the recipe: Adam, cosine schedule, small shifts and rotations, 60 epochs."""
     config = default_config()
     config.num_epochs = 60
     config.test_with, config.tuned_on_test_of = "last", "digits"

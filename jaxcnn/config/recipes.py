@@ -1,4 +1,4 @@
-"""Recipes that several config files start from."""
+"""Recipes on which several config files build."""
 
 from ml_collections import ConfigDict
 
@@ -6,7 +6,7 @@ from jaxcnn.config.defaults import default_config
 
 
 def published_config() -> ConfigDict:
-    """Return what the publications' recipes share.
+    """Return the common part of the publications' recipes.
 
     The test split serves as validation split, the last epoch's weights are tested, and images keep
     their size.

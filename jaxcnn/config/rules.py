@@ -1,4 +1,4 @@
-"""One row of the table of fields: default, help, allowed values, and effect on a resumed run."""
+"""A row of the table of fields: default, help, allowed values, and effect on a resumed run."""
 
 import dataclasses
 import enum
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class Effect(enum.Enum):
-    """How another value of a field changes a run."""
+    """The effect of a changed field on a run."""
 
-    ABOUT = "nothing: reports quote it"
+    ABOUT = "nothing; reports quote it"
     NONE = "no number beyond rounding"
     REPEAT = "another run of the same recipe"
     END = "when the run ends, and what it tests"
@@ -23,8 +23,8 @@ class Rule:
     """The values that a field may hold.
 
     Attributes:
-      holds: tells whether a value of the field's type is allowed.
-      allowed: the same in words.
+      holds: returns whether a value of the field's type is allowed.
+      allowed: the allowed values in words.
       choices: the allowed values, where they are a few words.
       registry: the key of a registry whose names are the allowed values; "" for none.
     """
@@ -42,8 +42,8 @@ class Field:
     Attributes:
       default: the value in `default_config()`; its type is the field's type.
       help: one sentence for `--help` and the docs.
-      rule: the values that are allowed, or None for any value of the type.
-      effect: what another value changes in a run that is resumed.
+      rule: the allowed values; None for any value of the type.
+      effect: the effect of another value on a run that is resumed.
     """
 
     default: Any
@@ -59,7 +59,7 @@ def one_of(*choices: str) -> Rule:
 
 
 def registered(registry: str) -> Rule:
-    """Return the rule of a field that holds a name of a registry, such as "optimizers"."""
+    """Return the rule of a field that holds a name in a registry, such as "optimizers"."""
     return Rule(lambda _: True, f"one of the {registry}", registry=registry)
 
 
@@ -79,7 +79,7 @@ AT_LEAST_0 = between(0)
 AT_LEAST_1 = between(1)
 POSITIVE = between(0, open_low=True)
 FRACTION = between(0, 1, open_high=True)
-# a Beta distribution of a tiny alpha is beyond float32
+# float32 cannot sample a Beta distribution with a tiny alpha
 ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
 EPOCHS = Rule(
     lambda value: (

@@ -1,4 +1,4 @@
-"""The networks: each family in a file of its own, made from the layers of `layers` and `blocks`."""
+"""The networks: one file per family, made from the layers of `jaxcnn.nn`."""
 
 from jaxcnn.models import (  # noqa: F401  (importing a family registers its networks)
     airbench,

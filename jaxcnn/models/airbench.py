@@ -23,9 +23,10 @@ WHITENING_EPSILON = 5e-4
 
 
 class Whitening(Conv):
-    """A convolution whose filters are fixed, see `fit_whitening`; its bias is trained.
+    """A convolution with filters that whiten the images, and a bias that is trained.
 
-    The filters are statistics of the data, and kept as such. Until they are fitted they are random.
+    The filters are statistics of the training images: `fit` computes them, and they are kept with
+    BatchNorm's. Before that they are random.
     """
 
     kind = WHITENING
@@ -39,15 +40,24 @@ class Whitening(Conv):
         return super().setup(shape, scope)
 
     def make(self, scope: Scope, shape: Shape) -> None:
-        """Create kernel and bias, the kernel as no parameter."""
+        """Create the bias as a parameter, and the kernel as a statistic."""
         super().make(scope, shape)
         self.kernel = nnx.BatchStat(self.kernel.get_value())
+
+    def fit(
+        self,
+        batch_stats: dict[str, Any],
+        images: jax.Array,
+        scale: Callable[[jax.Array], jax.Array],
+    ) -> dict[str, Any]:
+        """Return the kernel for these images; the first 5,000 are used."""
+        return {"kernel": whitening_filters(scale(images[:NUM_WHITENING_IMAGES]), self.size)}
 
 
 class MeanDense(Dense):
     """A dense layer without bias whose output is divided by the number of its inputs.
 
-    It computes in float32: the logits of a large batch are cheap, and rounded they cost accuracy.
+    It computes in float32: that is cheap for logits, and rounding them costs accuracy.
     """
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
@@ -57,23 +67,23 @@ class MeanDense(Dense):
 
 
 def norm() -> list:
-    """BatchNorm without scale and with a short memory, and GELU."""
+    """Return BatchNorm, without scale and with a short memory, and GELU."""
     return [BatchNorm(epsilon=1e-12, decay=0.6, use_scale=False), Activation("gelu")]
 
 
 def conv(filters: int) -> Conv:
-    """A 3x3 convolution; as far as it can, it begins as the identity."""
+    """Return a 3x3 convolution whose first filters begin as the identity."""
     return Conv(filters, 3, padding="same", use_bias=False, initializer="identity_first")
 
 
 def group(filters: int) -> list:
-    """Two convolutions, the first with a pool."""
+    """Return two convolutions, with a pool after the first."""
     return [conv(filters), MaxPool(2), norm(), conv(filters), norm()]
 
 
 @network("airbench")
 def airbench(num_classes: int, widths: tuple = (64, 256, 256)) -> list:
-    """1,973,944 parameters for CIFAR-10, of which 1,971,352 are trained."""
+    """1,973,944 parameters for CIFAR-10 (1,971,352 trainable)."""
     return [
         Whitening(2, name=WHITENING),
         Activation("gelu"),
@@ -84,31 +94,18 @@ def airbench(num_classes: int, widths: tuple = (64, 256, 256)) -> list:
     ]
 
 
-def fit_whitening(
-    batch_stats: dict[str, Any], images: jax.Array, scale: Callable[[jax.Array], jax.Array]
-) -> dict[str, Any]:
-    """The batch statistics with the filters of the whitening layer fitted, if there is one.
-
-    Args:
-      batch_stats: of the network.
-      images: uint8 (n, height, width, channels); the first 5,000 are used.
-      scale: from pixels to what the network takes.
-    """
-    if WHITENING not in batch_stats:
-        return batch_stats
-    size = batch_stats[WHITENING]["kernel"].shape[0]
-    kernel = whitening_filters(scale(images[:NUM_WHITENING_IMAGES]), size)
-    return batch_stats | {WHITENING: {"kernel": kernel}}
-
-
 @functools.partial(jax.jit, static_argnames="size")
 def whitening_filters(images: jax.Array, size: int) -> jax.Array:
-    """The principal directions of the images' patches, each scaled to unit variance, and their
-    negatives: (size, size, channels, 2 * size² * channels).
+    """Return the principal directions of the images' patches, and their negatives.
+
+    Each direction is scaled so that the patches have unit variance along it.
 
     Args:
-      images: float32 (n, height, width, channels), about centred.
+      images: float32 (examples, height, width, channels), roughly centered.
       size: of a patch, in pixels.
+
+    Returns:
+      (size, size, channels, 2 * size² * channels).
     """
     channels = images.shape[3]
     height, width = (side - size + 1 for side in images.shape[1:3])
@@ -118,7 +115,7 @@ def whitening_filters(images: jax.Array, size: int) -> jax.Array:
         for column in range(size)
     ]
     patches = jnp.concatenate(shifted, axis=-1).reshape(-1, size**2 * channels)
-    with jax.default_matmul_precision("highest"):  # a GPU's usual one is too coarse
+    with jax.default_matmul_precision("highest"):  # a GPU's default is too coarse
         covariance = patches.T @ patches / len(patches)
     variances, directions = jnp.linalg.eigh(covariance)
     filters = directions / jnp.sqrt(variances + WHITENING_EPSILON)

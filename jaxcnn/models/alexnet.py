@@ -1,9 +1,10 @@
 """Two AlexNets for small images, each as in a publication.
 
-`alexnet` is that of the classic-networks publication (004_a15b95ab2bdb4599.txt): a 3x3 stem with
-stride 4, BatchNorm behind the ReLU of the first two convolutions only. `alexnet_bn` is that of the
-homework publication (002_85aa68ec7028faa3.txt): an 11x11 stem without stride, BatchNorm in front of
-every activation, the softmax included.
+`alexnet` is that of [classic-networks]: a 3x3 stem with stride 4, and BatchNorm only after the ReLU
+of the first two convolutions. `alexnet_bn` is that of [homework]: an 11x11 stem without stride, and
+BatchNorm before every activation, the softmax included.
+
+Sources: [classic-networks] and [homework], see docs/publications.md.
 
 References: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional networks".
 """
@@ -42,13 +43,13 @@ def alexnet(num_classes: int) -> list:
     ]
 
 
-def normalised_conv(filters: int, size: int) -> list:
-    """A convolution, then BatchNorm, then ReLU."""
+def normalized_conv(filters: int, size: int) -> list:
+    """Return a convolution, BatchNorm and ReLU."""
     return [layers.Conv(filters, size, padding="same"), BatchNorm(), Activation("relu")]
 
 
-def normalised_dense(units: int) -> list:
-    """A dense layer, then BatchNorm, then ReLU, then half dropped."""
+def normalized_dense(units: int) -> list:
+    """Return a dense layer, BatchNorm, ReLU, and dropout of one half."""
     return [Dense(units), BatchNorm(), Activation("relu"), Dropout(0.5)]
 
 
@@ -56,18 +57,18 @@ def normalised_dense(units: int) -> list:
 def alexnet_bn(num_classes: int) -> list:
     """24,806,194 parameters for CIFAR-10 (24,787,038 trainable)."""
     return [
-        normalised_conv(96, 11),
+        normalized_conv(96, 11),
         MaxPool(2),
-        normalised_conv(256, 5),
+        normalized_conv(256, 5),
         MaxPool(2),
-        normalised_conv(384, 3),
+        normalized_conv(384, 3),
         MaxPool(2),
-        normalised_conv(384, 3),
-        normalised_conv(256, 3),
+        normalized_conv(384, 3),
+        normalized_conv(256, 3),
         MaxPool(2),
         Flatten(),
-        normalised_dense(4096),
-        normalised_dense(4096),
+        normalized_dense(4096),
+        normalized_dense(4096),
         Dense(num_classes),
         BatchNorm(name="logits"),
     ]

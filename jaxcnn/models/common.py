@@ -1,13 +1,11 @@
-"""What the modern networks share: "same" padding, no bias before BatchNorm, PyTorch's BatchNorm.
+"""Layers of the modern networks: "same" padding, no bias before BatchNorm, PyTorch's BatchNorm.
 
 Kernels of convolutions are He normal. At stride 2 on an even side, XLA's "same" pads one row after
-the image, where PyTorch's padding of 1 has one before it.
+the image, PyTorch's padding of 1 one row before it.
 """
 
 import functools
-from typing import TypeVar
 
-from jaxcnn.errors import UserError
 from jaxcnn.nn import batch_norm, layers
 from jaxcnn.nn.layers import Activation
 
@@ -16,24 +14,10 @@ Conv = functools.partial(layers.Conv, padding="same", use_bias=False, initialize
 
 
 def conv_bn_relu(filters: int, size: int, **options) -> list:
-    """A convolution with BatchNorm and ReLU behind it."""
+    """Return a convolution, BatchNorm and ReLU."""
     return [Conv(filters, size, **options), BatchNorm(), Activation("relu")]
 
 
 def bn_relu() -> list:
-    """BatchNorm and ReLU: what stands in front of a convolution in pre-activation networks."""
+    """Return BatchNorm and ReLU, which come before a convolution in pre-activation networks."""
     return [BatchNorm(), Activation("relu")]
-
-
-T = TypeVar("T")
-
-
-def choose(option: str, value: str, choices: dict[str, T]) -> T:
-    """What the option's value stands for.
-
-    Raises:
-      UserError: the value is none of the choices.
-    """
-    if value not in choices:
-        raise UserError(f"option {option} = {value!r}: allowed is one of {', '.join(choices)}")
-    return choices[value]

@@ -1,11 +1,10 @@
-"""A network of our own: at most 300,000 parameters, for CIFAR-10 and FERPlus.
+"""This project's own network: at most 300,000 parameters, for CIFAR-10 and FERPlus.
 
-The idea: pay for resolution with computation, which is cheap in parameters, and for depth with
-shortcuts. As in VGG all convolutions are 3x3, and channels grow where a pool shrinks the map;
-two wide ones see the full image, for 10,000 parameters. Each later stage widens once and then
-refines what it has in one residual block, so that no stage must learn again what the one before
-found. A mean over the map takes the place of dense layers, where AlexNet and VGG16 have most of
-their parameters.
+Resolution costs computation but few parameters, and shortcuts make depth trainable. As in VGG, all
+convolutions are 3x3, and channels grow where a pool shrinks the map. Two convolutions run on the
+full image, for 10,000 parameters. Each later stage widens once and then refines its maps in one
+residual block. A mean over the map replaces dense layers, which hold most of the parameters of
+AlexNet and VGG16.
 
 References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556; He et al. 2015,
 https://arxiv.org/abs/1512.03385; Lin et al. 2013 (the mean), https://arxiv.org/abs/1312.4400
@@ -18,17 +17,17 @@ from jaxcnn.nn.layers import Activation, Conv, Dense, GlobalAveragePool, MaxPool
 
 
 def conv(filters: int) -> list:
-    """A 3x3 convolution and BatchNorm."""
+    """Return a 3x3 convolution and BatchNorm."""
     return [Conv(filters, 3, padding="same", initializer="he_normal"), BatchNorm()]
 
 
 def widen(filters: int) -> list:
-    """A convolution to more channels, with ReLU."""
+    """Return a convolution to more channels, with ReLU."""
     return [conv(filters), Activation("relu")]
 
 
 def refine(filters: int) -> Residual:
-    """Two convolutions added to what they see, then ReLU."""
+    """Return two convolutions, added to their input, then ReLU."""
     return Residual([widen(filters), conv(filters)])
 
 

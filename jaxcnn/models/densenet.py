@@ -1,8 +1,8 @@
-"""DenseNet-BC for small images: every layer sees the outputs of all before it in its block.
+"""DenseNet-BC for small images: each layer reads the outputs of all layers before it in its block.
 
-BatchNorm and ReLU come before each convolution; a 1x1 convolution to four times the growth rate
-stands before each 3x3 one (B), and transitions halve the channels (C). No dropout, as in the
-paper's results with augmentation.
+BatchNorm and ReLU come before each convolution. A 1x1 convolution to four times the growth rate
+comes before each 3x3 one (B), and transitions halve the channels (C). There is no dropout, as in
+the paper's results with augmentation.
 
 References: Huang et al. 2016, https://arxiv.org/abs/1608.06993
 """
@@ -14,23 +14,23 @@ from jaxcnn.nn.layers import AveragePool, Dense, GlobalAveragePool
 
 
 def dense_layer(name: str, growth: int) -> Branches:
-    """The input, and `growth` new channels behind it."""
+    """Return a layer that appends `growth` new channels to its input."""
     new = [bn_relu(), Conv(4 * growth, 1), bn_relu(), Conv(growth, 3)]
     return Branches([], new, name=name)
 
 
 def block(number: int, layers: int, growth: int) -> list:
-    """Dense layers one after another."""
+    """Return dense layers one after another."""
     return [dense_layer(f"block{number}_{n}", growth) for n in range(1, layers + 1)]
 
 
 def transition(channels: int) -> list:
-    """Halves the image, and leaves this many channels."""
+    """Return layers that halve the image and leave `channels` channels."""
     return [bn_relu(), Conv(channels, 1), AveragePool(2)]
 
 
 def densenet_bc(num_classes: int, layers: int, growth: int) -> list:
-    """Three blocks of `layers` dense layers: 6 * layers + 4 layers in all."""
+    """Return three blocks of `layers` dense layers: 6 * layers + 4 layers in all."""
     first = 2 * growth
     second = (first + layers * growth) // 2
     third = (second + layers * growth) // 2

@@ -1,7 +1,9 @@
-"""GoogLeNet as in the classic-networks publication (004_a15b95ab2bdb4599.txt), departures included.
+"""GoogLeNet as in [classic-networks], with that publication's departures from the paper.
 
-It differs from the paper's network: 3x3 stem convolutions with BatchNorm, pools of stride 1, fewer
-channels in 4c (24) and 4e (120), a Dense 1000 before the logits, 256 units in the auxiliary heads.
+The departures: 3x3 stem convolutions with BatchNorm, pools of stride 1, fewer channels in 4c (24)
+and 4e (120), a Dense 1000 before the logits, 256 units in the auxiliary heads.
+
+Source: [classic-networks], see docs/publications.md.
 
 References: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 """
@@ -19,12 +21,15 @@ Conv = functools.partial(layers.Conv, padding="same", activation="relu")
 
 
 def stem(filters: int, stride: int = 1) -> list:
-    """A "valid" 3x3 convolution, then BatchNorm, then ReLU: the only place with BatchNorm."""
+    """Return a "valid" 3x3 convolution, BatchNorm and ReLU; no other part has BatchNorm."""
     return [layers.Conv(filters, 3, stride=stride), BatchNorm(), Activation("relu")]
 
 
 def inception(name: str, f1: int, f2_in: int, f2: int, f3_in: int, f3: int, f4: int) -> Branches:
-    """1x1, 3x3 and 5x5 convolutions and a pool side by side, the wide ones behind a 1x1."""
+    """Return 1x1, 3x3 and 5x5 convolutions and a pool side by side.
+
+    A 1x1 convolution comes before the 3x3 and the 5x5 one, and after the pool.
+    """
     return Branches(
         Conv(f1, 1),
         [Conv(f2_in, 1), Conv(f2, 3)],
@@ -35,7 +40,7 @@ def inception(name: str, f1: int, f2_in: int, f2: int, f3_in: int, f3: int, f4: 
 
 
 def auxiliary(name: str, num_classes: int) -> AuxHead:
-    """A classifier of its own on an inner feature map."""
+    """Return an auxiliary classifier on an inner feature map."""
     return AuxHead(
         AveragePool(5, stride=3),
         Conv(128, 1),

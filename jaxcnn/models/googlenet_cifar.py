@@ -1,7 +1,7 @@
 """GoogLeNet for small images: a 3x3 stem of stride 1, BatchNorm everywhere, one head.
 
-Two 3x3 convolutions stand for the 5x5 one, and convolutions have a bias, as in the code this
-network is known from (kuangliu's pytorch-cifar); the inception modules are otherwise the paper's.
+Two 3x3 convolutions replace the 5x5 one, and convolutions have a bias, as in kuangliu's
+pytorch-cifar, which made this network known. The inception modules are otherwise the paper's.
 
 References: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 """
@@ -18,7 +18,10 @@ halve = functools.partial(MaxPool, 3, stride=2, padding="same")
 
 
 def inception(name: str, f1: int, f2_in: int, f2: int, f3_in: int, f3: int, f4: int) -> Branches:
-    """1x1, 3x3 and twice 3x3 convolutions and a pool side by side, the wide ones behind a 1x1."""
+    """Return a 1x1, a 3x3 and two 3x3 convolutions and a pool side by side.
+
+    A 1x1 convolution comes before the 3x3 ones, and after the pool.
+    """
     return Branches(
         conv_bn_relu(f1, 1),
         [conv_bn_relu(f2_in, 1), conv_bn_relu(f2, 3)],

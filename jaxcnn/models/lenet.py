@@ -1,4 +1,6 @@
-"""LeNet as in the classic-networks publication (004_a15b95ab2bdb4599.txt): He normal kernels.
+"""LeNet as in [classic-networks]: He normal kernels.
+
+Source: [classic-networks], see docs/publications.md.
 
 References: LeCun et al. 1998, "Gradient-based learning applied to document recognition".
 """

@@ -1,12 +1,13 @@
-"""The LeNet-5-like CNNs of the SGD publication (003_15b86b5d52418ee2.txt), PyTorch's init.
+"""The LeNet-5-like CNNs of [SGD], with PyTorch's initial values.
 
-The publication names neither the kind of the pools nor the activations: max and ReLU are assumed.
+The publication names neither the kind of pool nor the activation: max and ReLU are assumed.
+
+Source: [SGD], see docs/publications.md.
 """
 
 import functools
 
-from jaxcnn.models.common import choose
-from jaxcnn.models.registry import network
+from jaxcnn.models.registry import choose, network
 from jaxcnn.nn import layers
 from jaxcnn.nn.layers import AveragePool, Flatten, MaxPool
 
@@ -27,7 +28,7 @@ def lenet5(
     """729,322 parameters for CIFAR-10; models 1 to 3 1,333,450, 2,569,354 and 2,703,242.
 
     Args:
-      filters: those of the 3x3 convolutions, each followed by a pool.
+      filters: of the 3x3 convolutions; a pool follows each.
       hidden: widths of the dense layers.
       pool: "max" or "average".
     """

@@ -1,4 +1,7 @@
-"""Multi-layer perceptrons of the SGD publication (003_15b86b5d52418ee2.txt), PyTorch's init."""
+"""The multi-layer perceptrons of [SGD], with PyTorch's initial values.
+
+Source: [SGD], see docs/publications.md.
+"""
 
 import functools
 

@@ -1,9 +1,11 @@
-"""The networks of the MNIST publication (001_e9c733e47930a093.txt): few kernels, no dense layer.
+"""The networks of [MNIST]: few kernels, no dense layer.
 
-The last convolution is as large as the map that is left of a 28x28 image. Convolutions are "valid",
+The last convolution is as large as the map that remains of a 28x28 image. Convolutions are "valid",
 with stride 1 and Glorot uniform kernels.
 
-`mnist_compact` is our own: below 10,000 parameters.
+`mnist_compact` is this project's own: fewer than 10,000 parameters.
+
+Source: [MNIST], see docs/publications.md.
 """
 
 import functools
@@ -20,12 +22,12 @@ mnist_network = functools.partial(network, image_shape=(28, 28, 1))
 
 
 def block(filters: int, size: int) -> list:
-    """A convolution with ReLU, then BatchNorm, then a tenth dropped."""
+    """Return a convolution with ReLU, BatchNorm, and dropout of one tenth."""
     return [Conv(filters, size), BatchNorm(), Dropout(0.1)]
 
 
 def classifier(num_classes: int, size: int) -> list:
-    """A convolution over the whole map gives the logits."""
+    """Return a convolution over the whole map, whose outputs are the logits."""
     return [layers.Conv(num_classes, size), Flatten(name="logits")]
 
 
@@ -145,8 +147,8 @@ def mnist_stem64_16k(num_classes: int) -> list:
     ]
 
 
-def normalised(filters: int, padding: str = "valid") -> list:
-    """A 3x3 convolution and BatchNorm."""
+def normalized(filters: int, padding: str = "valid") -> list:
+    """Return a 3x3 convolution and BatchNorm."""
     return [layers.Conv(filters, 3, padding=padding), BatchNorm()]
 
 
@@ -154,16 +156,16 @@ def normalised(filters: int, padding: str = "valid") -> list:
 def mnist_compact(num_classes: int) -> list:
     """9,298 parameters (9,146 trainable).
 
-    Pooled early; a residual block at 11x11; a mean over the map, where the publication's networks
-    spend 2,500 parameters on a convolution.
+    It pools early, has a residual block at 11x11, and takes a mean over the map, where the
+    publication's networks spend 2,500 parameters on a convolution.
     """
     return [
-        [normalised(12), Activation("relu")],
+        [normalized(12), Activation("relu")],
         MaxPool(2),
-        [normalised(16), Activation("relu")],
-        Residual([normalised(16, "same"), Activation("relu"), normalised(16, "same")]),
+        [normalized(16), Activation("relu")],
+        Residual([normalized(16, "same"), Activation("relu"), normalized(16, "same")]),
         MaxPool(2),
-        [normalised(16), Activation("relu")],
+        [normalized(16), Activation("relu")],
         GlobalAveragePool(),
         Dense(num_classes, name="logits"),
     ]

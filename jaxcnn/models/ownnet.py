@@ -1,7 +1,9 @@
-"""The three networks of its own that the homework publication archived (002_85aa68ec7028faa3.txt).
+"""The three networks that the authors of [homework] designed.
 
-BatchNorm comes in front of every activation. The publication's pages end before the networks do:
-the logits and the BatchNorm on them are assumed, as in its `alexnet_bn`.
+BatchNorm comes before every activation. The publication's pages end before the networks do: the
+logits and the BatchNorm on them are assumed, as in its `alexnet_bn`.
+
+Source: [homework], see docs/publications.md.
 """
 
 from jaxcnn.models.registry import network
@@ -12,18 +14,18 @@ from jaxcnn.nn.layers import Activation, Dense, Flatten, MaxPool
 
 
 def conv(filters: int, size: int, activation: str, *, padding: str = "same", **options) -> list:
-    """A convolution, then BatchNorm, then the activation."""
+    """Return a convolution, BatchNorm and the activation."""
     convolution = layers.Conv(filters, size, padding=padding, **options)
     return [convolution, BatchNorm(), Activation(activation)]
 
 
 def dense(units: int, activation: str) -> list:
-    """A dense layer, then BatchNorm, then the activation, then half dropped."""
+    """Return a dense layer, BatchNorm, the activation, and dropout of one half."""
     return [Dense(units), BatchNorm(), Activation(activation), Dropout(0.5)]
 
 
 def classifier(num_classes: int, final_bn: bool) -> list:
-    """The logits, normalised unless `final_bn` is False."""
+    """Return the layer of the logits, with BatchNorm unless `final_bn` is False."""
     if final_bn:
         return [Dense(num_classes), BatchNorm(name="logits")]
     return [Dense(num_classes, name="logits")]
@@ -35,7 +37,7 @@ def ownnet_v1(num_classes: int, final_bn: bool = True, extra_dense: tuple[int, .
 
     Args:
       final_bn: BatchNorm between the last dense layer and the softmax.
-      extra_dense: widths of dense layers that follow the visible ones.
+      extra_dense: widths of dense layers after those on the publication's pages.
     """
     return [
         conv(30, 8, "relu"),

@@ -1,22 +1,30 @@
-"""The networks by name: registered by decorator, listed by wildcard, built with checked options."""
+"""Registry of the networks: a decorator, names by wildcard, checked options, building."""
 
 import dataclasses
 import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
 
 LARGEST_SIDE_TRIED = 512
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A registered network: its layers, its options, and the data it was published for."""
+    """A registered network.
+
+    Attributes:
+      layers: `(num_classes, **options) -> list of layers`.
+      options: the options with their defaults.
+      image_shape: (height, width, channels) of the images that it was published for.
+      num_classes: of the data that it was published for.
+    """
 
     layers: Callable[..., list]
     options: dict[str, Any]
@@ -32,8 +40,8 @@ def network(
 ) -> Callable:
     """Register a function `(num_classes, **options) -> list of layers` as a network.
 
-    `image_shape` and `num_classes` say what the network was published for; `options` take the
-    place of the function's own defaults, so one function can be registered under several names.
+    `image_shape` and `num_classes` are those of the data that the network was published for.
+    `options` replace the function's defaults, so one function may have several names.
     """
 
     def register(function: Callable[..., list]) -> Callable[..., list]:
@@ -48,12 +56,12 @@ def network(
 
 
 def network_names(pattern: str = "*") -> list[str]:
-    """The registered names that match a wildcard pattern such as "mnist_*", sorted."""
+    """Return the registered names that match a wildcard pattern such as "mnist_*", sorted."""
     return sorted(fnmatch.filter(_ENTRIES, pattern))
 
 
 def network_options(name: str) -> dict[str, Any]:
-    """The options of a network with their defaults."""
+    """Return the options of a network with their defaults."""
     return dict(network_entry(name).options)
 
 
@@ -66,7 +74,7 @@ def model_config(name: str, **options: Any) -> dict[str, Any]:
 
 
 def network_entry(name: str) -> Entry:
-    """What is registered under a name.
+    """Return the network that is registered under a name.
 
     Raises:
       UserError: no network has this name.
@@ -85,7 +93,7 @@ def build(
     abstract: bool = False,
     **options: Any,
 ) -> Network:
-    """A network with its initial parameters, in training mode.
+    """Build a network with its initial parameters, in training mode.
 
     Args:
       name: a registered name, see `network_names`.
@@ -93,10 +101,10 @@ def build(
       image_shape: (height, width, channels).
       seed: of the initial parameters.
       abstract: leave the parameters as `jax.ShapeDtypeStruct`, for counting and `jax.eval_shape`.
-      **options: the network's own, see `network_options`.
+      **options: see `network_options`.
 
     Raises:
-      UserError: unknown name or option, an option of the wrong type, or images of a size that the
+      UserError: unknown name or option, an option of the wrong type, or an image size that the
         network does not take.
     """
     entry = network_entry(name)
@@ -118,7 +126,7 @@ def build(
 
 
 def _smallest(make: Callable[[int], Network]) -> int:
-    """The smallest side of a square image that can be built for, 0 if there is none."""
+    """Return the smallest side of a square image that the network takes; 0 if there is none."""
     for side in range(1, LARGEST_SIDE_TRIED + 1):
         try:
             make(side)
@@ -129,10 +137,12 @@ def _smallest(make: Callable[[int], Network]) -> int:
 
 
 def check_options(name: str, **options: Any) -> dict[str, Any]:
-    """All options of a network, of the types of their defaults (a list is taken for a tuple).
+    """Return all options of a network, checked to have the types of their defaults.
+
+    A list may stand for a tuple. Tuples hold sizes: integers from 1 on.
 
     Raises:
-      UserError: no such network or option, or a value of another type; tuples hold sizes.
+      UserError: no such network or option, or a value of another type.
     """
     defaults = network_options(name)
     checked = dict(defaults)
@@ -150,6 +160,17 @@ def check_options(name: str, **options: Any) -> dict[str, Any]:
             raise UserError(f"network {name}: option {key} = {value!r}: must hold sizes from 1 on")
         checked[key] = kind(value)
     return checked
+
+
+def choose(option: str, value: str, choices: dict[str, T]) -> T:
+    """Return the choice that an option's value names.
+
+    Raises:
+      UserError: the value is none of the choices.
+    """
+    if value not in choices:
+        raise UserError(f"option {option} = {value!r}: allowed is one of {', '.join(choices)}")
+    return choices[value]
 
 
 def _hint(word: str, allowed: Any) -> str:

@@ -1,7 +1,9 @@
-"""ResNet50 as in the classic-networks publication (004_a15b95ab2bdb4599.txt).
+"""ResNet50 as in [classic-networks].
 
-The stem is that of ImageNet (7x7 with stride 2, then a pool), so CIFAR images come down to 2x2; the
-stride of a block sits on its first 1x1 convolution.
+The stem is that of ImageNet (7x7 with stride 2, then a pool), so CIFAR images shrink to 2x2. The
+first 1x1 convolution of a block has its stride.
+
+Source: [classic-networks], see docs/publications.md.
 
 References: He et al. 2015, https://arxiv.org/abs/1512.03385
 """
@@ -13,7 +15,7 @@ from jaxcnn.nn.layers import Activation, AveragePool, Conv, Dense, Flatten, MaxP
 
 
 def bottleneck(name: str, filters: tuple[int, int, int], stride: int, project: bool) -> Residual:
-    """1x1, 3x3, 1x1 convolutions, each with BatchNorm; the shortcut is projected where told."""
+    """Return 1x1, 3x3 and 1x1 convolutions with BatchNorm, and a shortcut, projected if asked."""
     first, second, third = filters
     main = [
         Conv(first, 1, stride=stride),
@@ -30,7 +32,7 @@ def bottleneck(name: str, filters: tuple[int, int, int], stride: int, project: b
 
 
 def stage(number: int, filters: tuple[int, int, int], blocks: int, stride: int = 2) -> list:
-    """Blocks a, b, c, …: the first one has the stride and the projection."""
+    """Return blocks a, b, c, …; the first one has the stride and the projection."""
     names = [f"stage{number}{letter}" for letter in "abcdef"[:blocks]]
     first = bottleneck(names[0], filters, stride, project=True)
     return [first, *(bottleneck(name, filters, 1, project=False) for name in names[1:])]

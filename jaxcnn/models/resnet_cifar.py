@@ -1,6 +1,6 @@
-"""ResNet-18 and ResNet-34 for small images: the stem is a 3x3 convolution, without a pool.
+"""ResNet-18 and ResNet-34 for small images: the stem is a 3x3 convolution without a pool.
 
-But for the stem these are the paper's networks for ImageNet, as they are commonly trained on CIFAR.
+Except for the stem these are the paper's networks for ImageNet, as commonly trained on CIFAR.
 
 References: He et al. 2015, https://arxiv.org/abs/1512.03385
 """
@@ -12,14 +12,14 @@ from jaxcnn.nn.layers import Dense, GlobalAveragePool
 
 
 def basic(name: str, filters: int, stride: int, project: bool) -> Residual:
-    """Two 3x3 convolutions with BatchNorm; the shortcut is projected where told."""
+    """Return two 3x3 convolutions with BatchNorm, and a shortcut, projected if asked."""
     main = [conv_bn_relu(filters, 3, stride=stride), Conv(filters, 3), BatchNorm()]
     shortcut = [Conv(filters, 1, stride=stride), BatchNorm()] if project else []
     return Residual(main, shortcut, name=name)
 
 
 def stage(number: int, filters: int, blocks: int) -> list:
-    """Blocks a, b, c, …: from the second stage on, the first one halves the image."""
+    """Return blocks a, b, c, …; from the second stage on, the first one halves the image."""
     names = [f"stage{number}{letter}" for letter in "abcdef"[:blocks]]
     halves = number > 1
     first = basic(names[0], filters, 2 if halves else 1, project=halves)
@@ -27,7 +27,7 @@ def stage(number: int, filters: int, blocks: int) -> list:
 
 
 def resnet(num_classes: int, blocks: tuple[int, int, int, int]) -> list:
-    """A stem, four stages with these numbers of blocks, a classifier."""
+    """Return a stem, four stages with these numbers of blocks, and a classifier."""
     return [
         conv_bn_relu(64, 3),
         stage(1, 64, blocks[0]),

@@ -1,6 +1,8 @@
-"""The "Simpler CNN" of the homework publication (002_85aa68ec7028faa3.txt).
+"""The "Simpler CNN" of [homework].
 
-BatchNorm comes after the ELU; the convolutions' kernels, and they alone, have L2 1e-4.
+BatchNorm comes after the ELU. Only the kernels of convolutions have L2, of 1e-4.
+
+Source: [homework], see docs/publications.md.
 """
 
 import functools
@@ -15,7 +17,7 @@ Conv = functools.partial(layers.Conv, padding="same", activation="elu", l2=1e-4)
 
 
 def stage(filters: int, dropout: float) -> list:
-    """Two convolutions, a pool, dropout."""
+    """Return two convolutions, a pool and dropout."""
     return [
         Conv(filters, 3),
         BatchNorm(),

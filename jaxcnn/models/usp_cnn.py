@@ -1,13 +1,14 @@
-"""The CNN of the USP publication (000_1bb6863f0e5b29b1.txt): ReLU and SELU in turn.
+"""The CNN of [USP]: ReLU and SELU in turn.
 
-The publication's table leaves the padding open, and whether its one pool entry in a convolution's
-row is a pool besides the one in the next row; each reading is an option.
+The publication's table does not give the padding. It is also open whether the pool entry in a
+convolution's row and the pool in the next row are one pool or two. Each reading is an option.
+
+Source: [USP], see docs/publications.md.
 
 References: Klambauer et al. 2017 (SELU), https://arxiv.org/abs/1706.02515
 """
 
-from jaxcnn.models.common import choose
-from jaxcnn.models.registry import network
+from jaxcnn.models.registry import choose, network
 from jaxcnn.nn.dropout import Dropout
 from jaxcnn.nn.layers import Conv, Dense, Flatten, MaxPool
 

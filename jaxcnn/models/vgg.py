@@ -1,6 +1,9 @@
-"""VGG16 with BatchNorm as in the classic-networks publication (004_a15b95ab2bdb4599.txt).
+"""VGG16 with BatchNorm as in [classic-networks].
 
-BatchNorm comes after the ReLU; every kernel, that of the logits too, is He normal with L2 1e-4.
+BatchNorm comes after the ReLU. Every kernel, including that of the logits, is He normal with an L2
+of 1e-4.
+
+Source: [classic-networks], see docs/publications.md.
 
 References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 """
@@ -19,12 +22,12 @@ Dense = functools.partial(layers.Dense, **_KERNEL)
 
 
 def stage(filters: int, convolutions: int) -> list:
-    """3x3 convolutions, each with BatchNorm, then a pool."""
+    """Return 3x3 convolutions, each with BatchNorm, then a pool."""
     return [[[Conv(filters, 3), BatchNorm()] for _ in range(convolutions)], MaxPool(2)]
 
 
 def hidden(units: int) -> list:
-    """A dense layer with ReLU, then BatchNorm, then half dropped."""
+    """Return a dense layer with ReLU, BatchNorm, and dropout of one half."""
     return [Dense(units, activation="relu"), BatchNorm(), Dropout(0.5)]
 
 

@@ -1,8 +1,8 @@
 """VGG-11, 13, 16 and 19 for small images: BatchNorm before each ReLU, one dense layer.
 
-The convolutions have a bias though BatchNorm follows, as in the code these networks are known from
-(kuangliu's pytorch-cifar), so that the counts agree with it. The pools keep an odd last row, so
-that images of 28 pixels are taken too; those of 32 have none.
+The convolutions have a bias although BatchNorm follows, as in kuangliu's pytorch-cifar, so that the
+parameter counts are the same. The pools keep an odd last row, so that the networks also take images
+of 28 pixels.
 
 References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 """
@@ -13,13 +13,13 @@ from jaxcnn.nn.layers import Dense, GlobalAveragePool, MaxPool
 
 
 def stage(filters: int, convolutions: int) -> list:
-    """3x3 convolutions, then a pool."""
+    """Return 3x3 convolutions, then a pool."""
     several = [conv_bn_relu(filters, 3, use_bias=True) for _ in range(convolutions)]
     return [several, MaxPool(2, padding="same")]
 
 
 def vgg(num_classes: int, *convolutions: int) -> list:
-    """Five stages with these numbers of 3x3 convolutions, a pool after each."""
+    """Return five stages with these numbers of 3x3 convolutions, and a classifier."""
     stages = zip((64, 128, 256, 512, 512), convolutions, strict=True)
     return [
         [stage(filters, number) for filters, number in stages],

@@ -1,7 +1,7 @@
 """Wide ResNets: BatchNorm and ReLU before each convolution, three stages of wide blocks.
 
 A block that changes the number of channels shares its first BatchNorm and ReLU with the projected
-shortcut, as in the paper's code. No dropout, as in its main results.
+shortcut, as in the paper's code. There is no dropout, as in its main results.
 
 References: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146
 """
@@ -13,27 +13,27 @@ from jaxcnn.nn.layers import Dense, GlobalAveragePool
 
 
 def first_block(name: str, filters: int, stride: int) -> list:
-    """A block whose shortcut is projected."""
+    """Return a block whose shortcut is projected."""
     main = [Conv(filters, 3, stride=stride), bn_relu(), Conv(filters, 3)]
     shortcut = Conv(filters, 1, stride=stride)
     return [bn_relu(), Residual(main, shortcut, activation="linear", name=name)]
 
 
 def block(name: str, filters: int) -> Residual:
-    """A block whose shortcut is the identity."""
+    """Return a block whose shortcut is the identity."""
     main = [bn_relu(), Conv(filters, 3), bn_relu(), Conv(filters, 3)]
     return Residual(main, activation="linear", name=name)
 
 
 def stage(number: int, filters: int, blocks: int) -> list:
-    """Blocks a, b, c, …: from the second stage on, the first one halves the image."""
+    """Return blocks a, b, c, …; from the second stage on, the first one halves the image."""
     names = [f"stage{number}{letter}" for letter in "abcdef"[:blocks]]
     first = first_block(names[0], filters, stride=2 if number > 1 else 1)
     return [first, *(block(name, filters) for name in names[1:])]
 
 
 def wide_resnet(num_classes: int, blocks: int, width: int) -> list:
-    """6 * blocks + 4 layers, `width` times as wide as a ResNet for CIFAR."""
+    """Return 6 * blocks + 4 layers, `width` times as wide as a ResNet for CIFAR."""
     return [
         Conv(16, 3),
         stage(1, 16 * width, blocks),

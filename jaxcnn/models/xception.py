@@ -20,12 +20,12 @@ DepthwiseConv = functools.partial(
 
 
 def separable(filters: int) -> list:
-    """A 3x3 convolution of each channel, then one of 1x1 across them, then BatchNorm."""
+    """Return a 3x3 convolution of each channel, a 1x1 convolution across them, and BatchNorm."""
     return [DepthwiseConv(3), Conv(filters, 1), BatchNorm()]
 
 
 def halving(name: str, filters: int) -> Residual:
-    """Two separable convolutions and a pool."""
+    """Return two separable convolutions and a pool, with a projected shortcut."""
     relu = functools.partial(Activation, "relu")
     pool = MaxPool(3, stride=2, padding="same")
     main = [relu(), separable(filters), relu(), separable(filters), pool]
@@ -34,7 +34,7 @@ def halving(name: str, filters: int) -> Residual:
 
 
 def middle(name: str, filters: int) -> Residual:
-    """Three separable convolutions, added to their input."""
+    """Return three separable convolutions, added to their input."""
     main = [[Activation("relu"), separable(filters)] for _ in range(3)]
     return Residual(main, activation="linear", name=name)
 

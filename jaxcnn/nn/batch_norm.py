@@ -1,7 +1,6 @@
-"""BatchNorm and Dropout: the layers that behave differently in training and in evaluation.
+"""BatchNorm as a layer.
 
-`model.train()` and `model.eval()` switch them, the NNX way. Both are indifferent to how a batch is
-spread over devices, and examples that the mask leaves out have no say in either.
+`model.train()` and `model.eval()` choose between the batch's statistics and the running averages.
 """
 
 import jax
@@ -18,9 +17,10 @@ class BatchNorm(Layer):
     """Normalise each channel by its mean and (biased) variance over the batch, scale and shift.
 
     In evaluation the running averages take the place of the batch's statistics. The defaults are
-    Keras's. Statistics are taken in float32, over the mesh axis `context.axis_name` if there is
-    one, and over the examples that `context.mask` marks; a batch without any such example leaves
-    the running averages as they are.
+    Keras's. Statistics are computed in float32, over the mesh axis `context.axis_name` if there is
+    one, and over the examples that `context.mask` marks. So neither the number of devices nor an
+    example outside the mask changes them. A batch without any example in the mask leaves the
+    running averages as they are.
 
     References: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167
     """
@@ -40,7 +40,7 @@ class BatchNorm(Layer):
         self.use_running_average = False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """Any shape with the channels last; it stays the same."""
+        """Return the shape unchanged; the channels are the last axis."""
         zeros, ones = initializers.constant(0.0), initializers.constant(1.0)
         channels = shape[-1:]
         if self.use_scale:

@@ -1,4 +1,4 @@
-"""Layers made of layers: chains, parallel branches, residual blocks, heads, and whole networks."""
+"""Layers made of layers: chains, parallel branches, residual blocks, auxiliary heads."""
 
 import collections
 from typing import Any
@@ -12,10 +12,10 @@ from jaxcnn.ops.residual import relu_of_sum
 
 
 class Group(Layer):
-    """A layer that holds others as attributes, under the names its parameters have."""
+    """A layer that holds other layers as attributes; their names begin their parameters' paths."""
 
     def adopt(self, layers: list[Layer]) -> None:
-        """Take the layers in, numbering by kind (conv1, conv2, …) those that have no name."""
+        """Hold these layers; those without a name are numbered by kind (conv1, conv2, …)."""
         numbers, names = collections.Counter(), []
         for layer in layers:
             if not layer.name:
@@ -29,23 +29,23 @@ class Group(Layer):
 
     @property
     def children(self) -> list[Layer]:
-        """The layers held, in order."""
+        """The layers in order."""
         return [getattr(self, name) for name in self.names]
 
     def penalty(self) -> jax.Array | float:
-        """The sum of the layers' penalties."""
+        """Return the sum of the layers' penalties."""
         return sum(layer.penalty() for layer in self.children)
 
 
 def flatten(layers: Any) -> list[Layer]:
-    """The layers of nested lists, in order: functions that give blocks can be used as a line."""
+    """Return the layers of nested lists in order, so that a list of layers may stand for one."""
     if isinstance(layers, Layer):
         return [layers]
     return [layer for part in layers for layer in flatten(part)]
 
 
 class Sequential(Group):
-    """Layers one after another, given singly or in (nested) lists; without any, the identity."""
+    """Layers one after another, given singly or in nested lists; the identity without any."""
 
     kind = "sequential"
 
@@ -54,20 +54,20 @@ class Sequential(Group):
         self.adopt(flatten(layers))
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """The shape after the last layer."""
+        """Build the layers; return the shape after the last one."""
         for layer in self.children:
             shape = layer.build(shape, scope.child(layer.name))
         return shape
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """Each layer on the output of the one before."""
+        """Run each layer on the output of the one before."""
         for layer in self.children:
             x = layer(x, context)
             context.record(layer.path, x)
         return x
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """The rows of the layers, each fed by the one before."""
+        """Return the rows of the layers, each fed by the one before."""
         rows = []
         for layer in self.children:
             new, inputs = layer.rows(inputs)
@@ -81,7 +81,7 @@ class _Parallel(Group):
     joined_by = ""
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """The rows of each chain, and one for the join."""
+        """Return the rows of each chain, and one for the join."""
         rows, ends = [], ()
         for chain in self.children:
             new, end = chain.rows(inputs)
@@ -94,7 +94,7 @@ class _Parallel(Group):
 
 
 class Branches(_Parallel):
-    """Chains on the same input (each a layer or a list), concatenated on the channels in order."""
+    """Chains on the same input (each a layer or a list), concatenated along the channels."""
 
     kind = "branches"
     joined_by = "Concatenate"
@@ -104,7 +104,7 @@ class Branches(_Parallel):
         self.adopt([Sequential(b, name=f"branch{i}") for i, b in enumerate(branches, 1)])
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """The branches' common height and width, and the sum of their channels."""
+        """Return the branches' common height and width, and the sum of their channels."""
         shapes = [branch.build(shape, scope.child(branch.name)) for branch in self.children]
         if len({s[:-1] for s in shapes}) > 1:
             raise ValueError(f"the branches of {self.path} differ in size: {shapes}")
@@ -116,7 +116,7 @@ class Branches(_Parallel):
 
 
 class Residual(_Parallel):
-    """The sum of a main path and a shortcut (the identity unless given), then an activation.
+    """The sum of a main path and a shortcut (by default the identity), then an activation.
 
     References: He et al. 2015, https://arxiv.org/abs/1512.03385
     """
@@ -130,7 +130,7 @@ class Residual(_Parallel):
         self.adopt([Sequential(main, name="main"), Sequential(shortcut, name="shortcut")])
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """The shape after either path."""
+        """Return the shape after either path."""
         main, shortcut = (path.build(shape, scope.child(path.name)) for path in self.children)
         if main != shortcut:
             raise ValueError(f"the paths of {self.path} differ in shape: {main}, {shortcut}")
@@ -143,28 +143,28 @@ class Residual(_Parallel):
         return activation(main + shortcut)
 
     def details(self) -> str:
-        """The activation after the sum, if there is one."""
+        """Return the activation after the sum; "" without one."""
         return "" if self.activation == "linear" else self.activation
 
 
 class AuxHead(Sequential):
     """A second classifier on an inner feature map, which passes its input on unchanged.
 
-    The network's output then has its logits under this head's name.
+    The network's output then holds its logits under this head's name.
     """
 
     kind = "aux"
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """The input's shape; that of the logits is kept in `logits_shape`."""
+        """Return the input's shape; the attribute `logits_shape` is that of the logits."""
         self.logits_shape = super().setup(shape, scope)
         return shape
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """x itself; the head's logits (batch, num_classes) go to `context.heads`."""
+        """Return x; the head's logits (batch, num_classes) go to `context.heads`."""
         context.heads[self.name] = super().__call__(x, context)
         return x
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """The rows of the head; what follows is fed by what fed the head."""
+        """Return the rows of the head; the same inputs feed the layer after it."""
         return super().rows(inputs)[0], inputs

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout as a layer."""
 
 import math
 
@@ -10,10 +10,11 @@ from jaxcnn.ops.random_bits import random_bits
 
 
 class Dropout(Layer):
-    """Drop each unit with probability `rate` in training and scale up the others; identity after.
+    """In training, drop each unit with probability `rate` and scale up the others.
 
-    Every example has a key of its own and every Dropout of a network a number, so what is dropped
-    follows the example and not the device or the place in the batch.
+    In evaluation (`model.eval()`) it is the identity. Every example has its own key and every
+    Dropout of a network its own number, so the dropped units follow the example, not its device or
+    its place in the batch.
 
     References: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
@@ -27,7 +28,7 @@ class Dropout(Layer):
         self.rate, self.deterministic = rate, False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """Any shape; it stays the same."""
+        """Return the shape unchanged."""
         self.number = next(scope.numbers)
         return shape
 
@@ -35,7 +36,7 @@ class Dropout(Layer):
         """(batch, ...) -> the same shape and dtype.
 
         Raises:
-          ValueError: training with a rate above 0, and no keys.
+          ValueError: training with a rate above 0 and without keys.
         """
         if self.deterministic or not self.rate:
             return x
@@ -46,5 +47,5 @@ class Dropout(Layer):
         return jnp.where(bits.reshape(x.shape) < jnp.uint32(keep), x * (2**32 / keep), 0)
 
     def details(self) -> str:
-        """The rate."""
+        """Return the rate."""
         return str(self.rate)

@@ -1,7 +1,7 @@
-"""Initial values of parameters, made on the host with numpy: nothing is compiled for them.
+"""Initial values of parameters, made on the host with numpy, so that nothing is compiled for them.
 
-A parameter's values depend on the seed and on its path in the network alone, so adding a layer
-leaves the other layers' initial values as they were.
+A parameter's values depend only on the seed and on its path in the network. Adding a layer leaves
+the other layers' initial values as they were.
 """
 
 import functools
@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 Initializer = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
-TRUNCATED_NORMAL_STD = 0.87962566103423978  # of a standard normal cut off at -2 and 2
+TRUNCATED_NORMAL_STD = 0.87962566103423978  # of a standard normal truncated at -2 and 2
 
 
 def generator(seed: int, path: str) -> np.random.Generator:
-    """A random generator (Philox) of its own for the parameter at `path`."""
+    """Return the random generator (Philox) of the parameter at `path`."""
     digest = hashlib.blake2b(f"{seed}:{path}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
@@ -29,7 +29,10 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], limit: float) -> 
 
 
 def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
-    """Normal values, those beyond two deviations drawn again, with deviation `std` after that."""
+    """Return normal values within two deviations, scaled to the deviation `std`.
+
+    Values beyond two deviations are drawn again.
+    """
     values = rng.standard_normal(math.prod(shape), dtype=np.float32)
     beyond = np.flatnonzero(np.abs(values) > 2)
     while beyond.size:
@@ -40,42 +43,42 @@ def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...], std: flo
 
 
 def constant(value: float) -> Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]:
-    """The initialiser `(rng, shape) -> float32 array` that is `value` everywhere."""
+    """Return the initializer `(rng, shape) -> float32 array` that is `value` everywhere."""
     return lambda rng, shape: np.full(shape, value, np.float32)
 
 
 def glorot_uniform(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Draw uniformly from ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     return _uniform(rng, shape, math.sqrt(6 / (fan_in + fan_out)))
 
 
 def he_normal(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """Normal with deviation sqrt(2 / fan_in) (He et al. 2015), cut off as Keras does."""
+    """Draw normal values of deviation sqrt(2 / fan_in) (He et al. 2015), truncated as in Keras."""
     return _truncated_normal(rng, shape, math.sqrt(2 / fan_in))
 
 
 def lecun_normal(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """Normal with deviation sqrt(1 / fan_in) (LeCun et al. 1998), cut off as Keras does."""
+    """Draw normal values of deviation sqrt(1 / fan_in) (LeCun et al. 1998), truncated as above."""
     return _truncated_normal(rng, shape, math.sqrt(1 / fan_in))
 
 
 def torch_uniform(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """Uniform in ±1/sqrt(fan_in): PyTorch's default, for kernels and biases alike."""
+    """Draw uniformly from ±1/sqrt(fan_in): PyTorch's default, for kernels and biases alike."""
     return _uniform(rng, shape, 1 / math.sqrt(fan_in))
 
 
 def identity_first(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """`torch_uniform`, but the first filters, one for each input, hand it on as it is."""
+    """Draw `torch_uniform`, but let the first filters each pass one input channel on unchanged."""
     kernel = torch_uniform(rng, shape, fan_in, fan_out)
     *window, inputs, outputs = shape
-    centre = tuple(size // 2 for size in window)
+    center = tuple(size // 2 for size in window)
     kernel[..., :inputs] = 0
-    kernel[centre] += np.eye(inputs, outputs, dtype=np.float32)
+    kernel[center] += np.eye(inputs, outputs, dtype=np.float32)
     return kernel
 
 
 def unit_uniform(rng, shape, fan_in, fan_out) -> np.ndarray:
-    """Uniform, scaled so that what was drawn has deviation 1."""
+    """Draw uniformly, then scale to a sample deviation of 1."""
     kernel = torch_uniform(rng, shape, fan_in, fan_out)
     return kernel / kernel.std(ddof=1)
 
@@ -94,9 +97,9 @@ KERNEL_INITIALIZERS: dict[str, Initializer] = {
 
 
 def kernel_and_bias(rule: str, fan_in: int, fan_out: int) -> tuple[Callable, Callable]:
-    """The two initialisers `(rng, shape) -> float32 array` of a layer under the named rule.
+    """Return the initializers `(rng, shape) -> float32 array` of a layer's kernel and bias.
 
-    Biases start at zero, except under `torch_uniform`, which draws them like the kernel.
+    Biases start at zero, except under the rule `torch_uniform`, which draws them like the kernel.
     """
     kernel = functools.partial(KERNEL_INITIALIZERS[rule], fan_in=fan_in, fan_out=fan_out)
     return kernel, kernel if rule == "torch_uniform" else constant(0.0)

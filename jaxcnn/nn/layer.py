@@ -1,7 +1,7 @@
-"""What every layer has: a name and a path, shapes inferred at build, parameters made on the host.
+"""The base of all layers: a name and a path, shapes inferred at build, parameters from the host.
 
 A layer is constructed with its output sizes only. `build` tells it the shape of its input, without
-the batch axis, and makes its parameters; calling it runs it on a batch.
+the batch axis, and makes its parameters. Calling it runs it on a batch.
 """
 
 import dataclasses
@@ -20,18 +20,18 @@ Shape = tuple[int, ...]
 
 
 class ImageSizeError(ValueError):
-    """A network cannot be built for this size of image; the text says why."""
+    """A network cannot be built for this image size; the text says why."""
 
 
 @dataclasses.dataclass
 class Context:
-    """What one call of a network hands to all of its layers."""
+    """Arguments of one call of a network, for all of its layers."""
 
     keys: jax.Array | None = None  # (batch,) PRNG keys, one per example
     mask: jax.Array | None = None  # (batch,) bool, True for the examples that count
-    axis_name: str | None = None  # mesh axis over which BatchNorm takes its statistics
+    axis_name: str | None = None  # mesh axis of BatchNorm's statistics
     intermediates: dict[str, jax.Array] | None = None  # filled with each layer's output
-    heads: dict[str, jax.Array] = dataclasses.field(default_factory=dict)  # of auxiliary heads
+    heads: dict[str, jax.Array] = dataclasses.field(default_factory=dict)  # auxiliary logits
 
     def record(self, path: str, x: jax.Array) -> None:
         """Keep a layer's output if the caller asked for it."""
@@ -41,7 +41,7 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """Where in the network a layer is built, and how its parameters come into being."""
+    """A layer's place in the network, and the way to create its parameters there."""
 
     seed: int = 0
     abstract: bool = False  # shapes instead of arrays: for counting and for jax.eval_shape
@@ -49,21 +49,21 @@ class Scope:
     numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     def child(self, name: str) -> "Scope":
-        """The scope of a layer inside this one."""
+        """Return the scope of a layer inside this one."""
         path = f"{self.path}/{name}" if self.path else name
         return dataclasses.replace(self, path=path)
 
     def create(self, name: str, shape: Shape, initializer: Callable) -> Any:
-        """A float32 array for the parameter `name` of the layer built here."""
+        """Return a float32 array for the parameter `name` of the layer built here."""
         if self.abstract:
             return jax.ShapeDtypeStruct(shape, jnp.float32)
         rng = initializers.generator(self.seed, f"{self.path}/{name}")
-        return jax.device_put(initializer(rng, shape))  # jnp.asarray compiles per shape
+        return jax.device_put(initializer(rng, shape))  # jnp.asarray would compile for each shape
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A line of a network's summary. `flops` are those of one image, forward."""
+    """A line of a network's summary; `flops` are those of one image, forward."""
 
     name: str
     kind: str
@@ -101,27 +101,42 @@ class Layer(nnx.Module):
         return self.output_shape
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """What `build` does in each kind of layer; a layer without parameters keeps the shape."""
+        """Make the parameters and return the output's shape; by default there are none to make."""
         return shape
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """The layer's output for a batch."""
+        """Return the layer's output for a batch."""
         raise NotImplementedError
 
     def penalty(self) -> jax.Array | float:
-        """l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularisation."""
+        """Return l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularization."""
         return 0.0
 
+    def fit(
+        self, batch_stats: dict[str, Any], images: jax.Array, scale: Callable
+    ) -> dict[str, Any]:
+        """Return this layer's batch statistics, fitted to training images; by default unchanged.
+
+        Only a network's first layer is asked; arguments as in `Network.fit`.
+        """
+        return batch_stats
+
     def flops(self) -> int:
-        """Operations for one image, forward, of convolutions and dense layers: 2 a multiply-add."""
+        """Return the operations of convolutions and dense layers for one image, forward.
+
+        A multiply-add counts as 2.
+        """
         return 0
 
     def details(self) -> str:
-        """The layer's settings in a few words, for the summary."""
+        """Return the layer's settings in a few words, for the summary."""
         return ""
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """Summary rows, given the names of the rows that feed this layer; and its own outputs."""
+        """Return the layer's summary rows, and the names of the rows that are its outputs.
+
+        `inputs` are the names of the rows that feed it.
+        """
         variables = [v for v in vars(self).values() if isinstance(v, nnx.Variable)]
         sizes = [(math.prod(v.get_value().shape), isinstance(v, nnx.Param)) for v in variables]
         total, trainable = sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)

@@ -1,7 +1,7 @@
-"""The layers networks are made of, with Keras's conventions unless told otherwise.
+"""The layers of networks, with Keras's conventions by default.
 
-Images and feature maps are `(batch, height, width, channels)`, vectors `(batch, features)`. Arrays
-keep the dtype they come in (the compute dtype); parameters are float32.
+Images and feature maps are `(batch, height, width, channels)`, vectors `(batch, features)`. Outputs
+have the dtype of the inputs (the compute dtype); parameters are float32.
 """
 
 import functools
@@ -28,15 +28,15 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def _window(size: int, stride: int, usual_stride: int, padding: str) -> str:
-    """A window in words, without what is usual."""
+def _window(size: int, stride: int, default_stride: int, padding: str) -> str:
+    """Return a window in words, without the default stride and padding."""
     words = [f"{size}x{size}"]
-    words += [f"stride {stride}"] if stride != usual_stride else []
+    words += [f"stride {stride}"] if stride != default_stride else []
     return ", ".join([*words, "same"] if padding == "same" else words)
 
 
 class _Linear(Layer):
-    """What Conv and Dense share: a kernel, a bias, L2 on the kernel, an activation after them."""
+    """The base of Conv and Dense: a kernel, a bias, L2 on the kernel, an activation after them."""
 
     def __init__(
         self,
@@ -65,17 +65,17 @@ class _Linear(Layer):
     def finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
-            # not in bfloat16: the gradient is a sum over all positions, in which it would be lost
+            # in bfloat16 the gradient, a sum over all positions, would lose its small terms
             wide = jnp.promote_types(x.dtype, jnp.float32)
             x = (x.astype(wide) + self.bias[...]).astype(x.dtype)
         return ACTIVATIONS[self.activation](x)
 
     def penalty(self) -> jax.Array | float:
-        """l2 * sum(kernel ** 2): the bias is left alone, and there is no 1/2."""
+        """Return l2 * sum(kernel ** 2), without a factor 1/2 and without the bias."""
         return self.l2 * jnp.sum(jnp.square(self.kernel[...])) if self.l2 else 0.0
 
     def flops(self) -> int:
-        """Two for each use of a kernel entry."""
+        """Return two for each use of a kernel entry."""
         positions = math.prod(self.output_shape[:-1])
         return 2 * positions * math.prod(self.kernel.get_value().shape)
 
@@ -83,7 +83,7 @@ class _Linear(Layer):
 class Conv(_Linear):
     """Square convolution, bias, then the activation; `padding` is "valid" or "same" (XLA's).
 
-    Behind it may come a BatchNorm, which makes the bias idle: `use_bias=False` leaves it out.
+    A BatchNorm directly after it makes the bias redundant: `use_bias=False` leaves it out.
     """
 
     kind = "conv"
@@ -107,13 +107,13 @@ class Conv(_Linear):
         return self.finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
-        """Such as `3x3, stride 2, same, relu`; stride 1, valid and linear go without saying."""
+        """Return words such as `3x3, stride 2, same, relu`; not stride 1, valid or linear."""
         window = _window(self.size, self.stride, 1, self.padding)
         return window if self.activation == "linear" else f"{window}, {self.activation}"
 
 
 class DepthwiseConv(Conv):
-    """A convolution of each channel by itself; one of 1x1 behind it makes it a separable one.
+    """A convolution of each channel by itself; with a 1x1 convolution after it, a separable one.
 
     References: Chollet 2016, https://arxiv.org/abs/1610.02357
     """
@@ -151,23 +151,23 @@ class Dense(_Linear):
         return self.finish(x @ self.kernel[...].astype(x.dtype))
 
     def details(self) -> str:
-        """The activation, if it has one."""
+        """Return the activation; "" without one."""
         return "" if self.activation == "linear" else self.activation
 
 
 class Activation(Layer):
-    """An activation that stands alone, such as one behind a BatchNorm."""
+    """An activation as its own layer, such as one after a BatchNorm."""
 
     def __init__(self, function: str, name: str = ""):
         super().__init__(name)
         self.function = self.kind = function
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """Elementwise."""
+        """Apply the function to each entry."""
         return ACTIVATIONS[self.function](x)
 
     def details(self) -> str:
-        """The function's name."""
+        """Return the function's name."""
         return self.function
 
 
@@ -184,12 +184,12 @@ class _Pool(Layer):
         return (*sizes, shape[2])
 
     def details(self) -> str:
-        """Such as `3x3, stride 2`; a stride of the window's size and valid go without saying."""
+        """Return words such as `3x3, stride 2`; not a stride of the window's size, nor valid."""
         return _window(self.size, self.stride, self.size, self.padding)
 
 
 class MaxPool(_Pool):
-    """The largest value of each window; the stride is the window's size unless given."""
+    """The maximum of each window; the stride is by default the window's size."""
 
     kind = "max_pool"
 
@@ -199,7 +199,7 @@ class MaxPool(_Pool):
 
 
 class AveragePool(_Pool):
-    """The mean of each window, "valid" alone; the stride is the window's size unless given."""
+    """The mean of each "valid" window; the stride is by default the window's size."""
 
     kind = "average_pool"
 
@@ -236,17 +236,17 @@ class ZeroPad(Layer):
         return (shape[0] + 2 * self.amount, shape[1] + 2 * self.amount, shape[2])
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """(batch, height, width, channels) -> the same with a border."""
+        """Return the images (batch, height, width, channels) with the border."""
         border = (self.amount, self.amount)
         return jnp.pad(x, ((0, 0), border, border, (0, 0)))
 
     def details(self) -> str:
-        """The border's width."""
+        """Return the border's width."""
         return str(self.amount)
 
 
 class Flatten(Layer):
-    """Each example as one vector."""
+    """Reshape each example to one vector."""
 
     kind = "flatten"
 

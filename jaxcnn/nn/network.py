@@ -1,5 +1,8 @@
 """A network: its layers in order, and its arrays."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -9,7 +12,7 @@ from jaxcnn.nn.layer import Context, ImageSizeError, Scope, Shape
 
 
 class Network(Sequential):
-    """A classifier: layers, the image they are built for, and the number of classes.
+    """A classifier: layers, the image shape they are built for, and the number of classes.
 
     Its only variables are `nnx.Param` (float32) and `nnx.BatchStat` (float32).
     """
@@ -49,28 +52,45 @@ class Network(Sequential):
           images: float (batch, height, width, channels).
           keys: (batch,) PRNG keys, one for each example; dropout needs them in training.
           mask: bool (batch,), True for the examples that count in BatchNorm's statistics; None
-            where all do.
+            if all count.
           axis_name: the mesh axis over which BatchNorm takes its statistics; None for each device
             by itself.
-          dtype: compute in this type; parameters, statistics and logits are float32 all the same.
-          intermediates: a dict that is filled with the output of each layer, by its path.
+          dtype: of the computation; parameters, statistics and logits are float32 in any case.
+          intermediates: a dict to be filled with the output of each layer, by its path.
 
         Returns:
-          logits, float32 (batch, num_classes); for a network with auxiliary heads a dict of them
-          with "main" and the heads' names.
+          Logits, float32 (batch, num_classes); for a network with auxiliary heads a dict of logits
+          by the heads' names, with "main" for the last layer's.
         """
         context = Context(keys, mask, axis_name, intermediates)
         logits = super().__call__(images.astype(dtype), context)
         outputs = {"main": logits, **context.heads} if context.heads else logits
         return jax.tree.map(lambda x: x.astype(jnp.promote_types(dtype, jnp.float32)), outputs)
 
+    def fit(
+        self, batch_stats: dict[str, Any], images: jax.Array, scale: Callable
+    ) -> dict[str, Any]:
+        """Return the batch statistics after the first layer was fitted to training images.
+
+        Most networks have no such layer, and the result is `batch_stats`.
+
+        Args:
+          batch_stats: the network's, by the names of its layers.
+          images: uint8 (examples, height, width, channels).
+          scale: function from pixels to the network's input.
+        """
+        first = self.children[0]
+        if first.name not in batch_stats:
+            return batch_stats
+        return batch_stats | {first.name: first.fit(batch_stats[first.name], images, scale)}
+
     def penalty(self) -> jax.Array:
-        """The L2 term of the loss: sum of l2 * sum(kernel ** 2), float32 scalar."""
+        """Return the L2 term of the loss: the sum of l2 * sum(kernel ** 2), a float32 scalar."""
         return jnp.asarray(super().penalty(), jnp.float32)
 
 
 def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:
-    """A network as two static graphs, for training and for evaluation, and its arrays.
+    """Split a network into two static graphs, for training and evaluation, and its arrays.
 
     Returns:
       train graph, eval graph, params, batch_stats; the last two are nested dicts of arrays.

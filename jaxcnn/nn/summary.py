@@ -1,4 +1,4 @@
-"""What a network is made of, as plain data: rows of layers, counts of parameters and operations."""
+"""A network as plain data: rows of layers, counts of parameters and operations."""
 
 import dataclasses
 
@@ -10,8 +10,8 @@ from jaxcnn.nn.network import Network
 class Summary:
     """A network's layers in order, and its totals.
 
-    `parameters` include BatchNorm's moving averages, which are not trainable. `flops` are the
-    operations of one image, forward, in convolutions and dense layers: two for each multiply-add.
+    `parameters` include BatchNorm's running averages, which are not trainable. `flops` are the
+    operations of convolutions and dense layers for one image, forward: two for each multiply-add.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Summary:
 
 
 def summary(network: Network) -> Summary:
-    """The rows and totals of a network; one built with `abstract=True` will do."""
+    """Return the rows and totals of a network; it may be built with `abstract=True`."""
     rows, _ = network.rows(("images",))
     parameters, trainable = sum(r.parameters for r in rows), sum(r.trainable for r in rows)
     return Summary(

@@ -1,6 +1,7 @@
 """The optimizer of the CIFAR-10 speed record: Muon for filters, SGD for biases and the head.
 
-Its rates are those of the record, for gradients of a loss that is summed over the batch.
+Its learning rates are those of the record. They apply to gradients of the loss summed over the
+batch.
 
 References: Jordan, https://github.com/KellerJordan/cifar10-airbench (`airbench94_muon.py`) and
 https://kellerjordan.github.io/posts/muon
@@ -16,7 +17,7 @@ from jaxcnn.models.airbench import WHITENING
 
 BIAS_RATE, HEAD_RATE = 0.053, 0.67
 SGD_MOMENTUM = 0.85
-WHITENING_SHARE = 3 / 8  # of the run, in which the whitening layer's bias is trained
+WHITENING_SHARE = 3 / 8  # the first part of the run, in which the whitening bias is trained
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 3
 NEWTON_SCHULZ_DTYPE = jnp.bfloat16
@@ -30,17 +31,18 @@ def airbench(
     *,
     first_filter_rate: jax.Array,
 ) -> optax.GradientTransformation:
-    """Muon for 4-dimensional parameters, SGD with Nesterov momentum for the others.
+    """Return Muon for 4-dimensional parameters, and SGD with Nesterov momentum for the others.
 
     Args:
-      filter_rate: Muon's learning rate; SGD's are lowered from theirs as it is from its first.
-      momentum: Muon's, Nesterov.
-      weight_decay: SGD's, of an example: the batch's is that of all its examples.
-      global_batch_size: examples in a batch; the gradients are of their mean loss.
-      first_filter_rate: the rate that the schedule starts from.
+      filter_rate: float32 (), Muon's learning rate. SGD's rates fall in the same proportion from
+        their first values.
+      momentum: float32 (), Muon's Nesterov momentum.
+      weight_decay: float32 (), SGD's weight decay per example of the batch.
+      global_batch_size: float32 (), examples in a batch; the gradients are of their mean loss.
+      first_filter_rate: float32 (), the rate at which the schedule starts.
     """
     factor = filter_rate / jnp.maximum(first_filter_rate, 1e-12)
-    of_whitening = jnp.maximum(0.0, 1 - (1 - factor) / WHITENING_SHARE)
+    whitening_factor = jnp.maximum(0.0, 1 - (1 - factor) / WHITENING_SHARE)
     decay = weight_decay * global_batch_size
 
     def sgd(first_rate: float, factor: jax.Array) -> optax.GradientTransformation:
@@ -50,16 +52,18 @@ def airbench(
             optax.scale_by_learning_rate(first_rate * factor),
         )
 
-    by_group = {
+    groups = {
         "filters": muon(filter_rate, momentum),
         "head": sgd(HEAD_RATE, factor),
         "biases": sgd(BIAS_RATE, factor),
-        "whitening bias": sgd(BIAS_RATE, of_whitening),
+        "whitening bias": sgd(BIAS_RATE, whitening_factor),
     }
-    return optax.chain(optax.scale(global_batch_size), optax.partition(by_group, _groups))
+    return optax.chain(optax.scale(global_batch_size), optax.partition(groups, _group_names))
 
 
-def _groups(params: dict) -> dict:
+def _group_names(params: dict) -> dict:
+    """Return the name of each parameter's group."""
+
     def name(path: tuple, leaf: jax.Array) -> str:
         if path[0].key == WHITENING:
             return "whitening bias"
@@ -69,9 +73,15 @@ def _groups(params: dict) -> dict:
 
 
 def muon(learning_rate: jax.Array, momentum: jax.Array) -> optax.GradientTransformation:
-    """Momentum, orthogonalised; before each step a filter bank's norm is set to √outputs.
+    """Return Muon: orthogonalized Nesterov momentum, with filters of constant norm.
 
-    The norm of the step is about that as well, so the rate is the angle by which filters turn.
+    Before each step the norm of a layer's filters is set to the square root of its outputs. The
+    orthogonalized step has about the same norm, so the rate is about the angle by which the filters
+    turn, in radians.
+
+    Args:
+      learning_rate: float32 ().
+      momentum: float32 ().
     """
 
     def onto_sphere(updates: dict, params: dict) -> dict:
@@ -83,16 +93,19 @@ def muon(learning_rate: jax.Array, momentum: jax.Array) -> optax.GradientTransfo
 
     return optax.chain(
         optax.trace(momentum, nesterov=True),
-        optax.stateless(lambda updates, _: jax.tree.map(orthogonalise, updates)),
+        optax.stateless(lambda updates, _: jax.tree.map(orthogonalize, updates)),
         optax.scale_by_learning_rate(learning_rate),
         optax.stateless(onto_sphere),
     )
 
 
-def orthogonalise(kernel: jax.Array) -> jax.Array:
-    """The kernel (..., outputs), as a matrix (rest, outputs), with all singular values near 1.
+def orthogonalize(kernel: jax.Array) -> jax.Array:
+    """Return a kernel whose singular values, as a matrix (inputs, outputs), are near 1.
 
-    Three steps of a quintic iteration in bfloat16, which bring them roughly to 0.5 to 1.5.
+    Three steps of a quintic Newton-Schulz iteration in bfloat16 bring them to about 0.5 to 1.5.
+
+    Args:
+      kernel: float32 (..., outputs).
     """
     a, b, c = NEWTON_SCHULZ
     matrix = kernel.reshape(-1, kernel.shape[-1])

@@ -1,4 +1,4 @@
-"""Optimizers, from Optax: the numbers that a study varies are arrays in the state."""
+"""A registry of optimizers built from Optax; their hyperparameters are arrays in the state."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,8 @@ import optax
 from jaxcnn.optim.airbench import airbench
 from jaxcnn.optim.schedules import scaled_rate
 
-# name → function from the config to (factory of the transformation, its hyperparameters' names)
+# By name: a function of `config.optimizer` that returns the factory of the transformation, and the
+# names of the hyperparameters that the factory takes beside learning_rate and weight_decay.
 OPTIMIZERS: dict[str, Callable[[Any], tuple[Callable, tuple[str, ...]]]] = {}
 
 
@@ -23,31 +24,37 @@ def _optimizer(name: str):
 
 
 def is_kernel(params: dict) -> dict:
-    """Marks the leaves that regularisation applies to: matrices and filters, not biases, scales."""
+    """Return True for each parameter to regularize: matrices and filters, not biases and scales."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTransformation:
-    """The optimizer that `config` (the `optimizer` part of a run's config) names.
+    """Return the optimizer that a config names.
 
-    Its state holds `hyperparams` (float32 arrays: `learning_rate`, `weight_decay`, `momentum`
-    or `b1`, `b2`), which the step sets and a population of runs varies. `global_batch_size` is
-    for an optimizer whose rates are those of a summed loss.
+    Its state holds `hyperparams`, float32 () arrays by name: `learning_rate`, `weight_decay`, and
+    `momentum` or `b1` and `b2`. The training step sets the learning rate there.
+
+    Args:
+      config: the `optimizer` part of a run's config, checked.
+      global_batch_size: examples in a batch, for airbench, whose rates apply to a summed loss.
     """
     make, names = OPTIMIZERS[config.name](config)
-    numbers = {**config, "global_batch_size": float(global_batch_size)}
-    values = {name: numbers[name] for name in ("learning_rate", "weight_decay", *names)}
+    settings = {**config, "global_batch_size": float(global_batch_size)}
+    values = {name: settings[name] for name in ("learning_rate", "weight_decay", *names)}
     return optax.inject_hyperparams(make)(**values)
 
 
 def _clip(config: Any) -> optax.GradientTransformation:
-    """Clipping; without it a part that does nothing, as a run may be resumed with it turned on."""
+    """Return gradient clipping; without a limit, the identity in its place.
+
+    Both have an empty state, so that a run can resume with or without clipping.
+    """
     clip = config.gradient_clip
     return optax.clip_by_global_norm(clip) if clip else optax.identity()
 
 
 def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weight_decay):
-    """Clipping, `scale`, decoupled weight decay, the learning rate."""
+    """Return the chain of clipping, `scale`, decoupled weight decay and learning rate."""
     return optax.chain(
         _clip(config),
         scale,
@@ -66,7 +73,7 @@ def _sgd(config):
 
 @_optimizer("momentum")
 def _momentum(config, *, nesterov: bool = False):
-    """v ← momentum·v + g; w ← w − learning_rate·v."""
+    """v = momentum * v + gradient; w = w - learning_rate * v."""
 
     def make(learning_rate, weight_decay, momentum):
         return _chain(config, optax.trace(momentum, nesterov), learning_rate, weight_decay)
@@ -86,14 +93,14 @@ def _adam(config):
     return make, ("b1", "b2")
 
 
-OPTIMIZERS["adamw"] = _adam  # the check of the config keeps weight decay from plain adam
+OPTIMIZERS["adamw"] = _adam  # the config's check refuses weight decay with plain adam
 
 
 @_optimizer("muon")
 def _muon(config):
-    """Momentum, orthogonalised, for the filters; Nadam for biases, scales and dense layers.
+    """Orthogonalized momentum for filters, and Nadam for biases, scales and dense layers.
 
-    Updates are scaled to the size of Nadam's, so one learning rate serves both.
+    Muon's updates are scaled to the size of Nadam's, so that one learning rate serves both.
 
     References: Jordan 2024, https://kellerjordan.github.io/posts/muon; Liu et al. 2025,
     https://arxiv.org/abs/2502.16982
@@ -104,7 +111,7 @@ def _muon(config):
             learning_rate,
             beta=momentum,
             weight_decay=weight_decay,
-            consistent_rms=0.2,  # of Nadam's updates
+            consistent_rms=0.2,  # root mean square of Nadam's updates
             muon_weight_dimension_numbers=_filters_as_matrices,
         )
         return optax.chain(_clip(config), muon)
@@ -114,7 +121,7 @@ def _muon(config):
 
 @_optimizer("airbench")
 def _airbench(config):
-    """The speed record's: `learning_rate` and `momentum` are those of the filters."""
+    """The speed record's optimizer; `learning_rate` and `momentum` are those of the filters."""
 
     def make(learning_rate, weight_decay, momentum, global_batch_size):
         return optax.chain(
@@ -132,6 +139,6 @@ def _airbench(config):
 
 
 def _filters_as_matrices(params: dict) -> dict:
-    """Filters (height, width, inputs, outputs) as matrices of (all inputs, outputs)."""
+    """Mark filters (height, width, inputs, outputs) as matrices (height*width*inputs, outputs)."""
     matrix = optax.contrib.MuonDimensionNumbers((0, 1, 2), (3,))
     return jax.tree.map(lambda leaf: matrix if leaf.ndim == 4 else None, params)

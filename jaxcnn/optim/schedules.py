@@ -1,4 +1,4 @@
-"""Learning-rate schedules: functions from a step to the factor of the configured rate."""
+"""A registry of learning-rate schedules: functions from a step to a factor of the rate."""
 
 import collections
 from collections.abc import Callable
@@ -27,27 +27,40 @@ BATCH_SCALINGS: dict[str, Callable[[float], float]] = {
 
 
 def batch_factor(config: Any, global_batch_size: int) -> float:
-    """By what the learning rate of batches of that size is larger than that of batches of
-    `reference_batch_size`, as `scale_with_batch` of `config` (the `optimizer` part) says.
+    """Return the factor of the learning rate for a batch size, 1.0 at `reference_batch_size`.
 
-    References: Goyal et al., Accurate, Large Minibatch SGD (2017), for "linear", with a warm-up;
-    Krizhevsky, One weird trick for parallelizing convolutional neural networks (2014), "sqrt".
+    Args:
+      config: the `optimizer` part of a run's config; `scale_with_batch` names the rule.
+      global_batch_size: examples in a batch.
+
+    References:
+      "linear", with a warm-up: Goyal et al. 2017, Accurate, Large Minibatch SGD,
+      https://arxiv.org/abs/1706.02677. "sqrt": Krizhevsky 2014, One weird trick for parallelizing
+      convolutional neural networks, https://arxiv.org/abs/1404.5997.
     """
     return BATCH_SCALINGS[config.scale_with_batch](global_batch_size / config.reference_batch_size)
 
 
 def scaled_rate(config: Any, global_batch_size: int) -> float:
-    """The learning rate that `config` gives batches of that size."""
+    """Return the configured learning rate, scaled to a batch size; see `batch_factor`."""
     return config.learning_rate * batch_factor(config, global_batch_size)
 
 
 def make_schedule(
     config: Any, *, learning_rate: float, steps_per_epoch: int, num_epochs: int
 ) -> optax.Schedule:
-    """The schedule that `config` (the `schedule` part of a run's config) names.
+    """Return the schedule that a config names.
 
-    Returns a function from the step (int32 ()) to a factor (float32 ()) of the learning rate:
-    1.0 is the configured rate. During `warmup_epochs` the factor rises linearly to it.
+    During `warmup_epochs` the factor is multiplied by a ramp that rises linearly to 1.0.
+
+    Args:
+      config: the `schedule` part of a run's config, checked.
+      learning_rate: the rate that the schedule multiplies.
+      steps_per_epoch: training steps of an epoch.
+      num_epochs: epochs of the whole run.
+
+    Returns:
+      A function from the step, int32 (), to a factor of the learning rate, float32 ().
     """
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     body = SCHEDULES[config.name](
@@ -69,11 +82,13 @@ def _constant(config, **_):
 
 @_schedule("inverse_time")
 def _inverse_time(config, *, steps_per_epoch, **_):
-    """1 / (1 + decay_rate * step / decay_steps), as tf.keras's InverseTimeDecay; with
-    `staircase` the quotient is rounded down."""
+    """1 / (1 + decay_rate * step / decay_steps), like tf.keras's InverseTimeDecay.
+
+    `staircase` rounds the quotient down.
+    """
     decay_steps = config.decay_steps or config.decay_epochs * steps_per_epoch
-    # compiled, a division by a constant is a product with its reciprocal, which may fall just
-    # short of a whole number: half a step more is never one too many
+    # XLA compiles a division by a constant as a product with its reciprocal, which can fall just
+    # below a whole number; half a step more never reaches the next one
     half_step = 0.5 if float(decay_steps).is_integer() else 0.0
 
     def schedule(step):
@@ -90,7 +105,9 @@ def _inverse_time(config, *, steps_per_epoch, **_):
 def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, **_):
     """round(learning_rate / (1 + decay_rate * epoch), 10), set at the start of each epoch.
 
-    The MNIST publication's own formula (001_e9c733e47930a093.txt), in double precision.
+    The rates are computed in double precision, as in the publication.
+
+    Source: [MNIST], see docs/publications.md.
     """
     epochs = range(num_steps // steps_per_epoch)
     rates = [round(learning_rate / (1 + config.decay_rate * epoch), 10) for epoch in epochs]
@@ -101,9 +118,9 @@ def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, 
 
 @_schedule("step")
 def _step(config, *, steps_per_epoch, **_):
-    """Multiplied by `factor` at each of the epochs in `boundaries`."""
+    """1.0, multiplied by `factor` at each epoch in `boundaries`."""
     boundaries = collections.defaultdict(lambda: 1.0)
-    for epoch in config.boundaries:  # two may fall on one step
+    for epoch in config.boundaries:  # fractions of epochs may fall on one step
         boundaries[round(epoch * steps_per_epoch)] *= config.factor
     return optax.piecewise_constant_schedule(1.0, boundaries)
 
@@ -122,5 +139,5 @@ def _linear(config, *, num_steps, warmup_steps, **_):
 
 @_schedule("one_cycle")
 def _one_cycle(config, *, num_steps, **_):
-    """Up to the configured rate over 30 % of the steps, then down, along cosines."""
+    """Rise to 1.0 over the first 30 % of the steps, then fall, both along cosines."""
     return optax.cosine_onecycle_schedule(num_steps, peak_value=1.0)

@@ -1,4 +1,4 @@
-"""What a run's user should know of its data before it starts."""
+"""Properties of a run's data that the user should know before it starts."""
 
 from collections.abc import Mapping
 
@@ -10,41 +10,48 @@ from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-_EQUAL_TO = 1.5  # the largest class over the smallest, up to which classes count as equal in size
+_MAX_IMBALANCE = 1.5  # largest class over smallest, up to which classes count as equal in size
 
 
 def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
-    """Check that validation leaves each class of the training split an example to learn from.
+    """Check that validation leaves each class at least one training example.
+
+    A class without any example in the whole training split is allowed; `data_notes` names it.
+
+    Args:
+      dataset: the run's dataset.
+      views: the run's views by name: "train", "validation" and "test".
 
     Raises:
-      UserError: a class has none left.
+      UserError: validation takes all examples of a class.
     """
     split = views["train"].split
     whole = View(split, np.arange(len(dataset.splits[split].labels)))
-    unseen = _without_examples(dataset, views["train"])
-    unseen = "" if unseen == _without_examples(dataset, whole) else unseen
-    if unseen:
+    unseen = _classes_without_examples(dataset, views["train"])
+    if unseen and unseen != _classes_without_examples(dataset, whole):
         raise UserError(
-            f"no training example is left for {unseen}: give it more, take it away, or set "
-            "config.validation or config.validation_fraction otherwise"
+            f"no training example is left for {unseen}: add images of it, remove it, or lower "
+            "config.validation_fraction or change config.validation"
         )
 
 
 def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
-    """Return a line each for a validation split that is not used, for classes that a split has no
-    example of, for unequal classes, and for pictures that lie in a folder more than once.
+    """Return one line for each property of the data that the user should know.
+
+    They are: an unused validation split, classes without examples in a split, classes of unequal
+    size, and pictures that occur more than once in a folder.
 
     Args:
-      dataset: of the run.
-      views: of the run.
+      dataset: the run's dataset.
+      views: the run's views by name: "train", "validation" and "test".
     """
-    without = {name: _without_examples(dataset, view) for name, view in views.items()}
+    without = {name: _classes_without_examples(dataset, view) for name, view in views.items()}
     return [
         *_unused_validation(dataset, views["validation"]),
         *(
-            f"the {name} split has no example of {names}"
-            for name, names in without.items()
-            if names
+            f"the {name} split has no example of {classes}"
+            for name, classes in without.items()
+            if classes
         ),
         *_unequal_classes(dataset),
         *_repeated_pictures(dataset, views),
@@ -52,62 +59,67 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
 
 
 def trained_on(dataset: Dataset, views: Mapping[str, View], name: str) -> int:
-    """Return how many pictures of a view are also among the training pictures, file for file.
+    """Return how many pictures of a view have the same file content as a training picture.
 
-    0 for "train" itself, and for datasets that are not a folder of pictures.
+    The number is 0 for "train" itself, and for datasets that are not a folder of pictures.
+
+    Args:
+      dataset: the run's dataset.
+      views: the run's views by name.
+      name: the view, such as "test".
     """
     if dataset.pictures is None or name == "train":
         return 0
-    of_split = {
+    digests = {
         split: np.array([p.sha256 for p in dataset.pictures if p.split == split])
         for split in dataset.splits
     }
-    contents = {view: of_split[views[view].split][views[view].indices] for view in ("train", name)}
-    return int(np.isin(contents[name], contents["train"]).sum())
+    train, other = (digests[view.split][view.indices] for view in (views["train"], views[name]))
+    return int(np.isin(other, train).sum())
 
 
 def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
+    pictures = dataset.pictures or ()
     lines = []
     for name in ("validation", "test"):
         if count := trained_on(dataset, views, name):
             total = len(views[name].indices)
             lines.append(
-                f"{count:,} of the {total:,} {name} pictures are also training pictures: copies of "
-                "a file in both splits; figures on them are too good"
+                f"{count:,} of the {total:,} {name} pictures are copies of training pictures; "
+                f"{name} figures are too good"
             )
     classes: dict[str, set[str]] = {}
-    for picture in dataset.pictures or ():
+    for picture in pictures:
         classes.setdefault(picture.sha256, set()).add(picture.class_name)
-    in_several = [
-        picture.path for picture in dataset.pictures or () if len(classes[picture.sha256]) > 1
-    ]
-    if in_several:
-        lines.append(f"pictures that lie in several classes: {join_names(in_several)}")
+    ambiguous = [picture.path for picture in pictures if len(classes[picture.sha256]) > 1]
+    if ambiguous:
+        lines.append(f"pictures that lie in several classes: {join_names(ambiguous)}")
     return lines
 
 
-def _without_examples(dataset: Dataset, view: View) -> str:
-    """The classes that a view has no example of, as "class a" or "classes a and b"; else ""."""
+def _classes_without_examples(dataset: Dataset, view: View) -> str:
+    """Return the classes without an example in a view: "class a", "classes a and b", or ""."""
     labels = dataset.splits[view.split].labels[view.indices]
     counts = class_counts(labels, dataset.num_classes)
     names = [name for name, count in zip(dataset.class_names, counts, strict=True) if not count]
     return f"{'class' if len(names) == 1 else 'classes'} {join_names(names)}" if names else ""
 
 
-def _unused_validation(dataset: Dataset, used: View) -> list[str]:
-    if "validation" not in dataset.splits or used.split == "validation":
+def _unused_validation(dataset: Dataset, validation: View) -> list[str]:
+    if "validation" not in dataset.splits or validation.split == "validation":
         return []
-    instead = "the test split" if used.split == "test" else f"a part of {used.split}"
+    is_test = validation.split == "test"
+    source = "the test split" if is_test else f"a part of {validation.split}"
     return [
-        f"the validation split of {dataset.name} is not used, but {instead}; "
-        'config.validation = "validation" uses it'
+        f"the validation split of {dataset.name} is unused: validation reads {source}; set "
+        'config.validation = "validation" to use it'
     ]
 
 
 def _unequal_classes(dataset: Dataset) -> list[str]:
     counts = class_counts(dataset.splits["train"].labels, dataset.num_classes)
-    most, fewest = int(counts.argmax()), int(counts.argmin())
-    if counts[most] <= _EQUAL_TO * counts[fewest]:
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    if counts[largest] <= _MAX_IMBALANCE * counts[smallest]:
         return []
-    sizes = ", ".join(f"{dataset.class_names[i]} {counts[i]:,}" for i in (most, fewest))
-    return [f"classes differ: {sizes} pictures; balanced accuracy is shown beside accuracy"]
+    sizes = ", ".join(f"{dataset.class_names[i]} {counts[i]:,}" for i in (largest, smallest))
+    return [f"classes differ in size: {sizes} pictures; balanced accuracy is shown beside accuracy"]

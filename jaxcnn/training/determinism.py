@@ -1,7 +1,8 @@
-"""Which operations of a training step a GPU has in no form that gives the same bits each time.
+"""The check that a training step gives the same bits each time on a GPU.
 
-With `config.deterministic` XLA takes deterministic forms, and chooses none by its time
-(`devices.start`). What has no such form is found in the step's program.
+With `config.deterministic` XLA uses deterministic algorithms only, and selects none by measured
+time (`devices.start`). A few operations have no deterministic algorithm. They are found in the
+step's program before it is compiled.
 
 References: https://openxla.org/xla/determinism
 """
@@ -20,48 +21,58 @@ from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.state import TrainState
 
-# What XLA cannot compile then, what draws without a key, and code that XLA does not know.
-_WITHOUT_FORM = ("select_and_scatter", "rng", "custom_call")
+# XLA cannot compile the first deterministically, the second draws without a key, and the third is
+# code that XLA does not know.
+_NONDETERMINISTIC = {"select_and_scatter", "rng", "custom_call"}
 
 
 def refuse_nondeterministic(
     config: ConfigDict, train_step: Callable, state: TrainState, examples: Split
 ) -> None:
-    """Check that all of a run's training step has a deterministic form on a GPU.
+    """Check that every operation of a training step has a deterministic form on a GPU.
+
+    Args:
+      config: the checked config.
+      train_step: the per-device step, before `parallelize`.
+      state: the state of the run; only shapes and types count.
+      examples: the training split; only shapes and types count.
 
     Raises:
-      UserError: some has none, or JAX has started on GPUs without being told.
+      UserError: an operation has none, or JAX has started on GPUs without the setting.
     """
     if not devices.are_exact(jax.devices()):
         raise UserError(
-            "config.deterministic = True: JAX has started on GPUs without it; begin in a new Python"
+            "config.deterministic = True: JAX has already started without it on GPUs; start a new "
+            "Python process"
         )
-    found = operations(lowered(train_step, state, examples)) & set(_WITHOUT_FORM)
-    if found:
+    names = operations(lowered(train_step, state, examples)) & _NONDETERMINISTIC
+    if names:
         raise UserError(
             f"config.deterministic = True: the training step of {config.model.name} uses "
-            f"{', '.join(sorted(found))}, which gives other bits each time on a GPU; set it to "
-            "False, or take another network"
+            f"{', '.join(sorted(names))}, which gives different bits each time on a GPU; set it to "
+            "False, or choose another network"
         )
 
 
 def lowered(train_step: Callable, state: TrainState, examples: Split) -> str:
-    """The program of a per-device training step for one CUDA GPU, as StableHLO; nothing is
-    compiled. Of the arrays the shapes and types alone count."""
+    """Return the program of a per-device training step for one CUDA GPU, as StableHLO text.
+
+    Nothing is compiled. Only shapes and types of the arrays count.
+    """
     mesh = parallel.make_local_mesh(1)
     step = parallel.parallelize(
         train_step, mesh=mesh, backend="shard_map", in_axes=(None, None, None, 0)
     )
     names = ("number", "num_examples", "global_batch_size", "first_step", "schedule_shift")
-    numbers = dict.fromkeys(names, np.int32(0))
+    epoch = dict.fromkeys(names, np.int32(0))
     data = {"images": examples.images, "labels": examples.labels}
     order = np.zeros((1, 1, 2), np.int32)
-    arguments = jax.tree.map(_abstract, (state, data, numbers, order))
+    arguments = jax.tree.map(_abstract, (state, data, epoch, order))
     return step.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
 def operations(program: str) -> set[str]:
-    """The names of the operations in a StableHLO program."""
+    """Return the names of the operations in a StableHLO program."""
     return set(re.findall(r"\bstablehlo\.(\w+)", program))
 
 

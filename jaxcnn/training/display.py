@@ -1,6 +1,7 @@
-"""What a training hands to those who show it."""
+"""The interface through which a training shows its progress."""
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -8,31 +9,34 @@ from jaxcnn.workdir.schemas import Row
 
 
 class Display(Protocol):
-    """What shows a training to the user, such as the console."""
+    """A display of a training, such as the console."""
 
     def warn(self, text: str) -> None:
         """Show a warning."""
 
-    def waiting(self, what: str) -> AbstractContextManager[None]:
-        """Return a context that reports a long wait, such as "compiling"."""
+    def waiting(self, task: str) -> AbstractContextManager[None]:
+        """Return a context that reports a long task, such as "compiling"."""
 
     def progress(self, epoch: int, num_epochs: int, steps: int) -> AbstractContextManager[Any]:
-        """Return a context whose value is updated with the steps done of an epoch (from 1)."""
+        """Return the context of an epoch (1-based).
+
+        Its value has `update(steps_done, **figures)`.
+        """
 
     def epoch_row(
         self, *, epoch: int, num_epochs: int, train: Row, validation: Row, is_best: bool
     ) -> None:
-        """Show the figures of an epoch (from 1)."""
+        """Show the figures of an epoch (1-based)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """A finished epoch, or the part of one in which the run ended.
+    """The figures of a finished epoch, or of the part of one in which the run ended.
 
     Attributes:
-      number: from 1.
+      number: the epoch, 1-based.
       train: the row of its training steps.
-      validation: `loss` and `accuracy` of the validation split.
+      validation: `loss` and `accuracy` (a fraction) of the validation split.
       is_best: whether its validation is the best so far.
     """
 
@@ -40,3 +44,18 @@ class Epoch:
     train: Row
     validation: Row
     is_best: bool
+
+
+def display_hook(display: Display, num_epochs: int) -> Callable[[Epoch], None]:
+    """Return a hook of the loop that shows each epoch of a run of `num_epochs` epochs."""
+
+    def show(epoch: Epoch) -> None:
+        display.epoch_row(
+            epoch=epoch.number,
+            num_epochs=num_epochs,
+            train=epoch.train,
+            validation=epoch.validation,
+            is_best=epoch.is_best,
+        )
+
+    return show

@@ -8,9 +8,14 @@ from jaxcnn.training.state import TrainState
 
 
 def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
-    """Return `{"loss": …, "accuracy": …}` of the view "train", "validation" or "test".
+    """Return the mean `loss` and the `accuracy` (a fraction) of a view.
 
-    The loss includes the L2 terms, as in training; the accuracy is a fraction.
+    The loss includes the L2 terms, as in training.
+
+    Args:
+      run: ready to train.
+      state: the state whose `evaluated_params` are evaluated.
+      view: "train", "validation" or "test".
     """
     sums = run.zero_eval_sums()
     for data, order, _ in run.eval_feed(view):
@@ -21,6 +26,6 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
 
 
 def to_means(sums: dict) -> dict[str, float]:
-    """Return the mean loss and accuracy of sums over examples."""
+    """Return mean `loss` and `accuracy` from the sums `loss`, `correct` and `count`."""
     count = max(float(sums["count"]), 1.0)
     return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

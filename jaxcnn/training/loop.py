@@ -1,22 +1,22 @@
-"""The loop: epochs of steps, evaluation, checkpoints, and the rows that a run writes."""
+"""The training loop: steps, evaluation, checkpoints and the rows of `metrics.jsonl`."""
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
-from jaxcnn.training.display import Display, Epoch
+from jaxcnn.training.display import Display, Epoch, display_hook
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.final_test import choose_weights, describe_training, test_scores
-from jaxcnn.training.notices import MAX_SKIPPED, not_finite, skipped_steps
+from jaxcnn.training.messages import MAX_SKIPPED, not_finite, steps_skipped
 from jaxcnn.training.parallel import Agreement, wait_for
+from jaxcnn.training.result import choose_weights, describe_training, score_test_split
 from jaxcnn.training.resume import Start, take_up
 from jaxcnn.training.run import Run
 from jaxcnn.training.saving import Saving
@@ -30,16 +30,16 @@ Sums = dict[str, jax.Array]
 
 
 class Loop:
-    """Trains a run from where it starts to its end.
+    """The training of a run, from its start or a checkpoint to its end.
 
     Args:
       run: ready to train.
-      start: where the training starts.
-      display: shows the training.
-      metrics: takes the rows of the metrics.
-      checkpoints: takes the states.
+      start: the state and position at which the training starts.
+      display: shows the training to the user.
+      metrics: writes the rows of the metrics.
+      checkpoints: of the run's folder.
       check_folder: called before each write; raises `UserError` to end the run.
-      hooks: each is called with every finished epoch, after its checkpoint.
+      hooks: functions that are called with every finished epoch, after its checkpoint.
     """
 
     def __init__(
@@ -56,29 +56,30 @@ class Loop:
         self.run, self.plan, self.config = run, run.plan, run.plan.config
         self.display, self.metrics, self.check_folder = display, metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.hooks = [self._display_epoch, *hooks]
+        self.hooks = [display_hook(display, self.config.num_epochs), *hooks]
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
         self.compiled: set[Callable] = set()
-        skipped = int(self.state.sums["bad_steps"])  # in an epoch that is resumed
+        skipped = int(self.state.sums["bad_steps"])  # of a resumed epoch
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         self.stopping.check_time(self.position.step)
 
     @property
     def ended(self) -> str:
-        """Why no step is left, see `Stopping.reason`; "" while one is."""
+        """The reason why no step is left, see `Stopping.reason`; "" while one is."""
         return self.stopping.reason(self.position, self.progress)
 
     def train(self) -> dict[str, Any]:
-        """Train the epochs that are left, and test; return what `result.json` holds.
+        """Train the remaining epochs and test; return the content of `result.json`.
 
-        Where the run ends within an epoch, that part is validated as well. The run can go on as if
-        it had not been.
+        A run that ends within an epoch is validated there too. It can go on later as if that
+        validation had not been.
 
         Raises:
-          Stopped: a signal asked for it; the run is saved.
           Diverged: the loss is not finite.
+          Stopped: a signal asked for it; the run is saved.
+          UserError: the folder is no longer this process's.
         """
         checkpoints, closing = self.saving.checkpoints, contextlib.closing
         with closing(checkpoints), closing(self.metrics), group.watched():
@@ -96,74 +97,75 @@ class Loop:
             return self._result()
 
     def _train_epoch(self, signal: StopSignal) -> Row:
-        """Train an epoch, or what is left of it and of the run's time; return its row."""
+        """Train the rest of the epoch, or until the run's time is over; return its row."""
         clock, first_step = Clock(), self.position.first_step
         epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
         with self.display.progress(epoch, self.config.num_epochs, steps) as bar:
-            for sums, is_time in self._steps(signal, clock):
-                if is_time:
-                    done, speed = self.position.step - first_step, clock.images_per_second
-                    bar.update(done, images_per_second=speed, **self._means(sums))
+            for sums, is_displayed in self._steps(signal, clock):
+                if is_displayed:
+                    steps_done, speed = self.position.step - first_step, clock.images_per_second
+                    bar.update(steps_done, images_per_second=speed, **self._means(sums))
             row = self._train_row(sums, clock)
         if skipped := int(sums["bad_steps"]):
             first, scale = int(sums["bad_step"]), float(self.state.rate_scale)
-            self.display.warn(skipped_steps(skipped, first, scale))
+            self.display.warn(steps_skipped(skipped, first, scale))
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
         return row
 
     def _steps(self, signal: StopSignal, clock: Clock) -> Iterator[tuple[Sums, bool]]:
-        """Run the steps that the epoch has left.
+        """Run the remaining steps of the epoch.
 
         Yields:
-          The sums of the previous step, so that the host never waits, and whether to display them;
-          at the end the sums of the last step.
+          The sums of the previous step, so that the host never waits, and whether to display them.
+          The last item has the sums of the last step.
         """
         run, start, sums = self.run, self.position, None
         numbers = run.epoch_numbers(start)
-        end = start.first_step + self.plan.steps_per_epoch
         clock.start()
         for data, order, num_steps in run.train_feed(start):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
             if decision.stop:
                 self._stop(sums)
-            if decision.end and self.position.step:  # there is something to test
+            if decision.end and self.position.step:  # a run without a step cannot be tested
                 self.stopping.end_by_time()
                 break
             previous, train = sums, run.train_steps if num_steps > 1 else run.train_step
-            compiles = train not in self.compiled
-            if compiles:
+            is_compiled, images = train in self.compiled, self._num_images(num_steps)
+            if not is_compiled:
                 jax.block_until_ready(previous)
                 clock.stop()
-            with self._patience(train), jax.transfer_guard("disallow"):
+            with self._compiling(train), jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
-            seen = (self.position.step - start.first_step) * self.plan.global_batch_size
             self.position = self.position.after(num_steps)
-            if self.position.step < end and (
-                decision.save or self.saving.is_due(self.position.step)
-            ):
-                self._means(sums)  # a state that diverged is not saved
-                self._save(None)
-            if compiles:
+            if self.position.row and (decision.save or self.saving.is_due(self.position.step)):
+                self._means(sums)  # raises for a state that diverged, which is not saved
+                self.saving.save(self.state, self.position.step, None)
+            if not is_compiled:
                 jax.block_until_ready(sums)
                 self.compiled.add(train)
                 clock.start()
                 continue
-            images = num_steps * self.plan.global_batch_size
-            clock.add(min(images, self.plan.num_examples - seen))
+            clock.add(images)
             if previous is not None:
                 wait_for(previous, self.config.dataset.streaming)
                 yield previous, decision.display
         yield sums or self.state.sums, False
 
-    def _patience(self, program: Callable) -> AbstractContextManager[None]:
-        """Return a context that reports a long compilation, if the program is not compiled yet."""
+    def _num_images(self, num_steps: int) -> int:
+        """Return the images of the next steps; the last batch of an epoch may be short."""
+        batch_size = self.plan.global_batch_size
+        images_left = self.plan.num_examples - self.position.row * batch_size
+        return min(num_steps * batch_size, images_left)
+
+    def _compiling(self, program: Callable) -> AbstractContextManager[None]:
+        """Return a context that reports a long compilation, for a program's first call."""
         if program in self.compiled:
             return contextlib.nullcontext()
         return self.display.waiting("compiling")
 
     def _train_row(self, sums: Sums, clock: Clock) -> Row:
-        """Return the row of the epoch's steps so far; wait for them."""
+        """Return the metrics row of the epoch's steps so far; wait for them."""
         means = self._means(sums)
         clock.stop()
         return {
@@ -175,10 +177,10 @@ class Loop:
         }
 
     def _means(self, sums: Sums) -> dict[str, float]:
-        """Return the epoch's running means; wait for the step that the sums come from.
+        """Return the means of an epoch's sums; wait for the step that computes them.
 
         Raises:
-          Diverged: too many steps were not finite.
+          Diverged: more steps than allowed were not finite.
         """
         sums = jax.device_get(sums)
         if sums["bad_steps"] > self.allowed_bad_steps:
@@ -193,14 +195,14 @@ class Loop:
         is_best = self.progress.add_validation(number, step, validation, min_delta)
         self.stopping.check_time(step)
         if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
-            self._save(validation)
+            self.saving.save(self.state, step, validation)
         for hook in self.hooks:
             hook(Epoch(number, train, validation, is_best))
 
     def _finish_part(self, train: Row) -> None:
         """Evaluate the part of an epoch in which the run ended.
 
-        The checkpoint knows nothing of it: a part is not the best epoch and costs no patience.
+        The checkpoint is saved before: a part can neither be the best epoch nor cost patience.
         """
         self.saving.save_if_new(self.state, self.position.step)
         number = self.position.epoch + 1
@@ -211,11 +213,11 @@ class Loop:
             hook(Epoch(number, train, validation, is_best=False))
 
     def _evaluate(self, train: Row, epoch: int) -> dict[str, float]:
-        """Evaluate the validation split, and write the rows of an epoch (from 1)."""
+        """Evaluate the validation split, and write the rows of an epoch (1-based)."""
         rows = [train]
         if self.config.evaluate_train:
             rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
-        with self._patience(self.run.eval_step):
+        with self._compiling(self.run.eval_step):
             validation = evaluate(self.run, self.state, "validation")
         self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
@@ -226,37 +228,26 @@ class Loop:
             self.metrics.write({"step": self.position.step, "epoch": epoch} | row)
         return validation
 
-    def _display_epoch(self, epoch: Epoch) -> None:
-        self.display.epoch_row(
-            epoch=epoch.number,
-            num_epochs=self.config.num_epochs,
-            train=epoch.train,
-            validation=epoch.validation,
-            is_best=epoch.is_best,
-        )
-
-    def _save(self, validation: dict[str, float] | None) -> None:
-        self.saving.save(self.state, self.position.step, validation)
-
-    def _stop(self, sums: Sums | None) -> None:
+    def _stop(self, sums: Sums | None) -> NoReturn:
+        """Save and raise `Stopped`; `sums` are of the last step, if it is not checked yet."""
         if sums is not None:
-            self._means(sums)  # a state that diverged is not saved
-        self.saving.save_if_new(self.state, self.position.step)
-        self.saving.checkpoints.wait()
+            self._means(sums)  # raises for a state that diverged, which is not saved
         step = self.position.step
+        self.saving.save_if_new(self.state, step)
+        self.saving.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {step}; the same command resumes there")
 
-    def _diverge(self, step: int, gradient_norm: float) -> None:
+    def _diverge(self, step: int, gradient_norm: float) -> NoReturn:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
         saved = self.saving.checkpoints.latest_step()
         raise Diverged(not_finite(self.config, step, rate, gradient_norm, saved))
 
     def _result(self) -> dict[str, Any]:
-        """Test, and return what `result.json` holds."""
+        """Test, and return the content of `result.json`."""
         self.state, tested_with = choose_weights(
             self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
-        test = test_scores(self.run, self.state, self.progress)
+        test = score_test_split(self.run, self.state, self.progress)
         where = {"step": self.position.step, "epoch": self.position.epoch, "split": "test"}
         self.metrics.write(where | test)
         return {
@@ -277,15 +268,18 @@ def make_loop(
     check_folder: Callable[[], None] = lambda: None,
     hooks: Sequence[Callable[[Epoch], None]] = (),
 ) -> Loop:
-    """Return the loop of the run in a folder, from its newest checkpoint on; see `Loop`.
+    """Return the loop of a run that starts, or resumes from the newest checkpoint of its folder.
+
+    Args:
+      run: ready to train.
+      workdir: the run's folder.
+      display, check_folder, hooks: see `Loop`.
 
     Raises:
-      UserError: what the folder holds cannot be resumed.
+      UserError: the run in the folder cannot be resumed.
     """
-    settings = run.plan.config.checkpoint
-    checkpoints = Checkpoints(
-        workdir, keep_latest=settings.keep_latest, keep_best=settings.keep_best
-    )
+    keep = run.plan.config.checkpoint
+    checkpoints = Checkpoints(workdir, keep_latest=keep.keep_latest, keep_best=keep.keep_best)
     start = take_up(run, workdir, checkpoints, display.warn)
     metrics: MetricsWriter | NoWriter = NoWriter()
     if group.is_main():

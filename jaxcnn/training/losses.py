@@ -1,18 +1,21 @@
-"""Losses and scores of a batch, also for label distributions and several heads."""
+"""Losses and scores of a batch, for labels or label distributions, and one head or several."""
 
 import jax
 import jax.numpy as jnp
 import optax
 
-AUX_WEIGHT = 0.3  # of each auxiliary head
+AUX_WEIGHT = 0.3  # weight of each auxiliary head; the main head has 1
 
 
 def make_targets(
     labels: jax.Array, num_classes: int, label_smoothing: jax.Array | float = 0.0
 ) -> jax.Array:
-    """Labels int32 (batch,) or distributions float32 (batch, num_classes) → (batch, num_classes).
+    """Return the target distributions of labels, float32 (batch, num_classes).
 
-    With label smoothing that share of the mass is spread evenly over the classes.
+    Args:
+      labels: classes int32 (batch,), or distributions float32 (batch, num_classes).
+      num_classes: number of classes.
+      label_smoothing: the share of each distribution that is spread evenly over all classes.
     """
     targets = labels if labels.ndim == 2 else jax.nn.one_hot(labels, num_classes)
     return optax.smooth_labels(targets, label_smoothing)
@@ -21,31 +24,34 @@ def make_targets(
 def cross_entropy(
     outputs: jax.Array | dict[str, jax.Array], targets: jax.Array, heads: str = "prob_mix"
 ) -> tuple[jax.Array, jax.Array]:
-    """Cross-entropy of each example, and the scores whose argmax is the prediction.
+    """Return the cross-entropy of each example, and the scores whose argmax is the prediction.
 
     Args:
-      outputs: logits (batch, num_classes), or `{"main": …, "aux1": …, …}` of several heads.
+      outputs: logits (batch, num_classes), or `{"main": …, "aux1": …, …}` for several heads.
       targets: distributions (batch, num_classes).
-      heads: how several heads combine. "prob_mix": −log of the mean of the heads' probabilities,
-        auxiliary ones weighted 0.3, also in evaluation (004_a15b95ab2bdb4599.txt);
-        "weighted_loss": the main head's loss plus 0.3 of each other's, the main head predicts
-        (Szegedy et al., Going deeper with convolutions).
+      heads: how several heads combine. "prob_mix" mixes their probabilities, with weight 1 for the
+        main head and 0.3 for each auxiliary head, in training and in evaluation. "weighted_loss"
+        adds 0.3 of each auxiliary loss to the main loss, and the main head alone predicts.
 
     Returns:
-      (batch,) and (batch, num_classes), float32.
+      Losses (batch,) and scores (batch, num_classes), float32.
+
+    References:
+      "prob_mix": [classic-networks], see docs/publications.md. "weighted_loss": Szegedy et al.
+      2014, Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842.
     """
     scores = to_scores(outputs, heads)
     if isinstance(outputs, dict) and heads == "weighted_loss":
-        each = {name: optax.softmax_cross_entropy(outputs[name], targets) for name in outputs}
-        return sum(_head_weight(name) * loss for name, loss in each.items()), scores
+        losses = {name: optax.softmax_cross_entropy(outputs[name], targets) for name in outputs}
+        return sum(_head_weight(name) * loss for name, loss in losses.items()), scores
     return optax.softmax_cross_entropy(scores, targets), scores
 
 
 def to_scores(outputs: jax.Array | dict[str, jax.Array], heads: str = "prob_mix") -> jax.Array:
-    """The scores (batch, num_classes) whose softmax are the network's probabilities.
+    """Return the scores (batch, num_classes) whose softmax are the network's probabilities.
 
-    The logits of a network with one head. Of several heads see `cross_entropy`: the logarithm of
-    their mixed probabilities, or the main head's logits.
+    They are the logits of a single head. For several heads they are the logarithm of the mixed
+    probabilities ("prob_mix"), or the main head's logits ("weighted_loss").
     """
     if not isinstance(outputs, dict):
         return outputs
@@ -60,5 +66,12 @@ def _head_weight(name: str) -> float:
 
 
 def is_correct(scores: jax.Array, targets: jax.Array) -> jax.Array:
-    """Whether the highest score is the target's highest entry (the first one on ties): (batch,)."""
+    """Return whether the highest score is at the target's highest entry, bool (batch,).
+
+    Ties go to the first entry.
+
+    Args:
+      scores: (batch, num_classes).
+      targets: (batch, num_classes).
+    """
     return jnp.argmax(scores, axis=-1) == jnp.argmax(targets, axis=-1)

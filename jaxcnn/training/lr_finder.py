@@ -22,18 +22,18 @@ from jaxcnn.training.run import Run
 from jaxcnn.training.state import zero_sums
 from jaxcnn.workdir.position import Position
 
-DIVERGED = 4.0  # times the least loss
-_DEVIATION = 0.15  # of the Gaussian that smooths the losses, in decades of the rate
+DIVERGED = 4.0  # a sweep ends where the smoothed loss exceeds this multiple of its minimum
+_DEVIATION = 0.15  # standard deviation of the smoothing Gaussian, in decades of the rate
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The losses of a sweep.
+    """The rates and losses of a range test.
 
     Attributes:
-      rates: float64 (steps,), the learning rates, rising geometrically.
-      losses: float64 (steps,), each the mean over a batch, before the update with the rate.
-      has_diverged: whether the sweep ended because the loss grew, and not with its last step.
+      rates: float64 (steps,), learning rates that rise geometrically.
+      losses: float64 (steps,), the mean loss of a batch before the update with the rate.
+      has_diverged: whether the sweep ended early because the loss grew.
     """
 
     rates: np.ndarray
@@ -42,38 +42,49 @@ class Sweep:
 
     @property
     def smoothed(self) -> np.ndarray:
-        """float64 (steps,): the losses under a Gaussian, which shifts nothing to higher rates."""
+        """The smoothed losses, float64 (steps,); the symmetric filter shifts no minimum."""
         return smooth(self.losses, self.rates)
 
     @property
     def lowest(self) -> float:
-        """The rate of the least smoothed loss."""
+        """The rate with the lowest smoothed loss."""
         return float(self.rates[self.smoothed.argmin()])
 
     @property
     def is_still_falling(self) -> bool:
-        """Whether the least loss lies at the end, so that higher rates may have been better."""
+        """True if the lowest loss lies at the end, so that higher rates may be better."""
         return not self.has_diverged and self.lowest > self.rates[-1] / 2
 
     @property
     def steepest(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest; None where it never falls.
+        """The rate at which the smoothed loss falls fastest; None if it never falls.
 
-        Fastest by the logarithm of the rate, below the rate of the least loss.
+        The slope is taken over the logarithm of the rate, up to the rate of the lowest loss.
         """
         slopes = np.gradient(self.smoothed)[: self.smoothed.argmin() + 1]
         return float(self.rates[slopes.argmin()]) if slopes.min() < 0 else None
 
 
 def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """The losses under a Gaussian over the logarithm of the rates, float64 (steps,)."""
+    """Return the losses, smoothed by a Gaussian over the logarithm of the rates.
+
+    Args:
+      losses: float64 (steps,).
+      rates: float64, at least two, rising geometrically.
+
+    Returns:
+      float64 (steps,).
+    """
     decades_per_step = np.log10(rates[1] / rates[0])
     return gaussian_filter1d(losses, _DEVIATION / decades_per_step, mode="nearest")
 
 
 def hold_rate(config: ConfigDict) -> ConfigDict:
-    """The config with a constant schedule, step by step: the sweep alone moves the learning rate,
-    and shows where it is too high."""
+    """Return a copy of the config in which the sweep alone changes the learning rate.
+
+    The schedule is constant, each step is a call of its own, and no bad step is skipped: the loss
+    shows where the rate is too high.
+    """
     config = copy.deepcopy(config)
     config.schedule.name, config.schedule.warmup_epochs = "constant", 0.0
     config.optimizer.skip_bad_steps, config.steps_per_dispatch = False, 1
@@ -88,19 +99,20 @@ def sweep(
     highest: float,
     track: Callable[[np.ndarray], Iterable[float]] = iter,
 ) -> Sweep:
-    """Trains a run from its first step, with a rate that rises from step to step.
+    """Train a run from its first step, with a rate that rises from step to step.
 
-    It ends early where the loss is not finite or, smoothed, exceeds four times its least.
+    The sweep ends early if the loss is not finite, or if the smoothed loss exceeds four times its
+    minimum.
 
     Args:
-      run: of a config from `hold_rate`; its state is used up.
-      num_steps: of the whole sweep, which takes as many epochs as it needs.
-      lowest, highest: the first and the last rate, as the config names rates: the batch's size
-        scales them where the config says so.
-      track: shows the progress of an iteration over the rates.
+      run: made from a config of `hold_rate`; its state is consumed.
+      num_steps: steps of the whole sweep, over as many epochs as needed.
+      lowest, highest: the first and the last rate, in the unit of `optimizer.learning_rate`:
+        `optimizer.scale_with_batch` applies to them.
+      track: wraps an iteration over the rates, to show its progress.
 
     Raises:
-      UserError: the loss is not finite from the start.
+      UserError: the loss of the first or second step is not finite.
     """
     rates = np.geomspace(lowest, highest, num_steps)
     losses: list[float] = []
@@ -113,14 +125,14 @@ def sweep(
             break
     if len(losses) < 2:
         raise UserError(
-            f"the loss is not finite at learning rate {lowest:g}, where the sweep begins; "
+            f"the loss is not finite at learning rate {lowest:g}, the first of the sweep; "
             "lower --min"
         )
     return Sweep(rates[: len(losses)], np.array(losses), has_diverged=len(losses) < num_steps)
 
 
 def _losses(run: Run, rates: Iterable[float]) -> Iterator[float]:
-    """The loss of each step of a training run, step by step with its rate."""
+    """Train one step with each rate, and yield its loss."""
     state = run.state
     factor = batch_factor(run.plan.config.optimizer, run.plan.config.global_batch_size)
     for step, rate in enumerate(rates):
@@ -128,10 +140,11 @@ def _losses(run: Run, rates: Iterable[float]) -> Iterator[float]:
         if position.row == 0:
             feed, numbers = run.train_feed(position), run.epoch_numbers(position)
         data, order, _ = next(feed)
-        fresh = {"learning_rate": np.float32(rate * factor), "sums": zero_sums()}
-        fresh = on_every_device(fresh, run.plan.mesh)  # sums of this step alone
-        hyperparams = state.hyperparams | {"learning_rate": fresh["learning_rate"]}
-        state = state.replace(hyperparams=hyperparams, sums=fresh["sums"])
+        # zero sums, so that the loss is that of this step alone
+        arrays = {"learning_rate": np.float32(rate * factor), "sums": zero_sums()}
+        arrays = on_every_device(arrays, run.plan.mesh)
+        hyperparams = state.hyperparams | {"learning_rate": arrays["learning_rate"]}
+        state = state.replace(hyperparams=hyperparams, sums=arrays["sums"])
         state, sums = run.train_step(state, data, numbers, order)
         sums = jax.device_get(sums)
         yield float(sums["loss"]) / float(sums["count"])

@@ -1,4 +1,4 @@
-"""One per-device function on many devices, through `jax.pmap` or `jax.shard_map`."""
+"""Functions of one device, run on many devices through `jax.pmap` or `jax.shard_map`."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,40 +12,48 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxcnn.errors import Disagreement, UserError
 
 AXIS = "batch"
-_FEW_ENTRIES = 2**16  # up to here a copy takes less time on a CPU than an exchange of its own
+_FEW_ENTRIES = 2**16  # up to this size, a copy takes a CPU less time than a separate exchange
 
 
 def make_mesh(num_devices: int = 0) -> Mesh:
-    """A mesh with the one axis "batch" over the first `num_devices` devices; 0: all of them,
-    those of the other processes of a group included.
+    """Return a mesh with the one axis "batch" over devices of all processes.
+
+    Args:
+      num_devices: the number of devices, the first of all; 0 for all.
 
     Raises:
-      UserError: there are fewer devices, some of a group's would be left out, or its processes
-        have unlike numbers of them.
+      Disagreement: the processes of the group have different numbers of devices.
+      UserError: there are fewer devices, or a group would leave some out.
     """
     devices = jax.devices()
     counts = Counter(device.process_index for device in devices)
     if len(set(counts.values())) > 1:
-        found = ", ".join(f"{count} in process {index}" for index, count in sorted(counts.items()))
-        raise Disagreement(f"the processes of the group must have as many devices each: {found}")
+        listed = ", ".join(f"{count} in process {index}" for index, count in sorted(counts.items()))
+        raise Disagreement(
+            f"the processes of the group have different numbers of devices: {listed}; give each "
+            "the same number"
+        )
     if num_devices > len(devices):
-        raise UserError(f"config.num_devices = {num_devices}: there are {len(devices)}")
+        raise UserError(f"config.num_devices = {num_devices}: there are {len(devices)} devices")
     if jax.process_count() > 1 and num_devices not in (0, len(devices)):
         raise UserError(
-            f"config.num_devices = {num_devices}: several processes take all of their "
+            f"config.num_devices = {num_devices}: a group of processes trains on all of its "
             f"{len(devices)} devices; set it to 0"
         )
     return Mesh(np.array(devices[: num_devices or len(devices)]), (AXIS,))
 
 
 def make_local_mesh(num_devices: int | None = None) -> Mesh:
-    """A mesh over this process's own devices, or the first of them: for work that is not the whole
-    group's."""
+    """Return a mesh over this process's devices, for work that a process does alone.
+
+    Args:
+      num_devices: the number of devices, the first of the process; None for all.
+    """
     return Mesh(np.array(jax.local_devices()[:num_devices]), (AXIS,))
 
 
 def on_every_device(tree: Any, mesh: Mesh) -> Any:
-    """A pytree of arrays, whole on every device."""
+    """Return a pytree of arrays, each whole on every device of the mesh."""
     everywhere = NamedSharding(mesh, PartitionSpec())
     if not mesh.is_multi_process:
         return jax.device_put(tree, everywhere)
@@ -58,36 +66,47 @@ def on_every_device(tree: Any, mesh: Mesh) -> Any:
 
 
 def wait_for(previous: Any, is_streaming: bool = False) -> None:
-    """Waits for the step before where the host must not run ahead: simulated CPU devices can hang,
-    and streamed batches that wait for their step would fill the memory.
+    """Wait for the previous step's results where the host must not run ahead.
 
-    Else, on an accelerator, the host never waits.
+    Simulated CPU devices can hang if it does, and streamed batches would fill the memory. Otherwise
+    the call returns at once.
+
+    Args:
+      previous: a pytree of arrays that the previous step returned.
+      is_streaming: whether the run streams its images.
     """
     if is_streaming or jax.default_backend() == "cpu":
         jax.block_until_ready(previous)
 
 
 def sum_over_devices(tree: Any) -> Any:
-    """The sum of each array over the devices, inside a function of `parallelize`.
+    """Return the sum of each array over the devices, inside a function of `parallelize`.
 
-    The small ones go together in one exchange: on a CPU each array is one of its own, at which the
-    devices wait for each other.
+    Small arrays are joined into one exchange: on a CPU each array is a separate exchange, and the
+    devices wait for each other at each.
+
+    Args:
+      tree: a pytree of arrays; every device has one of equal shapes.
     """
     leaves, structure = jax.tree.flatten(tree)
-    is_small = [leaf.size <= _FEW_ENTRIES for leaf in leaves]
-    small = [leaf for leaf, fits in zip(leaves, is_small, strict=True) if fits]
-    large = [leaf for leaf, fits in zip(leaves, is_small, strict=True) if not fits]
-    together, apart = ravel_pytree(small)
-    together, large = jax.lax.psum((together, large), AXIS)
-    small, large = iter(apart(together)), iter(large)
-    return structure.unflatten([next(small if fits else large) for fits in is_small])
+    are_small = [leaf.size <= _FEW_ENTRIES for leaf in leaves]
+    small = [leaf for leaf, is_small in zip(leaves, are_small, strict=True) if is_small]
+    large = [leaf for leaf, is_small in zip(leaves, are_small, strict=True) if not is_small]
+    joined, split = ravel_pytree(small)
+    joined, large = jax.lax.psum((joined, large), AXIS)
+    small, large = iter(split(joined)), iter(large)
+    return structure.unflatten([next(small if is_small else large) for is_small in are_small])
 
 
 class Agreement:
-    """What any process of a group wishes, such as to stop, learnt by all at the same step.
+    """Agreement of a group's processes on wishes, such as to stop, at the same step.
 
-    In a group it costs a small all-reduce, whose outcome is read a call later: so an accelerator
-    never waits for the host. All processes must call it equally often.
+    A wish of any process counts for all. A call in a group starts a small all-reduce, and reads the
+    result of the previous call's, so that an accelerator never waits for the host. All processes
+    must call it equally often.
+
+    Args:
+      mesh: the devices of the group.
     """
 
     def __init__(self, mesh: Mesh):
@@ -98,20 +117,23 @@ class Agreement:
         self._pending: jax.Array | None = None
 
     def __call__(self, *wishes: bool) -> Sequence[bool]:
-        """Which of the wishes any process had at its call before; without a group: has now."""
+        """Return for each wish whether any process had it at the previous call.
+
+        Outside a group, return the wishes of this call.
+        """
         if not self._is_group:
             return wishes
-        own = np.array([wishes])
+        row = np.array([wishes])
         shape = (self._place.mesh.size, len(wishes))
-        every = jax.make_array_from_callback(shape, self._place, lambda _: own)
-        previous, self._pending = self._pending, self._any(every)
+        rows = jax.make_array_from_callback(shape, self._place, lambda _: row)
+        previous, self._pending = self._pending, self._any(rows)
         return (False,) * len(wishes) if previous is None else jax.device_get(previous).tolist()
 
     def at_once(self, *wishes: bool) -> Sequence[bool]:
-        """Which of the wishes any process has now."""
+        """Return for each wish whether any process has it now; wait for the other processes."""
         self(*wishes)
         agreed = self(*wishes)
-        self._pending = None  # the next call may have other wishes
+        self._pending = None  # the next call may have another number of wishes
         return agreed
 
 
@@ -125,23 +147,19 @@ def parallelize(
     donate: bool = False,
     compiler_options: dict[str, Any] | None = None,
 ) -> Callable:
-    """Compiles a per-device function for all devices of the mesh.
+    """Return a function of one device, compiled for all devices of a mesh.
 
     Args:
-      function: takes pytrees of arrays, may use `jax.lax.psum` over axis "batch", and returns
-        pytrees.
+      function: takes and returns pytrees of arrays; may use `jax.lax.psum` over the axis "batch".
       mesh: the devices.
-      backend: "pmap" or "shard_map"; the numbers are the same. Over several processes both are
-        shard_map: JAX's pmap is that with a copy of each argument at each call.
-      in_axes: for each argument None, where it is whole on every device, or 0, where each device
-        gets its entry of the first axis, which has as many.
-      out_axis: None, where the results are equal on all devices, or 0, where each device's are
-        the entry of a new first axis.
-      donate: whether the first argument's memory is used again for the results.
-      compiler_options: XLA's, of this function alone; "shard_map" only, as pmap takes none.
-
-    Returns:
-      The compiled function.
+      backend: "pmap" or "shard_map"; both give the same numbers. A group of processes always uses
+        shard_map: its pmap would copy each argument at each call.
+      in_axes: for each argument None, if every device gets it whole, or 0, if each device gets its
+        entry of the first axis, which has one entry per device.
+      out_axis: None, if all devices return equal results, or 0 for a new first axis with one entry
+        per device.
+      donate: whether the results may use the memory of the first argument.
+      compiler_options: XLA's options for this function; "shard_map" only.
     """
     donated = (0,) if donate else ()
     if backend == "pmap" and not mesh.is_multi_process:
@@ -154,18 +172,18 @@ def parallelize(
             donate_argnums=donated,
         )
 
-    def without_leading_axes(*args):
-        own = [
-            arg if axis is None else jax.tree.map(lambda part: part[0], arg)
-            for arg, axis in zip(args, in_axes, strict=True)
+    def without_leading_axes(*shards):
+        arguments = [
+            shard if axis is None else jax.tree.map(lambda array: array[0], shard)
+            for shard, axis in zip(shards, in_axes, strict=True)
         ]
-        result = function(*own)
-        return result if out_axis is None else jax.tree.map(lambda part: part[None], result)
+        result = function(*arguments)
+        return result if out_axis is None else jax.tree.map(lambda array: array[None], result)
 
     def spec(axis: int | None) -> PartitionSpec:
         return PartitionSpec() if axis is None else PartitionSpec(AXIS)
 
-    # check_vma=True inserts a psum of its own into gradients, and trains wrongly
+    # check_vma=True would insert another psum into gradients, which makes them wrong
     sharded = jax.shard_map(
         without_leading_axes,
         mesh=mesh,

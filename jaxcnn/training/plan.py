@@ -16,18 +16,18 @@ from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
 from jaxcnn.workdir.position import Position
 
-_EVAL_BATCH_SIZE = 256  # at least
+_MIN_EVAL_BATCH_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a config means for a dataset and the devices there are.
+    """A config, resolved for a dataset and the devices of this machine or group.
 
     Attributes:
       config: the checked config.
       views: the rows of the dataset that "train", "validation" and "test" read.
-      network: layers, parameters and operations of the network.
-      mesh: the devices.
+      network: the network's layers, parameters and operations.
+      mesh: the devices, with the one axis "batch".
       steps_per_epoch: training steps of an epoch.
       steps_per_dispatch: training steps in one call of the devices.
       learning_rate: the rate that the schedule multiplies, scaled to the batch size.
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def num_examples(self) -> int:
-        """Training examples of an epoch that reads all batches."""
+        """Training examples; all are in an epoch, unless `config.steps_per_epoch` is shorter."""
         return len(self.views["train"].indices)
 
     @property
@@ -54,16 +54,16 @@ class Plan:
     @property
     def eval_batch_size(self) -> int:
         """Examples per evaluation step, over all devices."""
-        return max(self.global_batch_size, _EVAL_BATCH_SIZE)
+        return max(self.global_batch_size, _MIN_EVAL_BATCH_SIZE)
 
     @property
     def num_devices(self) -> int:
-        """Devices, over all processes."""
+        """Number of devices, over all processes."""
         return self.mesh.devices.size
 
     @property
     def in_shares(self) -> bool:
-        """Whether each device holds only the examples that it reads: streamed, or in a group."""
+        """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
     def position(self, step: int = 0) -> Position:
@@ -72,10 +72,11 @@ class Plan:
 
 
 def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
-    """Return what a checked config means for a dataset and the devices there are.
+    """Return the plan of a checked config for a dataset and the available devices.
 
     Raises:
-      UserError: the dataset, the network and the devices don't fit each other.
+      Disagreement: the processes of the group have different numbers of devices.
+      UserError: the dataset, the network and the devices do not fit each other.
     """
     devices.start(config.deterministic)
     views = views_of(config, dataset)

@@ -1,4 +1,4 @@
-"""What the steps of a run are made of."""
+"""The recipe of a step: network, optimizer, schedule, augmentation and their settings."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,30 +14,31 @@ from ml_collections import ConfigDict
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import pixel_scaling
-from jaxcnn.models.airbench import fit_whitening
-from jaxcnn.nn.network import split_model
+from jaxcnn.nn.network import Network, split_model
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What the step is made of; nothing here changes during a run.
+    """The constant parts of a step.
 
     Attributes:
-      train_graph, eval_graph: the network, without its arrays.
+      train_graph, eval_graph: the network without its arrays, for training and for evaluation.
       optimizer: from `make_optimizer`.
-      schedule: step → factor of the learning rate.
+      schedule: maps a step to a factor of the learning rate.
       augment: from `make_augment`, or None.
-      pixel_shift, pixel_scale: float32 (channels,) or (); images are (pixels − shift) · scale.
-      num_classes: classes.
-      heads: how several heads combine.
-      l2, ema_decay: as in the config; l2 applies to all kernels.
-      accumulation_steps: parts in which a batch is computed.
+      pixel_shift, pixel_scale: float32 (channels,) or (); the network's input is
+        (pixels - pixel_shift) * pixel_scale.
+      num_classes: number of classes.
+      heads: how several heads combine, see `losses.cross_entropy`.
+      l2: factor of the sum of squared kernels in the loss.
+      ema_decay: decay of the parameters' moving average; 0 for none.
+      accumulation_steps: number of parts in which a batch is computed.
       global_batch_norm: BatchNorm over the global batch, else over each device's part.
-      dtype: of the computation.
-      skip_bad_steps: where loss or gradient are not finite, change nothing but the learning rate,
-        which is halved from then on.
+      dtype: the dtype of the computation.
+      skip_bad_steps: a step whose loss or gradient is not finite changes no weights, and halves
+        the learning rate from then on.
     """
 
     train_graph: nnx.GraphDef
@@ -57,12 +58,16 @@ class Recipe:
     skip_bad_steps: bool = False
 
     def scale(self, images: jax.Array) -> jax.Array:
-        """Pixels 0…255 → what the network takes, in float32 or better."""
+        """Return the network's input for pixels 0 to 255, in float32 or better.
+
+        Args:
+          images: uint8 or float (batch, height, width, channels).
+        """
         images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         return (images - self.pixel_shift) * self.pixel_scale
 
     def penalty(self, model: nnx.Module, params: dict) -> jax.Array:
-        """The L2 terms of the loss: the network's own and the config's."""
+        """Return the L2 term of the loss, float32 (): the network's own plus the config's."""
         penalty = model.penalty()
         if self.l2:
             kernels = jax.tree.map(
@@ -73,7 +78,7 @@ class Recipe:
 
 
 def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
-    """The config's numbers that are arrays in the state."""
+    """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
         "learning_rate": np.float32(scaled_rate(config.optimizer, config.global_batch_size)),
         "label_smoothing": np.float32(config.loss.label_smoothing),
@@ -82,9 +87,19 @@ def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
 
 
 def make_recipe(
-    config: ConfigDict, dataset: Dataset, model: nnx.Module, steps: int
+    config: ConfigDict, dataset: Dataset, model: Network, steps: int
 ) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
-    """The recipe of the steps, and the network's parameters and batch statistics."""
+    """Return the recipe of a run's steps and the network's initial arrays.
+
+    Args:
+      config: the checked config.
+      dataset: the dataset; the first convolution of some networks is fitted to its images.
+      model: the network, initialized.
+      steps: training steps of an epoch, which the schedule counts in.
+
+    Returns:
+      The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.
+    """
     train_graph, eval_graph, params, batch_stats = split_model(model)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(
@@ -110,4 +125,4 @@ def make_recipe(
         skip_bad_steps=config.optimizer.skip_bad_steps,
     )
     train_images = dataset.splits["train"].images
-    return recipe, params, fit_whitening(batch_stats, train_images, recipe.scale)
+    return recipe, params, model.fit(batch_stats, train_images, recipe.scale)

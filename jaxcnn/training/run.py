@@ -1,4 +1,4 @@
-"""A run, ready to train: data on the devices, network, compiled steps, first state."""
+"""A run, ready to train: data on the devices, network, compiled steps and initial state."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 from jaxcnn.workdir.position import Position
 
-# the examples and their order, on the devices, and the steps to do with them in one call
+# the examples and their order, on the devices, and the number of steps in one call
 Feed = Iterator[tuple[dict[str, jax.Array], jax.Array, int]]
 
 
@@ -39,13 +39,13 @@ class Run:
     Attributes:
       plan: the resolved config.
       dataset: the dataset, on the host.
-      model: the network.
-      data: the arrays by split, where each device holds them whole; empty where each holds shares.
-      train_step: one training step, compiled for all devices, see `step.py`.
+      model: the network, initialized.
+      data: `images` and `labels` by split, whole on every device; empty if `plan.in_shares`.
+      train_step: one training step, compiled for all devices, see `make_train_step`.
       train_steps: `plan.steps_per_dispatch` training steps in one call.
-      eval_step: one evaluation step.
-      add_up: the sums of an evaluation over all devices.
-      state: before the first step, on the devices.
+      eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
+      add_up: adds the sums of an evaluation over all devices.
+      state: the state before the first step, on the devices.
     """
 
     plan: Plan
@@ -60,28 +60,32 @@ class Run:
 
     @property
     def num_parameters(self) -> int:
-        """Parameters of the network, BatchNorm's running statistics included."""
+        """Number of parameters, BatchNorm's running statistics included."""
         leaves = jax.tree.leaves((self.state.params, self.state.batch_stats))
         return sum(leaf.size for leaf in leaves)
 
     def train_order(self, epoch: int) -> jax.Array:
-        """Return the order of an epoch (0-based), on the devices."""
+        """Return the order of an epoch (0-based), on the devices.
+
+        Returns:
+          int32 (devices, steps, device_batch), see `order.in_batches`.
+        """
         return feed.put_order(self._train_order(epoch), self.plan.mesh)
 
     def train_feed(self, position: Position) -> Feed:
-        """Yield, for each call of the devices until the epoch ends, what it takes.
+        """Yield the arguments of each call of the devices, from a position to its epoch's end.
 
-        In a group each process reads its own part of each batch, and puts it on its devices.
-        Streamed, the examples are those of the next call alone.
+        Each process of a group reads its own part of each batch, and puts it on its devices.
 
         Yields:
-          The training examples and their order, on the devices, and the number of steps.
+          The training examples and their order, on the devices, and the number of steps in the
+          call. A streaming run yields the examples of one call only.
         """
         order = self._train_order(position.epoch)
         return self._feed("train", order, self._portions(position.row))
 
     def epoch_numbers(self, position: Position) -> dict[str, jax.Array]:
-        """Return what the training step must know of the position's epoch, on the devices."""
+        """Return the numbers of an epoch that the training step needs, int32 (), on the devices."""
         numbers = {
             "number": position.epoch,
             "num_examples": self.plan.num_examples,
@@ -93,7 +97,7 @@ class Run:
         return parallel.on_every_device(on_host, self.plan.mesh)
 
     def eval_feed(self, name: str) -> Feed:
-        """Yield what each evaluation step of a view takes, as `train_feed`."""
+        """Yield the arguments of each evaluation step of a view, like `train_feed`."""
         view = self.plan.views[name]
         order = self._order(view.indices, self.plan.eval_batch_size, 1)
         rows = [(row, row + 1) for row in range(order.shape[1])]
@@ -102,20 +106,21 @@ class Run:
     def zero_eval_sums(self) -> dict[str, jax.Array]:
         """Return the sums before the first evaluation step.
 
-        Each device has its own `loss`, `correct` and `count`, float32, and `row`, int32, the next
-        row of the order.
+        Returns:
+          `loss`, `correct` and `count`, float32 (devices,), and `row`, int32 (devices,), the next
+          row of the order; each device has its own entry.
         """
         devices = len(self.plan.mesh.local_devices)
         sums = {name: np.zeros(devices, np.float32) for name in ("loss", "correct", "count")}
         return feed.put_share(sums | {"row": np.zeros(devices, np.int32)}, self.plan.mesh)
 
     def _portions(self, row: int) -> list[tuple[int, int]]:
-        """Return the rows of an epoch's order that one call after another does."""
-        portions, several = [], self.plan.steps_per_dispatch
+        """Return the rows (start, stop) of an epoch's order for each call, from a row on."""
+        portions, num_steps = [], self.plan.steps_per_dispatch
         while row < self.plan.steps_per_epoch:
-            # a portion of several rows begins at a multiple of their number, see `take_batch`
-            fits = row % several == 0 and row + several <= self.plan.steps_per_epoch
-            portions.append((row, row + (several if fits else 1)))
+            # `take_batch` needs portions of several rows to start at a multiple of their number
+            fits = row % num_steps == 0 and row + num_steps <= self.plan.steps_per_epoch
+            portions.append((row, row + (num_steps if fits else 1)))
             row = portions[-1][1]
         return portions
 
@@ -140,18 +145,21 @@ class Run:
         elif self.data:
             shares = itertools.repeat((self.data[split], feed.put_order(order, mesh)))
         else:
-            own = feed.own_part(order, mesh)
-            share = feed.take_share(examples.images, examples.labels, own)
+            part = feed.own_part(order, mesh)
+            share = feed.take_share(examples.images, examples.labels, part)
             shares = itertools.repeat(feed.put_share(share, mesh))
         for (start, stop), (data, order) in zip(portions, shares, strict=False):
             yield data, order, stop - start
 
 
 def make_run(config: ConfigDict, dataset: Dataset) -> Run:
-    """Put the data on the devices, build the network and its state, prepare the steps.
+    """Return a run: put the data on the devices, build the network, prepare the steps.
+
+    The steps are compiled at their first call.
 
     Raises:
-      UserError: the dataset, the network and the devices don't fit each other.
+      Disagreement: the processes of the group have different numbers of devices.
+      UserError: the dataset, the network and the devices do not fit each other.
     """
     plan = resolve(config, dataset)
     model = models.build(
@@ -173,8 +181,8 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
     data_axis = 0 if plan.in_shares else None
     data = {} if plan.in_shares else _put_splits(dataset, plan)
-    compiled_for = {"mesh": plan.mesh, "backend": config.parallel}
-    training = {"in_axes": (None, data_axis, None, 0), "donate": True} | compiled_for
+    target = {"mesh": plan.mesh, "backend": config.parallel}
+    training = {"in_axes": (None, data_axis, None, 0), "donate": True} | target
     return Run(
         plan=plan,
         dataset=dataset,
@@ -191,27 +199,27 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
             compiler_options=evaluation_options(plan.network),
         ),
         add_up=parallel.parallelize(
-            functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,), **compiled_for
+            functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,), **target
         ),
         state=parallel.on_every_device(state, plan.mesh),
     )
 
 
 def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]:
-    """Return the splits that the plan reads, whole on every device."""
+    """Return the arrays of the splits that the plan reads, whole on every device."""
     splits = {view.split: dataset.splits[view.split] for view in plan.views.values()}
     needed = sum(split.images.nbytes for split in splits.values())
     room = room_for_data(plan.mesh)
     if needed > room:
         raise UserError(
-            f"{dataset.name} has {needed >> 20:,} MiB of images, and there is room for "
+            f"{dataset.name} has {needed >> 20:,} MiB of images, but a device has room for "
             f"{room >> 20:,} MiB: set config.dataset.streaming = True"
         )
     return {name: feed.put_split(split, plan.mesh) for name, split in sorted(splits.items())}
 
 
 def describe_data(run: Run) -> dict[str, Any]:
-    """Return what a user of the trained network must know of its data, for `dataset.json`."""
+    """Return the content of `dataset.json`: the data's identity, scaling and statistics."""
     shift, scale = pixel_scaling(run.dataset, run.plan.config.dataset.scaling)
     train = run.plan.views["train"]
     train_images = run.dataset.splits[train.split].images

@@ -1,4 +1,4 @@
-"""Saving a run: its state, what the host knows, and which metrics belong to them."""
+"""Saving a run: its state, its progress, and the digest of the metrics that belong to them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
 
 
 class Saving:
-    """Writes the checkpoints of a run.
+    """The checkpoints of a run: when they are due, and what they hold.
 
     Args:
-      plan: of the run.
-      start: where the training starts; the time and the digest of its progress are set at each
-        save.
-      checkpoints: where they go.
-      metrics: the log whose rows a checkpoint names.
-      time: of the run.
+      plan: the resolved config.
+      start: the start of the training; each save sets `seconds` and `metrics_digest` of its
+        progress.
+      checkpoints: of the run's folder.
+      metrics: the log whose digest a checkpoint holds.
+      time: the time of the run.
       check_folder: called before each write; raises `UserError` to end the run.
     """
 
@@ -48,7 +48,11 @@ class Saving:
         Args:
           state: the state after `step`.
           step: training steps done.
-          validation: `loss` and `accuracy`, by which the best is kept; None within an epoch.
+          validation: `loss` and `accuracy`, which choose the best checkpoint; None within an
+            epoch.
+
+        Raises:
+          UserError: the folder is no longer this process's.
         """
         self._check_folder()
         self._progress.seconds = self._time.seconds
@@ -57,6 +61,6 @@ class Saving:
         self.checkpoints.save(state, dataclasses.asdict(self._progress), validation)
 
     def save_if_new(self, state: TrainState, step: int) -> None:
-        """Start to write a checkpoint, unless the last one is of this step."""
+        """Start to write a checkpoint, unless the newest one is of this step."""
         if self.checkpoints.latest_step() != step:
             self.save(state, step, None)

@@ -1,4 +1,4 @@
-"""The state of a run: one pytree of arrays, all that a checkpoint needs."""
+"""The training state: one pytree with all arrays that a checkpoint needs."""
 
 from typing import Any
 
@@ -10,20 +10,21 @@ from flax import struct
 
 
 class TrainState(struct.PyTreeNode):
-    """Everything that changes from step to step.
+    """All arrays that change from step to step.
 
     Random keys are derived from (seed, step) and never stored.
 
     Attributes:
       step: int32 (), steps done so far.
-      params: nested dict of float32 arrays.
+      params: nested dict of float32 arrays, the parameters.
       batch_stats: nested dict of float32 arrays, BatchNorm's running statistics.
-      opt_state: the optimizer's.
-      ema: moving average of params, or {} where there is none.
-      hyperparams: the numbers a study varies beside the optimizer's own: float32 ()
-        `learning_rate` and `label_smoothing`, int32 () `seed` of dropout and augmentation.
-      rate_scale: float32 (), by which steps that were not finite have lowered the learning rate.
-      sums: what the epoch has added up so far, see `zero_sums`.
+      opt_state: the optimizer's state.
+      ema: the moving average of `params`; {} for none.
+      hyperparams: settings as arrays, so that runs with other values share a compiled program:
+        float32 () `learning_rate` and `label_smoothing`, int32 () `seed` of dropout and
+        augmentation.
+      rate_scale: float32 (), factor of the learning rate; each skipped step halves it.
+      sums: the sums of the epoch so far, see `zero_sums`.
     """
 
     step: jax.Array
@@ -37,14 +38,18 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def evaluated_params(self) -> dict[str, Any]:
-        """The parameters that are evaluated: the moving average where there is one."""
+        """The parameters for evaluation: the moving average, or `params` if there is none."""
         return self.ema or self.params
 
 
 def zero_sums() -> dict[str, np.ndarray]:
-    """Sums over examples: `loss`, `correct`, `count`; the number of `bad_steps`, whose loss or
-    gradient was not finite, the first `bad_step`, −1 for none; and the global `gradient_norm` of
-    the last step that was finite."""
+    """Return the sums of an epoch before its first step, all of shape ().
+
+    Returns:
+      float32 `loss`, `correct` and `count`, summed over examples; float32 `gradient_norm`, the
+      global norm at the last finite step; int32 `bad_steps`, the number of steps whose loss or
+      gradient was not finite; int32 `bad_step`, the first of them, or -1.
+    """
     names = ("loss", "correct", "count", "gradient_norm")
     sums = {name: np.zeros((), np.float32) for name in names}
     return sums | {"bad_step": np.full((), -1, np.int32), "bad_steps": np.zeros((), np.int32)}
@@ -58,7 +63,15 @@ def create_state(
     hyperparams: dict[str, Any],
     ema: bool,
 ) -> TrainState:
-    """The state before the first step; the fields are `TrainState`'s."""
+    """Return the state before the first step; the arguments are the fields of `TrainState`.
+
+    Args:
+      params: the initial parameters.
+      batch_stats: the initial batch statistics.
+      optimizer: makes `opt_state`.
+      hyperparams: from `make_hyperparams`.
+      ema: whether to keep a moving average of the parameters.
+    """
     return TrainState(
         step=np.zeros((), np.int32),
         params=params,
@@ -72,6 +85,11 @@ def create_state(
 
 
 def with_hyperparams_of(configured: TrainState, restored: TrainState) -> TrainState:
-    """The restored state with the numbers that the config gives now: they may have been changed."""
+    """Return the restored state with the hyperparameters of the current config.
+
+    Args:
+      configured: a state made from the current config.
+      restored: a state from a checkpoint, possibly of an earlier config.
+    """
     opt_state = restored.opt_state._replace(hyperparams=configured.opt_state.hyperparams)
     return restored.replace(hyperparams=configured.hyperparams, opt_state=opt_state)

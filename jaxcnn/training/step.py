@@ -1,4 +1,4 @@
-"""The step: one pure function per device, for training and for evaluation."""
+"""The training step and the evaluation step: pure functions of one device."""
 
 from collections.abc import Callable
 
@@ -16,23 +16,29 @@ Batch = dict[str, jax.Array]
 
 
 def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
-    """The batch of a device: row `row` of its order (steps, batch), out of the data.
+    """Return the batch of a device for one step.
 
-    An order may hold a few of an epoch's rows: then row r stands at r modulo their number.
+    Args:
+      data: `images` uint8 (examples, height, width, channels) and `labels`; a share of a split has
+        `indices` int32 (examples,) as well, its rows' places in the split.
+      order: int32 (steps, batch), rows of `data`; `~row` for an example that does not count. It
+        may hold a part of an epoch: row r is then at r modulo its length.
+      row: int32 (), the step within the epoch.
 
     Returns:
-      `images` uint8 (batch, height, width, channels), `labels`, `mask` bool (batch,): examples
-      that count, `indices` int32 (batch,): in the split.
+      `images` uint8 (batch, height, width, channels), `labels`, `mask` bool (batch,), False for
+      examples that do not count, and `indices` int32 (batch,), their places in the split.
     """
     entries = jax.lax.dynamic_index_in_dim(order, row % len(order), keepdims=False)
     mask = entries >= 0
     indices = jnp.where(mask, entries, ~entries)
     batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
-    # where the data are a share of a split they say themselves where its rows stand in it
+    # the indices of a share replace these, which are places in the share
     return {"indices": indices} | batch | {"mask": mask}
 
 
 def _sums(losses: jax.Array, scores: jax.Array, targets: jax.Array, mask: jax.Array) -> dict:
+    """Return the sums over the examples that count, float32 ()."""
     return {
         "loss": jnp.sum(losses * mask),
         "correct": jnp.sum(is_correct(scores, targets) & mask).astype(jnp.float32),
@@ -41,14 +47,13 @@ def _sums(losses: jax.Array, scores: jax.Array, targets: jax.Array, mask: jax.Ar
 
 
 def make_train_step(recipe: Recipe) -> Callable:
-    """The per-device training step, to be run by `parallelize`.
+    """Return the training step of one device, for `parallelize`.
 
     Returns:
-      `step(state, data, epoch, order) -> (state, sums)`: `data` holds the examples' arrays,
-      `epoch` its int32 `number`, `num_examples`, `global_batch_size`, `first_step` and
-      `schedule_shift` (what the schedule's step is ahead of the state's), `order` (steps, batch)
-      the device's part of it.
-      `sums` are the epoch's so far, equal to `state.sums`.
+      `step(state, data, epoch, order) -> (state, sums)`. `data` and `order` are those of
+      `take_batch`. `epoch` has int32 () `number`, `num_examples`, `global_batch_size`,
+      `first_step` and `schedule_shift`, the steps to add to the state's for the schedule. `sums`
+      are the epoch's so far, equal to `state.sums`.
     """
     gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
 
@@ -76,7 +81,7 @@ def make_train_step(recipe: Recipe) -> Callable:
 
 
 def repeat(step: Callable, num_steps: int) -> Callable:
-    """A training step done `num_steps` times in one program: nothing waits for the host between."""
+    """Return a function that does a training step `num_steps` times, without the host between."""
 
     def steps(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
         def body(state, _):
@@ -89,8 +94,11 @@ def repeat(step: Callable, num_steps: int) -> Callable:
 
 
 def _num_examples(epoch: dict, row: jax.Array) -> jax.Array:
-    """Examples that count in the global batch. It takes no exchange between the devices: a CPU's
-    would lose milliseconds waiting for each other at the start of a step."""
+    """Return the number of examples that count in the global batch, int32 ().
+
+    It is computed without an exchange: simulated devices would lose milliseconds waiting for each
+    other at the start of a step.
+    """
     batch_size = epoch["global_batch_size"]
     return jnp.minimum(epoch["num_examples"] - row * batch_size, batch_size)
 
@@ -98,15 +106,22 @@ def _num_examples(epoch: dict, row: jax.Array) -> jax.Array:
 def _prepare(
     recipe: Recipe, batch: Batch, num_examples: jax.Array, state: TrainState, epoch: jax.Array
 ) -> Batch:
-    """Augments, scales, and gives each example keys of its own: they follow its position in the
-    global batch, so that the number of devices doesn't change a number."""
+    """Return the augmented and scaled batch, with one random key per example.
+
+    The keys follow the position in the global batch, so that results do not depend on the number of
+    devices.
+
+    Returns:
+      `images` float (batch, height, width, channels), `targets` float32 (batch, num_classes),
+      `mask` bool (batch,), and `keys` (batch,) for dropout.
+    """
     hyperparams = state.hyperparams
     step_key = jax.random.fold_in(jax.random.key(hyperparams["seed"]), state.step)
     augment_key, dropout_key = jax.random.split(step_key)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     images, labels = batch["images"], batch["labels"]
     size = len(images)
-    # what fills a short batch repeats its examples, each with the keys of the one it repeats
+    # the filling of a short batch repeats examples, with the keys of the examples it repeats
     positions = (jax.lax.axis_index(AXIS) * size + jnp.arange(size)) % num_examples
     targets = make_targets(labels, recipe.num_classes, hyperparams["label_smoothing"])
     if recipe.augment is not None:
@@ -128,8 +143,11 @@ def _prepare(
 
 
 def _gradients(recipe: Recipe) -> Callable:
-    """`(params, batch_stats, batch, num_examples) -> (gradients, batch_stats, sums)`, over all
-    devices."""
+    """Return the function that computes the gradients of a batch, summed over all devices.
+
+    Returns:
+      `gradients(params, batch_stats, batch, num_examples) -> (gradients, batch_stats, sums)`.
+    """
     axis_name = AXIS if recipe.global_batch_norm else None
 
     def loss_function(params, batch_stats, batch, num_examples):
@@ -144,7 +162,7 @@ def _gradients(recipe: Recipe) -> Callable:
         )
         losses, scores = cross_entropy(outputs, batch["targets"], recipe.heads)
         penalty = recipe.penalty(model, params)
-        # the devices' and parts' losses add up to the global batch's mean plus one penalty
+        # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
         loss = jnp.sum(losses * mask) / num_examples + penalty / num_shares
         sums = _sums(losses + penalty, scores, batch["targets"], mask)
@@ -154,7 +172,7 @@ def _gradients(recipe: Recipe) -> Callable:
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
             params, batch_stats, batch, num_examples
         )
-        if recipe.global_batch_norm:  # then all devices have the same statistics
+        if recipe.global_batch_norm:  # all devices have the same statistics
             gradients, sums = sum_over_devices((gradients, sums))
         else:
             shares = jax.tree.map(lambda value: value / jax.lax.axis_size(AXIS), batch_stats)
@@ -165,11 +183,11 @@ def _gradients(recipe: Recipe) -> Callable:
 
 
 def _accumulate(recipe: Recipe) -> Callable:
-    """As `_gradients`, computed in parts; BatchNorm sees a part at a time."""
+    """Return the function of `_gradients`, computed in parts; BatchNorm sees one part at a time."""
     num_parts = recipe.accumulation_steps
     one_part = _gradients(recipe)
 
-    def split(array):  # interleaved, so that a short batch's padding is spread over the parts
+    def split(array):  # interleaved, so that the padding of a short batch is spread over the parts
         return jnp.moveaxis(array.reshape(-1, num_parts, *array.shape[1:]), 1, 0)
 
     def gradients(params, batch_stats, batch, num_examples):
@@ -189,6 +207,7 @@ def _accumulate(recipe: Recipe) -> Callable:
 def _update(
     recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, schedule_shift: jax.Array
 ) -> TrainState:
+    """Return the state after a step of the optimizer."""
     opt_state = state.opt_state
     factor = recipe.schedule(state.step + schedule_shift) * state.rate_scale
     rate = state.hyperparams["learning_rate"] * factor
@@ -198,7 +217,7 @@ def _update(
     params = optax.apply_updates(state.params, updates)
     ema = state.ema
     if recipe.ema_decay:
-        # short at first, so that the initial weights are soon forgotten
+        # a small decay at first, so that the initial weights are soon forgotten
         decay = jnp.minimum(recipe.ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema = optax.incremental_update(params, ema, 1.0 - decay)
     return state.replace(
@@ -211,7 +230,7 @@ def _update(
 
 
 def _skip_unless(is_good: jax.Array, updated: TrainState, state: TrainState) -> TrainState:
-    """The updated state after a good step; after a bad one the old, a step on, at half the rate."""
+    """Return the updated state if the step is good, else the old state at half the rate."""
     skipped = state.replace(step=updated.step, rate_scale=state.rate_scale / 2)
     return jax.tree.map(lambda new, old: jnp.where(is_good, new, old), updated, skipped)
 
@@ -225,9 +244,9 @@ def _add_step(
     *,
     is_first: jax.Array,
 ) -> dict:
-    """The epoch's sums with a step's added; the epoch's first step starts them afresh."""
+    """Return the epoch's sums with those of a step added; the epoch's first step starts anew."""
     start = jax.tree.map(
-        lambda zero, so_far: jnp.where(is_first, zero, so_far), zero_sums(), epoch_sums
+        lambda zero, total: jnp.where(is_first, zero, total), zero_sums(), epoch_sums
     )
     is_first_bad = ~is_good & (start["bad_step"] < 0)
     return {name: start[name] + value for name, value in sums.items()} | {
@@ -238,11 +257,12 @@ def _add_step(
 
 
 def make_eval_step(recipe: Recipe) -> Callable:
-    """The per-device evaluation step, to be run by `parallelize`.
+    """Return the evaluation step of one device, for `parallelize`.
 
     Returns:
-      `step(sums, params, batch_stats, data, order) -> sums`: `sums` are the device's own, from
-      `zero_eval_sums` on: no device waits for another before the last step is done.
+      `step(sums, params, batch_stats, data, order) -> sums`. `sums` start at
+      `Run.zero_eval_sums`. They are the device's own, so that no device waits for another before
+      the last step. `data` and `order` are those of `take_batch`.
     """
 
     def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:

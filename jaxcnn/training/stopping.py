@@ -15,13 +15,13 @@ REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What all processes of a group do before the next step.
+    """A group's decision before the next step; the same in all its processes.
 
     Attributes:
-      stop: save and exit, as a signal asked.
-      end: `max_minutes` are over.
-      save: `checkpoint.every_minutes` have passed.
-      display: the progress bar is due.
+      stop: a signal asks to save and exit.
+      end: `max_minutes` have passed.
+      save: `checkpoint.every_minutes` have passed since the last save.
+      display: the progress bar is due for an update.
     """
 
     stop: bool
@@ -31,26 +31,32 @@ class Decision:
 
 
 class Stopping:
-    """Decides, with the whole group, when a run ends: each process has a clock of its own."""
+    """The decision when a run ends, taken by the whole group: clocks of its processes differ.
+
+    Args:
+      config: the checked config.
+      agree: combines the wishes of the group's processes.
+      time: the time of the run.
+    """
 
     def __init__(self, config: ConfigDict, agree: Agreement, time: RunTime):
         self._config, self._agree, self._time = config, agree, time
         self._is_time_over = False
 
     def decide(self, signal: StopSignal, saved_at: float, clock: Clock) -> Decision:
-        """Return what the group does next.
+        """Return what the group does before the next step.
 
         Args:
-          signal: whether the user asked to stop.
-          saved_at: the run's time at its last checkpoint, seconds.
-          clock: of the epoch's steps.
+          signal: knows whether the user asked to stop.
+          saved_at: the run's time at its last save, in seconds.
+          clock: times the epoch's steps.
         """
         return Decision(
             *self._agree(
                 signal.requested,
                 self._time.exceeds(self._config.max_minutes),
                 self._time.exceeds(self._config.checkpoint.every_minutes, saved_at),
-                clock.is_time(REFRESH_SECONDS),
+                clock.is_display_due(REFRESH_SECONDS),
             )
         )
 
@@ -59,17 +65,17 @@ class Stopping:
         return any(self._agree.at_once(signal.requested))
 
     def end_by_time(self) -> None:
-        """End the run here, as its time is over."""
+        """End the run here, because its time is over."""
         self._is_time_over = True
 
     def check_time(self, step: int) -> None:
-        """End the run, if it has done a step, where its time is over in any process."""
+        """End the run if its time is over in any process, and it has done a step."""
         if self._config.max_minutes and step:
             is_over = self._time.exceeds(self._config.max_minutes)
             self._is_time_over = any(self._agree.at_once(is_over))
 
     def reason(self, position: Position, progress: Progress) -> str:
-        """Return why no step is left: "epochs", "early_stopping", "max_minutes"; "" if one is."""
+        """Return why the run has ended: "epochs", "early_stopping" or "max_minutes"; "" if not."""
         if position.epoch >= self._config.num_epochs:
             return "epochs"
         if 0 < self._config.early_stopping.patience <= progress.epochs_without_gain:

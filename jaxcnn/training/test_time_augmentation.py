@@ -1,4 +1,7 @@
-"""Test-time augmentation: the mean of the scores of mirrored and shifted views of an image."""
+"""Test-time augmentation: the weighted mean of the scores of mirrored and shifted images.
+
+References: Jordan 2024, https://arxiv.org/abs/2404.00498
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +14,22 @@ from flax import nnx
 from jaxcnn.training.losses import is_correct, make_targets, to_scores
 from jaxcnn.training.recipe import Recipe
 
-# of the image, and of two shifts of it; each as it is and mirrored
+# of the image and its mirror image, and of two shifted images and their mirror images
 WEIGHTS = (0.25, 0.25, 0.125, 0.125, 0.125, 0.125)
 
 
 def six_views(images: jax.Array) -> jax.Array:
-    """Each image, and a pixel up and left and down and right of it with the border reflected; each
-    as it is and mirrored: (batch, height, width, channels) -> (6, batch, height, ...)."""
+    """Return six views of each image.
+
+    They are the image, the image shifted down and right by a pixel, and the image shifted up and
+    left by a pixel, each followed by its mirror image. Shifted images reflect their border.
+
+    Args:
+      images: (batch, height, width, channels).
+
+    Returns:
+      (6, batch, height, width, channels).
+    """
     _, height, width, _ = images.shape
     padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
     shifted = [images, padded[:, :height, :width], padded[:, 2:, 2:]]
@@ -25,8 +37,16 @@ def six_views(images: jax.Array) -> jax.Array:
 
 
 def make_score(recipe: Recipe, *, batch_size: int) -> Callable:
-    """`(params, batch_stats, data) -> {"accuracy": …, "tta_accuracy": …}`, float32 scalars: of the
-    images as they are, and by the weighted mean of the scores of six views."""
+    """Return the function that computes test accuracies, to be compiled.
+
+    Args:
+      recipe: of the run.
+      batch_size: images that are evaluated at once.
+
+    Returns:
+      `score(params, batch_stats, data) -> {"accuracy": …, "tta_accuracy": …}`, float32 ():
+      the accuracy on the images, and that of the weighted mean of the scores of their six views.
+    """
 
     def score(params: dict[str, Any], batch_stats: dict[str, Any], data: dict[str, jax.Array]):
         model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
@@ -40,17 +60,26 @@ def make_score(recipe: Recipe, *, batch_size: int) -> Callable:
 
         scores = _in_batches(scores_of, data["images"], batch_size)
         targets = make_targets(data["labels"], recipe.num_classes)
-        plain, mean = (is_correct(each, targets).mean() for each in scores)
-        return {"accuracy": plain, "tta_accuracy": mean}
+        plain, augmented = (is_correct(logits, targets).mean() for logits in scores)
+        return {"accuracy": plain, "tta_accuracy": augmented}
 
     return score
 
 
 def _in_batches(function: Callable, images: jax.Array, batch_size: int) -> jax.Array:
-    """`function` of batches of the images, its outputs (k, batch, ...) joined to (k, n, ...)."""
-    number = len(images)
-    batch_size = min(batch_size, number)
-    padded = jnp.pad(images, ((0, -number % batch_size), (0, 0), (0, 0), (0, 0)))
+    """Return a function's outputs for all images, computed in batches.
+
+    Args:
+      function: maps (batch, height, width, channels) to (k, batch, ...).
+      images: (images, height, width, channels).
+      batch_size: images in a batch.
+
+    Returns:
+      (k, images, ...).
+    """
+    num_images = len(images)
+    batch_size = min(batch_size, num_images)
+    padded = jnp.pad(images, ((0, -num_images % batch_size), (0, 0), (0, 0), (0, 0)))
     outputs = jax.lax.map(function, padded.reshape(-1, batch_size, *images.shape[1:]))
     outputs = jnp.moveaxis(outputs, 0, 1)
-    return outputs.reshape(len(outputs), -1, *outputs.shape[3:])[:, :number]
+    return outputs.reshape(len(outputs), -1, *outputs.shape[3:])[:, :num_images]

@@ -1,4 +1,4 @@
-"""Runs of several seeds by the programs of `whole_run`, timed and tested."""
+"""Compiled runs of several seeds, timed and tested."""
 
 import statistics
 import time
@@ -8,34 +8,34 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcnn.training.compiled_run import CompiledRun
 from jaxcnn.training.state import TrainState
-from jaxcnn.training.whole_run import WholeRun
 
 PROTOCOL = (
     "seconds from the first use of the training images to the end of the last step, by the host's "
-    "clock; compiling, a warm-up run on shuffled labels, first values and tests are not counted"
+    "clock; compilation, a warm-up run on shuffled labels, initialization and tests are not counted"
 )
 
 
 def time_runs(
-    run: WholeRun,
+    run: CompiledRun,
     num_runs: int,
     *,
     together: int = 1,
     on_warm: Callable[[float], None] = lambda seconds: None,
     on_row: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
-    """Trains and tests as many seeds, from the config's on.
+    """Train and test several seeds, counted up from the config's.
 
     Args:
-      run: the programs.
-      num_runs: a multiple of `together`.
+      run: the compiled programs.
+      num_runs: the number of seeds, a multiple of `together`.
       together: seeds that one call trains.
-      on_warm: is told the seconds that compiling and the warm-up run took.
-      on_row: is told each row.
+      on_warm: called with the seconds of compilation and warm-up run.
+      on_row: called with the row of each seed.
 
     Returns:
-      What `summarise` gives, `compile_seconds`, `together`, and `rows`, see `measure`.
+      The fields of `summarize`, `compile_seconds`, `together`, and `rows`, see `measure`.
     """
     started, rows = time.perf_counter(), []
     warm_up(run, together)
@@ -45,12 +45,12 @@ def time_runs(
         for row in measure(run, list(range(first, first + together))):
             rows.append(row)
             on_row(row)
-    more = {"compile_seconds": compile_seconds, "together": together, "rows": rows}
-    return summarise(rows) | more
+    timing = {"compile_seconds": compile_seconds, "together": together}
+    return summarize(rows) | timing | {"rows": rows}
 
 
-def warm_up(run: WholeRun, num_seeds: int) -> None:
-    """Compiles the programs for so many seeds at once, and runs them on labels that say nothing."""
+def warm_up(run: CompiledRun, num_seeds: int) -> None:
+    """Compile the programs for `num_seeds` seeds at once, and run them on shuffled labels."""
     data, rng = run.train_data, np.random.default_rng(run.config.seed)
     labels = rng.permutation(np.asarray(data["labels"]))
     data = data | {"labels": jax.device_put(labels, data["labels"].sharding)}
@@ -58,12 +58,13 @@ def warm_up(run: WholeRun, num_seeds: int) -> None:
     run.scores(states[0])
 
 
-def measure(run: WholeRun, seeds: list[int]) -> list[dict[str, Any]]:
-    """Trains the seeds by one call, and tests them.
+def measure(run: CompiledRun, seeds: list[int]) -> list[dict[str, Any]]:
+    """Train seeds in one call, and test them.
 
     Returns:
-      For each seed `seed`, `accuracy` (by test-time augmentation), `plain_accuracy`, `train_loss`
-      (of the last epoch) and `seconds` (its share of the call's).
+      A row per seed: `seed`, `accuracy` (with test-time augmentation), `plain_accuracy` (without),
+      `train_loss` (mean of the last epoch) and `seconds` (the call's, divided by the seeds).
+      Accuracies are fractions.
     """
     states, losses, seconds = _train(run, seeds, run.train_data)
     scores = [run.scores(state) for state in states]
@@ -79,9 +80,13 @@ def measure(run: WholeRun, seeds: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """`runs`; of the accuracy `mean`, `std` (the sample's, None of one run) and `min`; the mean
-    `plain_accuracy`; `seconds`, the median over the runs."""
+def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the statistics of the rows of `measure`.
+
+    Returns:
+      `runs`, their number; `mean`, `std` (sample standard deviation; None for one run) and `min` of
+      the accuracy; the mean `plain_accuracy`; and the median `seconds`.
+    """
     accuracies = [row["accuracy"] for row in rows]
     return {
         "runs": len(rows),
@@ -94,19 +99,21 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _train(
-    run: WholeRun, seeds: list[int], data: dict[str, jax.Array]
+    run: CompiledRun, seeds: list[int], data: dict[str, jax.Array]
 ) -> tuple[list[TrainState], list[float], float]:
-    """The trained states, their mean losses in the last epoch, and the seconds it took."""
-    several = len(seeds) > 1
-    first = run.first_states(seeds) if several else run.first_state(seeds[0])
+    """Return the trained states, their mean losses in the last epoch, and the seconds of the call.
+
+    A single seed is trained by the program without an axis for the seeds.
+    """
+    is_single = len(seeds) == 1
+    first = run.first_state(seeds[0]) if is_single else run.first_states(seeds)
+    train = run.train if is_single else run.train_several
     jax.block_until_ready(first)
     started = time.perf_counter()
-    trained, sums = jax.block_until_ready(
-        (run.train_several if several else run.train)(first, data)
-    )
+    trained, sums = jax.block_until_ready(train(first, data))
     seconds = time.perf_counter() - started
     losses = np.asarray(sums["loss"] / sums["count"])[..., -1].reshape(-1)
     states = [trained]
-    if several:
+    if not is_single:
         states = [jax.tree.map(lambda leaf, i=i: leaf[i], trained) for i in range(len(seeds))]
     return states, losses.tolist(), seconds

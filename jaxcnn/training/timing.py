@@ -1,10 +1,10 @@
-"""The times of a run: of its steps, and of the whole."""
+"""The time of a run, and the time of the steps of an epoch."""
 
 import time
 
 
 class Clock:
-    """Times the steps of an epoch, except those that compile."""
+    """Images and seconds of the timed steps of an epoch: those that compile are not timed."""
 
     def __init__(self):
         self.images, self.seconds = 0, 0.0
@@ -12,11 +12,11 @@ class Clock:
         self._displayed = 0.0
 
     def start(self) -> None:
-        """Start to count time, or go on."""
+        """Start or resume counting time."""
         self._started = self._displayed = time.perf_counter()
 
     def stop(self) -> None:
-        """Count no time until the next start."""
+        """Pause until the next start."""
         if self._started is not None:
             self.seconds += time.perf_counter() - self._started
         self._started = None
@@ -25,17 +25,17 @@ class Clock:
         """Count the images of a step."""
         self.images += images
 
-    def is_time(self, seconds: float) -> bool:
-        """Return whether `seconds` have passed since this last returned True."""
+    def is_display_due(self, seconds: float) -> bool:
+        """Return whether `seconds` have passed since it last returned True."""
         now = time.perf_counter()
-        is_time = now - self._displayed >= seconds
-        if is_time:
+        is_due = now - self._displayed >= seconds
+        if is_due:
             self._displayed = now
-        return is_time
+        return is_due
 
     @property
     def images_per_second(self) -> float | None:
-        """The speed so far; None if no step has been timed."""
+        """The speed so far; None if no step was timed."""
         running = 0.0 if self._started is None else time.perf_counter() - self._started
         return images_per_second(self.images, self.seconds + running)
 
@@ -44,7 +44,7 @@ class RunTime:
     """The time of a whole run, over all its resumes.
 
     Args:
-      seconds: before this resume.
+      seconds: the time before this resume.
     """
 
     def __init__(self, seconds: float = 0.0):
@@ -52,14 +52,17 @@ class RunTime:
 
     @property
     def seconds(self) -> float:
-        """The time so far."""
+        """The time so far, in seconds."""
         return time.monotonic() - self._started
 
     def exceeds(self, minutes: float, since: float = 0.0) -> bool:
-        """Return whether `minutes` have passed since a time in seconds; 0 minutes never pass."""
+        """Return whether `minutes` have passed since the run's time `since`, in seconds.
+
+        0 minutes means no limit: they never pass.
+        """
         return 0 < minutes <= (self.seconds - since) / 60
 
 
 def images_per_second(images: int, seconds: float) -> float | None:
-    """Return the speed, or None where nothing was timed."""
+    """Return the speed, or None if nothing was timed."""
     return images / max(seconds, 1e-9) if images else None

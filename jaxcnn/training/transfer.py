@@ -1,4 +1,4 @@
-"""Start from another run's weights: what fits is taken over, the rest stays as initialised."""
+"""The start from another run's weights: arrays that fit are taken, the others stay initialized."""
 
 import math
 from typing import Any
@@ -17,52 +17,66 @@ from jaxcnn.workdir.weights import RunWeights, load_weights
 
 
 def load_start(config: ConfigDict) -> RunWeights:
-    """The network of the run that a new one of this config shall start from: the weights that it
-    tests.
+    """Return the weights of the run that `config.init_from` names: those that the run tests.
 
     Raises:
-      UserError: there is none.
+      UserError: the folder holds no run, or its weights cannot be read.
     """
     try:
-        devices.start(config.deterministic)  # as this run needs them, not as the other did
+        devices.start(config.deterministic)  # this run's setting, before the other run is loaded
         return load_weights(user_path(config.init_from))
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
 
 
 def start_from(start: RunWeights, state: TrainState) -> tuple[TrainState, list[str]]:
-    """A fresh state with every array of the other network that has the same name and shape.
+    """Return a new run's state with each array of another network that has its name and shape.
 
-    The moving average, where there is one, starts from the same weights.
+    A moving average starts from the same weights.
+
+    Args:
+      start: the other run's weights, from `load_start`.
+      state: the state before the first step, on the devices.
 
     Returns:
-      The state, and lines that say what was taken and what was not.
+      The state, and lines for the user: the share of the parameters that are taken over, and the
+      arrays that are not.
 
     Raises:
-      UserError: nothing fits.
+      UserError: no array fits.
     """
-    _, _, params, batch_stats = split_model(start.model)
-    new_params, taken, left = _take(state.params, params)
-    new_stats, _, _ = _take(state.batch_stats, batch_stats)
+    _, _, source_params, source_stats = split_model(start.model)
+    params, taken, missing = _take(source_params, state.params)
+    batch_stats, _, _ = _take(source_stats, state.batch_stats)
     if not taken:
         raise UserError(
             f"config.init_from = {str(start.workdir)!r}: no array of {start.config.model.name} "
             "has a name and shape of this network's"
         )
-    sizes = {name: math.prod(shape) for name, shape in (taken | left).items()}
+    sizes = {name: math.prod(shape) for name, shape in (taken | missing).items()}
     share = sum(sizes[name] for name in taken) / sum(sizes.values())
     lines = [f"starts from {start.workdir}: {share:.1%} of the parameters are taken over"]
-    if left:
-        lines.append(f"initialised afresh, as they differ: {', '.join(sorted(left))}")
-    ema = jax.tree.map(lambda x: x.copy(), new_params) if state.ema else {}
-    return state.replace(params=new_params, batch_stats=new_stats, ema=ema), lines
+    if missing:
+        names = ", ".join(sorted(missing))
+        lines.append(f"newly initialized, because name or shape differ: {names}")
+    ema = jax.tree.map(lambda array: array.copy(), params) if state.ema else {}
+    return state.replace(params=params, batch_stats=batch_stats, ema=ema), lines
 
 
-def _take(own: dict, others: dict) -> tuple[dict, dict[str, Any], dict[str, Any]]:
-    """The tree with the other's arrays where they fit, and the shapes of what fits and what not."""
-    own, others = flatten_dict(own, sep="/"), flatten_dict(others, sep="/")
-    fits = {n: a for n, a in others.items() if n in own and own[n].shape == a.shape}
-    placed = {n: jax.device_put(np.asarray(a), own[n].sharding) for n, a in fits.items()}
-    tree = unflatten_dict(own | placed, sep="/")
-    taken = {n: a.shape for n, a in placed.items()}
-    return tree, taken, {n: a.shape for n, a in own.items() if n not in placed}
+def _take(source: dict, target: dict) -> tuple[dict, dict[str, Any], dict[str, Any]]:
+    """Copy the arrays of a nested dict into another one, where name and shape are the same.
+
+    Returns:
+      The target with the copied arrays, and by name the shapes of its arrays that were replaced and
+      of those that were not.
+    """
+    source, target = flatten_dict(source, sep="/"), flatten_dict(target, sep="/")
+    placed = {
+        name: jax.device_put(np.asarray(array), target[name].sharding)
+        for name, array in source.items()
+        if name in target and target[name].shape == array.shape
+    }
+    shapes = {name: array.shape for name, array in target.items()}
+    taken = {name: shape for name, shape in shapes.items() if name in placed}
+    missing = {name: shape for name, shape in shapes.items() if name not in placed}
+    return unflatten_dict(target | placed, sep="/"), taken, missing

@@ -17,9 +17,13 @@ from jaxcnn.files.reading import read_json
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-import networks  # noqa: E402  (after the path is set)
+import command  # noqa: E402  (after the path is set)
+import networks  # noqa: E402
 import recipes  # noqa: E402
+import rounds  # noqa: E402
 import sides  # noqa: E402
+
+import results  # noqa: E402
 
 
 def test_every_network_has_a_recipe_and_a_twin():
@@ -65,8 +69,8 @@ def test_a_text_is_read():
 
 
 def test_speeds_are_medians_and_ratios():
-    rounds = np.array([[100.0, 50.0, 10.0], [120.0, 60.0, 40.0], [300.0, 100.0, 20.0]])
-    assert sides.to_speeds(["jaxcnn", "torch", "keras"], rounds) == {
+    speeds = np.array([[100.0, 50.0, 10.0], [120.0, 60.0, 40.0], [300.0, 100.0, 20.0]])
+    assert results.to_speeds(["jaxcnn", "torch", "keras"], speeds) == {
         "images_per_second": 120.0,
         "torch_images_per_second": 60.0,
         "keras_images_per_second": 20.0,
@@ -79,7 +83,7 @@ def test_speeds_are_medians_and_ratios():
 
 def test_operations_are_compared_with_a_matrix_product():
     row = {"flops_per_image": 2e6, "images_per_second": 1e4, "product_flops": 1e10}
-    found = sides.to_operations(row, 3, product_seconds=0.1)
+    found = results.to_operations(row, 3, product_seconds=0.1)
     assert found["gflops_per_second"] == pytest.approx(60)
     assert found["product_gflops_per_second"] == pytest.approx(100)
     assert found["share_of_product"] == pytest.approx(0.6)
@@ -101,23 +105,44 @@ class Clockwork(sides.Process):
 def test_rounds_are_lengthened_before_they_count():
     job = sides.Job("lenet", "train_step", None, 0)
     quick, slow = Clockwork(job, 0.01), Clockwork(job, 2.0)
-    seconds = sides.take_turns([quick, slow], round_seconds=1.0, until=time.perf_counter() + 60)
+    seconds = rounds.take_turns([quick, slow], round_seconds=1.0, until=time.perf_counter() + 60)
     # one to compile, and each turn begins with one that is not timed
     assert quick.counts[:7] == [1, 1, 1, 1, 100, 1, 100] and set(slow.counts) == {1}
-    assert seconds == pytest.approx(np.array([[0.01, 2.0]] * sides.MOST_ROUNDS))
+    assert seconds == pytest.approx(np.array([[0.01, 2.0]] * rounds.MOST_ROUNDS))
 
 
 def test_slow_sides_take_fewer_turns():
-    assert sides.is_worth_another(4, 7.0, 10.0)
-    assert not sides.is_worth_another(sides.MOST_ROUNDS, 1.0, 10.0)
-    assert sides.is_worth_another(2, 19.0, 10.0) and not sides.is_worth_another(3, 11.0, 10.0)
-    assert sides.is_worth_another(0, 99.0, -9.0) and not sides.is_worth_another(1, 9.0, -1.0)
+    def is_worth_another(number, seconds, seconds_left):
+        return rounds.is_worth_another([[1.0, 2.0]] * number, seconds, seconds_left)
+
+    assert is_worth_another(4, 7.0, 10.0)
+    assert not is_worth_another(rounds.MOST_ROUNDS, 1.0, 10.0)
+    assert is_worth_another(2, 19.0, 10.0) and not is_worth_another(3, 11.0, 10.0)
+    assert is_worth_another(0, 99.0, -9.0) and not is_worth_another(1, 9.0, -1.0)
+
+
+def test_rounds_go_on_until_two_agree_within_a_tenth():
+    apart = [[1.0, 2.0], [1.05, 2.5], [1.2, 2.05]]  # each pair differs on one side
+    assert not rounds.agree(apart) and rounds.agree([*apart, [1.06, 2.1]])
+    assert not rounds.agree(apart[:1])
+    assert rounds.is_worth_another(apart, 11.0, 10.0)
+    assert not rounds.is_worth_another([*apart, [1.06, 2.1]], 11.0, 10.0)
+    assert not rounds.is_worth_another(apart * rounds.MOST_ROUNDS, 11.0, 10.0)
+
+
+def test_a_table_says_where_no_two_rounds_agreed(capsys):
+    row = {"network": "lenet", "batch_size": 1, "busy_cores": 0.0}
+    row |= {"images_per_second": 1.0, "peak_memory_bytes": 1}
+    command.show("Title", ["jaxcnn"], [row | {"rounds_agree": True}])
+    assert "warning" not in capsys.readouterr().out
+    command.show("Title", ["jaxcnn"], [row | {"rounds_agree": False}])
+    assert "no two rounds agreed within 10% for lenet" in capsys.readouterr().out
 
 
 def test_one_round_is_made_when_the_time_is_up():
     job = sides.Job("lenet", "train_step", None, 0)
     late = time.perf_counter() - 1
-    assert len(sides.take_turns([Clockwork(job, 2.0)], round_seconds=1.0, until=late)) == 1
+    assert len(rounds.take_turns([Clockwork(job, 2.0)], round_seconds=1.0, until=late)) == 1
 
 
 def test_a_long_turn_needs_none_to_warm_up():
@@ -132,11 +157,37 @@ def test_sides_that_differ_are_refused():
         sides.check_equal("lenet", ["jaxcnn", "torch"], [about, about | {"parameters": 8}])
 
 
+def test_a_checkout_is_a_side(tmp_path):
+    sides.check_installed([f"jaxcnn_at={BENCHMARKS.parent}"])
+    with pytest.raises(UserError, match="not a checkout of jaxcnn"):
+        sides.check_installed([f"jaxcnn_at={tmp_path}"])
+
+
+def test_a_checkout_runs_its_own_side(tmp_path):
+    """Its modules are its own, whatever their layout."""
+    (tmp_path / "jaxcnn.py").write_text("name = 'other'\n")
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "recipes.py").write_text("def load_config(network, task): return [network, task]\n")
+    (folder / "sides.py").write_text(
+        "import collections, jaxcnn\n"
+        "Job = collections.namedtuple('Job', 'network task config size')\n"
+        "def serve(connection, name, job):\n"
+        "    connection.send([name, jaxcnn.name, *job])\n"
+    )
+    job = sides.Job("lenet", "evaluation", None, 7)
+    process = sides.Process(f"jaxcnn_at={tmp_path}", job)
+    answer = process.receive()
+    assert answer == ["jaxcnn", "other", "lenet", "evaluation", ["lenet", "evaluation"], 7]
+    process.close()
+    process.wait()
+
+
 def test_results_say_what_was_measured(tmp_path):
-    sides.write_results(tmp_path / "x.json", "epoch", [{"network": "lenet"}])
-    results = read_json(tmp_path / "x.json")
-    assert results["benchmark"] == "epoch" and results["rows"] == [{"network": "lenet"}]
-    assert {"jax", "flax", "numpy"} <= results["versions"].keys() and "cores" in results["device"]
+    results.write_results(tmp_path / "x.json", "epoch", [{"network": "lenet"}])
+    written = read_json(tmp_path / "x.json")
+    assert written["benchmark"] == "epoch" and written["rows"] == [{"network": "lenet"}]
+    assert {"jax", "flax", "numpy"} <= written["versions"].keys() and "cores" in written["device"]
 
 
 def test_a_mistake_is_one_line():

@@ -43,7 +43,7 @@ def test_help_lists_the_fields(tmp_path):
         (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),
         ([f"--config={ROOT}/configs/lenet.py:imagenet"], "no variant 'imagenet'"),
         (["--config=nothing.py"], "nothing.py"),
-        (["train"], "train: not understood"),
+        (["train"], "unexpected argument 'train'"),
         (["--workdirr=x"], "workdirr"),
     ],
 )

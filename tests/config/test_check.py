@@ -175,7 +175,7 @@ def test_every_config_is_sound(name):
     check_config(VARIANTS[name]())
 
 
-QUICK = ("lenet:cifar100", "wide_resnet:16_4")
+QUICK = ("lenet:cifar100", "mnist:compact")
 
 
 def noise(config):

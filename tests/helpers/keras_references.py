@@ -111,11 +111,11 @@ def blocks(pattern, text):
 mnist = functools.partial(blocks, "conv {} relu > bn > dropout 0.1")
 elu_block = functools.partial(blocks, "conv {} 3 same elu l2=1e-4 > bn")
 vgg_block = functools.partial(blocks, "conv {} 3 same relu l2=1e-4 > bn")
-normalised = functools.partial(blocks, "conv {} same > bn > relu")
+normalized = functools.partial(blocks, "conv {} same > bn > relu")
 leaky = functools.partial(blocks, "conv {} same > bn > leaky")
 
 TEXTS = {
-    # 000_1bb6863f0e5b29b1.txt
+    # Source: [USP], see docs/publications.md
     "usp_cnn": """conv 36 3 same relu > conv 36 2 same selu > dropout 0.2 > max 2
         > conv 48 2 same selu > conv 48 4 same relu > dropout 0.3 > max 2
         > conv 64 3 same relu > conv 64 3 same selu > dropout 0.3 > max 2 > flatten
@@ -128,7 +128,7 @@ TEXTS = {
         > conv 48 2 same selu > conv 48 4 relu > dropout 0.3 > max 2
         > conv 64 3 same relu > conv 64 3 selu > dropout 0.3 > max 2 > flatten
         > dense 500 selu > dropout 0.8 > dense 300 relu > dropout 0.4 > dense 10 name=logits""",
-    # 001_e9c733e47930a093.txt
+    # Source: [MNIST], see docs/publications.md
     "mnist_vanilla": """conv 16 3 relu > conv 32 3 relu > conv 10 1 relu > max 2 > conv 16 3 relu
         > conv 32 3 relu > conv 32 3 relu > conv 64 3 relu > conv 10 4 > flatten""",
     "mnist_small": """conv 8 3 relu > conv 16 3 relu > conv 10 1 relu > max 2 > conv 8 3 relu
@@ -143,8 +143,8 @@ TEXTS = {
         > block 16 3 > block 16 3 > block 10 1 > block 16 3 > conv 10 5 > flatten"""),
     "mnist_small_bn": mnist("""block 8 3 > block 16 3 > conv 10 1 relu > max 2
         > block 8 3 > block 16 3 > block 16 3 > block 16 3 > conv 10 4 > flatten"""),
-    # 002_85aa68ec7028faa3.txt
-    "alexnet_bn": normalised("""block 96 11 > max 2 > block 256 5 > max 2 > block 384 3 > max 2
+    # Source: [homework], see docs/publications.md
+    "alexnet_bn": normalized("""block 96 11 > max 2 > block 256 5 > max 2 > block 384 3 > max 2
         > block 384 3 > block 256 3 > max 2 > flatten > dense 4096 > bn > relu > dropout 0.5
         > dense 4096 > bn > relu > dropout 0.5 > dense 10 > bn name=logits"""),
     "simpler_cnn": elu_block("""block 32 > block 32 > max 2 > dropout 0.2
@@ -153,7 +153,7 @@ TEXTS = {
     "simpler_cnn_ferplus": elu_block("""block 32 > block 32 > max 2 > dropout 0.2
         > block 64 > block 64 > max 2 > dropout 0.3
         > block 128 > block 128 > max 2 > dropout 0.4 > flatten > dense 8 name=logits"""),
-    "ownnet_v1": normalised("""block 30 8 > max 2 > block 60 8 > max 2 > block 128 4 > max 2
+    "ownnet_v1": normalized("""block 30 8 > max 2 > block 60 8 > max 2 > block 128 4 > max 2
         > block 128 3 > max 2 > block 128 3 > block 256 3 > max 2 > block 64 2 > flatten
         > dense 1024 > bn > relu > dropout 0.5 > dense 512 > bn > relu > dropout 0.5
         > dense 10 > bn name=logits"""),
@@ -165,7 +165,7 @@ TEXTS = {
         > block 96 5 > max 2 > block 64 4 > conv 58 3 same > bn > elu > block 42 2 > flatten
         > dense 256 > bn > leaky > dropout 0.5 > dense 128 > bn > elu > dropout 0.5
         > dense 10 > bn name=logits"""),
-    # 003_15b86b5d52418ee2.txt
+    # Source: [SGD], see docs/publications.md
     "mlp_base": "flatten > dense 512 relu > dense 512 relu > dense 256 relu > dense 10 name=logits",
     "mlp_model1": """flatten > dense 512 relu > dense 512 relu > dense 512 relu
         > dense 10 name=logits""",
@@ -179,7 +179,7 @@ TEXTS = {
         > dense 512 relu > dense 256 relu > dense 10 name=logits""",
     "lenet5_model3": """conv 64 3 relu > max 2 > conv 128 3 relu > max 2 > flatten
         > dense 512 relu > dense 512 relu > dense 10 name=logits""",
-    # 004_a15b95ab2bdb4599.txt
+    # Source: [classic-networks], see docs/publications.md
     "lenet": """conv 6 5 relu > avg 2 > conv 16 5 relu > avg 2 > flatten > dense 120 relu
         > dense 84 relu > dense 10 name=logits""",
     "alexnet": """conv 96 3 stride=4 relu > bn > max 2 > conv 256 5 same relu > bn > max 2
@@ -208,7 +208,7 @@ def auxiliary(x, where):
 
 
 def googlenet(images):
-    """The heads of GoogLeNet (004_a15b95ab2bdb4599.txt)."""
+    """The heads of GoogLeNet of [classic-networks]."""
     text = """pad 3 > conv 32 3 stride=2 > bn > relu > max 2 stride=1
         > conv 192 3 > bn > relu > conv 192 3 > bn > relu > max 2 stride=1"""
     x = inception(chain(images, text), "3a", 64, 96, 128, 16, 32, 32)
@@ -234,7 +234,7 @@ def bottleneck(x, name, width, stride, project):
 
 
 def resnet50(images):
-    """The head of ResNet50 (004_a15b95ab2bdb4599.txt)."""
+    """The head of ResNet50 of [classic-networks]."""
     x = chain(images, "pad 3 > conv 64 7 stride=2 same > bn > relu > max 3 stride=2")
     for stage, width, letters in (
         (2, 64, "abc"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcnn import models
-from jaxcnn.models.airbench import WHITENING_EPSILON, fit_whitening
+from jaxcnn.models.airbench import WHITENING_EPSILON
 from jaxcnn.nn.layer import Context
 
 
@@ -15,7 +15,7 @@ def network():
     return models.build("airbench", num_classes=10, image_shape=(32, 32, 3))
 
 
-def smooth_colours(number):
+def smooth_colors(number):
     """Images whose pixels resemble their neighbours, uint8."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(number, 9, 9, 3)) + rng.normal(size=(number, 9, 9, 1))
@@ -24,7 +24,7 @@ def smooth_colours(number):
 
 
 def test_the_whitening_layer_whitens():
-    images = smooth_colours(3_000)
+    images = smooth_colors(3_000)
 
     def scale(pixels):
         return (pixels.astype(np.float32) - 128) / 64
@@ -32,7 +32,7 @@ def test_the_whitening_layer_whitens():
     small = models.build("airbench", num_classes=10, image_shape=(32, 32, 3), widths=(4, 4, 4))
     layer = small.whiten
     start = {"whiten": {"kernel": layer.kernel[...]}, "other": {}}
-    fitted = fit_whitening(start, images, scale)
+    fitted = small.fit(start, images, scale)
     assert fitted.keys() == start.keys()
     layer.kernel.set_value(fitted["whiten"]["kernel"])
     outputs = layer(scale(jnp.asarray(images)), Context()) - layer.bias[...]
@@ -49,8 +49,9 @@ def test_the_whitening_layer_whitens():
 
 
 def test_other_networks_have_nothing_to_whiten():
+    network = models.build("mnist_small_bn", num_classes=10, image_shape=(28, 28, 1))
     stats = {"batch_norm1": {"mean": np.zeros(3)}}
-    assert fit_whitening(stats, np.zeros((1, 8, 8, 3), np.uint8), lambda images: images) is stats
+    assert network.fit(stats, np.zeros((1, 8, 8, 3), np.uint8), lambda images: images) is stats
 
 
 def test_convolutions_begin_as_the_identity(network):

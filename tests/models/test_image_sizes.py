@@ -46,8 +46,8 @@ LARGE = (
 )
 # compiled in a second or two; the others are run with -m slow
 QUICK = ("lenet", "mlp", "mnist_small_bn")
-# in some three seconds: at two sizes
-RATHER_QUICK = ("simpler_cnn", "wide_resnet16_4")
+# in some four seconds: at two sizes
+RATHER_QUICK = ("simpler_cnn",)
 TAKEN = [
     (name, shape)
     for name in models.network_names()

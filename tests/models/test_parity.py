@@ -29,7 +29,7 @@ modern = importlib.import_module("keras_modern")
 BATCH, DRAWS = 4, 4
 PARTS = ("logits", "loss", "gradients", "statistics")
 # Most of the time goes into compiling, which is quicker without XLA's fusion emitters. (At XLA's
-# optimisation level 0 it would be quicker still, but gradients of BatchNorm and max pool go wrong.)
+# optimization level 0 it would be quicker still, but gradients of BatchNorm and max pool go wrong.)
 QUICK = {"xla_cpu_use_fusion_emitters": False}
 NAMES = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_variance": "var"}
 

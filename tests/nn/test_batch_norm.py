@@ -27,7 +27,7 @@ def maps(examples, scale=1.0, offset=0.0, channels=3):
     return jnp.asarray(x * scale + offset)
 
 
-def test_batch_norm_normalises_and_averages():
+def test_batch_norm_normalizes_and_averages():
     x = maps(8, scale=3, offset=2)
     norm = built(BatchNorm(), (4, 4, 3))
     norm.scale.set_value(jnp.full(3, 2.0))

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from jaxcnn.config.defaults import default_config
-from jaxcnn.optim.airbench import orthogonalise
+from jaxcnn.optim.airbench import orthogonalize
 from jaxcnn.optim.optimizers import make_optimizer
 
 RATE, DECAY, BATCH = 0.24, 2e-6, 2_000
@@ -46,9 +46,9 @@ def of_zero(params):
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 6, 4), (1, 1, 4, 16), (3, 3, 64, 64)])
-def test_orthogonalised_filters_have_singular_values_near_one(shape):
+def test_orthogonalized_filters_have_singular_values_near_one(shape):
     kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    matrix = np.asarray(orthogonalise(kernel)).reshape(-1, shape[-1])
+    matrix = np.asarray(orthogonalize(kernel)).reshape(-1, shape[-1])
     values = np.linalg.svd(matrix, compute_uv=False)
     assert values.min() > 0.3 and values.max() < 1.3
     left, _, right = np.linalg.svd(kernel.reshape(matrix.shape), full_matrices=False)
@@ -61,7 +61,7 @@ def test_filters_go_onto_the_sphere_and_then_a_step(params):
     gradients = of_zero(params) | {"conv1": {"kernel": 3 * kernel + 1}}
     moved = kernel + update_at(0.5, params, gradients)["conv1"]["kernel"]
     on_sphere = kernel * np.sqrt(4) / np.linalg.norm(kernel)
-    step = 0.5 * RATE * orthogonalise(gradients["conv1"]["kernel"])
+    step = 0.5 * RATE * orthogonalize(gradients["conv1"]["kernel"])
     np.testing.assert_allclose(moved, on_sphere - step, atol=2e-3)  # bfloat16
 
 

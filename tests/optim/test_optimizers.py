@@ -61,7 +61,7 @@ def test_weight_decay_shrinks_filters_and_leaves_biases_alone(name, params):
     np.testing.assert_array_equal(update["bias"], 0)
 
 
-def test_muon_orthogonalises_filters(params, gradients):
+def test_muon_orthogonalizes_filters(params, gradients):
     update = updates_of(config_of("muon", momentum=0.9), gradients, params)[0]["filter"]
     matrix = np.asarray(update).reshape(-1, 4)
     values = np.linalg.svd(matrix, compute_uv=False)

@@ -16,7 +16,7 @@ import jaxcnn
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.process import group
-from jaxcnn.training.alike import differences
+from jaxcnn.training.group_check import differences
 
 CONFIG = """
 from jaxcnn.config.defaults import default_config

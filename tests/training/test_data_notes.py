@@ -28,18 +28,18 @@ def test_classes_of_unequal_size_are_named(dataset):
     assert notes(with_labels(dataset, (60, 60, 40, 50))) == []
     (line,) = notes(with_labels(dataset, (60, 61, 40, 50)))
     assert line == (
-        "classes differ: middle left 61, middle right 40 pictures; balanced accuracy is shown "
-        "beside accuracy"
+        "classes differ in size: middle left 61, middle right 40 pictures; balanced accuracy is "
+        "shown beside accuracy"
     )
 
 
 def test_a_validation_split_that_is_not_used_is_named(dataset):
     splits = dataset.splits | {"validation": dataset.splits["test"]}
     dataset = with_labels(dataclasses.replace(dataset, splits=splits), (50,) * 4)
-    for validation, instead in (("holdout", "a part of train"), ("test", "the test split")):
+    for validation, source in (("holdout", "a part of train"), ("test", "the test split")):
         assert notes(dataset, validation) == [
-            f"the validation split of bars is not used, but {instead}; "
-            'config.validation = "validation" uses it'
+            f"the validation split of bars is unused: validation reads {source}; set "
+            'config.validation = "validation" to use it'
         ]
     assert notes(dataset, "validation") == []
 
@@ -49,7 +49,7 @@ def test_a_run_begins_with_them(config, train, dataset, tmp_path):
     config.model = model_config("mlp", hidden=(16,))
     unequal = with_labels(dataset, (100, 40, 40, 40))
     _, printed = train(config, tmp_path, unequal)
-    assert printed.index("everything goes to") < printed.index("classes differ: left 100, middle")
+    assert printed.index("everything goes to") < printed.index("classes differ in size: left 100")
     assert printed.index("classes differ") < printed.index("---- train ----")
 
 

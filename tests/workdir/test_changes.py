@@ -152,7 +152,7 @@ def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatc
     monkeypatch.setattr(api, "load_run_data", lambda *_: others)
     printed = io.StringIO()
     api.train(config, tmp_path / "second", Console(printed))
-    assert "initialised afresh, as they differ: logits/bias, logits/kernel" in printed.getvalue()
+    assert "because name or shape differ: logits/bias, logits/kernel" in printed.getvalue()
 
 
 def test_nothing_to_start_from(config, train, tmp_path):
@@ -245,7 +245,7 @@ def test_a_bad_step_is_skipped_and_halves_the_rate(config, train, dataset, monke
     with_a_bad_batch(dataset, monkeypatch, row=3)
     config.optimizer.skip_bad_steps = True
     result, printed = train(config, tmp_path)
-    assert "1 step skipped, step 4 the first" in printed
+    assert "1 step was skipped, first step 4" in printed
     assert np.isfinite(result["test_loss"])
     rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
     assert rows[-1]["learning_rate"] == pytest.approx(config.optimizer.learning_rate / 2)

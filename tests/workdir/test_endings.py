@@ -83,7 +83,7 @@ def test_weights_that_are_worse_by_design_are_warned_of(validation, config, trai
     assert "early stopping" not in printed
     config.early_stopping.patience = 3
     _, printed = train(config, tmp_path / "with")
-    assert printed.count("warning: early stopping ends the run once") == 1
+    assert printed.count("warning: early stopping ends the run after") == 1
     assert ("config.validation=holdout with" in printed) == (validation == "test")
 
 
@@ -116,7 +116,7 @@ def test_what_is_missing_of_the_report_is_made_again(missing, trained_workdir, t
     (workdir / missing).unlink()
     before, printed = files_in(workdir), io.StringIO()
     api.train(job_config(workdir), workdir, Console(printed))
-    assert f"made again, as it is missing: {missing}" in printed.getvalue()
+    assert f"missing files, written again: {missing}" in printed.getvalue()
     assert (workdir / missing).read_bytes() == content
     after = files_in(workdir)
     kept = [path for path in before if path.parts[-2] in ("checkpoints", "tensorboard", "run")]
@@ -157,7 +157,7 @@ def test_an_ended_run_without_checkpoints_is_kept(config, train, tmp_path):
     shutil.rmtree(tmp_path / "checkpoints")
     before = files_in(tmp_path)
     config.num_epochs = 3
-    with pytest.raises(UserError, match="its checkpoints are gone, so that it cannot go on"):
+    with pytest.raises(UserError, match="its checkpoints are gone, so it cannot go on"):
         train(config, tmp_path)
     assert files_in(tmp_path) == before
 

@@ -1,6 +1,7 @@
-"""Processes of a group must be started alike: each computes its share of the same steps.
+"""The check that all processes of a group run the same config, data, code and versions.
 
-Else they train together with wrong numbers, or wait for each other for minutes.
+Each process computes its share of the same steps. Where they differ, they would train together with
+wrong numbers, or wait for each other for minutes.
 """
 
 import json
@@ -23,56 +24,68 @@ from jaxcnn.workdir.digests import digests_of
 from jaxcnn.workdir.environment import package_versions
 from jaxcnn.workdir.weights import RunWeights
 
-Facts = dict[str, Any]  # by the name that the user is told, as JSON holds them
+Facts = dict[str, Any]  # JSON values, by the name that messages show
 
-# What each process may have otherwise: where its data lie, and how many read them.
-_OWN_FIELDS = ("dataset.data_dir", "dataset.workers")
-_SHOWN = 4  # differences in the line
+# Processes may read their data from different folders, with different numbers of workers.
+_FIELDS_OF_A_PROCESS = ("dataset.data_dir", "dataset.workers")
+_MAX_DIFFERENCES = 4  # in a message
 
 
-def refuse_unlike_processes(
+def check_group(
     config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeights | None
 ) -> None:
     """Check that all processes of the group have the same config, data, code and versions.
 
-    A process of its own has nobody to differ from.
+    Every process of the group must call it. Outside a group it does nothing.
 
     Args:
-      start: the network that a new run starts from, if any.
+      config: this process's config.
+      dataset: this process's data.
+      workdir: the run's folder.
+      start: the weights that a new run starts from, if any.
 
     Raises:
-      Disagreement: some differ; the line says which processes differ in what.
+      Disagreement: some differ; the message says which processes differ in what.
     """
     if not group.is_group():
         return
-    own = json.dumps(_facts(config, dataset, workdir, start))
-    everyones = [json.loads(text) for text in group.exchange("the same run", own)]
-    differing = differences(everyones)
-    if differing:
-        more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    facts = json.dumps(_facts(config, dataset, workdir, start))
+    all_facts = [json.loads(text) for text in group.exchange("the same run", facts)]
+    phrases = differences(all_facts)
+    if phrases:
+        hidden = len(phrases) - _MAX_DIFFERENCES
+        more = f"; and {hidden} more" if hidden > 0 else ""
         raise Disagreement(
-            f"the processes of the group differ: {'; '.join(differing[:_SHOWN])}{more}; start all "
-            "with the same command, code and data"
+            f"the processes of the group differ: {'; '.join(phrases[:_MAX_DIFFERENCES])}{more}; "
+            "start all with the same command, code and data"
         )
 
 
-def differences(everyones: Sequence[Facts]) -> list[str]:
-    """Return a phrase for each fact that is not the same in all processes, such as
-    `config.loss.l2 is 0.0 in process 0, 0.001 in process 1`."""
-    names = dict.fromkeys(name for facts in everyones for name in facts)
+def differences(all_facts: Sequence[Facts]) -> list[str]:
+    """Return a phrase for each fact that differs between processes.
+
+    Such a phrase is `config.loss.l2 is 0.0 in process 0, 0.001 in process 1`.
+
+    Args:
+      all_facts: the facts of each process, by its index.
+    """
+    names = dict.fromkeys(name for facts in all_facts for name in facts)
     phrases = []
     for name in names:
-        having: dict[str, list[int]] = {}
-        for index, facts in enumerate(everyones):
+        indices_by_value: dict[str, list[int]] = {}
+        for index, facts in enumerate(all_facts):
             value = json.dumps(facts[name]) if name in facts else "missing"
-            having.setdefault(value, []).append(index)
-        if len(having) > 1:
-            parts = (f"{_short(value)} in {_processes(own)}" for value, own in having.items())
+            indices_by_value.setdefault(value, []).append(index)
+        if len(indices_by_value) > 1:
+            parts = (
+                f"{_shorten(value)} in {_processes(indices)}"
+                for value, indices in indices_by_value.items()
+            )
             phrases.append(f"{name} is {', '.join(parts)}")
     return phrases
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     return value if len(value) <= 60 else f"{value[:57]}..."
 
 
@@ -85,9 +98,12 @@ def _processes(indices: list[int]) -> str:
 
 
 def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeights | None) -> Facts:
-    """What must be the same in all processes."""
-    fields = {f"config.{name}": value for name, value in flatten(config).items()}
-    fields = {n: v for n, v in fields.items() if n.removeprefix("config.") not in _OWN_FIELDS}
+    """Return everything that must be the same in all processes."""
+    fields = {
+        f"config.{name}": value
+        for name, value in flatten(config).items()
+        if name not in _FIELDS_OF_A_PROCESS
+    }
     steps = sorted(int(path.name) for path in workdir.glob("checkpoints/*") if path.name.isdigit())
     weights = nnx.to_pure_dict(nnx.state(start.model)) if start else {}
     return (
@@ -106,7 +122,7 @@ def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeight
 
 
 def _data_facts(config: ConfigDict, dataset: Dataset) -> Facts:
-    """The classes, and digests of each split and of what the run takes of it."""
+    """Return the class names, and the digests of the splits and of the run's views of them."""
     views = view_fingerprints(dataset, views_of(config, dataset))
     return (
         {"the list of classes": list(dataset.class_names)}
@@ -120,7 +136,7 @@ def _checksums(parts: Mapping[str, Any]) -> Facts:
 
 
 def _code_facts(package: Path) -> Facts:
-    """The checksum of each Python file of the package."""
+    """Return the checksum of each Python file of the package."""
     files = {path.relative_to(package.parent): path for path in sorted(package.rglob("*.py"))}
     return {
         f"the checksum of {name.as_posix()}": f"{zlib.crc32(path.read_bytes()):08x}"

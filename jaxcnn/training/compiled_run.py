@@ -1,8 +1,8 @@
-"""A whole run as one compiled program: fit, shuffle, augment and train, all on the device.
+"""A whole run as one compiled program that shuffles, augments and trains on the device.
 
-The steps are those of the usual loop (`step.py`). The host starts the program and waits for its
-end: no validation, no checkpoint, no early stopping. Nothing of a seed is a constant of the
-program, so one serves all runs.
+The steps are those of the training loop (`step.py`). The host starts the program and waits for its
+end: there is no validation, no checkpoint and no early stopping. The seed is an argument of the
+program, so that it is compiled once for all seeds.
 """
 
 import dataclasses
@@ -22,7 +22,6 @@ from jaxcnn.data import feed
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
-from jaxcnn.models.airbench import fit_whitening
 from jaxcnn.nn.network import split_model
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
@@ -34,23 +33,24 @@ from jaxcnn.training.test_time_augmentation import make_score
 _ONLY_IN_THE_LOOP = (
     "dataset.fraction", "steps_per_epoch", "max_minutes", "early_stopping.patience"
 )  # fmt: skip
-_ORDER = zlib.crc32(b"order")  # tells the keys of the order from those of the steps
+_ORDER = zlib.crc32(b"order")  # keeps the keys of the order apart from those of the steps
 
 
 @dataclasses.dataclass(frozen=True)
-class WholeRun:
-    """The programs, and the data on the devices.
+class CompiledRun:
+    """The compiled programs of a run, and its data on the devices.
 
     Attributes:
       config: the checked config.
       dataset: the dataset, on the host.
-      recipe: what the steps are made of.
+      recipe: the recipe of the steps.
       mesh: the devices.
-      train_data, test_data: `images` uint8 and `labels`, whole on every device.
-      train: compiled: `(state, train_data) -> (state, sums)`; the state's memory is used again.
-        `sums` are those of the training steps, with an axis for the epochs.
-      train_several: the same for states with a first axis, for the seeds.
-      score: compiled: `(params, batch_stats, test_data) -> {"accuracy": …, "tta_accuracy": …}`.
+      train_data, test_data: `images` uint8 (examples, height, width, channels) and `labels`, whole
+        on every device.
+      train: `(state, train_data) -> (state, sums)`. The results use the memory of the first
+        argument. `sums` are those of the training steps, with an axis for the epochs.
+      train_several: `train` for states with a first axis for the seeds.
+      score: `(params, batch_stats, test_data) -> {"accuracy": …, "tta_accuracy": …}`.
     """
 
     config: ConfigDict
@@ -64,8 +64,10 @@ class WholeRun:
     score: Callable
 
     def first_state(self, seed: int) -> TrainState:
-        """The state before the first step, on the devices: parameters, and all that is random
-        later, follow the seed."""
+        """Return the state before the first step, on the devices.
+
+        The seed determines the initial parameters, the order, the augmentation and dropout.
+        """
         model = _build(self.config, self.dataset, seed)
         _, _, params, batch_stats = split_model(model)
         state = create_state(
@@ -78,31 +80,55 @@ class WholeRun:
         return parallel.on_every_device(state, self.mesh)
 
     def first_states(self, seeds: list[int]) -> TrainState:
-        """The states of several seeds in one, with a first axis for them."""
+        """Return the first states of several seeds as one, with a first axis for the seeds."""
         states = [jax.device_get(self.first_state(seed)) for seed in seeds]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
         return parallel.on_every_device(stacked, self.mesh)
 
     def scores(self, state: TrainState) -> dict[str, float]:
-        """The test accuracy of a trained state, as a fraction: of the images as they are, and of
-        the views of test-time augmentation."""
+        """Return `accuracy` and `tta_accuracy` (test-time augmentation) on the test split.
+
+        Both are fractions.
+        """
         scores = self.score(state.evaluated_params, state.batch_stats, self.test_data)
         return {name: float(value) for name, value in scores.items()}
 
 
-def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
-    """Puts the data on the devices and prepares the programs.
+def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
+    """Return a compiled run: put the data on the devices, and prepare the programs.
+
+    The programs are compiled at their first call.
 
     Raises:
-      UserError: the batch is larger than the training split, the devices or the accumulated parts
-        don't divide it, or it shall start from another run.
+      UserError: the config has a setting that only the training loop supports, the batch is larger
+        than the training split, or devices times accumulation steps do not divide it.
     """
     devices.start(config.deterministic)
     mesh = parallel.make_mesh(config.num_devices)
+    _check_supported(config, dataset, mesh)
+    steps = len(dataset.splits["train"].labels) // config.global_batch_size
+    model = _build(config, dataset, config.seed)
+    recipe, _, _ = make_recipe(config, dataset, model, steps)
+    train = _make_train(config, dataset, model, recipe, steps)
+    # pmap would copy the data at each call
+    target = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
+    return CompiledRun(
+        config=config,
+        dataset=dataset,
+        recipe=recipe,
+        mesh=mesh,
+        train_data=feed.put_split(dataset.splits["train"], mesh),
+        test_data=feed.put_split(dataset.splits["test"], mesh),
+        train=parallel.parallelize(train, **target),
+        train_several=parallel.parallelize(jax.vmap(train, in_axes=(0, None)), **target),
+        score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
+    )
+
+
+def _check_supported(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> None:
     num_examples = len(dataset.splits["train"].labels)
-    steps = num_examples // config.global_batch_size
     divisor = mesh.size * config.optimizer.accumulation_steps
-    if not steps or config.global_batch_size % divisor:
+    if config.global_batch_size > num_examples or config.global_batch_size % divisor:
         raise UserError(
             f"config.global_batch_size = {config.global_batch_size}: allowed is a multiple of the "
             f"number of devices times optimizer.accumulation_steps, {divisor}, up to the "
@@ -110,28 +136,13 @@ def make_whole_run(config: ConfigDict, dataset: Dataset) -> WholeRun:
         )
     if config.init_from:
         raise UserError("config.init_from: a speedrun starts from random weights; leave it empty")
-    fields, usual = flatten(config), flatten(default_config())
+    fields, defaults = flatten(config), flatten(default_config())
     for name in _ONLY_IN_THE_LOOP:
-        if fields[name] != usual[name]:
+        if fields[name] != defaults[name]:
             raise UserError(
                 f"config.{name} = {fields[name]}: a speedrun trains on all examples in each of its "
-                f"epochs; leave it {usual[name]}"
+                f"epochs; leave it {defaults[name]}"
             )
-    recipe, _, _ = make_recipe(config, dataset, _build(config, dataset, config.seed), steps)
-    train = _make_train(config, dataset, recipe, steps)
-    # not pmap, which copies the data at each call
-    compiled_for = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
-    return WholeRun(
-        config=config,
-        dataset=dataset,
-        recipe=recipe,
-        mesh=mesh,
-        train_data=feed.put_split(dataset.splits["train"], mesh),
-        test_data=feed.put_split(dataset.splits["test"], mesh),
-        train=parallel.parallelize(train, **compiled_for),
-        train_several=parallel.parallelize(jax.vmap(train, in_axes=(0, None)), **compiled_for),
-        score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
-    )
 
 
 def _build(config: ConfigDict, dataset: Dataset, seed: int) -> models.Network:
@@ -143,9 +154,11 @@ def _build(config: ConfigDict, dataset: Dataset, seed: int) -> models.Network:
     )
 
 
-def _make_train(config: ConfigDict, dataset: Dataset, recipe: Recipe, steps: int) -> Callable:
-    """The per-device program of a run: `(state, data) -> (state, sums)`."""
-    num_examples = steps * config.global_batch_size  # what fills no batch is left out
+def _make_train(
+    config: ConfigDict, dataset: Dataset, model: models.Network, recipe: Recipe, steps: int
+) -> Callable:
+    """Return the program of one device for a run: `(state, data) -> (state, sums)`."""
+    num_examples = steps * config.global_batch_size  # an epoch leaves out an incomplete batch
 
     def train(state: TrainState, data: dict[str, jax.Array]) -> tuple[TrainState, Any]:
         seed = state.hyperparams["seed"]
@@ -163,17 +176,25 @@ def _make_train(config: ConfigDict, dataset: Dataset, recipe: Recipe, steps: int
                 "first_step": number * steps,
                 "schedule_shift": 0,
             }
-            return repeat(step, steps)(state, data, numbers, _own_part(order, steps))
+            return repeat(step, steps)(state, data, numbers, _part_of_device(order, steps))
 
-        batch_stats = fit_whitening(state.batch_stats, data["images"], recipe.scale)
+        batch_stats = model.fit(state.batch_stats, data["images"], recipe.scale)
         state = state.replace(batch_stats=batch_stats)
         return jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
 
     return train
 
 
-def _own_part(order: jax.Array, steps: int) -> jax.Array:
-    """What this device computes of each batch: (examples,) -> int32 (steps, batch of a device)."""
+def _part_of_device(order: jax.Array, steps: int) -> jax.Array:
+    """Return this device's part of each batch of an order.
+
+    Args:
+      order: integers (steps * global_batch_size,).
+      steps: batches in the order.
+
+    Returns:
+      int32 (steps, device_batch).
+    """
     parts = order.astype(jnp.int32).reshape(steps, jax.lax.axis_size(parallel.AXIS), -1)
-    own = jax.lax.axis_index(parallel.AXIS)
-    return jax.lax.dynamic_index_in_dim(parts, own, axis=1, keepdims=False)
+    device = jax.lax.axis_index(parallel.AXIS)
+    return jax.lax.dynamic_index_in_dim(parts, device, axis=1, keepdims=False)

@@ -11,8 +11,8 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.errors import UserError
 from jaxcnn.optim import airbench
+from jaxcnn.training.compiled_run import make_compiled_run
 from jaxcnn.training.timed_runs import time_runs
-from jaxcnn.training.whole_run import make_whole_run
 
 NUM_TRAIN, NUM_TEST = 600, 400
 
@@ -43,8 +43,8 @@ def make_config(**changes):
 
 
 @pytest.fixture(scope="module")
-def whole_run(dataset):
-    return make_whole_run(make_config(), dataset)
+def compiled_run(dataset):
+    return make_compiled_run(make_config(), dataset)
 
 
 def trained(run, seed):
@@ -65,10 +65,10 @@ def largest_difference(a, b):
     return max(np.abs(x - y).max() / np.abs(x).max() for x, y in pairs)
 
 
-def test_it_learns_and_compiles_once(whole_run):
+def test_it_learns_and_compiles_once(compiled_run):
     with compilations() as events:
         at_first = []
-        result = time_runs(whole_run, 3, on_warm=lambda _: at_first.extend(events))
+        result = time_runs(compiled_run, 3, on_warm=lambda _: at_first.extend(events))
     assert 0 < len(at_first) == len(events)
     rows = result["rows"]
     assert [row["seed"] for row in rows] == [0, 1, 2] and result["runs"] == 3
@@ -77,8 +77,8 @@ def test_it_learns_and_compiles_once(whole_run):
     assert 0 < result["seconds"] < result["compile_seconds"]
 
 
-def test_a_seed_is_a_run(whole_run):
-    first, again, other = (trained(whole_run, seed) for seed in (0, 0, 1))
+def test_a_seed_is_a_run(compiled_run):
+    first, again, other = (trained(compiled_run, seed) for seed in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, first, again)
     assert largest_difference(first, other) > 0.3
 
@@ -94,7 +94,7 @@ def two_steps(monkeypatch):
 
 @pytest.mark.slow
 def test_seeds_together_are_those_one_by_one(dataset, two_steps):
-    run = make_whole_run(two_steps, dataset)
+    run = make_compiled_run(two_steps, dataset)
     together, sums = once(run.train_several, run.first_states([3, 4]), run.train_data)
     assert sums["loss"].shape == (2, 1) and sums["loss"][0, 0] != sums["loss"][1, 0]
     alone, own_sums = once(run.train, run.first_state(4), run.train_data)
@@ -107,7 +107,7 @@ def test_seeds_together_are_those_one_by_one(dataset, two_steps):
 def test_devices_share_a_batch(dataset, two_steps):
     params, losses = [], []
     for two_steps.num_devices in (1, 4):
-        run = make_whole_run(two_steps, dataset)
+        run = make_compiled_run(two_steps, dataset)
         trained, sums = once(run.train, run.first_state(0), run.train_data)
         params.append(trained)
         losses.append(sums["loss"])
@@ -121,7 +121,7 @@ def test_devices_share_a_batch(dataset, two_steps):
 def test_a_batch_that_cannot_be_made_is_named(dataset, changes):
     config = make_config(**changes)
     with pytest.raises(UserError, match=f"global_batch_size = {config.global_batch_size}: allowed"):
-        make_whole_run(config, dataset)
+        make_compiled_run(config, dataset)
 
 
 def test_mistakes_of_the_command(tmp_path):
@@ -134,7 +134,7 @@ def test_mistakes_of_the_command(tmp_path):
 @pytest.mark.parametrize(
     "changes", [{"dataset.fraction": 0.5}, {"steps_per_epoch": 3}, {"max_minutes": 1.0}]
 )
-def test_what_a_whole_run_cannot_do_is_refused(dataset, changes):
+def test_what_a_compiled_run_cannot_do_is_refused(dataset, changes):
     ((name, value),) = changes.items()
     with pytest.raises(UserError, match=f"config.{name} = {value}: a speedrun trains on all"):
-        make_whole_run(make_config(**changes), dataset)
+        make_compiled_run(make_config(**changes), dataset)

@@ -1,4 +1,4 @@
-"""The test at the end of a run: whose weights, and what they score."""
+"""The result of a run: which weights are tested, their scores, and the content of `result.json`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +21,16 @@ def choose_weights(
     progress: Progress,
     warn: Callable[[str], None],
 ) -> tuple[TrainState, str]:
-    """Return the state that `test_with` names, and which it is: "best" or "last".
+    """Return the state that `config.test_with` selects, and its name: "best" or "last".
 
-    It is the last one, too, where no epoch was finished, or where the best checkpoint is lost.
+    The last state is tested as well where no epoch was finished, or the best checkpoint is lost.
+
+    Args:
+      run: ready to train.
+      last: the state after the last step.
+      checkpoints: of the run's folder.
+      progress: of the run.
+      warn: called with a message if the best checkpoint is lost.
     """
     best_step = progress.best_step
     if run.plan.config.test_with == "last" or not best_step:
@@ -32,21 +39,21 @@ def choose_weights(
         return last, "best"
     try:
         return checkpoints.restore(best_step, last)[0], "best"
-    except Exception as error:  # damage can raise anything; or it went with a later one's
+    except Exception as error:  # a damaged checkpoint can raise anything
         group.end_if_lost(error)
-        warn(f"the best checkpoint, {best_step}, is lost: testing the last")
+        warn(f"the best checkpoint, {best_step}, cannot be read: the last weights are tested")
         return last, "last"
 
 
-def test_scores(run: Run, state: TrainState, progress: Progress) -> dict[str, float]:
-    """Return the test split's `loss` and `accuracy`."""
-    if run.plan.config.validation == "test":  # evaluated as validation just before
+def score_test_split(run: Run, state: TrainState, progress: Progress) -> dict[str, float]:
+    """Return the test split's `loss` and `accuracy` (a fraction)."""
+    if run.plan.config.validation == "test":  # just evaluated, as the validation split
         return {"loss": progress.last_loss, "accuracy": progress.last_accuracy}
     return evaluate(run, state, "test")
 
 
 def describe_training(plan: Plan, progress: Progress, position: Position) -> dict[str, Any]:
-    """Return what `result.json` holds of a training that ended at a position."""
+    """Return the fields of `result.json` about a training that ended at a position."""
     return {
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
@@ -54,7 +61,7 @@ def describe_training(plan: Plan, progress: Progress, position: Position) -> dic
         "num_epochs": position.epoch,
         "steps": position.step,
         "epochs_without_gain": progress.epochs_without_gain,
-        "resumed": [done for done in progress.resumed if done < position.epochs],
+        "resumed": [epochs for epochs in progress.resumed if epochs < position.epochs],
         "images_per_second": images_per_second(progress.train_images, progress.train_seconds),
         "parameters": plan.network.parameters,
         "flops": plan.network.flops,

@@ -1,0 +1,88 @@
+"""Messages about a run's steps, with advice that fits its config."""
+
+from ml_collections import ConfigDict
+
+MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
+
+
+def batch_size_changed(before: int, now: int, repeated: int) -> str:
+    """Return the message that the batch size changes within an epoch.
+
+    Args:
+      before: examples per step so far.
+      now: examples per step from here on.
+      repeated: examples of the epoch that are seen twice.
+    """
+    place = "at the same example"
+    if repeated:
+        place = f"{repeated} examples earlier, which are seen again"
+    return f"batches of {now} in place of {before}: the epoch goes on {place}"
+
+
+def steps_skipped(count: int, first: int, rate_scale: float) -> str:
+    """Return the message that steps of an epoch were skipped.
+
+    Args:
+      count: the number of skipped steps.
+      first: the first of them.
+      rate_scale: the factor of the learning rate from here on.
+    """
+    steps = "1 step was" if count == 1 else f"{count} steps were"
+    return (
+        f"{steps} skipped, first step {first}: loss or gradient not finite; the learning rate is "
+        f"{rate_scale:g} times the schedule's from here on"
+    )
+
+
+def not_finite(
+    config: ConfigDict, step: int, rate: float, gradient_norm: float, saved: int | None
+) -> str:
+    """Return the message that the loss is not finite.
+
+    Args:
+      config: the run's config.
+      step: the first step whose loss or gradient is not finite.
+      rate: its learning rate.
+      gradient_norm: the gradient's norm at the last finite step.
+      saved: the step of the newest checkpoint, from which the run can resume; None for none.
+    """
+    limit = ""
+    if config.optimizer.skip_bad_steps:
+        limit = f"; a run skips at most {MAX_SKIPPED} such steps in an epoch"
+    kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
+    return (
+        f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "
+        f"the last finite step {gradient_norm:.3g}){limit}; {kept}; {_against_divergence(config)}"
+    )
+
+
+def _against_divergence(config: ConfigDict) -> str:
+    """Return advice against a loss that is not finite: only settings that the config lacks."""
+    optimizer, remedies = config.optimizer, []
+    if optimizer.learning_rate > 0:
+        remedies.append("a lower config.optimizer.learning_rate")
+    if optimizer.gradient_clip > 0:
+        remedies.append(f"config.optimizer.gradient_clip below {optimizer.gradient_clip:g}")
+    else:
+        remedies.append("config.optimizer.gradient_clip")
+    if config.precision != "float32":
+        remedies.append("config.precision=float32")
+    if not optimizer.skip_bad_steps:
+        remedies.append("config.optimizer.skip_bad_steps=True")
+    *others, last = remedies
+    return f"try {', '.join(others)} or {last}" if others else f"try {last}"
+
+
+def last_weights_tested(config: ConfigDict) -> str:
+    """Return the warning that early stopping tests weights after the best epoch; "" for none."""
+    patience = config.early_stopping.patience
+    if not patience or config.test_with != "last":
+        return ""
+    remedy = "config.test_with=best"
+    if config.validation == "test":  # the test split may not choose the weights that it tests
+        remedy = f"config.validation=holdout with {remedy}"
+    return (
+        f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
+        "without a lower validation loss, and config.test_with = 'last' tests the weights of that "
+        f"end; {remedy} tests the best epoch's"
+    )
