@@ -191,7 +191,7 @@ def _show_start(
             "the run ended, is gone"
         )
     if start.step:
-        console.resume(None if loop.ended else start.epoch + 1, start.step, changes)
+        console.resume(None if loop.ended else start.epoch + 1, start.step, list(map(str, changes)))
 
 
 def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
     check_config(_CONFIG.value)
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
-    path, _, variant = flags.FLAGS["config"].config_filename.partition(":")
+    path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     stem = "-".join(part for part in (Path(path).stem, variant) if part)
     picture = plot_sweep(swept, out / stem)
     if _JSON.value:

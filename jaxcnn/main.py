@@ -31,7 +31,7 @@ _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT)
 
 
 def _default_workdir() -> Path:
-    path, _, variant = flags.FLAGS["config"].config_filename.partition(":")
+    path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     return Path("runs") / "-".join(part for part in (Path(path).stem, variant) if part)
 
 

@@ -24,9 +24,10 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"name one dataset to prepare: {', '.join(dataset_names())}")
     from jaxcnn.data.preparing.prepare import prepare_dataset
 
-    where = {"data_dir": _DATA_DIR.value, "image_size": _IMAGE_SIZE.value}
-    prepare_dataset(arguments[0], archives=_ARCHIVES.value, **where)
-    dataset = load_dataset(arguments[0], **where)  # writes the resized images
+    name, data_dir, image_size = arguments[0], _DATA_DIR.value, _IMAGE_SIZE.value
+    prepare_dataset(name, archives=_ARCHIVES.value, data_dir=data_dir, image_size=image_size)
+    # writes the resized images
+    dataset = load_dataset(name, data_dir=data_dir, image_size=image_size)
     print(count_table(dataset))
 
 

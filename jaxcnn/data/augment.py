@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
+from jax.typing import ArrayLike
 
 from jaxcnn.data.mixing import mix, mixing_weights
 from jaxcnn.errors import UserError
@@ -50,7 +51,7 @@ class Options:
 
     config: Any
     seed: int | jax.Array
-    fill: float | jax.Array
+    fill: ArrayLike
 
 
 Augmentation = Callable[[jax.Array, Batch], jax.Array]  # images to images
@@ -76,7 +77,7 @@ def augmentation_names() -> list[str]:
 
 
 def make_augment(
-    config: Any, *, seed: int | jax.Array, fill: float | jax.Array = 0.0
+    config: Any, *, seed: int | jax.Array, fill: ArrayLike = 0.0
 ) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
     """Return a run's augmentations as one function; None if it has none.
 
@@ -243,9 +244,7 @@ def _make_cutout(options: Options) -> Augmentation | None:
     return _by_keys(cutout, size=size, fill=options.fill) if size else None
 
 
-def cutout(
-    images: jax.Array, keys: jax.Array, size: int, fill: float | jax.Array = 0.0
-) -> jax.Array:
+def cutout(images: jax.Array, keys: jax.Array, size: int, fill: ArrayLike = 0.0) -> jax.Array:
     """Cover a square with `fill`; its center lies anywhere in the image.
 
     Args:
@@ -294,4 +293,4 @@ def _gray(images: jax.Array) -> jax.Array:
     channels = images.shape[-1]
     weights = (0.299, 0.587, 0.114) if channels == 3 else (1 / channels,) * channels
     # sums of slices take a fifth of the time of a reduction over so short an axis
-    return sum(weight * images[..., i : i + 1] for i, weight in enumerate(weights))
+    return jnp.asarray(sum(weight * images[..., i : i + 1] for i, weight in enumerate(weights)))

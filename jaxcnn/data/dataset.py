@@ -45,10 +45,18 @@ class Split:
     labels: np.ndarray
     recorded_digest: str = ""
 
+    @property
+    def image_file(self) -> tuple[Path, int]:
+        """The file of memory-mapped images, and the offset of the first image in it."""
+        images = self.images
+        if not isinstance(images, np.memmap) or images.filename is None:
+            raise TypeError("the images are not memory-mapped")
+        return Path(images.filename), images.offset
+
     @functools.cached_property
     def inode(self) -> int:
         """The inode of the images' file at the first access."""
-        return os.stat(self.images.filename).st_ino
+        return os.stat(self.image_file[0]).st_ino
 
     @functools.cached_property
     def digest(self) -> str:

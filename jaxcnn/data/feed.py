@@ -3,13 +3,20 @@
 An order, from `order.in_batches`, points into these arrays.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn.data.dataset import Split
+
+
+class Rows(Protocol):
+    """An array, or another source of the rows of one."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Return the rows of these numbers."""
 
 
 def put_split(split: Split, mesh: Mesh) -> dict[str, jax.Array]:
@@ -31,7 +38,7 @@ def own_part(order: np.ndarray, mesh: Mesh) -> np.ndarray:
 
 
 def take_share(
-    images: np.ndarray, labels: np.ndarray, order: np.ndarray
+    images: Rows, labels: Rows, order: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the rows of a split that the given devices read, in reading order.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def mixup_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Array:
+def mixup_weights(key: jax.Array, size: tuple[int, ...], alpha: float) -> jax.Array:
     """Return the share that each pixel keeps, (height, width): λ ~ Beta(alpha, alpha) everywhere.
 
     References: Zhang et al., mixup: Beyond Empirical Risk Minimization (2018).
@@ -17,7 +17,7 @@ def mixup_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Ar
     return jnp.full(size, jax.random.beta(key, alpha, alpha))
 
 
-def cutmix_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.Array:
+def cutmix_weights(key: jax.Array, size: tuple[int, ...], alpha: float) -> jax.Array:
     """Return the share that each pixel keeps, (height, width): 0 in a box, 1 outside of it.
 
     The box takes about 1 - λ of the area, λ ~ Beta(alpha, alpha). Its center lies anywhere in the
@@ -38,7 +38,7 @@ def cutmix_weights(key: jax.Array, size: tuple[int, int], alpha: float) -> jax.A
     return 1.0 - (rows[:, None] & columns[None, :])
 
 
-def mixing_weights(key: jax.Array, size: tuple[int, int], mixup: float, cutmix: float) -> jax.Array:
+def mixing_weights(key: jax.Array, size: tuple[int, ...], mixup: float, cutmix: float) -> jax.Array:
     """Return the weights of Mixup or CutMix, drawn at even odds if both are on."""
     key_choice, key_mixup, key_cutmix = jax.random.split(key, 3)
     if not cutmix:

@@ -4,8 +4,10 @@ import numpy as np
 
 from jaxcnn.data.dataset import Dataset
 
+Scaling = np.ndarray | np.float32  # (channels,) or a scalar
 
-def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[np.ndarray, np.ndarray]:
+
+def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[Scaling, Scaling]:
     """Return shift and scale, float32: the network's input is (pixels - shift) * scale.
 
     Channels without variation get the scale 1. With an epsilon alone, the noise of other pictures,

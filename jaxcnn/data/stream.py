@@ -63,8 +63,8 @@ class _Portions:
     def __len__(self) -> int:
         return len(self.portions)
 
-    def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        start, stop = self.portions[number]
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        start, stop = self.portions[index]
         return take_share(self.images, self.labels, self.order[:, start:stop])
 
 
@@ -91,9 +91,9 @@ def stream(
     Raises:
       UserError: the file is gone, replaced or shortened.
     """
-    path = Path(split.images.filename)
+    path, offset = split.image_file
     try:
-        images = _Images(path, split.images.offset, split.images.shape, split.inode)
+        images = _Images(path, offset, split.images.shape, split.inode)
     except OSError as error:
         raise UserError(f"{path} can no longer be read: {error.strerror}") from error
     source = _Portions(

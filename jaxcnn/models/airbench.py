@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jaxcnn.models.registry import network
@@ -47,8 +48,8 @@ class Whitening(Conv):
     def fit(
         self,
         batch_stats: dict[str, Any],
-        images: jax.Array,
-        scale: Callable[[jax.Array], jax.Array],
+        images: jax.Array | np.ndarray,
+        scale: Callable,
     ) -> dict[str, Any]:
         """Return the kernel for these images; the first 5,000 are used."""
         return {"kernel": whitening_filters(scale(images[:NUM_WHITENING_IMAGES]), self.size)}

@@ -8,6 +8,8 @@ Source: [USP], see docs/publications.md.
 References: Klambauer et al. 2017 (SELU), https://arxiv.org/abs/1706.02515
 """
 
+import functools
+
 from jaxcnn.models.registry import choose, network
 from jaxcnn.nn.dropout import Dropout
 from jaxcnn.nn.layers import Conv, Dense, Flatten, MaxPool
@@ -32,24 +34,25 @@ def usp_cnn(
     """
     second = choose("padding", padding, {"same": "same", "mixed": "valid"})
     kernel = choose("initializer", initializer, {n: n for n in ("glorot_uniform", "lecun_normal")})
-    relu, selu = {"activation": "relu"}, {"activation": "selu", "initializer": kernel}
+    relu_conv = functools.partial(Conv, activation="relu")
+    selu_conv = functools.partial(Conv, activation="selu", initializer=kernel)
     return [
-        Conv(36, 3, padding="same", **relu),
-        Conv(36, 2, padding=second, **selu),
+        relu_conv(36, 3, padding="same"),
+        selu_conv(36, 2, padding=second),
         Dropout(0.2),
         MaxPool(2),
-        Conv(48, 2, padding="same", **selu),
-        Conv(48, 4, padding=second, **relu),
+        selu_conv(48, 2, padding="same"),
+        relu_conv(48, 4, padding=second),
         Dropout(0.3),
         [MaxPool(2) for _ in range(1 + double_pool)],
-        Conv(64, 3, padding="same", **relu),
-        Conv(64, 3, padding=second, **selu),
+        relu_conv(64, 3, padding="same"),
+        selu_conv(64, 3, padding=second),
         Dropout(0.3),
         MaxPool(2),
         Flatten(),
-        Dense(500, **selu),
+        Dense(500, activation="selu", initializer=kernel),
         Dropout(0.8),
-        Dense(300, **relu),
+        Dense(300, activation="relu"),
         Dropout(0.4),
         Dense(num_classes, name="logits"),
     ]

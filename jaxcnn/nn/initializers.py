@@ -8,11 +8,20 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-Initializer = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
 TRUNCATED_NORMAL_STD = 0.87962566103423978  # of a standard normal truncated at -2 and 2
+
+
+class Initializer(Protocol):
+    """A rule for the values of a kernel, which depend on its numbers of inputs and outputs."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int
+    ) -> np.ndarray:
+        """Return a float32 array of the shape."""
 
 
 def generator(seed: int, path: str) -> np.random.Generator:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jaxcnn.nn import initializers
@@ -113,7 +114,7 @@ class Layer(nnx.Module):
         return 0.0
 
     def fit(
-        self, batch_stats: dict[str, Any], images: jax.Array, scale: Callable
+        self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
     ) -> dict[str, Any]:
         """Return this layer's batch statistics, fitted to training images; by default unchanged.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jaxcnn.nn.blocks import AuxHead, Sequential
@@ -36,7 +37,7 @@ class Network(Sequential):
                 raise ImageSizeError(f"its output is {logits}, not one logit per class")
         self.output_shape = shape
 
-    def __call__(
+    def __call__(  # ty: ignore[incompatible-method-override]  no layer holds a network
         self,
         images: jax.Array,
         *,
@@ -68,7 +69,7 @@ class Network(Sequential):
         return jax.tree.map(lambda x: x.astype(jnp.promote_types(dtype, jnp.float32)), outputs)
 
     def fit(
-        self, batch_stats: dict[str, Any], images: jax.Array, scale: Callable
+        self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
     ) -> dict[str, Any]:
         """Return the batch statistics after the first layer was fitted to training images.
 

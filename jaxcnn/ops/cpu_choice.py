@@ -87,7 +87,7 @@ def _first_layer_forms(size: int, inputs: int, outputs: int) -> Forms:
     )
 
 
-def _share_inside(size: int, sides: tuple[int, int], padding: str) -> float:
+def _share_inside(size: int, sides: tuple[int, ...], padding: str) -> float:
     """Return the share of the uses of a kernel's entries that don't meet the padding."""
     if padding == "valid":
         return 1.0

@@ -87,7 +87,7 @@ def _add_product(
     return lax.dynamic_update_slice(total, sums, (0, y.start, x.start, 0))
 
 
-def _taps(size: int, sides: tuple[int, int]) -> Iterator[tuple]:
+def _taps(size: int, sides: tuple[int, ...]) -> Iterator[tuple]:
     """Yield row and column of each tap, and the slices of the outputs and inputs it connects."""
     rows, columns = (axis_taps(size, side) for side in sides)
     for (row, y, y_in), (column, x, x_in) in itertools.product(rows, columns):

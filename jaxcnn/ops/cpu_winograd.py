@@ -5,6 +5,8 @@ Shapes are those of `xla_convolution.Forms`.
 References: Lavin and Gray 2015, https://arxiv.org/abs/1509.09308
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,7 +82,7 @@ def _gradient_tiles(x: jax.Array, axis: int) -> list[jax.Array]:
     return [a, a + b, a - b, -b]
 
 
-def _output_sums(products: list[jax.Array]) -> list[jax.Array]:
+def _output_sums(products: Sequence[jax.Array]) -> list[jax.Array]:
     """Return a pair of outputs: four products times the matrix Aᵀ of the reference."""
     a, b, c, d = products
     return [a + b + c, b - c - d]

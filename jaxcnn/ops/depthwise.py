@@ -34,4 +34,4 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int, padding: str) -
         for i in range(size)
         for j in range(size)
     )
-    return total.astype(x.dtype)
+    return jnp.asarray(total).astype(x.dtype)

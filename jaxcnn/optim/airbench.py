@@ -12,6 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from jaxcnn.models.airbench import WHITENING
 
@@ -29,7 +30,7 @@ def airbench(
     weight_decay: jax.Array,
     global_batch_size: jax.Array,
     *,
-    first_filter_rate: jax.Array,
+    first_filter_rate: ArrayLike,
 ) -> optax.GradientTransformation:
     """Return Muon for 4-dimensional parameters, and SGD with Nesterov momentum for the others.
 

@@ -6,6 +6,7 @@ program, so that it is compiled once for all seeds.
 """
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +112,9 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
     recipe, _, _ = make_recipe(config, dataset, model, steps)
     train = _make_train(config, dataset, model, recipe, steps)
     # pmap would copy the data at each call
-    target = {"mesh": mesh, "backend": "shard_map", "in_axes": (None, None), "donate": True}
+    compiled = functools.partial(
+        parallel.parallelize, mesh=mesh, backend="shard_map", in_axes=(None, None), donate=True
+    )
     return CompiledRun(
         config=config,
         dataset=dataset,
@@ -119,8 +122,8 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
         mesh=mesh,
         train_data=feed.put_split(dataset.splits["train"], mesh),
         test_data=feed.put_split(dataset.splits["test"], mesh),
-        train=parallel.parallelize(train, **target),
-        train_several=parallel.parallelize(jax.vmap(train, in_axes=(0, None)), **target),
+        train=compiled(train),
+        train_several=compiled(jax.vmap(train, in_axes=(0, None))),
         score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
     )
 

@@ -146,7 +146,7 @@ def parallelize(
     out_axis: int | None = None,
     donate: bool = False,
     compiler_options: dict[str, Any] | None = None,
-) -> Callable:
+) -> jax.stages.Wrapped:
     """Return a function of one device, compiled for all devices of a mesh.
 
     Args:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.scaling import pixel_scaling
+from jaxcnn.data.scaling import Scaling, pixel_scaling
 from jaxcnn.nn.network import Network, split_model
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
@@ -46,8 +46,8 @@ class Recipe:
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
     augment: Callable | None
-    pixel_shift: np.ndarray
-    pixel_scale: np.ndarray
+    pixel_shift: Scaling
+    pixel_scale: Scaling
     num_classes: int
     heads: str = "prob_mix"
     l2: float = 0.0
@@ -66,7 +66,7 @@ class Recipe:
         images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         return (images - self.pixel_shift) * self.pixel_scale
 
-    def penalty(self, model: nnx.Module, params: dict) -> jax.Array:
+    def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""
         penalty = model.penalty()
         if self.l2:
@@ -77,7 +77,7 @@ class Recipe:
         return penalty
 
 
-def make_hyperparams(config: ConfigDict) -> dict[str, np.ndarray]:
+def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
         "learning_rate": np.float32(scaled_rate(config.optimizer, config.global_batch_size)),

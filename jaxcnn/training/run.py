@@ -148,8 +148,8 @@ class Run:
             part = feed.own_part(order, mesh)
             share = feed.take_share(examples.images, examples.labels, part)
             shares = itertools.repeat(feed.put_share(share, mesh))
-        for (start, stop), (data, order) in zip(portions, shares, strict=False):
-            yield data, order, stop - start
+        for (start, stop), (data, rows) in zip(portions, shares, strict=False):
+            yield data, rows, stop - start
 
 
 def make_run(config: ConfigDict, dataset: Dataset) -> Run:
@@ -181,15 +181,15 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
     data_axis = 0 if plan.in_shares else None
     data = {} if plan.in_shares else _put_splits(dataset, plan)
-    target = {"mesh": plan.mesh, "backend": config.parallel}
-    training = {"in_axes": (None, data_axis, None, 0), "donate": True} | target
+    compiled = functools.partial(parallel.parallelize, mesh=plan.mesh, backend=config.parallel)
+    training = functools.partial(compiled, in_axes=(None, data_axis, None, 0), donate=True)
     return Run(
         plan=plan,
         dataset=dataset,
         model=model,
         data=data,
-        train_step=parallel.parallelize(train_step, **training),
-        train_steps=parallel.parallelize(repeat(train_step, plan.steps_per_dispatch), **training),
+        train_step=training(train_step),
+        train_steps=training(repeat(train_step, plan.steps_per_dispatch)),
         eval_step=parallel.parallelize(
             make_eval_step(recipe),
             mesh=plan.mesh,
@@ -198,9 +198,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
             out_axis=0,
             compiler_options=evaluation_options(plan.network),
         ),
-        add_up=parallel.parallelize(
-            functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,), **target
-        ),
+        add_up=compiled(functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,)),
         state=parallel.on_every_device(state, plan.mesh),
     )
 

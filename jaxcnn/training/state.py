@@ -8,6 +8,8 @@ import numpy as np
 import optax
 from flax import struct
 
+Array = jax.Array | np.ndarray
+
 
 class TrainState(struct.PyTreeNode):
     """All arrays that change from step to step.
@@ -27,14 +29,14 @@ class TrainState(struct.PyTreeNode):
       sums: the sums of the epoch so far, see `zero_sums`.
     """
 
-    step: jax.Array
+    step: Array
     params: dict[str, Any]
     batch_stats: dict[str, Any]
     opt_state: optax.OptState
     ema: dict[str, Any]
-    hyperparams: dict[str, jax.Array]
-    rate_scale: jax.Array
-    sums: dict[str, jax.Array]
+    hyperparams: dict[str, Any]
+    rate_scale: Array
+    sums: dict[str, Any]
 
     @property
     def evaluated_params(self) -> dict[str, Any]:

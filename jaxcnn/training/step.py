@@ -10,7 +10,7 @@ from flax import nnx
 from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
 from jaxcnn.training.parallel import AXIS, sum_over_devices
 from jaxcnn.training.recipe import Recipe
-from jaxcnn.training.state import TrainState, zero_sums
+from jaxcnn.training.state import Array, TrainState, zero_sums
 
 Batch = dict[str, jax.Array]
 
@@ -240,7 +240,7 @@ def _add_step(
     sums: dict,
     norm: jax.Array,
     is_good: jax.Array,
-    step: jax.Array,
+    step: Array,
     *,
     is_first: jax.Array,
 ) -> dict:

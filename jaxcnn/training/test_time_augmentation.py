@@ -55,7 +55,7 @@ def make_score(recipe: Recipe, *, batch_size: int) -> Callable:
             views = six_views(recipe.scale(images))
             outputs = model(views.reshape(-1, *views.shape[2:]), dtype=recipe.dtype)
             scores = to_scores(outputs, recipe.heads).reshape(*views.shape[:2], -1)
-            weights = np.float32(WEIGHTS)[:, None, None]
+            weights = np.array(WEIGHTS, np.float32)[:, None, None]
             return jnp.stack([scores[0], (weights * scores).sum(0)])
 
         scores = _in_batches(scores_of, data["images"], batch_size)

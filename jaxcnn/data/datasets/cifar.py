@@ -8,7 +8,7 @@ References:
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -113,13 +113,13 @@ class _Cifar(ImageBuilder, skip_registration=True):
     def _read_pickled(self, _: _Variant, data: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         batch = read_pickle(data)
         pixels = batch.get("data")
-        is_valid = isinstance(pixels, np.ndarray) and pixels.shape[1:] == (_PIXELS,)
-        require(is_valid, f"a batch has no uint8 data of {_PIXELS} columns")
+        if not isinstance(pixels, np.ndarray) or pixels.shape[1:] != (_PIXELS,):
+            raise ValueError(f"a batch has no uint8 data of {_PIXELS} columns")
         labels = {}
         for label_set, key in self.label_keys.items():
             values = batch.get(key)
-            is_valid = isinstance(values, list) and all(type(value) is int for value in values)
-            require(is_valid, f"a batch has no list of whole numbers {key}")
+            if not isinstance(values, list) or any(type(value) is not int for value in values):
+                raise ValueError(f"a batch has no list of whole numbers {key}")
             require(len(values) == len(pixels), f"{len(values)} {key} for {len(pixels)} images")
             labels[label_set] = np.array(values, np.int64)
         return pixels, labels
@@ -141,7 +141,7 @@ class _Cifar(ImageBuilder, skip_registration=True):
         check_class_counts(labels[first], self.class_counts[split], split, names[first])
 
 
-def _text(name: object) -> str:
+def _text(name: Any) -> str:
     text = name.decode("ascii") if isinstance(name, bytes) else name
     is_valid = isinstance(text, str) and text.isprintable() and len(text) <= 64
     require(is_valid, "a class name is not a line of text")

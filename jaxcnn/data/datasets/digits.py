@@ -24,7 +24,7 @@ class Digits(ImageBuilder):
     homepage = "https://archive.ics.uci.edu/dataset/80"
     class_names = DATASETS["digits"].class_names
     image_shape = DATASETS["digits"].image_shape
-    files: Mapping[str, Path] = {}  # the images come with scikit-learn
+    files: Mapping[str, Path] | None = {}  # the images come with scikit-learn
 
     def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
         """Return the splits, from scikit-learn."""

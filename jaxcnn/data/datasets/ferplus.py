@@ -126,7 +126,7 @@ def _rows(path: Path, columns: list[str], *others: list[str]) -> Iterator[list[s
     """
     with _opened(path) as stream:
         rows = ([field.strip() for field in row] for row in csv.reader(stream))
-        header = next(rows, None)
+        header = next(rows, [])
         require(header in (columns, *others), f"its columns are not {','.join(columns)}")
         order = [header.index(name) for name in columns]
         for number, row in enumerate(rows, start=1):

@@ -36,7 +36,7 @@ class ImageFolder(ImageBuilder):
 
     name = "jaxcnn_folder"
     description = "A folder of images"
-    files: Mapping[str, Path] = {}  # there is nothing to find or to download
+    files: Mapping[str, Path] | None = {}  # there is nothing to find or to download
 
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
@@ -142,9 +142,9 @@ class ImageFolder(ImageBuilder):
     def _check_size(self, path: Path, size: tuple[int, int]) -> None:
         if size == self.image_shape[1::-1]:
             return
-        size, first = (f"{w}x{h}" for w, h in (size, self.image_shape[1::-1]))
+        actual, expected = (f"{w}x{h}" for w, h in (size, self.image_shape[1::-1]))
         raise UserError(
-            f"{path} is {size} but {self._paths[0]} is {first}: set --image_size, or "
+            f"{path} is {actual} but {self._paths[0]} is {expected}: set --image_size, or "
             "dataset.image_size in a config, to resize them"
         )
 

@@ -259,7 +259,7 @@ def _check_classes(
 
 def _notes(
     folder: Path, root: Listing, parts: Mapping[str, Listing], classes: Mapping[str, _Classes]
-) -> Iterator[tuple[str, list[object]]]:
+) -> Iterator[tuple[str, Sequence[object]]]:
     """Yield the facts about the layout that a user may not expect, and their folders or files."""
     items = [item for by_name in classes.values() for item in by_name.values()]
     within = [listing for item in items for listing in (item.folder, *item.inner)]

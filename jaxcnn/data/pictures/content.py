@@ -18,7 +18,7 @@ from jaxcnn.errors import UserError
 _COLUMNS = ("sha256", "path", "class", "split")
 _TEST_SHARE = 0.2
 _SHOWN = 3  # names of missing pictures in a message
-_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names may be any bytes
+_ENCODING, _ERRORS = "utf-8", "surrogateescape"  # file names may be any bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -
     else:
         uses = ((*row, use) for row, use in zip(rows, used_for, strict=True))
         table.writerows([(*_COLUMNS, "used_for"), *uses])
-    return text.getvalue().encode(**_ENCODING)
+    return text.getvalue().encode(_ENCODING, _ERRORS)
 
 
 def write_pictures(path: Path, pictures: Iterable[Picture]) -> None:
@@ -90,7 +90,7 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
       UserError: the file is damaged, or is not such a list.
     """
     try:
-        with open(path, newline="", **_ENCODING) as file:
+        with open(path, newline="", encoding=_ENCODING, errors=_ERRORS) as file:
             rows = list(csv.DictReader(file))
         pictures = tuple(Picture(*(row[name] for name in _COLUMNS)) for row in rows)
         is_valid = all(len(bytes.fromhex(p.sha256)) == 32 and p.split for p in pictures)
@@ -104,7 +104,7 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
 def digest_of(pictures: Iterable[Picture]) -> str:
     """Return a digest of a list as hex digits: of contents, classes and splits, not of paths."""
     rows = [(picture.sha256, picture.class_name, picture.split) for picture in pictures]
-    return hashlib.sha256(repr(rows).encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(repr(rows).encode(_ENCODING, _ERRORS)).hexdigest()
 
 
 def locate(pictures: Sequence[Picture], folder: Path, candidates: Iterable[Path]) -> list[Path]:

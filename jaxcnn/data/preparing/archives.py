@@ -39,7 +39,7 @@ def require(condition: bool, message: str) -> None:
 class _Bounded:
     """A stream of at most MAX_BYTES, as small files can unpack to terabytes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
         self._stream = stream
         self._left = MAX_BYTES
 
@@ -61,7 +61,7 @@ def read_file(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
     """Open a file, unpacked if its content is gzip: browsers unpack files and keep their names."""
     with open(path, "rb") as packed:
         if packed.peek(2)[:2] != _GZIP:
@@ -95,7 +95,8 @@ def _read_tar(path: Path, names: Collection[str]) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     with _opened(path) as unpacked:
         stream = _Bounded(unpacked)
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        # typeshed asks for a file that can also be written
+        with tarfile.open(fileobj=stream, mode="r|") as archive:  # ty: ignore[no-matching-overload]
             for member in archive:
                 _check_member(member)
                 name = PurePosixPath(member.name).name

@@ -135,7 +135,7 @@ def array_digest(array: np.ndarray) -> str:
     """Return the SHA-256 of an array's shape, dtype and values as hex digits."""
     digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
     for start in range(0, len(array), _ROWS):
-        digest.update(np.ascontiguousarray(array[start : start + _ROWS]))
+        digest.update(np.ascontiguousarray(array[start : start + _ROWS]).data)
     return digest.hexdigest()
 
 

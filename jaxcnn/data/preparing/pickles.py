@@ -10,6 +10,7 @@ opcodes, and it does not allocate memory by a number that it reads.
 
 import io
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class _Array:
     def __init__(self, *_: object) -> None:
         pass
 
-    def __setstate__(self, state: object) -> None:
+    def __setstate__(self, state: Any) -> None:
         _, shape, kind, is_fortran, data = state
         if not isinstance(kind, _Type) or not isinstance(data, bytes):
             raise pickle.UnpicklingError("an array that is not uint8")
@@ -81,9 +82,12 @@ _OPCODES = (
 )
 
 
-class _Unpickler(pickle._Unpickler):
+_PythonUnpickler: Any = pickle._Unpickler  # typeshed lacks its stack and methods
+
+
+class _Unpickler(_PythonUnpickler):
     dispatch = {
-        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
+        getattr(pickle, name)[0]: _PythonUnpickler.dispatch[getattr(pickle, name)[0]]
         for name in _OPCODES
     }
 
@@ -114,7 +118,7 @@ class _Unpickler(pickle._Unpickler):
     )
 
 
-def read_pickle(data: bytes) -> dict[str, object]:
+def read_pickle(data: bytes) -> dict[str, Any]:
     """Return the dict of a batch, with text keys, and uint8 arrays as `np.ndarray`.
 
     Raises:

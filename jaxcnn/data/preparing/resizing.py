@@ -58,6 +58,6 @@ def _resized(
     squeezed = images[..., 0] if images.shape[-1] == 1 else images  # Pillow's shape of gray images
     text = f"resizing {split} to {image_size}x{image_size}"
     for index, image in enumerate(report.track(squeezed, len(images), text)):
-        picture = Image.fromarray(image).resize((image_size, image_size), Image.BILINEAR)
+        picture = Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
         labels = {key: splits[split].labels[index] for key, splits in by_label_set.items()}
         yield np.asarray(picture).reshape(image_size, image_size, -1), labels

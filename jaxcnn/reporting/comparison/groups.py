@@ -63,7 +63,7 @@ class RecipeGroup:
 
     def result(self, name: str) -> MeanAndStd | None:
         """Return a number of `result.json` over the finished runs."""
-        return MeanAndStd.of(run.result.get(name) for run in self.finished)
+        return MeanAndStd.of((run.result or {}).get(name) for run in self.finished)
 
     def evaluated(self, name: str) -> MeanAndStd | None:
         """Return a metric of the test evaluation over the finished runs that have it."""
@@ -80,7 +80,8 @@ class RecipeGroup:
         """Return a metric of a split by epoch, over the runs that reached the epoch."""
         curves = [series(run.rows, split, name) for run in self.shown]
         epochs = sorted(set().union(*curves))
-        return {e: MeanAndStd.of(curve.get(e) for curve in curves) for e in epochs}
+        means = ((epoch, MeanAndStd.of(curve.get(epoch) for curve in curves)) for epoch in epochs)
+        return {epoch: mean for epoch, mean in means if mean is not None}
 
     @property
     def published(self) -> float | None:

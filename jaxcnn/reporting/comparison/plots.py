@@ -70,6 +70,8 @@ def _bars(axes: "Axes", section: Section) -> bool:
     groups, look_of = section.finished, looks(section.groups)
     for row, group in enumerate(groups):
         accuracy = group.result("test_accuracy")
+        if accuracy is None:
+            continue
         axes.barh(
             row, 100 * accuracy.mean, height=0.62, color=look_of[group.label].color,
             edgecolor="white", hatch="///" if group.run.is_test_in_sight else None,
@@ -132,7 +134,7 @@ def _cost(name: str) -> Callable[["Axes", Section], bool]:
         look_of, costs = looks(section.groups), []
         for group in section.finished:
             cost, accuracy = group.result(name), group.result("test_accuracy")
-            if cost is None or cost.mean <= 0:
+            if cost is None or accuracy is None or cost.mean <= 0:
                 continue
             look = look_of[group.label]
             costs.append(cost.mean * scale)

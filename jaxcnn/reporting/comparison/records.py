@@ -130,7 +130,7 @@ def _class(section: Section, group: RecipeGroup, kind: str, name: str) -> TableR
     for metric in _CLASS_METRICS:
         row |= _mean_and_std(metric, group.class_metric(name, metric, kind))
     support, accuracy = (group.class_metric(name, key, kind) for key in ("support", "accuracy"))
-    return row | {"support": support and round(support.mean), "n": accuracy.n}
+    return row | {"support": support and round(support.mean), "n": accuracy and accuracy.n}
 
 
 def to_csv(rows: list[TableRow]) -> str:

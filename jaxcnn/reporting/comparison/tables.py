@@ -157,8 +157,9 @@ def evaluation_remarks(section: Section) -> list[Paragraph]:
     missing = [run for run in runs if not run.evaluation]
     texts = [_missing_text(missing)] if missing else []
     for run in runs:
-        accuracy = run.evaluation.get("accuracy", run.result["test_accuracy"])
-        if abs(accuracy - run.result["test_accuracy"]) > _SAME:
+        recorded = (run.result or {})["test_accuracy"]
+        accuracy = run.evaluation.get("accuracy", recorded)
+        if abs(accuracy - recorded) > _SAME:
             texts.append(
                 f"The metrics by class of `{run.folder}` are of other weights than its result: "
                 f"their test accuracy is {percent(accuracy)}."

@@ -1,6 +1,5 @@
 """Pictures of a run's curves: accuracy, loss and learning rate by epoch."""
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +54,7 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     folder = Path(workdir) / "plots"
     config = read_part_if_there(Path(workdir), "config.json") or {}
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
-    rates = {"learning_rate": functools.partial(_learning_rate, is_log=is_log)}
-    pictures = (_PICTURES | rates).items()
+    pictures = (_PICTURES | {"learning_rate": _learning_rate(is_log)}).items()
     drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures)
     return [path for path in drawn if path is not None]
 
@@ -145,19 +143,22 @@ def _difference(
     return draw
 
 
-def _learning_rate(axes: "Axes", rows: list[Row], *, is_log: bool) -> bool:
-    """Draw the rate, on a logarithmic axis if `is_log` and if it spans a factor of 20."""
-    values = series(rows, "train", "learning_rate")
-    _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
-    _mark_best(axes, rows, values, rate)
-    if values and is_log and 0 < 20 * min(values.values()) < max(values.values()):
-        axes.set_yscale("log")
-    else:
-        largest = max(values.values(), default=1) or 1
-        axes.set_ylim(-0.04 * largest, 1.08 * largest)  # room for the ring around a rate of 0
-    axes.set_ylabel("learning rate")
-    _add_legend(axes)
-    return bool(values)
+def _learning_rate(is_log: bool) -> Callable[["Axes", list[Row]], bool]:
+    def draw(axes: "Axes", rows: list[Row]) -> bool:
+        """Draw the rate, on a logarithmic axis if `is_log` and if it spans a factor of 20."""
+        values = series(rows, "train", "learning_rate")
+        _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
+        _mark_best(axes, rows, values, rate)
+        if values and is_log and 0 < 20 * min(values.values()) < max(values.values()):
+            axes.set_yscale("log")
+        else:
+            largest = max(values.values(), default=1) or 1
+            axes.set_ylim(-0.04 * largest, 1.08 * largest)  # room for the ring around a rate of 0
+        axes.set_ylabel("learning rate")
+        _add_legend(axes)
+        return bool(values)
+
+    return draw
 
 
 def _add_legend(axes: "Axes") -> None:
@@ -171,7 +172,7 @@ def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
 _PICTURES = {
     "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
     "loss": _scores("loss", "loss", 1, loss),
-    "learning_rate": _learning_rate,
+    "learning_rate": _learning_rate(is_log=False),
     "difference_accuracy": _difference(
         "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
     ),

@@ -1,6 +1,6 @@
 """Grids of small images: predictions, mistakes, saliency, filters, feature maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,7 +164,7 @@ def _title_of_maps(name: str, maps: np.ndarray) -> str:
     return f"{name}: {first} maps, {height}×{width}"
 
 
-def _show_all(grid: np.ndarray, pictures: Sequence[np.ndarray]) -> None:
+def _show_all(grid: np.ndarray, pictures: Iterable[np.ndarray]) -> None:
     for axes in grid.ravel():
         axes.set_axis_off()
     for axes, picture in zip(grid.ravel(), pictures, strict=False):

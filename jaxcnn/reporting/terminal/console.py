@@ -39,8 +39,9 @@ class Console:
 
     def __init__(self, stream: TextIO | None = None):
         self._stream = stream or sys.stdout
-        if hasattr(self._stream, "reconfigure"):  # an ASCII terminal gets "?", not a crash
-            self._stream.reconfigure(errors="replace")
+        reconfigure = getattr(self._stream, "reconfigure", None)
+        if reconfigure is not None:  # an ASCII terminal gets "?", not a crash
+            reconfigure(errors="replace")
         is_terminal = self._stream.isatty()
         self._rich = RichConsole(
             file=self._stream, force_terminal=is_terminal, highlight=False, soft_wrap=True

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,7 +20,7 @@ _SHORTEST_BAR = 4
 Item = TypeVar("Item")
 
 
-def track(items: Sequence[Item], text: str) -> Iterable[Item]:
+def track(items: Iterable[Item], text: str) -> Iterable[Item]:
     """Yield the items, with a bar on standard error if that is a terminal."""
     console = RichConsole(stderr=True)
     is_quiet = not sys.stderr.isatty()
