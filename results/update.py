@@ -1,8 +1,8 @@
-"""Add results of runs, and write README's table: `python results/update.py [NAME=WORKDIR …]`.
+"""Add results of runs, and write the table: `python results/update.py [NAME=WORKDIR …]`.
 
 The config files declare the published accuracies; `cpu.json` holds ours as `{"rows": […]}`.
-NAME is a config such as `lenet:cifar10`; several runs that differ in the seed alone are given as
-NAME=WORKDIR,WORKDIR.
+The table is that of `docs/results.md`. NAME is a config such as `lenet:cifar10`; several runs that
+differ in the seed alone are given as NAME=WORKDIR,WORKDIR.
 """
 
 import statistics
@@ -23,7 +23,7 @@ from jaxcnn.files.writing import write_json, write_text
 from jaxcnn.workdir.run_files import read_part
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+PAGE = HERE.parent / "docs" / "results.md"
 CONFIG = ("seed", "dataset", "test_with", "validation")  # fields that a row needs
 RESULT = ("test_accuracy", "parameters", "best_validation_accuracy", "num_epochs", "seconds")
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
@@ -89,7 +89,7 @@ def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Return README's table, with a line for each config, run or not."""
+    """Return the table, with a line for each config, run or not."""
     lines = [
         "| config | network | parameters | dataset | ours | epochs | published |",
         "|---|---|--:|---|--:|--:|--:|",
@@ -122,7 +122,7 @@ def ours(row: dict[str, Any] | None) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Add the rows, and rewrite the table between README's markers."""
+    """Add the rows, and rewrite the table between the page's markers."""
     try:
         update(arguments)
     except UserError as error:
@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> None:
 
 
 def update(arguments: list[str]) -> None:
-    """Add the rows of the arguments, and write `cpu.json` and README's table."""
+    """Add the rows of the arguments, and write `cpu.json` and the page's table."""
     path = HERE / "cpu.json"
     rows = {row["config"]: row for row in read_json(path)["rows"]} if path.exists() else {}
     for argument in arguments:
@@ -139,9 +139,9 @@ def update(arguments: list[str]) -> None:
         name, _, workdirs = argument.partition("=")
         rows[name] = make_row(name, [Path(workdir) for workdir in workdirs.split(",")])
     write_json(path, {"rows": [rows[name] for name in sorted(rows)]})
-    before, _, rest = README.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    write_text(README, before + BEGIN + table(rows) + END + after)
+    write_text(PAGE, before + BEGIN + table(rows) + END + after)
 
 
 if __name__ == "__main__":
