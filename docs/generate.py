@@ -30,10 +30,12 @@ The last column tells the effect of a new value on a run that is resumed:
 |---|---|
 | nothing; reports quote it | the field describes the recipe |
 | no number beyond rounding | the run continues and announces the change |
-| when the run ends, and what it tests | as the next; a run that has ended takes it too |
-| every number from then on | the run continues, announces the change, and its report lists it; a run that has ended takes it only with more epochs |
+| when the run ends, and what it tests | as in the next row; a run that has ended takes it too |
+| every number from then on | the run continues, announces the change, and its report lists it |
 | another run of the same recipe | the folder is refused; name another `--workdir` |
 | another run | the folder is refused; name another `--workdir` |
+
+A run that has ended takes a new value that affects every number only together with more epochs.
 """
 NETWORKS = """\
 # Networks
@@ -41,11 +43,11 @@ NETWORKS = """\
 Layers are convolutions and dense layers, those of shortcuts and further heads included. Parameters
 include BatchNorm's running averages, which are not trained. Operations are those of the layers for
 one image, forward; a multiply-add counts as two. All are for images and classes as in the column
-"published for", which for networks of this project is the data that they were made for. `python -m jaxcnn.summary --list` prints this table,
-and `python -m jaxcnn.summary --network=NAME` a network layer by layer, for other sizes too
-(`--num_classes`, `--image_size`).
+"published for", which for networks of this project is the data that they were made for.
+`python -m jaxcnn.summary --list` prints this table, and `python -m jaxcnn.summary --network=NAME` a
+network layer by layer, for other sizes too (`--num_classes`, `--image_size`).
 
-The sources of the published networks are in [](publications.md).
+The sources of the published networks are in [The publications](publications.md).
 """
 
 

@@ -71,7 +71,8 @@ def between(low: float, high: float = math.inf, *, open_low=False, open_high=Fal
         return math.isfinite(value) and above and (value < high if open_high else value <= high)
 
     above = f"more than {low:g}" if open_low else f"at least {low:g}"
-    below = f" and {'less than' if open_high else 'at most'} {high:g}"
+    limit = str(high) if isinstance(high, int) else f"{high:g}"
+    below = f" and {'less than' if open_high else 'at most'} {limit}"
     return Rule(holds, above + (below if math.isfinite(high) else ""))
 
 

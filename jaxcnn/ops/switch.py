@@ -42,7 +42,7 @@ def plain() -> Iterator[None]:
     """Trace what is called inside with plain `jnp` and `lax`, on the CPU as well.
 
     Then `jax.jvp`, `jax.linearize`, forward over reverse and second derivatives work. Values and
-    gradients are those of the CPU's forms to rounding; dropout draws the same bits. Example:
+    gradients are those of the CPU's forms to rounding; dropout draws the same bits. Example::
 
         with jaxcnn.ops.plain():
             outputs, tangents = jax.jvp(network_function, (params,), (directions,))
