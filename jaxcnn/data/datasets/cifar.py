@@ -62,7 +62,10 @@ class _Cifar(ImageBuilder, skip_registration=True):
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """See `ImageBuilder`. Keras names the archive after the folder that it unpacks to."""
+        """Return the published name of a user's file or folder; "" if `read` does not use it.
+
+        Keras names the archive after the folder that it unpacks to.
+        """
         for variant in cls.variants:
             if not path.is_dir():
                 names = (unpacked_name(variant.archive), variant.folder)
