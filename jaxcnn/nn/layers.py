@@ -203,6 +203,9 @@ class AveragePool(_Pool):
 
     kind = "average_pool"
 
+    def __init__(self, size: int, *, stride: int | None = None, name: str = ""):
+        super().__init__(size, stride=stride, name=name)
+
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.average_pool(x, self.size, self.stride)
