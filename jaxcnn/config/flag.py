@@ -1,5 +1,7 @@
 """The flag `--config`, and the flags `--config.FIELD=VALUE` that change its fields."""
 
+from typing import Any
+
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
@@ -11,12 +13,12 @@ flags.disclaim_key_flags()  # flags belong to the module that calls `config_flag
 class _ConfigParser(flags.ArgumentParser):
     """Loads the config that a flag names; a misspelled field cannot be set."""
 
-    def parse(self, name_or_path: str) -> ConfigDict:
+    def parse(self, argument: str) -> ConfigDict:
         """Return the config."""
-        return load_config(name_or_path).lock()
+        return load_config(argument).lock()
 
 
-def config_flag(help_text: str) -> flags.FlagHolder[ConfigDict | None]:
+def config_flag(help_text: str) -> flags.FlagHolder[Any]:
     """Define the flag `--config`, which holds a config, or None if it is not given."""
     holder = config_flags.DEFINE_config_file("config", None, help_text)
     flags.FLAGS["config"].parser = _ConfigParser()
