@@ -40,9 +40,10 @@ def main(arguments: list[str]) -> int:
     for line in left_out:
         print(f"left out: {printable(line)}", file=sys.stderr)
     if unknown := without_fingerprint(sections):
+        have = "has" if len(unknown) == 1 else "have"
         print(
-            f"note: {len(unknown)} of the runs have no fingerprint of their data, because an older "
-            "version made them; their data may differ from the other runs'",
+            f"note: {len(unknown)} of the runs {have} no fingerprint of their data, because an "
+            "older version made them; their data may differ from the other runs'",
             file=sys.stderr,
         )
     if _JSON.value:

@@ -1,6 +1,6 @@
 """Text for people: numbers as words, and names made safe for a terminal.
 
-Numbers look the same in the console and in reports. None and NaN are a dash.
+Numbers look the same in the console and in reports. None and NaN become a dash.
 """
 
 import json
@@ -84,7 +84,12 @@ def printable_json(value: Any) -> str:
 
 
 def shorten(text: str, letters: int) -> str:
-    """Return a text of at most `letters` characters (odd); a longer one keeps both ends."""
+    """Return a text; if it is too long, its start and end with "…" between them.
+
+    Args:
+      text: any text.
+      letters: the most characters to return, an odd number.
+    """
     half = letters // 2
     return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 

@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.fields import FIELDS
 
-# Values of fields that a `config.json` lacks because the run is older than the field, where they
-# differ from the field's default.
+# The values of fields in a run that is older than them, so that its `config.json` lacks them. Only
+# values that differ from the field's default are listed.
 OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
 
 
@@ -18,7 +18,7 @@ def default_config() -> ConfigDict:
 
 
 def older_defaults() -> ConfigDict:
-    """Return the default config with the values that apply to fields which an older run lacks."""
+    """Return a config whose values apply to the fields that an older run lacks."""
     config = default_config()
     config.update_from_flattened_dict(OLDER_DEFAULTS)
     return config

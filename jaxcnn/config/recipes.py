@@ -28,7 +28,7 @@ def modern_config() -> ConfigDict:
     multiplies it by 1 / (1 - 0.9). Here it is decoupled: it is added after the momentum, to kernels
     alone. PyTorch also decays biases and BatchNorm.
 
-    A tenth of the training split is held out, so 45,000 images of CIFAR are trained on. The last
+    A tenth of the training split is held out, so CIFAR trains on 45,000 images. The last
     epoch's weights are tested. To train on all 50,000, as most published figures do, set
     `--config.validation=test`.
     """

@@ -45,8 +45,8 @@ class Options:
 
     Attributes:
       config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, mixup, cutmix.
-      seed: of the alternating flip.
-      fill: the pixels that cutout leaves, in 0 to 255: a number or (channels,).
+      seed: the seed of the alternating flip.
+      fill: the color with which cutout covers pixels, in 0 to 255; a number or (channels,).
     """
 
     config: Any
@@ -60,7 +60,7 @@ _MAKERS: dict[str, _Maker] = {}  # by name, in order of application
 
 
 def augmentation(name: str) -> Callable[[_Maker], _Maker]:
-    """Register a function that returns a run's augmentation, or None if the config has it off."""
+    """Register a function that returns a run's augmentation, or None if the config turns it off."""
 
     def register(make: _Maker) -> _Maker:
         if name in _MAKERS:
@@ -94,15 +94,17 @@ def make_augment(
       along which the global batch is cut.
     """
     options = Options(config, seed, fill)
-    steps = [step for make in _MAKERS.values() if (step := make(options)) is not None]
+    transforms = [
+        transform for make in _MAKERS.values() if (transform := make(options)) is not None
+    ]
     is_mixed = config.mixup > 0 or config.cutmix > 0
-    if not steps and not is_mixed:
+    if not transforms and not is_mixed:
         return None
 
     def augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None):
         batch = Batch(keys, example_indices, epoch)
-        for step in steps:
-            images = step(images, batch)
+        for transform in transforms:
+            images = transform(images, batch)
         if is_mixed:
             key = _fold_name(batch_key, "mixing")
             weights = mixing_weights(key, images.shape[1:3], config.mixup, config.cutmix)
@@ -173,8 +175,8 @@ def random_affine(
 ) -> jax.Array:
     """Rotate about the center by up to ±degrees, and shift by up to ±fraction of the size.
 
-    One bilinear resampling; pixels outside of the image are those nearest to them, as in Keras's
-    ImageDataGenerator.
+    The image is resampled once, bilinearly. A pixel outside of it has the value of the nearest
+    pixel in it, as in Keras's ImageDataGenerator.
     """
     limit = degrees * (math.pi / 180)
     uniform = partial(jax.random.uniform, minval=-1.0, maxval=1.0)
@@ -206,7 +208,7 @@ def random_crop(
 ) -> jax.Array:
     """Pad all sides by `padding` pixels ("reflect" or "zero"), and cut a window of the old size.
 
-    One gather from the original images: the padded batch never exists.
+    The windows are gathered from the original images, so the padded batch never exists.
 
     Raises:
       UserError: reflection needs images larger than the padding.

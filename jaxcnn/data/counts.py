@@ -10,7 +10,7 @@ from jaxcnn.text import integer, printable
 if TYPE_CHECKING:
     from jaxcnn.data.dataset import Dataset
 
-_MOST_ROWS = 30  # classes with a line each
+_MOST_ROWS = 30  # a dataset of more classes gets no line for each
 _WIDEST = 40  # terminal columns of a class name
 
 
@@ -18,7 +18,8 @@ def likeliest(labels: np.ndarray) -> np.ndarray:
     """Return the class of each example, int (n,).
 
     Args:
-      labels: int (n,), or float (n, num_classes) distributions, whose largest entry counts.
+      labels: int (n,), or float (n, num_classes) distributions, of which the largest entry is
+        the class.
     """
     return labels.argmax(axis=1) if labels.ndim == 2 else labels
 
@@ -28,7 +29,7 @@ def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
     Args:
       labels: see `likeliest`.
-      num_classes: of the dataset.
+      num_classes: the number of the dataset's classes.
     """
     return np.bincount(likeliest(labels), minlength=num_classes)
 
@@ -36,10 +37,13 @@ def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
 def count_table(dataset: "Dataset") -> str:
     """Return a table of the classes and their images in each split.
 
-    More than 30 classes get three lines: the sum, the smallest and the largest class.
+    A dataset of more than 30 classes has three lines: all classes, the smallest and the largest.
     """
     names = [printable(name) for name in dataset.class_names]
-    by_split = {n: class_counts(split.labels, len(names)) for n, split in dataset.splits.items()}
+    by_split = {
+        split_name: class_counts(split.labels, len(names))
+        for split_name, split in dataset.splits.items()
+    }
     columns = by_split.values()
     rows = [("images", list(by_split))]
     if len(names) <= _MOST_ROWS:
@@ -47,8 +51,8 @@ def count_table(dataset: "Dataset") -> str:
         rows.append(("total", [counts.sum() for counts in columns]))
     else:
         rows.append((f"all {len(names):,} classes", [counts.sum() for counts in columns]))
-        rows.append(("fewest of a class", [counts.min() for counts in columns]))
-        rows.append(("most of a class", [counts.max() for counts in columns]))
+        rows.append(("smallest class", [counts.min() for counts in columns]))
+        rows.append(("largest class", [counts.max() for counts in columns]))
     texts = [
         (name, [cell if isinstance(cell, str) else integer(cell) for cell in row])
         for name, row in rows

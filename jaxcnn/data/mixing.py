@@ -10,7 +10,9 @@ from jax import lax
 
 
 def mixup_weights(key: jax.Array, size: tuple[int, ...], alpha: float) -> jax.Array:
-    """Return the share that each pixel keeps, (height, width): λ ~ Beta(alpha, alpha) everywhere.
+    """Return the share that each pixel keeps, (height, width).
+
+    It is the same λ ~ Beta(alpha, alpha) for all pixels.
 
     References: Zhang et al., mixup: Beyond Empirical Risk Minimization (2018).
     """
@@ -39,7 +41,7 @@ def cutmix_weights(key: jax.Array, size: tuple[int, ...], alpha: float) -> jax.A
 
 
 def mixing_weights(key: jax.Array, size: tuple[int, ...], mixup: float, cutmix: float) -> jax.Array:
-    """Return the weights of Mixup or CutMix, drawn at even odds if both are on."""
+    """Return the weights of Mixup or CutMix; if both are on, each has a chance of 1/2."""
     key_choice, key_mixup, key_cutmix = jax.random.split(key, 3)
     if not cutmix:
         return mixup_weights(key_mixup, size, mixup)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_UNEQUAL = 1.5  # largest class over smallest; beyond it the frequent classes dominate accuracy
+_UNEQUAL = 1.5  # size of the largest class over that of the smallest
 ClassMetrics = Mapping[str, Any]  # one class: "name", "support" (images), "recall", …
 
 

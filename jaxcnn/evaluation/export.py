@@ -46,7 +46,7 @@ def loader(file: Path) -> str:
 
 
 def export_network(trained: Trained, file: Path) -> None:
-    """Write the network to a file; an error leaves no part of it.
+    """Write the network to a file; after an error there is no partial file.
 
     The same network gives the same bytes.
 
@@ -107,7 +107,7 @@ def describe(trained: Trained) -> dict[str, Any]:
             "shift": trained.pixel_shift.tolist(),
             "scale": trained.pixel_scale.tolist(),
         },
-        "output": "float32 (batch, classes): logits, whose softmax are the probabilities",
+        "output": "float32 (batch, classes): logits; their softmax gives the probabilities",
         "checkpoint": trained.checkpoint,
         "epoch": trained.epoch,
         "step": trained.step,

@@ -35,7 +35,7 @@ class LabeledPredictions:
     def from_logits(
         cls, labels: np.ndarray, logits: np.ndarray, class_names: Sequence[str]
     ) -> Self:
-        """Return the predictions that logits (n, num_classes) stand for.
+        """Return the predictions of logits (n, num_classes).
 
         Args:
           labels: int (n,), or distributions float (n, num_classes).
@@ -84,7 +84,7 @@ def overall_metrics(predictions: LabeledPredictions) -> dict[str, Any]:
     """Return the metrics over all images, as `evaluation/*.json` holds them.
 
     `balanced_accuracy` is the mean recall: each class counts alike, however many images it has.
-    Means over classes leave out those without images. `top5_accuracy` is there for more than 10
+    Means over classes leave out classes without images. `top5_accuracy` is there for more than 10
     classes. `tied_labels`, for voted labels, counts the images with a tie for most votes.
     """
     rows = [row for row in class_metrics(predictions) if row["support"]]

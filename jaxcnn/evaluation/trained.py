@@ -61,7 +61,7 @@ class Trained:
     def forward(
         self, pixels: jax.Array, intermediates: dict[str, jax.Array] | None = None
     ) -> jax.Array:
-        """Return the logits, float32 (batch, num_classes); their softmax are the probabilities.
+        """Return the logits, float32 (batch, num_classes); their softmax gives the probabilities.
 
         A pure function, which can be compiled and differentiated. It computes in the run's own
         precision.

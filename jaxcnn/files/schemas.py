@@ -1,7 +1,7 @@
 """Schemas: the allowed types and ranges of a file's fields, as tables.
 
-A kind is a function of a value and the field's name; it raises `Wrong` for a value that is not
-allowed.
+A kind is a function that checks a value. It takes the value and the field's name, and raises
+`Wrong` for a value that is not allowed.
 """
 
 import math
@@ -65,7 +65,7 @@ def scalar(value: Any, name: str) -> None:
 
 
 def or_null(kind: Kind) -> Kind:
-    """Return the kind that also allows null."""
+    """Return a kind that allows null and what `kind` allows."""
 
     def check(value: Any, name: str) -> None:
         if value is not None:
@@ -75,7 +75,7 @@ def or_null(kind: Kind) -> Kind:
 
 
 def either(first: Kind, second: Kind) -> Kind:
-    """Return the kind that allows both; an error is the second kind's."""
+    """Return the kind that allows what either of two kinds allows; an error is the second's."""
 
     def check(value: Any, name: str) -> None:
         try:

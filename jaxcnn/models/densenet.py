@@ -1,8 +1,8 @@
 """DenseNet-BC for small images: each layer reads the outputs of all layers before it in its block.
 
-BatchNorm and ReLU come before each convolution. A 1x1 convolution to four times the growth rate
-comes before each 3x3 one (B), and transitions halve the channels (C). There is no dropout, as in
-the paper's results with augmentation.
+BatchNorm and ReLU come before each convolution. Each 3x3 convolution follows a 1x1 one, whose
+outputs are four times the growth rate (B). Transitions halve the channels (C). There is no dropout,
+as in the paper's results with augmentation.
 
 References: Huang et al. 2016, https://arxiv.org/abs/1608.06993
 """

@@ -1,6 +1,7 @@
 """The "Simpler CNN" of [homework].
 
-BatchNorm comes after the ELU. Only the kernels of convolutions have L2, of 1e-4.
+BatchNorm comes after the ELU. Only convolution kernels have an L2 penalty, with the
+factor 1e-4.
 
 Source: [homework], see docs/publications.md.
 """
@@ -17,7 +18,7 @@ Conv = functools.partial(layers.Conv, padding="same", activation="elu", l2=1e-4)
 
 
 def stage(filters: int, dropout: float) -> list:
-    """Return two convolutions, a pool and dropout."""
+    """Return two convolutions with BatchNorm, a pool and dropout."""
     return [
         Conv(filters, 3),
         BatchNorm(),

@@ -29,28 +29,29 @@ def usp_cnn(
     Args:
       padding: "same", or "mixed" for "valid" in the second convolution of each pair.
       double_pool: two pools after the second pair of convolutions instead of one.
-      initializer: "glorot_uniform" or "lecun_normal", of the layers with SELU; the others have
+      initializer: "glorot_uniform" or "lecun_normal", for the layers with SELU. The others have
         Glorot uniform kernels.
     """
-    second = choose("padding", padding, {"same": "same", "mixed": "valid"})
-    kernel = choose("initializer", initializer, {n: n for n in ("glorot_uniform", "lecun_normal")})
+    second_padding = choose("padding", padding, {"same": "same", "mixed": "valid"})
+    initializers = {name: name for name in ("glorot_uniform", "lecun_normal")}
+    selu_initializer = choose("initializer", initializer, initializers)
     relu_conv = functools.partial(Conv, activation="relu")
-    selu_conv = functools.partial(Conv, activation="selu", initializer=kernel)
+    selu_conv = functools.partial(Conv, activation="selu", initializer=selu_initializer)
     return [
         relu_conv(36, 3, padding="same"),
-        selu_conv(36, 2, padding=second),
+        selu_conv(36, 2, padding=second_padding),
         Dropout(0.2),
         MaxPool(2),
         selu_conv(48, 2, padding="same"),
-        relu_conv(48, 4, padding=second),
+        relu_conv(48, 4, padding=second_padding),
         Dropout(0.3),
         [MaxPool(2) for _ in range(1 + double_pool)],
         relu_conv(64, 3, padding="same"),
-        selu_conv(64, 3, padding=second),
+        selu_conv(64, 3, padding=second_padding),
         Dropout(0.3),
         MaxPool(2),
         Flatten(),
-        Dense(500, activation="selu", initializer=kernel),
+        Dense(500, activation="selu", initializer=selu_initializer),
         Dropout(0.8),
         Dense(300, activation="relu"),
         Dropout(0.4),

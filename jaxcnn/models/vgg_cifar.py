@@ -14,8 +14,8 @@ from jaxcnn.nn.layers import Dense, GlobalAveragePool, MaxPool
 
 def stage(filters: int, convolutions: int) -> list:
     """Return 3x3 convolutions, then a pool."""
-    several = [conv_bn_relu(filters, 3, use_bias=True) for _ in range(convolutions)]
-    return [several, MaxPool(2, padding="same")]
+    conv_layers = [conv_bn_relu(filters, 3, use_bias=True) for _ in range(convolutions)]
+    return [conv_layers, MaxPool(2, padding="same")]
 
 
 def vgg(num_classes: int, *convolutions: int) -> list:

@@ -1,7 +1,7 @@
 """Wide ResNets: BatchNorm and ReLU before each convolution, three stages of wide blocks.
 
 A block that changes the number of channels shares its first BatchNorm and ReLU with the projected
-shortcut, as in the paper's code. There is no dropout, as in its main results.
+shortcut, as in the paper's code. There is no dropout, as in the paper's main results.
 
 References: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146
 """

@@ -65,9 +65,9 @@ class _Linear(Layer):
     def finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
-            # in bfloat16 the gradient, a sum over all positions, would lose its small terms
-            wide = jnp.promote_types(x.dtype, jnp.float32)
-            x = (x.astype(wide) + self.bias[...]).astype(x.dtype)
+            # the gradient sums over all positions, and would lose its small terms in bfloat16
+            sum_dtype = jnp.promote_types(x.dtype, jnp.float32)
+            x = (x.astype(sum_dtype) + self.bias[...]).astype(x.dtype)
         return ACTIVATIONS[self.activation](x)
 
     def penalty(self) -> jax.Array | float:
@@ -75,7 +75,7 @@ class _Linear(Layer):
         return self.l2 * jnp.sum(jnp.square(self.kernel[...])) if self.l2 else 0.0
 
     def flops(self) -> int:
-        """Return two for each use of a kernel entry."""
+        """Return the operations for one example: two for each use of a kernel entry."""
         positions = math.prod(self.output_shape[:-1])
         return 2 * positions * math.prod(self.kernel.get_value().shape)
 
@@ -107,13 +107,13 @@ class Conv(_Linear):
         return self.finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
-        """Return words such as `3x3, stride 2, same, relu`; not stride 1, valid or linear."""
+        """Return words such as `3x3, stride 2, same, relu`, without stride 1, valid and linear."""
         window = _window(self.size, self.stride, 1, self.padding)
         return window if self.activation == "linear" else f"{window}, {self.activation}"
 
 
 class DepthwiseConv(Conv):
-    """A convolution of each channel by itself; with a 1x1 convolution after it, a separable one.
+    """A separate convolution of each channel; a 1x1 convolution after it completes a separable one.
 
     References: Chollet 2016, https://arxiv.org/abs/1610.02357
     """
@@ -184,7 +184,7 @@ class _Pool(Layer):
         return (*sizes, shape[2])
 
     def details(self) -> str:
-        """Return words such as `3x3, stride 2`; not a stride of the window's size, nor valid."""
+        """Return words such as `3x3, stride 2`, without a stride of the window's size and valid."""
         return _window(self.size, self.stride, self.size, self.padding)
 
 
@@ -199,9 +199,12 @@ class MaxPool(_Pool):
 
 
 class AveragePool(_Pool):
-    """The mean of each "valid" window; the stride is by default the window's size."""
+    """The mean of each window, without padding; the stride is by default the window's size."""
 
     kind = "average_pool"
+
+    def __init__(self, size: int, *, stride: int | None = None, name: str = ""):
+        super().__init__(size, stride=stride, name=name)
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""

@@ -54,14 +54,14 @@ class Network(Sequential):
           keys: (batch,) PRNG keys, one for each example; dropout needs them in training.
           mask: bool (batch,), True for the examples that count in BatchNorm's statistics; None
             if all count.
-          axis_name: the mesh axis over which BatchNorm takes its statistics; None for each device
-            by itself.
+          axis_name: the mesh axis over which BatchNorm takes its statistics; None if each device
+            takes its own.
           dtype: of the computation; parameters, statistics and logits are float32 in any case.
           intermediates: a dict to be filled with the output of each layer, by its path.
 
         Returns:
-          Logits, float32 (batch, num_classes); for a network with auxiliary heads a dict of logits
-          by the heads' names, with "main" for the last layer's.
+          Logits, float32 (batch, num_classes). A network with auxiliary heads returns a dict of
+          logits by the heads' names; those of the last layer are called "main".
         """
         context = Context(keys, mask, axis_name, intermediates)
         logits = super().__call__(images.astype(dtype), context)
@@ -71,9 +71,9 @@ class Network(Sequential):
     def fit(
         self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
     ) -> dict[str, Any]:
-        """Return the batch statistics after the first layer was fitted to training images.
+        """Return the batch statistics with those of the first layer fitted to training images.
 
-        Most networks have no such layer, and the result is `batch_stats`.
+        Most networks begin with a layer that has nothing to fit. They return `batch_stats` as is.
 
         Args:
           batch_stats: the network's, by the names of its layers.

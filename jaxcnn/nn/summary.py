@@ -11,7 +11,8 @@ class Summary:
     """A network's layers in order, and its totals.
 
     `parameters` include BatchNorm's running averages, which are not trainable. `flops` are the
-    operations of convolutions and dense layers for one image, forward: two for each multiply-add.
+    operations of convolutions and dense layers in the forward pass of one image. A multiply-add
+    counts as two.
     """
 
     name: str

@@ -13,11 +13,11 @@ from jax import lax
 
 from jaxcnn.ops.switch import uses_cpu_forms
 
-FEW_CHANNELS = 32  # up to here `_max_of_four` is faster on a CPU
+FEW_CHANNELS = 32  # up to so many, `_max_of_four` is faster on a CPU
 
 
 def output_sizes(sizes: tuple[int, ...], window: int, stride: int, padding: str) -> tuple[int, ...]:
-    """Return the sides after a window's convolution or pool; 0 or less where it does not fit."""
+    """Return the output's sides of a convolution or pool; 0 or less if the window does not fit."""
     if padding == "same":
         return tuple(-(-size // stride) for size in sizes)
     return tuple((size - window) // stride + 1 for size in sizes)
@@ -28,10 +28,12 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
 
     (batch, height, width, channels) -> (batch, height', width', channels).
 
-    It is a maximum over rows, then over columns, entry by entry. Where a window has several largest
-    entries, these share the gradient; in XLA's window reduction the first one takes it all. The
-    gradient of `max` over an axis divides by the number of entries that equal the maximum, which is
-    0/0 where XLA computes the input twice with different rounding; that cannot happen here.
+    The maximum is taken over rows, then over columns, entry by entry. If a window has several
+    largest entries, they share the gradient. In XLA's window reduction the first one takes it all.
+
+    `jnp.max` over an axis would not do: its gradient divides by the number of entries that equal
+    the maximum. XLA may compute the input twice, with different rounding. Then no entry equals the
+    maximum, and the gradient is 0/0.
     """
     has_cpu_forms = uses_cpu_forms()
     if window == stride and (padding == "valid" or _fits(x, window)):
@@ -52,7 +54,10 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
 
 
 def _shifted(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
-    """Return the first entry of each window along the middle axis, the second, and so on."""
+    """Return the entries of windows along the middle axis: all first ones, all second ones, ….
+
+    Each array is (batch, windows, entries).
+    """
     span = (x.shape[1] - window) // stride * stride + 1
     return [lax.slice_in_dim(x, i, i + span, stride, axis=1) for i in range(window)]
 
@@ -60,8 +65,9 @@ def _shifted(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
 def _maxima(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Return maxima along the middle axis: (batch, length, entries) -> (batch, length', entries).
 
-    The value is a plain maximum. Zeros whose derivatives are the largest entries' are added to it,
-    because the derivative of a chain of maxima gives tied entries unequal shares.
+    The value is a plain maximum, which passes no gradient on. Zeros are added to it, which pass the
+    gradient to the largest entries in equal shares. A chain of maxima would pass unequal shares to
+    tied entries.
     """
     entries = _shifted(x, window, stride)
     are_largest = _are_largest(entries)
@@ -69,15 +75,15 @@ def _maxima(x: jax.Array, window: int, stride: int) -> jax.Array:
         jnp.where(is_largest & jnp.isfinite(entry), entry - lax.stop_gradient(entry), 0)
         for entry, is_largest in zip(entries, are_largest, strict=True)
     ]
-    number = sum(is_largest.astype(x.dtype) for is_largest in are_largest)
-    return lax.stop_gradient(functools.reduce(jnp.maximum, entries)) + sum(zeros) / number
+    num_largest = sum(is_largest.astype(x.dtype) for is_largest in are_largest)
+    return lax.stop_gradient(functools.reduce(jnp.maximum, entries)) + sum(zeros) / num_largest
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _cpu_maxima(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """As `_maxima`, with a gradient that is written out.
+    """Return the same as `_maxima`, with a gradient written by hand.
 
-    With windows of three it takes a quarter to a half of the time of XLA's derivative.
+    With windows of three, it takes a quarter to a half of the time of the derived gradient.
     """
     return functools.reduce(jnp.maximum, _shifted(x, window, stride))
 
@@ -101,7 +107,7 @@ _cpu_maxima.defvjp(_maxima_forward, _maxima_backward)
 
 
 def _shares(entries: list[jax.Array], gradient: jax.Array) -> list[jax.Array]:
-    """Return each entry's share of the gradient of their maximum; equal for the largest ones."""
+    """Return the gradient of each entry from that of the maximum; the largest ones share it."""
     if len(entries) == 2:
         first, second = entries
         tie = jnp.where(first == second, gradient / 2, 0)
@@ -114,8 +120,8 @@ def _shares(entries: list[jax.Array], gradient: jax.Array) -> list[jax.Array]:
 def _are_largest(entries: list[jax.Array]) -> list[jax.Array]:
     """Return for each entry whether no other is larger.
 
-    Entries are compared with each other, not with the maximum: XLA may compute that a second time
-    with other rounding, and none would equal it.
+    Entries are compared with each other, not with the maximum. XLA may compute the maximum a
+    second time with other rounding, and then no entry equals it.
     """
     return [
         functools.reduce(jnp.logical_and, [entry >= other for other in entries])
@@ -139,7 +145,8 @@ def _max_of_four(x: jax.Array) -> jax.Array:
 def _larger(x: jax.Array, join: Callable) -> jax.Array:
     """Return the larger of each pair: (batch, pairs, 2, entries) -> (batch, pairs, entries).
 
-    `join` puts the pairs of a gradient together from two arrays (batch, pairs, entries).
+    `join` stacks the gradients of the first and of the second entries, each
+    (batch, pairs, entries), along an axis.
     """
     del join
     return jnp.maximum(x[:, :, 0], x[:, :, 1])
@@ -167,17 +174,18 @@ def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:
 def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Return the mean of each "valid" window, summed in float32; shapes as in `max_pool`.
 
-    With windows that overlap it is a product with a matrix of 0 and 1, (position, window): on a
-    CPU five to ten times faster than XLA's window reduction and its gradient.
+    Windows that overlap are summed by a product with a matrix of 0 and 1, (position, window). On a
+    CPU, the product and its gradient are five to ten times faster than those of XLA's window
+    reduction.
     """
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    sum_dtype = jnp.promote_types(x.dtype, jnp.float32)
     if window == stride:
-        return (_over_windows(jnp.add, x.astype(wide), window) / window**2).astype(x.dtype)
+        return (_over_windows(jnp.add, x.astype(sum_dtype), window) / window**2).astype(x.dtype)
     batch, *sides, channels = x.shape
     rows, columns = (_membership(side, window, stride) for side in sides)
     membership = np.kron(rows, columns).astype(x.dtype)
     x = x.reshape(batch, -1, channels)
-    total = jnp.einsum("bpc,pw->bwc", x, membership, preferred_element_type=wide)
+    total = jnp.einsum("bpc,pw->bwc", x, membership, preferred_element_type=sum_dtype)
     total = total.reshape(batch, rows.shape[1], columns.shape[1], channels)
     return (total / window**2).astype(x.dtype)
 

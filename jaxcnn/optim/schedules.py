@@ -20,9 +20,9 @@ def _schedule(name: str):
 
 
 BATCH_SCALINGS: dict[str, Callable[[float], float]] = {
-    "none": lambda times: 1.0,
-    "linear": lambda times: times,
-    "sqrt": lambda times: times**0.5,
+    "none": lambda ratio: 1.0,
+    "linear": lambda ratio: ratio,
+    "sqrt": lambda ratio: ratio**0.5,
 }
 
 
@@ -87,8 +87,8 @@ def _inverse_time(config, *, steps_per_epoch, **_):
     `staircase` rounds the quotient down.
     """
     decay_steps = config.decay_steps or config.decay_epochs * steps_per_epoch
-    # XLA compiles a division by a constant as a product with its reciprocal, which can fall just
-    # below a whole number; half a step more never reaches the next one
+    # XLA compiles a division by a constant as a product with its reciprocal. The product can fall
+    # just below a whole number. Half a step more corrects that, and never reaches the next number.
     half_step = 0.5 if float(decay_steps).is_integer() else 0.0
 
     def schedule(step):
@@ -119,10 +119,10 @@ def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, 
 @_schedule("step")
 def _step(config, *, steps_per_epoch, **_):
     """1.0, multiplied by `factor` at each epoch in `boundaries`."""
-    boundaries = collections.defaultdict(lambda: 1.0)
-    for epoch in config.boundaries:  # fractions of epochs may fall on one step
-        boundaries[round(epoch * steps_per_epoch)] *= config.factor
-    return optax.piecewise_constant_schedule(1.0, boundaries)
+    step_factors = collections.defaultdict(lambda: 1.0)
+    for epoch in config.boundaries:  # two epochs may round to one step
+        step_factors[round(epoch * steps_per_epoch)] *= config.factor
+    return optax.piecewise_constant_schedule(1.0, step_factors)
 
 
 @_schedule("cosine")

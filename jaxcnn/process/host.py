@@ -1,4 +1,4 @@
-"""The process, prepared before JAX starts: heap, host devices, compile cache, quiet libraries."""
+"""The preparation of a process for JAX: heap, host devices, compile cache, quiet libraries."""
 
 import io
 import logging
@@ -11,7 +11,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group, heap, hooks, tuning
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
-# jaxcnn is written for these values; stricter ones would only end it
+# jaxcnn is written for these values, and fails with stricter ones
 _REQUIRED = {
     "JAX_NUMPY_DTYPE_PROMOTION": "standard",
     "JAX_NUMPY_RANK_PROMOTION": "allow",
@@ -22,7 +22,7 @@ _REQUIRED = {
 def prepare() -> None:
     """Prepare the process; it must run before JAX's first computation.
 
-    All of it holds for the whole process, so a command calls it and no import does.
+    It changes the whole process, so only commands call it, never an import.
     """
     heap.keep_freed_memory()
     tuning.schedule_as_batch()
@@ -75,7 +75,7 @@ def _xla_flags() -> str:
     XLA would take an added flag for a part of the file's name.
 
     Raises:
-      UserError: it holds no flags, and there is no such file.
+      UserError: its value is neither flags nor the name of a file that can be read.
     """
     text = os.environ.get("XLA_FLAGS", "").strip()
     if not text or text.startswith("-"):
@@ -94,7 +94,7 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("JAX_LOGGING_LEVEL", "CRITICAL")
     if not sys.warnoptions:  # `python -W …` still shows them
         warnings.simplefilter("ignore")
-    elif any(option.startswith("error") for option in sys.warnoptions):  # `-W error` is for jaxcnn
+    elif any(option.startswith("error") for option in sys.warnoptions):  # errors in jaxcnn alone
         warnings.filterwarnings("default", module="(?!jaxcnn|__main__)")
     hooks.install()
     for name in ("jax", "jax._src", "absl", "orbax", "tensorflow_datasets", "matplotlib"):
@@ -112,7 +112,7 @@ def _report_missing_devices() -> None:
 
 
 class _MissingDevice(logging.Handler):
-    """Prints the warning on one line, with advice."""
+    """A handler that prints the warning on one line, with advice."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())

@@ -18,8 +18,8 @@ from jaxcnn.text import integer, loss, percent, printable
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
-_MOST_CLASSES = 20  # in a table; of more classes, the best and the worst are shown
-_ENDS = 10  # so many best ones, and so many worst ones
+_MOST_CLASSES = 20  # in a table; of more classes it has the best and the worst
+_ENDS = 10  # the number of best classes in such a table, and of worst ones
 
 _PICTURES = {
     "confusion": "Confusion matrix: the images of each true class by predicted class",
@@ -36,8 +36,7 @@ _PICTURES = {
 def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
     """Return the Markdown section of each evaluation in a run's folder, the test split first.
 
-    Evaluations of earlier weights, from before the run was resumed to its present result, are left
-    out.
+    Evaluations of earlier weights are left out, such as those from before the run was resumed.
 
     Raises:
       UserError: the file of an evaluation is damaged.
@@ -52,7 +51,7 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
 
 
 def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the test metrics by class, of the weights that the result is from.
+    """Return the test metrics by class of the weights that gave the result.
 
     The list is empty without such an evaluation.
 

@@ -15,8 +15,8 @@ def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
 def best_epoch(rows: Sequence[Row]) -> int | None:
     """Return the epoch of highest validation accuracy; None without one.
 
-    Among equals it is the epoch of lowest loss, then the last one. An epoch that `max_minutes` cut
-    short does not count: it comes after the epoch of the test row, which is the last finished one.
+    Of equals, it is the one with the lowest loss, then the last one. An epoch that `max_minutes`
+    cut short does not count. The test row has the last finished epoch, so later ones were cut.
     """
     accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
     last_finished = max((row["epoch"] for row in rows if row["split"] == "test"), default=math.inf)

@@ -10,7 +10,8 @@ from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-_MAX_IMBALANCE = 1.5  # largest class over smallest, up to which classes count as equal in size
+# size of the largest class over the smallest; up to this, classes count as equal in size
+_MAX_IMBALANCE = 1.5
 
 
 def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
@@ -30,8 +31,8 @@ def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
     unseen = _classes_without_examples(dataset, views["train"])
     if unseen and unseen != _classes_without_examples(dataset, whole):
         raise UserError(
-            f"no training example is left for {unseen}: add images of it, remove it, or lower "
-            "config.validation_fraction or change config.validation"
+            f"no training example is left for {unseen}: add images of it, remove it, lower "
+            "config.validation_fraction, or change config.validation"
         )
 
 
@@ -45,12 +46,12 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
       dataset: the run's dataset.
       views: the run's views by name: "train", "validation" and "test".
     """
-    without = {name: _classes_without_examples(dataset, view) for name, view in views.items()}
+    missing = {name: _classes_without_examples(dataset, view) for name, view in views.items()}
     return [
         *_unused_validation(dataset, views["validation"]),
         *(
             f"the {name} split has no example of {classes}"
-            for name, classes in without.items()
+            for name, classes in missing.items()
             if classes
         ),
         *_unequal_classes(dataset),
@@ -85,8 +86,8 @@ def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]
         if count := trained_on(dataset, views, name):
             total = len(views[name].indices)
             lines.append(
-                f"{count:,} of the {total:,} {name} pictures are copies of training pictures; "
-                f"{name} figures are too good"
+                f"{count:,} of the {total:,} {name} pictures are copies of training pictures, "
+                f"so the {name} accuracy is too high"
             )
     classes: dict[str, set[str]] = {}
     for picture in pictures:

@@ -48,7 +48,7 @@ def cross_entropy(
 
 
 def to_scores(outputs: jax.Array | dict[str, jax.Array], heads: str = "prob_mix") -> jax.Array:
-    """Return the scores (batch, num_classes) whose softmax are the network's probabilities.
+    """Return the scores (batch, num_classes) whose softmax gives the network's probabilities.
 
     They are the logits of a single head. For several heads they are the logarithm of the mixed
     probabilities ("prob_mix"), or the main head's logits ("weighted_loss").

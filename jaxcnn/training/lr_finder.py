@@ -32,7 +32,7 @@ class Sweep:
 
     Attributes:
       rates: float64 (steps,), learning rates that rise geometrically.
-      losses: float64 (steps,), the mean loss of a batch before the update with the rate.
+      losses: float64 (steps,), the mean loss of each step's batch, before the update.
       has_diverged: whether the sweep ended early because the loss grew.
     """
 
@@ -82,8 +82,8 @@ def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
 def hold_rate(config: ConfigDict) -> ConfigDict:
     """Return a copy of the config in which the sweep alone changes the learning rate.
 
-    The schedule is constant, each step is a call of its own, and no bad step is skipped: the loss
-    shows where the rate is too high.
+    The schedule is constant, and each step is a call of its own. No bad step is skipped, because
+    the loss has to show where the rate is too high.
     """
     config = copy.deepcopy(config)
     config.schedule.name, config.schedule.warmup_epochs = "constant", 0.0

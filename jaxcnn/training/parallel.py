@@ -1,4 +1,4 @@
-"""Functions of one device, run on many devices through `jax.pmap` or `jax.shard_map`."""
+"""Tools that run a function of one device on many, with `jax.pmap` or `jax.shard_map`."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,18 +12,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxcnn.errors import Disagreement, UserError
 
 AXIS = "batch"
-_FEW_ENTRIES = 2**16  # up to this size, a copy takes a CPU less time than a separate exchange
+_FEW_ENTRIES = 2**16  # a CPU copies so few entries in less time than a separate exchange takes
 
 
 def make_mesh(num_devices: int = 0) -> Mesh:
     """Return a mesh with the one axis "batch" over devices of all processes.
 
     Args:
-      num_devices: the number of devices, the first of all; 0 for all.
+      num_devices: how many devices to take, from the first on; 0 for all.
 
     Raises:
       Disagreement: the processes of the group have different numbers of devices.
-      UserError: there are fewer devices, or a group would leave some out.
+      UserError: there are fewer devices than that, or a group of processes would leave some out.
     """
     devices = jax.devices()
     counts = Counter(device.process_index for device in devices)
@@ -34,7 +34,9 @@ def make_mesh(num_devices: int = 0) -> Mesh:
             "the same number"
         )
     if num_devices > len(devices):
-        raise UserError(f"config.num_devices = {num_devices}: there are {len(devices)} devices")
+        raise UserError(
+            f"config.num_devices = {num_devices}: there are only {len(devices)} devices"
+        )
     if jax.process_count() > 1 and num_devices not in (0, len(devices)):
         raise UserError(
             f"config.num_devices = {num_devices}: a group of processes trains on all of its "
@@ -47,18 +49,18 @@ def make_local_mesh(num_devices: int | None = None) -> Mesh:
     """Return a mesh over this process's devices, for work that a process does alone.
 
     Args:
-      num_devices: the number of devices, the first of the process; None for all.
+      num_devices: how many of the process's devices to take, from the first on; None for all.
     """
     return Mesh(np.array(jax.local_devices()[:num_devices]), (AXIS,))
 
 
 def on_every_device(tree: Any, mesh: Mesh) -> Any:
-    """Return a pytree of arrays, each whole on every device of the mesh."""
+    """Return a pytree whose arrays are copied whole to every device of the mesh."""
     everywhere = NamedSharding(mesh, PartitionSpec())
     if not mesh.is_multi_process:
         return jax.device_put(tree, everywhere)
 
-    def place(leaf: Any) -> jax.Array:  # device_put would compare the processes' values
+    def place(leaf: Any) -> jax.Array:  # device_put would first compare the processes
         leaf = np.asarray(leaf)
         return jax.make_array_from_callback(leaf.shape, everywhere, lambda _: leaf)
 
@@ -68,8 +70,8 @@ def on_every_device(tree: Any, mesh: Mesh) -> Any:
 def wait_for(previous: Any, is_streaming: bool = False) -> None:
     """Wait for the previous step's results where the host must not run ahead.
 
-    Simulated CPU devices can hang if it does, and streamed batches would fill the memory. Otherwise
-    the call returns at once.
+    Simulated CPU devices can hang if the host runs ahead, and streamed batches would fill the
+    memory. In all other cases the call returns at once.
 
     Args:
       previous: a pytree of arrays that the previous step returned.
@@ -80,13 +82,14 @@ def wait_for(previous: Any, is_streaming: bool = False) -> None:
 
 
 def sum_over_devices(tree: Any) -> Any:
-    """Return the sum of each array over the devices, inside a function of `parallelize`.
+    """Return the sum of each array over the devices.
 
-    Small arrays are joined into one exchange: on a CPU each array is a separate exchange, and the
-    devices wait for each other at each.
+    Only a function that `parallelize` compiles may call it. Small arrays are exchanged as one.
+    Otherwise a CPU would exchange each separately, and the devices would wait for each other every
+    time.
 
     Args:
-      tree: a pytree of arrays; every device has one of equal shapes.
+      tree: a pytree of arrays, with the same shapes on every device.
     """
     leaves, structure = jax.tree.flatten(tree)
     are_small = [leaf.size <= _FEW_ENTRIES for leaf in leaves]
@@ -99,11 +102,11 @@ def sum_over_devices(tree: Any) -> Any:
 
 
 class Agreement:
-    """Agreement of a group's processes on wishes, such as to stop, at the same step.
+    """Agreement between the processes of a group on wishes, such as the wish to stop.
 
-    A wish of any process counts for all. A call in a group starts a small all-reduce, and reads the
-    result of the previous call's, so that an accelerator never waits for the host. All processes
-    must call it equally often.
+    A wish of one process counts for all, and all learn of it at the same step. In a group, each
+    call starts a small all-reduce and returns the result of the previous one. So an accelerator
+    never waits for the host. Every process must make the same number of calls.
 
     Args:
       mesh: the devices of the group.
@@ -117,7 +120,7 @@ class Agreement:
         self._pending: jax.Array | None = None
 
     def __call__(self, *wishes: bool) -> Sequence[bool]:
-        """Return for each wish whether any process had it at the previous call.
+        """Return for each wish whether any process had it in the previous call.
 
         Outside a group, return the wishes of this call.
         """
@@ -147,17 +150,17 @@ def parallelize(
     donate: bool = False,
     compiler_options: dict[str, Any] | None = None,
 ) -> jax.stages.Wrapped:
-    """Return a function of one device, compiled for all devices of a mesh.
+    """Compile a function of one device for all devices of a mesh.
 
     Args:
       function: takes and returns pytrees of arrays; may use `jax.lax.psum` over the axis "batch".
       mesh: the devices.
       backend: "pmap" or "shard_map"; both give the same numbers. A group of processes always uses
-        shard_map: its pmap would copy each argument at each call.
-      in_axes: for each argument None, if every device gets it whole, or 0, if each device gets its
-        entry of the first axis, which has one entry per device.
-      out_axis: None, if all devices return equal results, or 0 for a new first axis with one entry
-        per device.
+        shard_map, because pmap would copy each argument in each call there.
+      in_axes: an entry for each argument. None gives every device the whole argument. 0 gives each
+        device its own entry of the argument's first axis, which has one entry per device.
+      out_axis: None if all devices return equal results. 0 puts one entry per device into a new
+        first axis.
       donate: whether the results may use the memory of the first argument.
       compiler_options: XLA's options for this function; "shard_map" only.
     """

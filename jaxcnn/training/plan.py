@@ -1,4 +1,4 @@
-"""A config, resolved: every count, rate, batch shape and device of a run."""
+"""A resolved config: every count, rate, batch shape and device of a run."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def num_examples(self) -> int:
-        """Training examples; all are in an epoch, unless `config.steps_per_epoch` is shorter."""
+        """The number of training examples; `config.steps_per_epoch` may limit an epoch to fewer."""
         return len(self.views["train"].indices)
 
     @property
@@ -83,14 +83,14 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
         raise UserError(
-            f"config.global_batch_size = {config.global_batch_size}: at most the "
-            f"{num_examples} training examples"
+            f"config.global_batch_size = {config.global_batch_size}: must be at most "
+            f"{num_examples}, the number of training examples"
         )
     batches = steps_per_epoch(num_examples, config.global_batch_size)
     if config.steps_per_epoch > batches:
         raise UserError(
-            f"config.steps_per_epoch = {config.steps_per_epoch}: at most the {batches} batches of "
-            "an epoch, or 0 for all of them"
+            f"config.steps_per_epoch = {config.steps_per_epoch}: must be at most {batches}, the "
+            "number of batches in an epoch, or 0 for all of them"
         )
     steps = config.steps_per_epoch or batches
     network = models.summary(

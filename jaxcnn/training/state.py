@@ -65,7 +65,7 @@ def create_state(
     hyperparams: dict[str, Any],
     ema: bool,
 ) -> TrainState:
-    """Return the state before the first step; the arguments are the fields of `TrainState`.
+    """Return the state before the first step.
 
     Args:
       params: the initial parameters.

@@ -33,7 +33,7 @@ class Change:
 
     @property
     def changes_numbers(self) -> bool:
-        """True if the run's numbers change by more than rounding."""
+        """True if the run's results change by more than rounding."""
         return effect_of(self.name) not in (Effect.NONE, Effect.REPEAT)
 
     @property
@@ -46,13 +46,13 @@ class Change:
 
 
 def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
-    """Return the fields whose values differ from the run's, except mere descriptions.
+    """Return the changes of the run's config, without fields that only describe it.
 
     Raises:
       UserError: the folder holds another run.
     """
     saved = run_files.read_part(workdir, "config.json")
-    for name in ("model", "dataset", "seed"):  # else the file is another program's
+    for name in ("model", "dataset", "seed"):  # another program's file may lack them
         if name not in saved:
             raise UserError(
                 f"{workdir}: holds another run: its config.json has no {name}; name another "
@@ -75,11 +75,11 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
-    if change.name == "global_batch_size":  # else an epoch of so many batches has other examples
+    if change.name == "global_batch_size":  # it changes an epoch of a fixed number of steps
         return bool(now["steps_per_epoch"])
     if change.name == "dataset.name" and (
         same_dataset(change.before, change.now) or (workdir / PICTURES).exists()
-    ):  # moved pictures: `load_run_data` has compared them
+    ):  # the pictures may have moved, and `load_run_data` has compared them
         return False
     return effect_of(change.name) in (Effect.RUN, Effect.REPEAT)
 
@@ -98,8 +98,8 @@ def refuse_changes_after_the_end(
     limits = reached_limits(ended, config)
     for change in changes:
         if limits and not change.may_follow_the_end:
+            remedy = how_to_continue(limits, ended, config)
             raise UserError(
                 f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "
-                f"{change}; it goes on with {how_to_continue(limits, ended, config)}; or name "
-                "another --workdir"
+                f"the change of {change}; continue it with {remedy}, or name another --workdir"
             )

@@ -71,9 +71,8 @@ def summarize_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Return one line: when and why the run ended, its test accuracy, and how it continues."""
     remedy = how_to_continue(reached_limits(result, config), result, config)
     accuracy = percent(result["test_accuracy"])
-    return (
-        f"ended {describe_end(result, config)}; test accuracy {accuracy}; it goes on with {remedy}"
-    )
+    end = describe_end(result, config)
+    return f"ended {end}; test accuracy {accuracy}; it continues with {remedy}"
 
 
 def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_prepare_ends_with_the_counts(tmp_path):
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(TABLE) and done.stdout.count("total") == 1
-    assert "left out, no images by their names: train/cat/about.txt\n" in done.stdout
+    assert "left out, because not named like images: train/cat/about.txt\n" in done.stdout
 
 
 def test_many_classes_get_a_compact_table():

@@ -101,7 +101,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     splits = archives.write_pictures(tmp_path / "splits" / "train", {"cat": 2, "dog": 2}).parent
     assert "needs both train and test" in refusal(splits)
     archives.write_pictures(splits / "test", {"emu": 2})
-    assert "no class of train" in refusal(splits)
+    assert "not among the classes of train" in refusal(splits)
     (pictures / "emu").mkdir()
     assert f"{pictures / 'emu'} holds no images to train on" in refusal(pictures)
     os.rename(pictures / "emu", os.fsencode(pictures) + b"/caf\xe9")

@@ -82,8 +82,8 @@ def test_pictures_and_their_order_are_those_of_the_folders(tmp_path):
 
 def test_folders_that_can_be_read_in_two_ways(tmp_path):
     text = refusal(fill(tmp_path / "a", "train/x", "train/y", "bus"))
-    assert text.startswith("PATH is ambiguous: train may be splits, as they hold folders, ")
-    assert "or classes, as they lie beside bus" in text
+    assert text.startswith("PATH is ambiguous: train may be splits, because they hold folders, ")
+    assert "or classes, because they lie beside bus" in text
     text = refusal(fill(tmp_path / "b", "dev/cat", "dev/dog", "eval/cat", "eval/dog"))
     assert "may be its folders (dev and eval) or the folders in them (dev has cat" in text
     text = refusal(fill(tmp_path / "c", "train", "test"))
@@ -106,9 +106,8 @@ def test_splits_that_are_incomplete(tmp_path):
     )
     fill(tmp_path / "f", "train/cat", "train/dog", "test/Cat", "test/emu", "test/dog")
     text = refusal(tmp_path / "f")
-    assert (
-        text == "PATH/test/Cat and PATH/test/emu: no class of train, whose classes are cat and dog"
-    )
+    unknown = "PATH/test/Cat and PATH/test/emu"
+    assert text == f"{unknown}: not among the classes of train, which are cat and dog"
     fill(tmp_path / "g", "train/cat", "train/dog", "test/cat", count=0)
     text = refusal(tmp_path / "g")
     assert text.startswith("PATH/train/cat and PATH/train/dog hold no images to train on")
@@ -134,7 +133,9 @@ def test_folders_in_class_folders(tmp_path):
     root = fill(tmp_path / "b", "cat", "cat/session1", "dog/x", "dog/y")
     layout = find_layout(root)
     assert [label for _, label in layout.splits[""]] == [0] * 4 + [1] * 4
-    assert layout.notes == ("read with their class: cat/session1, dog/x and dog/y",)
+    assert layout.notes == (
+        "folders in class folders, read as part of the class: cat/session1, dog/x and dog/y",
+    )
     text = refusal(fill(tmp_path / "c", "cat/train", "cat/test", "dog/train"))
     assert text.startswith(
         "PATH/cat holds test and train: lay the images out with the splits above"
@@ -166,8 +167,8 @@ def test_what_is_left_out_is_named(tmp_path):
         (root / name).touch()
     assert find_layout(root).notes == (
         "left out, beside the splits: docs",
-        "left out, in no class folder: train/stray.png",
-        "left out, no images by their names: train/cat/labels.txt and train/dog/0.XML",
+        "left out, because they lie in no class folder: train/stray.png",
+        "left out, because not named like images: train/cat/labels.txt and train/dog/0.XML",
         "classes without images in test: dog",
     )
 

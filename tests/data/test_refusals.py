@@ -105,9 +105,9 @@ def test_cifar_labels_and_counts_that_do_not_fit(tmp_path):
         ([-1] * 10, "a label -1"),
         ([0] * 9, "9 labels for 10 images"),
         ([0] * 10, "images of class"),
-        (["0"] * 10, "no list of whole numbers labels"),
-        ([True] * 10, "no list of whole numbers labels"),
-        (None, "no list of whole numbers labels"),
+        (["0"] * 10, "no list of whole numbers called labels"),
+        ([True] * 10, "no list of whole numbers called labels"),
+        (None, "no list of whole numbers called labels"),
     ):
         archives.write_tar(path, archives.cifar10_python({"data_batch_2": labels}))
         assert message in refusal(Cifar10, tmp_path)

@@ -71,7 +71,7 @@ def test_table_says_it_all():
     console.print(render_summary(summary("resnet50")))
     text = console.export_text()
     assert "stage5c/main/conv3" in text and "shortcut/batch_norm1" in text
-    assert "23,608,202 parameters: 23,555,082 trainable, 53,120 not" in text
+    assert "23,608,202 parameters: 23,555,082 trainable, 53,120 non-trainable" in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 140])

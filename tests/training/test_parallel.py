@@ -153,7 +153,7 @@ def test_batch_norm_per_device(config, tiny, dataset):
 
 
 def test_more_devices_than_there_are():
-    with pytest.raises(UserError, match="config.num_devices = 9: there are 8"):
+    with pytest.raises(UserError, match="config.num_devices = 9: there are only 8"):
         parallel.make_mesh(9)
 
 

@@ -51,7 +51,7 @@ def test_the_whole_of_a_run_is_said(config, train, tmp_path):
     result, printed = train(config, tmp_path)
     assert result["ended"] == "epochs"
     assert "ended          after 2 of 2 epochs\n" in printed
-    assert "goes on with   more epochs: --config.num_epochs=4\n" in printed
+    assert "continues with more epochs: --config.num_epochs=4\n" in printed
     assert "| ended | after 2 of 2 epochs |" in (tmp_path / "report.md").read_text()
 
 
@@ -98,7 +98,7 @@ def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path,
     assert result == json.loads((workdir / "result.json").read_text())
     accuracy = f"{100 * result['test_accuracy']:.2f}%"
     assert printed.getvalue() == (
-        f"ended after 2 of 2 epochs; test accuracy {accuracy}; it goes on with more epochs: "
+        f"ended after 2 of 2 epochs; test accuracy {accuracy}; it continues with more epochs: "
         f"--config.num_epochs=4\neverything is in {workdir}\n"
     )
 
@@ -145,7 +145,7 @@ def test_the_test_is_repeated_with_other_weights(config, train, tmp_path):
     before = without_times(read_metrics(tmp_path))
     config.test_with = "last"
     again, printed = train(config, tmp_path)
-    assert "all steps are done; the test is left\n  changed: test_with: 'best' before" in printed
+    assert "only the test is left\n  changed: test_with: 'best' before" in printed
     assert again["tested_with"] == "last"
     same = first.keys() - {"tested_with", "test_accuracy", "test_loss"}
     assert {name: again[name] for name in same} == {name: first[name] for name in same}
@@ -205,7 +205,7 @@ def goes_on(config, train, workdir, result):
     path.write_text(json.dumps(result | {"seconds": 61.0}))  # a minute, by the clock of its own
     before = path.stat().st_mtime_ns
     _, printed = train(config, workdir)
-    assert "it goes on with more time: --config.max_minutes=3" in printed
+    assert "it continues with more time: --config.max_minutes=3" in printed
     assert path.stat().st_mtime_ns == before
     config.max_minutes = 0.0
     return train(config, workdir)
@@ -249,7 +249,7 @@ def test_an_epoch_of_some_steps(config, train, dataset, tmp_path):
     with pytest.raises(UserError, match="another run: its global_batch_size is 64"):
         train(config, tmp_path)
     config.global_batch_size, config.steps_per_epoch = 64, 6
-    with pytest.raises(UserError, match="steps_per_epoch = 6: at most the 5 batches of an epoch"):
+    with pytest.raises(UserError, match="steps_per_epoch = 6: must be at most 5, the number of"):
         make_run(config, dataset)
 
 

@@ -34,9 +34,10 @@ class _Variant:
     """The files of a published variant."""
 
     archive: str
-    folder: str  # the archive unpacks to it
+    folder: str  # the one folder in the archive
     splits: dict[str, tuple[str, ...]]  # files by split
-    # the file with the class names and the key in it, by label set in the order of the columns
+    # by label set: the file with its class names, and their key in that file ("" in a text file);
+    # a binary record begins with its labels in this order
     names: dict[str, tuple[str, str]]
 
     @property
@@ -56,11 +57,15 @@ class _Cifar(ImageBuilder, skip_registration=True):
     needs_one_file = True
     variants: ClassVar[tuple[_Variant, _Variant]]
     label_keys: ClassVar[dict[str, str]]  # keys in the pickles, by label set
-    class_counts: ClassVar[dict[str, tuple[int, ...]]]  # of the first label set, by split
+    # by split, the number of images of each class of the first label set
+    class_counts: ClassVar[dict[str, tuple[int, ...]]]
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """See `ImageBuilder`. Keras names the archive after the folder that it unpacks to."""
+        """Return the published name of a user's file or folder; "" if `read` does not use it.
+
+        Keras names the archive after the folder that it unpacks to.
+        """
         for variant in cls.variants:
             if not path.is_dir():
                 names = (unpacked_name(variant.archive), variant.folder)
@@ -86,7 +91,7 @@ class _Cifar(ImageBuilder, skip_registration=True):
                 splits[split] = self._read_split(variant, [members[name] for name in batches])
                 self._check(split, splits[split].labels, names)
         for label_set, class_names in names.items():
-            if class_names != self.class_names[label_set]:  # CIFAR-100's come from the archive
+            if class_names != self.class_names[label_set]:  # only CIFAR-100's can differ
                 self.info.features[feature_name(label_set)].names = class_names
         return splits
 
@@ -94,7 +99,7 @@ class _Cifar(ImageBuilder, skip_registration=True):
         names = {}
         for label_set, (member, key) in variant.names.items():
             lines = read_pickle(members[member])[key] if key else members[member].splitlines()
-            require(isinstance(lines, list), f"{member} has no list {key}")
+            require(isinstance(lines, list), f"{member} has no list called {key}")
             names[label_set] = tuple(_text(line) for line in lines if line)
             self._check_names(label_set, names[label_set])
         return names
@@ -119,7 +124,7 @@ class _Cifar(ImageBuilder, skip_registration=True):
         for label_set, key in self.label_keys.items():
             values = batch.get(key)
             if not isinstance(values, list) or any(type(value) is not int for value in values):
-                raise ValueError(f"a batch has no list of whole numbers {key}")
+                raise ValueError(f"a batch has no list of whole numbers called {key}")
             require(len(values) == len(pixels), f"{len(values)} {key} for {len(pixels)} images")
             labels[label_set] = np.array(values, np.int64)
         return pixels, labels
@@ -188,7 +193,10 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """CIFAR-100: 100 fine classes of 500 and 100 images, five to each of 20 coarse classes."""
+    """CIFAR-100: 32x32 color images of 100 fine classes, five in each of 20 coarse classes.
+
+    Each fine class has 500 images for training and 100 for test.
+    """
 
     name = "jaxcnn_cifar100"
     description = "CIFAR-100"

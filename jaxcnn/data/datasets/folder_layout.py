@@ -6,9 +6,10 @@ Supported layouts:
     PATH/train/CLASS/*, PATH/test/CLASS/*, and PATH/val/CLASS/* if there is one
 
 A split's folder is called train or training, test or testing, val, valid or validation, in upper or
-lower case, and holds class folders. A folder of such a name without class folders, beside other
-classes, is a class. PATH may hold a single folder with all the rest (PATH/pets/cat/*), and a class
-folder may hold folders of pictures (PATH/cat/images/*). Ambiguous and deeper layouts are refused.
+lower case, and holds class folders. A folder with such a name is a class if it holds no folders and
+lies beside other classes. PATH may hold a single folder with everything else (PATH/pets/cat/*). A
+class folder may hold folders of pictures (PATH/cat/images/*). Ambiguous and deeper layouts are
+refused.
 """
 
 import dataclasses
@@ -37,9 +38,9 @@ class Layout:
     """The classes and splits of a folder of pictures.
 
     Attributes:
-      class_names: in NFC, in the order of the folders' names.
-      splits: the pictures of "train", "test" and possibly "validation", sorted by class and name;
-        of "" alone if the folder has no splits.
+      class_names: the names in Unicode's NFC, in the order of the folders.
+      splits: the pictures by split, sorted by class and name. The splits are "train", "test" and
+        possibly "validation". A folder without splits has the one split "".
       notes: lines for the user about files that are left out, and about folders in class folders.
     """
 
@@ -70,12 +71,12 @@ def find_layout(folder: Path) -> Layout:
       UserError: the folder has none of the supported layouts, or is ambiguous.
     """
     root = _unwrapped(list_folder(folder))
-    parts = _find_splits(root)
-    _refuse_one_class(parts["train" if "train" in parts else ""])
-    classes = {split: _find_classes(part) for split, part in parts.items()}
-    names = tuple(classes["train" if "train" in parts else ""])
+    split_roots = _find_splits(root)
+    _refuse_one_class(split_roots["train" if "train" in split_roots else ""])
+    classes = {split: _find_classes(split_root) for split, split_root in split_roots.items()}
+    names = tuple(classes["train" if "train" in split_roots else ""])
     for split, by_name in classes.items():
-        _check_classes(parts[split], by_name, names, is_trained_on=split in ("train", ""))
+        _check_classes(split_roots[split], by_name, names, is_trained_on=split in ("train", ""))
     splits = {
         split: [
             (path, label)
@@ -85,13 +86,13 @@ def find_layout(folder: Path) -> Layout:
         ]
         for split, by_name in classes.items()
     }
-    notes = _notes(folder, root, parts, classes)
+    notes = _notes(folder, root, split_roots, classes)
     lines = tuple(f"{topic}: {join_names(paths)}" for topic, paths in notes if paths)
     return Layout(names, splits, lines)
 
 
 def _unwrapped(root: Listing) -> Listing:
-    """Return the only folder of a folder if it holds all pictures; else the folder itself."""
+    """Return the root's only folder if that one holds the classes; else the root itself."""
     if root.pictures or len(root.folders) != 1 or _is_split_name(root.folders[0]):
         return root
     inner = root.below(root.folders[0])
@@ -109,26 +110,26 @@ def _find_splits(root: Listing) -> dict[str, Listing]:
       UserError: a split is missing, or the splits may be classes.
     """
     named = {name: root.below(name) for name in root.folders if _is_split_name(name)}
-    holding = {name: part for name, part in named.items() if part.folders}
-    present = {_SPLITS[name.casefold()] for name in holding}
-    is_whole = {"train", "test"} <= present
-    if not is_whole:
+    with_classes = {name: split_root for name, split_root in named.items() if split_root.folders}
+    present = {_SPLITS[name.casefold()] for name in with_classes}
+    has_both = {"train", "test"} <= present
+    if not has_both:
         others = [n for n in root.folders if n not in named and _has_pictures(root.below(n))]
-        if others and holding:
-            raise _ambiguous_splits(root, list(holding), others)
+        if others and with_classes:
+            raise _ambiguous_splits(root, list(with_classes), others)
         if others or not named:
             return {"": root}
-    if len(named) > len(holding):
-        raise _flat_splits(root, [name for name in named if name not in holding])
+    if len(named) > len(with_classes):
+        raise _flat_splits(root, [name for name in named if name not in with_classes])
     for split in present:
-        twins = [name for name in holding if _SPLITS[name.casefold()] == split]
+        twins = [name for name in with_classes if _SPLITS[name.casefold()] == split]
         if len(twins) > 1:
             raise UserError(
                 f"{root.path} has both {join_names(twins)}, which are the same split; keep one"
             )
-    if not is_whole:
-        raise _missing_split(root, list(holding))
-    by_split = {_SPLITS[name.casefold()]: part for name, part in holding.items()}
+    if not has_both:
+        raise _missing_split(root, list(with_classes))
+    by_split = {_SPLITS[name.casefold()]: split_root for name, split_root in with_classes.items()}
     return {split: by_split[split] for split in dict.fromkeys(_SPLITS.values()) if split in present}
 
 
@@ -140,9 +141,10 @@ def _has_pictures(listing: Listing) -> bool:
 def _ambiguous_splits(root: Listing, named: list[str], others: list[str]) -> UserError:
     names = join_names(named)
     return UserError(
-        f"{root.path} is ambiguous: {names} may be splits, as they hold folders, or classes, as "
-        f"they lie beside {join_names(others)}. Splits are called train, test and val, and the "
-        f"first two are needed; if they are classes, put the pictures directly into {names}"
+        f"{root.path} is ambiguous: {names} may be splits, because they hold folders, or classes, "
+        f"because they lie beside {join_names(others)}. If they are splits, call them train, test "
+        f"and val (train and test are needed). If they are classes, put the pictures directly into "
+        f"{names}"
     )
 
 
@@ -173,40 +175,41 @@ def _missing_split(root: Listing, named: list[str]) -> UserError:
     )
 
 
-def _refuse_one_class(part: Listing) -> None:
-    if len(part.folders) < 2:
-        folders = f"folders: {join_names(part.folders)}" if part.folders else "no folders"
+def _refuse_one_class(split_root: Listing) -> None:
+    if len(split_root.folders) < 2:
+        names = split_root.folders
+        folders = f"folders: {join_names(names)}" if names else "no folders"
         raise UserError(
-            f"{part.path} has fewer than two classes (it holds {folders}; files: "
-            f"{len(part.pictures)}): name the folder of the classes, and lay the images out as "
-            "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+            f"{split_root.path} has fewer than two classes (it holds {folders}; files: "
+            f"{len(split_root.pictures)}): name the folder that holds the class folders, and lay "
+            "the images out as PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
         )
 
 
-def _find_classes(part: Listing) -> _Classes:
+def _find_classes(split_root: Listing) -> _Classes:
     """Return the class folders of a split.
 
     Raises:
-      UserError: two have the same name, or it is unclear which folders are the classes.
+      UserError: two classes have the same name, or it is unclear which folders are the classes.
     """
     classes: _Classes = {}
-    for name in part.folders:
+    for name in split_root.folders:
         key = unicodedata.normalize("NFC", name)
         if key in classes:
             raise UserError(
-                f"{part.path} has two folders called {key}, with different encodings of the "
+                f"{split_root.path} has two folders called {key}, with different encodings of the "
                 "letters (Unicode's NFC and NFD); merge them"
             )
-        folder = part.below(name)
+        folder = split_root.below(name)
         _refuse_splits_below(folder)
         classes[key] = _Class(folder, tuple(map(folder.below, folder.folders)))
     for inner in (inner for item in classes.values() for inner in item.inner):
         if inner.folders:
             raise UserError(
                 f"{inner.path} holds folders ({join_names(inner.folders)}): images may lie in a "
-                "class folder, or in a folder in it; move them up, or remove the folder"
+                "class folder, or one folder deeper; move the images up, or remove these folders"
             )
-    _refuse_two_levels_of_classes(part, classes)
+    _refuse_two_levels_of_classes(split_root, classes)
     return classes
 
 
@@ -219,33 +222,34 @@ def _refuse_splits_below(folder: Listing) -> None:
         )
 
 
-def _refuse_two_levels_of_classes(part: Listing, classes: _Classes) -> None:
+def _refuse_two_levels_of_classes(split_root: Listing, classes: _Classes) -> None:
     if any(item.folder.pictures for item in classes.values()):
         return
     for item in classes.values():
         filled = [inner.path.name for inner in item.inner if inner.pictures]
         if len(filled) > 1:
             raise UserError(
-                f"{part.path} is ambiguous: the classes may be its folders "
-                f"({join_names(part.folders)}) or the folders in them ({item.folder.path.name} has "
-                f"{join_names(filled)}). Lay the images out as PATH/CLASS/*, without folders in "
-                "the class folders; splits are called train, test and val"
+                f"{split_root.path} is ambiguous: the classes may be its folders "
+                f"({join_names(split_root.folders)}) or the folders in them "
+                f"({item.folder.path.name} has {join_names(filled)}). Lay the images out as "
+                "PATH/CLASS/*, without folders in the class folders; splits are called train, test "
+                "and val"
             )
 
 
 def _check_classes(
-    part: Listing, classes: _Classes, names: Sequence[str], *, is_trained_on: bool
+    split_root: Listing, classes: _Classes, names: Sequence[str], *, is_trained_on: bool
 ) -> None:
     """Check the classes of a split.
 
     Raises:
-      UserError: a class of the training split has no pictures; or another split has none at all,
-        or a class that the training split lacks.
+      UserError: a class of the training split has no pictures. Or another split has no pictures,
+        or has a class that the training split lacks.
     """
     unknown = [item.folder.path for name, item in classes.items() if name not in names]
     if unknown:
         raise UserError(
-            f"{join_names(unknown)}: no class of train, whose classes are {join_names(names)}"
+            f"{join_names(unknown)}: not among the classes of train, which are {join_names(names)}"
         )
     empty = [item.folder.path for item in classes.values() if not item.pictures]
     if empty and is_trained_on:
@@ -254,32 +258,35 @@ def _check_classes(
             f"{join_names(empty)} {verb} no images to train on: fill {pronoun}, or remove {pronoun}"
         )
     if len(empty) == len(classes):
-        raise UserError(f"{part.path} has class folders, but no images in them")
+        raise UserError(f"{split_root.path} has class folders, but no images in them")
 
 
 def _notes(
-    folder: Path, root: Listing, parts: Mapping[str, Listing], classes: Mapping[str, _Classes]
+    folder: Path, root: Listing, split_roots: Mapping[str, Listing], classes: Mapping[str, _Classes]
 ) -> Iterator[tuple[str, Sequence[object]]]:
-    """Yield the facts about the layout that a user may not expect, and their folders or files."""
+    """Yield each fact that may surprise a user, and the folders, files or classes it is about."""
     items = [item for by_name in classes.values() for item in by_name.values()]
     within = [listing for item in items for listing in (item.folder, *item.inner)]
-    above = [root, *(part for part in parts.values() if part is not root)]
-    beside = [] if "" in parts else [root.path / name for name in root.folders]
+    above = [root, *(split_root for split_root in split_roots.values() if split_root is not root)]
+    beside = [] if "" in split_roots else [root.path / name for name in root.folders]
     inner = [listing for item in items for listing in item.inner]
 
     def below(paths: Iterable[Path]) -> list[object]:
         return [path.relative_to(folder) for path in paths]
 
     yield "the classes lie in", [] if root.path == folder else [root.path]
-    splits = {part.path for part in parts.values()}
+    splits = {split_root.path for split_root in split_roots.values()}
     yield "left out, beside the splits", below(path for path in beside if path not in splits)
     yield (
-        "left out, in no class folder",
+        "left out, because they lie in no class folder",
         below(path for listing in above for path in listing.pictures),
     )
     texts = below(path for listing in within for path in listing.texts)
-    yield "left out, no images by their names", texts
-    yield "read with their class", below(item.path for item in inner if item.pictures)
+    yield "left out, because not named like images", texts
+    yield (
+        "folders in class folders, read as part of the class",
+        below(item.path for item in inner if item.pictures),
+    )
     names = list(next(iter(classes.values())))
     for split, by_name in classes.items():
         empty = [name for name in names if name not in by_name or not by_name[name].pictures]

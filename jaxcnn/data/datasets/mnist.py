@@ -66,7 +66,10 @@ class Mnist(ImageBuilder):
 
     @classmethod
     def published_name(cls, path: Path) -> str:
-        """See `ImageBuilder`. A name may have ".idx" for "-idx"; a folder is not taken."""
+        """Return the published name of a user's file; "" if `read` does not use it.
+
+        The file's own name may have ".idx" for "-idx".
+        """
         name = path.name.replace(".idx", "-idx")
         is_known = name.removesuffix(".gz") in (name for pair in _FILES.values() for name in pair)
         return name if is_known and path.is_file() else ""
@@ -100,12 +103,12 @@ def read_idx(data: bytes, magic: int) -> np.ndarray:
       magic: the expected magic number; its last byte is the number of dimensions.
 
     Raises:
-      ValueError: the magic number is another, or the length does not fit the header.
+      ValueError: the magic number differs, or the length does not fit the header.
     """
     rank = magic & 0xFF
     require(len(data) >= 4 + 4 * rank, "it ends within its header")
-    number, *shape = struct.unpack(f">{1 + rank}I", data[: 4 + 4 * rank])
-    require(number == magic, f"its magic number is {number}, not {magic}")
+    found_magic, *shape = struct.unpack(f">{1 + rank}I", data[: 4 + 4 * rank])
+    require(found_magic == magic, f"its magic number is {found_magic}, not {magic}")
     expected, length = int(np.prod([int(n) for n in shape], dtype=object)), len(data) - 4 - 4 * rank
     require(length == expected, f"its header says {expected} bytes, but there are {length}")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)

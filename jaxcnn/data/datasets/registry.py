@@ -1,8 +1,8 @@
 """The registry of datasets: the classes and the image shape of each, and its builder.
 
-The table is read without tfds and without any files. A further dataset is a module with an
-`ImageBuilder` and an entry here. Folders of images have no entry, as their classes and image shape
-depend on the folder.
+The table is read without tfds and without any files. To add a dataset, write a module with an
+`ImageBuilder`, and add an entry here. Folders of images have no entry, because their classes and
+image shape depend on the folder.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ class DatasetSpec:
 
     Attributes:
       builder: "module:class" of its `ImageBuilder`.
-      class_names: by label set; the only label set is "". Numbers stand for names that only the
-        publisher's files give.
+      class_names: the class names by label set. If there is only one label set, it is called "".
+        Numbers stand for names that only the publisher's files give.
       image_shape: (height, width, channels).
     """
 
@@ -32,7 +32,7 @@ class DatasetSpec:
     image_shape: tuple[int, int, int]
 
     def num_classes(self, label_set: str = "") -> int:
-        """Return the number of classes of a label set; an unknown one means the first one."""
+        """Return the number of classes of a label set; of the first one if it is unknown."""
         first = next(iter(self.class_names))
         return len(self.class_names.get(label_set, self.class_names[first]))
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-# size of an unpacked file: three times the largest published one
+# that a file may unpack to: three times the size of the largest published one
 MAX_BYTES = 1 << 30
 _GZIP = b"\x1f\x8b"  # a file's first bytes
 
@@ -37,7 +37,7 @@ def require(condition: bool, message: str) -> None:
 
 
 class _Bounded:
-    """A stream of at most MAX_BYTES, as small files can unpack to terabytes."""
+    """A stream of at most MAX_BYTES, because a small file can unpack to terabytes."""
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
         self._stream = stream
@@ -62,7 +62,10 @@ def read_file(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    """Open a file, unpacked if its content is gzip: browsers unpack files and keep their names."""
+    """Open a file, and unpack it if its content is gzip.
+
+    Its name does not tell, because browsers unpack files and keep their names.
+    """
     with open(path, "rb") as packed:
         if packed.peek(2)[:2] != _GZIP:
             yield packed
@@ -103,15 +106,15 @@ def _read_tar(path: Path, names: Collection[str]) -> dict[str, bytes]:
                 if member.isfile() and name in names:
                     require(name not in members, f"it holds {name} twice")
                     members[name] = archive.extractfile(member).read()
-        while stream.read(1 << 20):  # up to gzip's checksum at the end
+        while stream.read(1 << 20):  # on to the end, where gzip compares its checksum
             pass
     return members
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
     path = PurePosixPath(member.name)
-    climbs = path.is_absolute() or ".." in path.parts
-    require(not climbs, f"the path {member.name!r} leads out of the archive")
+    leads_out = path.is_absolute() or ".." in path.parts
+    require(not leads_out, f"the path {member.name!r} leads out of the archive")
     is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
     require(is_plain and not member.sparse, f"{member.name!r} is neither a plain file nor a folder")
     require(member.size <= MAX_BYTES, f"{member.name!r} is larger than {MAX_BYTES >> 20} MiB")
@@ -121,7 +124,7 @@ def pick(files: Mapping[str, Path], *names: str) -> tuple[str, Path]:
     """Return the first of the names that is among the files, and its path.
 
     Raises:
-      UserError: none is.
+      UserError: none of the names is.
     """
     for name in names:
         if name in files:

@@ -29,14 +29,15 @@ def download(
     """Download the publisher's files, and return them by name; tfds verifies their checksums.
 
     Args:
-      name: of the builder; tfds has a folder of downloads for each.
-      manager: of tfds.
+      name: the builder's name; tfds keeps the downloads of each builder in a folder.
+      manager: tfds' download manager.
       url_infos: the files by URL.
       instructions: the way to get the files by hand, for the errors.
       reporter: shows the progress.
 
     Raises:
-      UserError: there is no download, it failed, or a file is not the published one.
+      UserError: the dataset has no download, the download failed, or a file is not the
+        published one.
     """
     if not url_infos:
         raise UserError(f"this dataset has no download: {instructions}")
@@ -69,7 +70,7 @@ def _is_downloaded(folder: Path, info: UrlInfo) -> bool:
 def _check_network(url: str, instructions: str) -> None:
     """Check that a server answers in time.
 
-    A thread asks it, as looking up the name and connecting have no common time limit.
+    A thread sends the request, because its time limit does not include the lookup of the name.
 
     Raises:
       UserError: there is no answer.

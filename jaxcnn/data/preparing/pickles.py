@@ -1,11 +1,11 @@
 """A reader for CIFAR's pickled batches that cannot run code.
 
 It knows the opcodes of protocols 0 to 5 that build dicts, lists, tuples, strings, whole numbers and
-uint8 arrays, and no others. A pickle may only refer to the names that NumPy arrays consist of. Even
-these are stand-ins: NumPy itself never sees an unchecked byte.
+uint8 arrays, and no others. A pickle may only name the classes and functions that build a NumPy
+array. The reader puts a stand-in for each of them, so NumPy itself never sees an unchecked byte.
 
-The base class is the unpickler written in Python. Unlike the one in C, it can be restricted to some
-opcodes, and it does not allocate memory by a number that it reads.
+The base class is the unpickler written in Python. Its opcodes can be restricted, unlike those of
+the one in C. It also never allocates memory of a size that the pickle states.
 """
 
 import io
@@ -35,22 +35,22 @@ class _Array:
         pass
 
     def __setstate__(self, state: Any) -> None:
-        _, shape, kind, is_fortran, data = state
-        if not isinstance(kind, _Type) or not isinstance(data, bytes):
+        _, shape, dtype, is_fortran, data = state
+        if not isinstance(dtype, _Type) or not isinstance(data, bytes):
             raise pickle.UnpicklingError("an array that is not uint8")
         order = "F" if is_fortran else "C"
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)
 
 
 class _FromBuffer(_Array):
-    """Stand-in for the function that makes an array of a buffer, which protocol 5 calls."""
+    """Stand-in for the function with which protocol 5 makes an array from a buffer."""
 
-    def __init__(self, data: object, kind: object, shape: object, order: object, *_: object):
-        self.__setstate__((1, shape, kind, order == "F", data))
+    def __init__(self, data: object, dtype: object, shape: object, order: object, *_: object):
+        self.__setstate__((1, shape, dtype, order == "F", data))
 
 
 class _Encode:
-    """Stand-in for codecs.encode, with which Python 3 writes bytes for Python 2."""
+    """Stand-in for codecs.encode, which protocols 0 to 2 of Python 3 call to make bytes."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
@@ -119,10 +119,10 @@ class _Unpickler(_PythonUnpickler):
 
 
 def read_pickle(data: bytes) -> dict[str, Any]:
-    """Return the dict of a batch, with text keys, and uint8 arrays as `np.ndarray`.
+    """Return the dict of a batch; its keys are text, and its arrays are uint8 `np.ndarray`.
 
     Raises:
-      pickle.UnpicklingError, ValueError and others: it is not a batch, or would run code.
+      pickle.UnpicklingError, ValueError and others: `data` is not a batch, or would run code.
     """
     content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     if not isinstance(content, dict):

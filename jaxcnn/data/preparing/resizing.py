@@ -1,4 +1,4 @@
-"""Arrays of a prepared dataset in another image size, written beside those in its own."""
+"""A prepared dataset's arrays in another image size, written beside those in its own size."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,8 +25,8 @@ def write_resized(
     """Write the arrays of a prepared dataset with images of another size (bilinear).
 
     Args:
-      place: of the dataset.
-      directory: for the arrays.
+      place: the dataset's place.
+      directory: the folder for the arrays.
       image_size: height and width.
       by_label_set: the splits of each label set, in the dataset's own size.
 

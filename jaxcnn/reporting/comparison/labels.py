@@ -7,7 +7,7 @@ from typing import Any
 from jaxcnn.reporting.comparison.recipes import differences
 from jaxcnn.reporting.comparison.runs import SavedRun
 
-_LONGEST_LABEL = 56  # letters: two lines in a picture
+_LONGEST_LABEL = 56  # letters, which fill two lines in a picture
 _SHORT = {
     "learning_rate": "lr",
     "global_batch_size": "batch",
@@ -26,16 +26,16 @@ def labels(runs: Sequence[SavedRun]) -> list[str]:
     networks = [run.network for run in runs]
     result = list(networks)
     for network in set(networks):
-        places = [i for i, name in enumerate(networks) if name == network]
-        if len(places) > 1:
-            distinct = _distinct_labels(network, [runs[i] for i in places])
-            for place, label in zip(places, distinct, strict=True):
-                result[place] = label
+        positions = [i for i, name in enumerate(networks) if name == network]
+        if len(positions) > 1:
+            distinct = _distinct_labels(network, [runs[i] for i in positions])
+            for position, label in zip(positions, distinct, strict=True):
+                result[position] = label
     return result
 
 
 def _distinct_labels(network: str, runs: Sequence[SavedRun]) -> list[str]:
-    """Return labels with all fields that differ, or only with those that differ from most runs.
+    """Return labels with all differing fields, or only those where a run differs from most runs.
 
     If both are too long or not distinct, the labels are numbers; the table of the differences
     explains them.

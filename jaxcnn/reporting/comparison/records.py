@@ -134,7 +134,7 @@ def _class(section: Section, group: RecipeGroup, kind: str, name: str) -> TableR
 
 
 def to_csv(rows: list[TableRow]) -> str:
-    """Return rows with the same keys as CSV, with a head; None is an empty cell."""
+    """Return rows with the same keys as CSV with a header line; None is an empty cell."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, rows[0] if rows else [])
     table.writeheader()

@@ -57,25 +57,26 @@ def draw_probes(
       layers: the layers whose feature maps are drawn.
 
     Returns:
-      The names of the pictures. Those of mistakes, filters and maps are left out if there are no
-      mistakes, or if the network does not begin with a convolution.
+      The names of the pictures. The picture of mistakes is left out if there are none. The filters
+      are left out if the network does not begin with a convolution, and the feature maps if
+      `layers` is empty.
 
     Raises:
       UserError: the folder cannot be written.
     """
     positions = _one_of_each_class(predictions.true)
     saliency, maps = probes.saliency_and_maps(trained, images[positions], layers)
-    some = predictions.take(positions)
+    chosen = predictions.take(positions)
     drawn = [
         grids.plot_first(images, predictions, _path(stem, "first")),
         grids.plot_mistakes(images, predictions, _path(stem, "mistakes")),
-        grids.plot_saliency(images[positions], saliency, some, _path(stem, "saliency")),
+        grids.plot_saliency(images[positions], saliency, chosen, _path(stem, "saliency")),
     ]
     if conv := probes.first_conv(trained):
         filters = probes.filters_of(conv)
         drawn.append(grids.plot_filters(filters, conv.path, _path(stem, "filters")))
     if maps:
-        name = predictions.class_names[some.true[0]]
+        name = predictions.class_names[chosen.true[0]]
         title = plain(f"true: {shorten(name, _TITLE_LETTERS)}")
         first_maps = {layer: maps[layer][0] for layer in layers}
         image = images[positions[0]]

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 GRID_KINDS = (".png", ".svg", ".pdf")
-_MOST_CELLS, _MOST_COLUMNS, _CELL = 60, 6, (1.25, 1.75)  # a cell's inches, wide and high
-_LONGEST = 18  # letters of a line of a caption
+_MOST_CELLS, _MOST_COLUMNS, _CELL = 60, 6, (1.25, 1.75)  # width and height in inches
+_LONGEST = 18  # letters in a line of a caption
 
 
 def check_grid(file: str | Path | None) -> None:
     """Check the name of a grid's file, if there is one.
 
     Raises:
-      UserError: the name does not end like a picture's, or its folder does not exist.
+      UserError: the name has no suffix of `GRID_KINDS`, or its folder does not exist.
     """
     if file and Path(file).suffix.lower() not in GRID_KINDS:
         raise UserError(f"--grid={file}: name a file ending in {', '.join(GRID_KINDS)}")

@@ -1,7 +1,8 @@
 """The console output of a run: summary, progress, a line per epoch, result.
 
 On a terminal the progress is a live bar. In a pipe or a log file it is a plain line every ten
-seconds, without control characters. Lines have at most 80 columns, unless the config is wider.
+seconds, without control characters. Lines have at most 80 columns; those of the config
+have at most 100.
 """
 
 import os
@@ -35,7 +36,7 @@ HEADER = (
 
 
 class Console:
-    """Writes to a terminal or a file, standard output by default."""
+    """The output of a run to a terminal or a file, by default to standard output."""
 
     def __init__(self, stream: TextIO | None = None):
         self._stream = stream or sys.stdout
@@ -79,23 +80,23 @@ class Console:
         """Print where the run resumes, and what changed in its config.
 
         Args:
-          epoch: from 1; None if all steps are done and only the test is left.
+          epoch: the epoch, counted from 1; None if only the test is left.
           step: the number of steps done.
         """
         where = f"resuming in epoch {epoch}, after {integer(step)} steps"
-        self.print("all steps are done; the test is left" if epoch is None else where, "bold")
+        self.print("all steps are done; only the test is left" if epoch is None else where, "bold")
         for change in changes:
             self.print(f"  changed: {change}", "yellow")
         self._has_header = False
 
     @contextmanager
     def progress(self, epoch: int, num_epochs: int, steps: int) -> Iterator[LiveBar | PlainLines]:
-        """Show the progress of an epoch (from 1), as `update` of the yielded object tells it."""
+        """Show the progress of an epoch (from 1); `update` of the yielded object advances it."""
         self._times.start_epoch(steps, epochs_after=num_epochs - epoch)
         if line := self._duration.first_line():
             self.print(line)
-        kind = LiveBar if self.is_live else PlainLines
-        with kind(
+        progress_type = LiveBar if self.is_live else PlainLines
+        with progress_type(
             self._rich, f"epoch {epoch}/{num_epochs}", steps, self._times, self._duration
         ) as bar:
             yield bar
@@ -186,7 +187,7 @@ _WORKDIR = {
     "report.md": "the report, with all plots",
     "plots": "curves, confusion matrix, calibration, mistakes, saliency",
     "evaluation": "metrics by class on the test split, as JSON and CSV",
-    "metrics.csv": "the numbers of each epoch (metrics.jsonl: the same)",
+    "metrics.csv": "the numbers of each epoch (the same in metrics.jsonl)",
     "tensorboard": "for tensorboard --logdir",
     "checkpoints": "the best and the latest weights",
     "result.json": "the numbers above",
@@ -223,7 +224,7 @@ def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     if "ended" not in result:
         return []
     remedy = how_to_continue(reached_limits(result, config), result, config)
-    return [("ended", describe_end(result, config)), ("goes on with", remedy)]
+    return [("ended", describe_end(result, config)), ("continues with", remedy)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:

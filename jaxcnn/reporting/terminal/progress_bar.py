@@ -68,7 +68,7 @@ def _means(mean_loss: float, mean_accuracy: float) -> str:
 
 
 class PlainLines(_Progress):
-    """Prints a line every ten seconds; a short epoch has none."""
+    """A line every ten seconds; a short epoch has none."""
 
     def __enter__(self) -> Self:
         self._last = time.monotonic()
