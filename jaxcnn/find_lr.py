@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 import jaxcnn
+from jaxcnn.config.flag import config_flag, given_name
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -22,7 +23,7 @@ from jaxcnn.text import rate
 if TYPE_CHECKING:
     from jaxcnn.training.lr_finder import Sweep
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
+_CONFIG = config_flag("A recipe, a config file, or the config.json of a run.")
 _NUM_STEPS = flags.DEFINE_integer("num_steps", 200, "Steps of the sweep.", 20)
 _MIN = flags.DEFINE_float("min", 1e-6, "The first learning rate.")
 _MAX = flags.DEFINE_float("max", 1.0, "The last learning rate.")
@@ -46,9 +47,7 @@ def main(arguments: list[str]) -> None:
     check_config(_CONFIG.value)
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
-    path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
-    stem = "-".join(part for part in (Path(path).stem, variant) if part)
-    picture = plot_sweep(swept, out / stem)
+    picture = plot_sweep(swept, out / given_name())
     if _JSON.value:
         print(json.dumps(_to_json(swept, picture), indent=1))
     else:

@@ -1,20 +1,21 @@
-"""Train a config, or resume its run: `python -m jaxcnn.main --config=configs/googlenet.py`."""
+"""Train a config, or resume its run: `python -m jaxcnn.main --config=googlenet:cifar100`."""
 
 import sys
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 import jaxcnn
+from jaxcnn.config.flag import config_flag, given_name
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, group, heap
 
 QUICKSTART = Path(__file__).with_name("config") / "quickstart.py"
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file, with a variant after a colon (default: the quickstart)."
+_CONFIG = config_flag(
+    "A recipe, a config file, or the config.json of a run; a colon and the name of a variant may "
+    "follow (default: the quickstart)."
 )
 _INIT_FROM = path_flag(
     "init_from", "Another run's folder: a new run starts from its weights (config.init_from)."
@@ -28,11 +29,6 @@ _DATA_AT = path_flag(
     "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
 )
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
-
-
-def _default_workdir() -> Path:
-    path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
-    return Path("runs") / "-".join(part for part in (Path(path).stem, variant) if part)
 
 
 def main(arguments: list[str]) -> None:
@@ -49,7 +45,7 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with group.joined(find_cluster=_DISTRIBUTED.value):
-        train(_CONFIG.value, _WORKDIR.value or _default_workdir(), data_at=_DATA_AT.value)
+        train(_CONFIG.value, _WORKDIR.value or Path("runs", given_name()), data_at=_DATA_AT.value)
 
 
 def _add_default_config(argv: list[str]) -> list[str]:

@@ -8,14 +8,15 @@ its end; the test split has no influence on training.
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 import jaxcnn
+from jaxcnn.config.flag import config_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.")
+_CONFIG = config_flag("A recipe, a config file, or the config.json of a run.")
 _RUNS = flags.DEFINE_integer(
     "runs", 1, "The number of runs; their seeds count up from the config's.", 1
 )

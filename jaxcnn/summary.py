@@ -8,16 +8,15 @@ import json
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 from rich.console import Console
 
 import jaxcnn
+from jaxcnn.config.flag import config_flag
 from jaxcnn.errors import UserError
 from jaxcnn.process import command
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file whose network is shown.", lock_config=True
-)
+_CONFIG = config_flag("A recipe, a config file, or the config.json of a run: show its network.")
 _NETWORK = flags.DEFINE_string("network", "", "The network to show, instead of a config's.")
 _LIST = flags.DEFINE_bool("list", False, "List the networks that match PATTERN, such as 'mnist_*'.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 0, "Classes of --network; 0: as published.", 0)

@@ -35,10 +35,7 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
         allowed.
     """
     if not isinstance(config, ConfigDict):
-        # ml_collections replaces a file that it could not read by an object with the error
-        unreadable = getattr(config, "__dict__", {}).get("_error")
-        returned = f"get_config() must return a ConfigDict, not {type(config).__name__}"
-        raise UserError(f"config: {unreadable or returned}")
+        raise UserError(f"the config must be a ConfigDict, not of type {type(config).__name__}")
     values = flatten(config)
     for name in sorted(FIELDS.keys() - values.keys()):
         raise UserError(f"config.{name} is missing: start from jaxcnn.config.default_config()")

@@ -30,6 +30,27 @@ def older_rules(saved: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in OLDER_DEFAULTS.items() if name not in leaves}
 
 
+def from_dict(saved: Mapping[str, Any]) -> ConfigDict:
+    """Return the config in the content of a run's `config.json`, which `to_dict` wrote.
+
+    Fields that an older run lacks get the values that apply to them. The fields are not checked.
+
+    Raises:
+      TypeError, ValueError: a group of fields is not a group, or a value is of another type.
+    """
+    config = older_defaults()
+    config.model = {}  # the default network's options are not this network's
+    config.update(_with_tuples({name: value for name, value in saved.items() if name != "run"}))
+    return config
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return a JSON value with its lists as tuples, as in configs."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(member) for name, member in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
 def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a config's leaves by dotted name: `{"optimizer.name": "adam", …}`."""
     leaves = {}

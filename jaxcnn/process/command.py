@@ -12,7 +12,6 @@ from absl import app, flags, logging
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
-from jaxcnn.files.paths import user_path
 from jaxcnn.process import group, host
 from jaxcnn.process.explain import explain, is_closed_pipe, one_line
 from jaxcnn.process.signals import INTERRUPTED, interruptible, stopping_at_once
@@ -86,33 +85,14 @@ def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> 
             print(describe_config())
         sys.exit(0)
     try:
-        return flags.FLAGS(list(map(_with_home, argv)))
+        return flags.FLAGS(argv)
     except UserError:
         raise
     except flags.Error as error:
-        raise UserError(_wrong_field(error, argv) or _without_traceback(str(error))) from error
-    except Exception as error:  # a config file is the user's Python and may raise anything
-        text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # ml_collections adds a repr
+        raise UserError(_wrong_field(error, argv) or str(error)) from error
+    except Exception as error:  # ml_collections has no type of its own for wrong fields
+        text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # it adds a repr
         raise UserError(_wrong_field(error, argv) or f"config: {text}") from error
-
-
-def _with_home(argument: str) -> str:
-    """Return `--config=~/FILE` with the home directory; flags that hold paths replace `~` too."""
-    flag, equals, value = argument.partition("=")
-    is_path = flag.lstrip("-") == "config" and value.startswith("~")
-    return f"{flag}={user_path(value)}" if equals and is_path else argument
-
-
-def _without_traceback(text: str) -> str:
-    """Return ml_collections' error about a config file as its message and line number."""
-    message, separator, trace = text.partition("Error whilst parsing config file:")
-    if not separator:
-        return text
-    lines = trace.splitlines()
-    start = 1 + max(index for index, line in enumerate(lines) if line.startswith(" "))
-    numbers = re.findall(r'File "(?!.*site-packages)[^"]*", line (\d+)', trace)
-    place = f"line {numbers[-1]}: " if numbers else ""
-    return f"{message}{place}{' '.join(lines[start:])}"
 
 
 def _wrong_field(error: Exception, argv: list[str]) -> str:

@@ -1,19 +1,26 @@
-"""Versions, machine, devices and settings of a run, for `environment.json`."""
+"""Code, versions, machine, devices and settings of a run, for `environment.json`."""
 
+import os
 import platform
+import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+import jaxcnn
 from jaxcnn.process.devices import are_exact, device_name
 from jaxcnn.process.numerics import numeric_settings
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxcnn")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_CODE = ("jaxcnn", "configs")  # the folders of a checkout that decide a run's numbers
+_GIT_SECONDS = 10
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:
-    """Return the versions, machine, devices, settings and command of this process."""
+    """Return the code, versions, machine, devices, settings and command of this process."""
     return {
+        "code": code_version(Path(jaxcnn.__file__).parents[1]),
         "python": platform.python_version(),
         "versions": package_versions(),
         "machine": platform.platform(),
@@ -32,4 +39,40 @@ def package_versions() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return versions
+    return versions | {"jaxcnn": jaxcnn.__version__}
+
+
+def code_version(root: Path) -> dict[str, Any]:
+    """Return jaxcnn's version, and in a git checkout the commit and whether it was modified.
+
+    Args:
+      root: the folder that holds the package.
+    """
+    code: dict[str, Any] = {"version": jaxcnn.__version__}
+    if not (root / ".git").exists():  # git would look for a repository around it
+        return code
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--", *_CODE)
+    if commit is None or changes is None:
+        return code
+    return code | {"commit": commit, "modified": bool(changes)}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None if it is missing, fails or takes too long."""
+    # a hook of another repository sets GIT_DIR
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            env=environ | {"GIT_OPTIONAL_LOCKS": "0"},  # the checkout may be another user's
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

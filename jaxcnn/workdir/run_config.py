@@ -1,12 +1,11 @@
 """The config of a run: checked against the registries, and read from the run's folder."""
 
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxcnn.config.check import Registries, check_fields, rule_of
-from jaxcnn.config.defaults import older_defaults
+from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import describe_fields
 from jaxcnn.models import check_options, network_names, network_options
@@ -53,17 +52,7 @@ def read_config(workdir: Path) -> ConfigDict:
     Raises:
       UserError: `config.json` is missing, damaged, or not a run's.
     """
-    config = older_defaults()
     with run_files.refusing_damage(workdir / "config.json"):
-        saved = _with_tuples(run_files.read_part(workdir, "config.json"))
-        config.model = {}  # the default network's options are not this network's
-        config.update(saved)
+        config = from_dict(run_files.read_part(workdir, "config.json"))
         check_config(config)
     return config
-
-
-def _with_tuples(value: Any) -> Any:
-    """Return a JSON value with its lists as tuples, as in configs."""
-    if isinstance(value, dict):
-        return {name: _with_tuples(member) for name, member in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

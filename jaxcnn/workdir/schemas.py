@@ -55,6 +55,7 @@ _ENVIRONMENT = fields(
     {
         "run": text(),
         "python": text(),
+        "code": fields({"version": text(), "commit": text(), "modified": scalar}),
         "versions": fields({}, others=text()),
         "machine": text(),
         "devices": items(text(), at_least=1),

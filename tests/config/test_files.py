@@ -1,0 +1,125 @@
+"""Configs by a recipe's name, by a path, and from a run."""
+
+import json
+
+import pytest
+
+from jaxcnn.config import load_config
+from jaxcnn.config.defaults import to_dict
+from jaxcnn.config.files import config_name, recipe_names
+from jaxcnn.errors import UserError
+
+TWO = """
+from jaxcnn.config import choose, default_config
+
+VARIANTS = {"small": 1, "large": 2}
+
+def get_config(variant="small"):
+    config = default_config()
+    config.num_epochs = choose(variant, VARIANTS)
+    return config
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """A folder that is no checkout."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_recipe_by_its_name():
+    assert "googlenet" in recipe_names() and "__init__" not in recipe_names()
+    assert load_config("lenet").dataset.name == "cifar10"
+    assert load_config("lenet:cifar100").dataset.name == "cifar100"
+    assert config_name("lenet:cifar100") == "lenet-cifar100"
+
+
+def test_a_config_file(elsewhere):
+    (elsewhere / "two.py").write_text(TWO)
+    assert load_config("two.py").num_epochs == 1
+    assert load_config(elsewhere / "two.py").num_epochs == 1
+    assert load_config("two.py:large").num_epochs == 2
+    assert config_name("./two.py:large") == "two-large"
+
+
+def test_a_file_that_exists_goes_before_a_recipe(elsewhere):
+    (elsewhere / "lenet").write_text(TWO)
+    (elsewhere / "digits").mkdir()
+    assert load_config("lenet:large").num_epochs == 2
+    assert load_config("digits").dataset.name == "digits"
+
+
+def test_a_path_in_the_home_directory(elsewhere, monkeypatch):
+    monkeypatch.setenv("HOME", str(elsewhere))
+    (elsewhere / "two.py").write_text(TWO)
+    assert load_config("~/two.py:large").num_epochs == 2
+
+
+@pytest.mark.parametrize("name", ["speedrun", "mnist:bn_dropout"])
+def test_the_config_of_a_run(elsewhere, name):
+    config = load_config(name)
+    config.schedule.update(name="step", boundaries=(2.5, 4))
+    (elsewhere / "runs").mkdir()
+    saved = to_dict(config) | {"run": {"id": "a", "had_none": False}}
+    (elsewhere / "runs" / "config.json").write_text(json.dumps(saved))
+    assert load_config("runs/config.json") == config
+    assert config_name("runs/config.json") == "runs-again"
+
+
+def test_fields_that_an_older_run_lacks(elsewhere):
+    saved = to_dict(load_config("digits"))
+    del saved["holdout"]
+    (elsewhere / "config.json").write_text(json.dumps(saved))
+    assert load_config("config.json").holdout == "random"
+
+
+def test_a_config_can_be_changed():
+    config = load_config("lenet")
+    config.num_epochs = 3
+    assert load_config("lenet").num_epochs != 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "the config has no name"),
+        ("lenett", "no recipe of this name; did you mean lenet"),
+        ("lenet:imagenet", "no variant 'imagenet'; allowed is one of cifar10, cifar100"),
+        ("digits:x", "cannot be called with the variant 'x'"),
+        ("configs/lenet.py", "there is no such file; the recipe is named lenet"),
+        ("nothing.json", "nothing.json: there is no such config file"),
+        ("/tmp", "/tmp: is a folder"),
+        ("gs://bucket/config.py", "is an address"),
+    ],
+)
+def test_a_config_that_is_not_there(name, text):
+    with pytest.raises(UserError, match=text):
+        load_config(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "wrong.py: has no function get_config"),
+        ("def get_config(): return 5", "must return a ConfigDict, not int"),
+        ("def get_config(a): return a", "cannot be called with no variant"),
+        ("\ndef get_config():\n  return 1 / 0", "wrong.py: line 3: ZeroDivisionError: division"),
+        ("def get_config(): raise ValueError('two\\nlines')", "line 1: ValueError: two lines"),
+        ("x = 1\ndef get_config(:", "wrong.py: line 2: SyntaxError: invalid syntax"),
+        ("import nothing_of_that_name", "line 1: ModuleNotFoundError: No module named"),
+        ("def get_config(): return get_config()", "line 1: RecursionError"),
+    ],
+)
+def test_an_error_in_a_config_file_is_one_line_with_its_place(elsewhere, content, text):
+    (elsewhere / "wrong.py").write_text(content)
+    with pytest.raises(UserError, match=text) as raised:
+        load_config("wrong.py")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"dataset": 5}', '{"num_epochs": "x"}', ""])
+def test_a_json_file_that_is_no_config(elsewhere, content):
+    (elsewhere / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config.json: is not (JSON|the config of a run)"):
+        load_config("config.json")
