@@ -6,7 +6,6 @@ Exit code 1: runs or files were left out and are named; 2: nothing could be comp
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -15,14 +14,7 @@ from jaxcnn.files.paths import path_flag, user_path
 from jaxcnn.process import command
 from jaxcnn.text import printable, printable_json
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
-    from jaxcnn.reporting.document import Table
-
 _OUT = path_flag("out", "The folder for the comparison (default: comparison).")
-_PAGE_ONLY = ("test loss", "million FLOPs", "epochs", "tested weights")
-_FEWEST_COLUMNS = 3
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
@@ -34,6 +26,7 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.reporting.comparison.groups import without_fingerprint
     from jaxcnn.reporting.comparison.page import write_comparison
     from jaxcnn.reporting.comparison.tables import remarks, results_table
+    from jaxcnn.reporting.terminal.comparison_table import print_table
 
     out = _OUT.value or Path("comparison")
     sections, left_out = write_comparison(list(map(user_path, arguments)), out)
@@ -51,43 +44,11 @@ def main(arguments: list[str]) -> int:
         print(printable_json(output))
     else:
         for section in sections:
-            _print(section.dataset, results_table(section))
+            print_table(section.dataset, results_table(section))
             for remark in remarks(section):
                 print(printable(remark.text))
         print(f"comparison written to {out / 'index.html'}")
     return 1 if left_out else 0
-
-
-def _print(title: str, table: "Table") -> None:
-    """Print as many of the columns as fit; the page has all of them."""
-    from rich.console import Console
-
-    console = Console()
-    width = console.width if console.is_terminal else 120
-    kept = [index for index, name in enumerate(table.head) if name not in _PAGE_ONLY]
-    shown = _as_rich(title, table, kept)
-    while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
-        del kept[-2]
-        shown = _as_rich(title, table, kept)
-    Console(width=width).print(shown)
-
-
-def _as_rich(title: str, table: "Table", kept: list[int]) -> "RichTable":
-    """Return the table with the columns at the `kept` positions."""
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(
-        title=Text(printable(title)), caption=Text(table.caption), box=None, title_justify="left"
-    )
-    for index in kept:
-        justify = "right" if index else "left"
-        shown.add_column(
-            Text(table.head[index]), justify=justify, no_wrap=bool(index), overflow="fold"
-        )
-    for row in table.rows:
-        shown.add_row(*(Text(printable(row[index])) for index in kept))
-    return shown
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.schemas import Kind, Wrong
+from jaxcnn.workdir.digests import digests_of
 from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
 
 EVALUATIONS = "evaluation/*.json"
@@ -148,6 +149,9 @@ def read_progress(workdir: Path, step: int) -> dict[str, Any]:
             raise UserError(f"{path}: {name} = {progress[name]}: must be at most the step, {step}")
     if not read_identity(workdir).owns(progress.get("run", "")):
         folder = workdir / "checkpoints" / str(step)
+        digests = read_digests(workdir, step)
+        if digests and digests_of({"progress": progress})["progress"] != digests.get("progress"):
+            raise UserError(f"{path}: checksum mismatch: it is not what was written")
         raise OtherRun(f"{folder}: is not of the run of config.json; {_BRING_BACK}")
     return progress
 

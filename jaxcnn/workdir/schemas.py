@@ -33,6 +33,10 @@ CONFIG = fields(
         "model": _NAMED,
         "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
         "early_stopping": fields({"patience": integer()}),
+        "published": fields(
+            {"by": text(), "accuracy": number(0, 1), "differs": text(), "recipe": text()},
+            need=["by", "accuracy", "differs", "recipe"],
+        ),
     }
 )
 _DATASET = fields(

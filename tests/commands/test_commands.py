@@ -37,7 +37,10 @@ def test_help_lists_the_fields(tmp_path):
     [
         (["--config.num_epoch=3"], "config.num_epoch is not a field of a run; did you mean num_ep"),
         (["--config.lr=3"], "config.lr is not a field of a run; did you mean optimizer.learning_r"),
-        (["--config.model.depth=3"], "config.model.depth: the network that the config file names"),
+        (
+            ["--config.model.depth=3"],
+            "config.model.depth: the network of the config file has no such",
+        ),
         (["--config.optimizer=sgd"], "--config.optimizer.name=sgd?"),
         (["--config.num_epochs=three"], "num_epochs"),
         (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),

@@ -8,7 +8,6 @@ import pytest
 from mixed import as_older_code, edit
 from outcomes import assert_one_line
 
-from jaxcnn import compare
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.files.writing import write_text
@@ -18,6 +17,7 @@ from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.comparison.records import everything
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.terminal.comparison_table import print_table
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.text import printable_json
 from jaxcnn.workdir.folder import open_workdir
@@ -125,7 +125,7 @@ def test_hostile_names_in_compare(trained_workdir, tmp_path, monkeypatch, capsys
     edit(workdir / "evaluation" / "test.json", with_hostile_classes)
     sections, left_out = write_comparison([workdir], tmp_path / "out")
     assert left_out == []
-    compare._print(sections[0].dataset, tables.results_table(sections[0]))
+    print_table(sections[0].dataset, tables.results_table(sections[0]))
     print(printable_json(everything(sections)))
     for text in (capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text()):
         assert not any(sign in text for sign in "\x1b\x07\x9b")

@@ -24,7 +24,7 @@ def test_a_run_goes_on_under_the_settings_that_it_has_recorded(config, train, tm
     path = tmp_path / "environment.json"
     environment = json.loads(path.read_text())
     assert environment["settings"] == numeric_settings()
-    message = "JAX_DEFAULT_MATMUL_PRECISION=None, and it is bfloat16"
+    message = "JAX_DEFAULT_MATMUL_PRECISION=None, now it is bfloat16"
     with jax.default_matmul_precision("bfloat16"):
         with pytest.raises(UserError, match=message):
             train(config, tmp_path)

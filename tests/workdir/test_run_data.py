@@ -189,7 +189,7 @@ def test_copies_of_pictures_in_both_splits_and_in_two_classes_are_named(train, t
     for split in ("train", "test"):
         add_pictures(tmp_path / "pictures" / split, 12, seed=0)
     _, printed = train("run")
-    assert "of the 24 test pictures are also training pictures" in printed
+    assert "of the 24 test pictures are copies of training pictures" in printed
     about = evaluate_run(tmp_path / "run")
     assert about["trained_on"] > 15
     assert (

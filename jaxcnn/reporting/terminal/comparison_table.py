@@ -1,0 +1,38 @@
+"""A table of a comparison on the terminal."""
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from jaxcnn.reporting.document import Table
+from jaxcnn.text import printable
+
+_PAGE_ONLY = ("test loss", "million FLOPs", "epochs", "tested weights")
+_FEWEST_COLUMNS = 3
+
+
+def print_table(title: str, table: Table) -> None:
+    """Print as many of the columns as fit; the page has all of them."""
+    console = Console()
+    width = console.width if console.is_terminal else 120
+    kept = [index for index, name in enumerate(table.head) if name not in _PAGE_ONLY]
+    shown = _as_rich(title, table, kept)
+    while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
+        del kept[-2]
+        shown = _as_rich(title, table, kept)
+    Console(width=width).print(shown)
+
+
+def _as_rich(title: str, table: Table, kept: list[int]) -> RichTable:
+    """Return the table with the columns at the `kept` positions."""
+    shown = RichTable(
+        title=Text(printable(title)), caption=Text(table.caption), box=None, title_justify="left"
+    )
+    for index in kept:
+        justify = "right" if index else "left"
+        shown.add_column(
+            Text(table.head[index]), justify=justify, no_wrap=bool(index), overflow="fold"
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(printable(row[index])) for index in kept))
+    return shown
