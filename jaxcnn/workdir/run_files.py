@@ -18,7 +18,6 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.schemas import Kind, Wrong
-from jaxcnn.workdir.digests import digests_of
 from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
 
 EVALUATIONS = "evaluation/*.json"
@@ -149,6 +148,8 @@ def read_progress(workdir: Path, step: int) -> dict[str, Any]:
             raise UserError(f"{path}: {name} = {progress[name]}: must be at most the step, {step}")
     if not read_identity(workdir).owns(progress.get("run", "")):
         folder = workdir / "checkpoints" / str(step)
+        from jaxcnn.workdir.digests import digests_of  # which imports JAX; `compare` needs none
+
         digests = read_digests(workdir, step)
         if digests and digests_of({"progress": progress})["progress"] != digests.get("progress"):
             raise UserError(f"{path}: checksum mismatch: it is not what was written")

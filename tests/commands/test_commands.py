@@ -39,7 +39,7 @@ def test_help_lists_the_fields(tmp_path):
         (["--config.lr=3"], "config.lr is not a field of a run; did you mean optimizer.learning_r"),
         (
             ["--config.model.depth=3"],
-            "config.model.depth: the network of the config file has no such",
+            "config.model.depth: the network of the config file has no",
         ),
         (["--config.optimizer=sgd"], "--config.optimizer.name=sgd?"),
         (["--config.num_epochs=three"], "num_epochs"),
