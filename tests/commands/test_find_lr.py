@@ -7,6 +7,7 @@ from commands import ROOT, run
 from outcomes import assert_one_line
 
 
+@pytest.mark.slow
 def test_a_suggestion_and_its_picture(trained_workdir, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     arguments = (

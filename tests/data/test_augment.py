@@ -233,6 +233,7 @@ def with_shard_map(step):
     return jax.jit(mapped)
 
 
+@pytest.mark.slow
 def test_eight_devices_augment_as_one_does():
     assert jax.device_count() == 8
     images, labels = run_everything(jax.jit)

@@ -36,6 +36,7 @@ def on_disk(dataset, tmp_path):
     return dataclasses.replace(dataset, splits=splits)
 
 
+@pytest.mark.slow
 def test_same_bits_as_resident(config, train, on_disk, tmp_path):
     config.augment.update(crop=2, flip="alternating")
     config.steps_per_dispatch = 2

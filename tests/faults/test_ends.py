@@ -71,6 +71,7 @@ def test_a_second_signal_exits_at_once(start, whole, tmp_path):
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_second_process_in_the_folder_is_refused(start, finish, whole, tmp_path):
     first = start(tmp_path / "run", "--config.num_epochs=200")
     wait_for_an_epoch(tmp_path / "run")

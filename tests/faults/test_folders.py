@@ -51,6 +51,7 @@ def test_a_folder_that_can_only_be_read(command, tmp_path):
         assert_one_line(done["errors"], "run: Read-only file system; name another --workdir")
 
 
+@pytest.mark.slow
 def test_no_room_for_a_checkpoint(finish, whole, tmp_path):
     workdir = tmp_path / "run"
     limited = ("sh", "-c", 'ulimit -f 400; exec "$@"', "sh")  # no file above 200 or 400 KB

@@ -177,7 +177,8 @@ def test_a_process_dies_while_the_others_wait(start, tmp_path):
     assert said.startswith("process 1: another process has ended")
 
 
-@pytest.mark.parametrize("index", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
 def test_a_process_that_stays_alone(index, start, tmp_path):
     processes = start(tmp_path / "run", processes=2, program=("-c", IMPATIENT))
     processes[1 - index].kill()

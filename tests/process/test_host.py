@@ -110,6 +110,7 @@ jax.jit(slow).lower().compile()
 """
 
 
+@pytest.mark.slow
 def test_what_xla_complains_of_is_hidden_and_errors_of_jax_are_not():
     done = [
         subprocess.run(

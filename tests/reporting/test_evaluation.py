@@ -76,6 +76,7 @@ def test_everything_of_ten_classes(tmp_path):
     assert "superclasses" not in scores
 
 
+@pytest.mark.slow
 def test_both_levels_of_cifar100(tmp_path):
     found = make_predictions(
         sorted(name for names in SUPERCLASSES.values() for name in names), 1000

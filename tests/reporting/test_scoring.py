@@ -65,6 +65,7 @@ def test_by_default_the_weights_are_those_that_the_run_tests(trained_workdir, tm
     assert load_trained(workdir).checkpoint == "best"
 
 
+@pytest.mark.slow
 def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(trained_workdir, workdir)

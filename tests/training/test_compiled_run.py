@@ -65,6 +65,7 @@ def largest_difference(a, b):
     return max(np.abs(x - y).max() / np.abs(x).max() for x, y in pairs)
 
 
+@pytest.mark.slow
 def test_it_learns_and_compiles_once(compiled_run):
     with compilations() as events:
         at_first = []

@@ -58,6 +58,7 @@ def largest_difference(a, b):
     return max(jax.tree.leaves(jax.tree.map(lambda x, y: np.abs(x - y).max(), a, b)))
 
 
+@pytest.mark.slow
 def test_20_steps_on_any_number_of_devices(demanding, dataset):
     start = jax.device_get(make_run(demanding, dataset).state.params)
     one, _ = trained_on(demanding, dataset, 1, "pmap")

@@ -66,6 +66,7 @@ def data_of(workdir):
     return json.loads((workdir / "dataset.json").read_text())
 
 
+@pytest.mark.slow
 def test_pictures_that_are_added_take_no_part_in_a_run(train, tmp_path):
     pictures, workdir = tmp_path / "pictures", tmp_path / "run"
     add_pictures(pictures, 25, seed=0)
