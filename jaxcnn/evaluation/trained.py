@@ -10,9 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
-from ml_collections import ConfigDict
 
-from jaxcnn import models
 from jaxcnn.data import views as data_views
 from jaxcnn.data.dataset import Split
 from jaxcnn.data.pictures.conversion import Conversion
@@ -20,24 +18,18 @@ from jaxcnn.training import parallel
 from jaxcnn.training.data_notes import trained_on
 from jaxcnn.training.losses import to_scores
 from jaxcnn.workdir.run_data import load_run_data, refuse_other_data
-from jaxcnn.workdir.weights import load_weights, read_statistics
+from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
 BATCH_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
-    """A network with the weights of a checkpoint, in evaluation mode.
+class Trained(RunWeights):
+    """The weights of a run's checkpoint, with what turns pictures into logits.
 
     Attributes:
-      workdir: the run's folder.
-      config: the run's resolved config.
-      checkpoint: "best" (on validation) or "latest".
-      step: the checkpoint's step.
-      epoch: the number of epochs finished at the checkpoint.
       class_names: in the order of the logits.
       image_shape: the network's input (height, width, channels).
-      model: the network; its parameters are the moving average if the run keeps one.
       pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
         (pixels 0…255 − shift) · scale.
       conversion: how the training pictures were converted to 8 bits.
@@ -45,14 +37,8 @@ class Trained:
         if the run is of older code, which kept none.
     """
 
-    workdir: Path
-    config: ConfigDict
-    checkpoint: str
-    step: int
-    epoch: int
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    model: models.Network
     pixel_shift: np.ndarray
     pixel_scale: np.ndarray
     conversion: Conversion
@@ -130,14 +116,9 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     weights = load_weights(workdir, checkpoint)
     about = weights.about
     return Trained(
-        workdir=weights.workdir,
-        config=weights.config,
-        checkpoint=weights.checkpoint,
-        step=weights.step,
-        epoch=weights.epoch,
+        **vars(weights),
         class_names=tuple(about["class_names"]),
         image_shape=tuple(about["image_shape"]),
-        model=weights.model,
         pixel_shift=np.asarray(about["pixel_shift"], np.float32),
         pixel_scale=np.asarray(about["pixel_scale"], np.float32),
         conversion=Conversion(**(about.get("reading") or {})),

@@ -17,16 +17,15 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxcnn import models
 from jaxcnn.config.defaults import default_config, flatten
 from jaxcnn.data import feed
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
-from jaxcnn.nn.network import split_model
+from jaxcnn.nn.network import Network, split_model
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
-from jaxcnn.training.recipe import Recipe, make_hyperparams, make_recipe
+from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.test_time_augmentation import make_score
@@ -69,7 +68,7 @@ class CompiledRun:
 
         The seed determines the initial parameters, the order, the augmentation and dropout.
         """
-        model = _build(self.config, self.dataset, seed)
+        model = build_model(self.config, self.dataset, seed=seed)
         _, _, params, batch_stats = split_model(model)
         state = create_state(
             params,
@@ -108,7 +107,7 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
     mesh = parallel.make_mesh(config.num_devices)
     _check_supported(config, dataset, mesh)
     steps = len(dataset.splits["train"].labels) // config.global_batch_size
-    model = _build(config, dataset, config.seed)
+    model = build_model(config, dataset, seed=config.seed)
     recipe, _, _ = make_recipe(config, dataset, model, steps)
     train = _make_train(config, dataset, model, recipe, steps)
     # pmap would copy the data at each call
@@ -148,17 +147,8 @@ def _check_supported(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> None:
             )
 
 
-def _build(config: ConfigDict, dataset: Dataset, seed: int) -> models.Network:
-    return models.build(
-        **config.model,
-        num_classes=dataset.num_classes,
-        image_shape=dataset.image_shape,
-        seed=seed,
-    )
-
-
 def _make_train(
-    config: ConfigDict, dataset: Dataset, model: models.Network, recipe: Recipe, steps: int
+    config: ConfigDict, dataset: Dataset, model: Network, recipe: Recipe, steps: int
 ) -> Callable:
     """Return the program of one device for a run: `(state, data) -> (state, sums)`."""
     num_examples = steps * config.global_batch_size  # an epoch leaves out an incomplete batch

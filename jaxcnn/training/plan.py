@@ -10,10 +10,10 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.order import steps_per_epoch
 from jaxcnn.data.views import View, views_of
 from jaxcnn.errors import UserError
-from jaxcnn.optim.schedules import scaled_rate
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
+from jaxcnn.training.recipe import build_model
 from jaxcnn.workdir.position import Position
 
 _MIN_EVAL_BATCH_SIZE = 256
@@ -30,7 +30,6 @@ class Plan:
       mesh: the devices, with the one axis "batch".
       steps_per_epoch: training steps of an epoch.
       steps_per_dispatch: training steps in one call of the devices.
-      learning_rate: the rate that the schedule multiplies, scaled to the batch size.
     """
 
     config: ConfigDict
@@ -39,7 +38,6 @@ class Plan:
     mesh: Mesh
     steps_per_epoch: int
     steps_per_dispatch: int
-    learning_rate: float
 
     @property
     def num_examples(self) -> int:
@@ -93,14 +91,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
             "number of batches in an epoch, or 0 for all of them"
         )
     steps = config.steps_per_epoch or batches
-    network = models.summary(
-        models.build(
-            **config.model,
-            num_classes=dataset.num_classes,
-            image_shape=dataset.image_shape,
-            abstract=True,
-        )
-    )
+    network = models.summary(build_model(config, dataset, abstract=True))
     return Plan(
         config=config,
         views=views,
@@ -109,5 +100,4 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
         steps_per_epoch=steps,
         steps_per_dispatch=config.steps_per_dispatch
         or usual_steps_per_dispatch(config, dataset, steps),
-        learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
     )

@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
+from jaxcnn import models
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
@@ -75,6 +76,25 @@ class Recipe:
             )
             penalty += self.l2 * sum(jax.tree.leaves(kernels))
         return penalty
+
+
+def build_model(config: ConfigDict, dataset: Dataset, **options: Any) -> Network:
+    """Return the network of a config for the images and classes of a dataset.
+
+    Args:
+      config: the checked config.
+      dataset: the dataset, on the host.
+      **options: `seed` or `abstract`, see `models.build`.
+
+    Raises:
+      UserError: the network does not take images of this size.
+    """
+    return models.build(
+        **config.model,
+        num_classes=dataset.num_classes,
+        image_shape=dataset.image_shape,
+        **options,
+    )
 
 
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:

@@ -11,7 +11,6 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from jaxcnn import models
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.order import in_batches, shuffled
@@ -23,7 +22,7 @@ from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
 from jaxcnn.training.device_defaults import evaluation_options, room_for_data
 from jaxcnn.training.plan import Plan, resolve
-from jaxcnn.training.recipe import make_hyperparams, make_recipe
+from jaxcnn.training.recipe import build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 from jaxcnn.workdir.position import Position
@@ -162,12 +161,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
       UserError: the dataset, the network and the devices do not fit each other.
     """
     plan = resolve(config, dataset)
-    model = models.build(
-        **config.model,
-        num_classes=dataset.num_classes,
-        image_shape=dataset.image_shape,
-        seed=config.seed,
-    )
+    model = build_model(config, dataset, seed=config.seed)
     recipe, params, batch_stats = make_recipe(config, dataset, model, plan.steps_per_epoch)
     state = create_state(
         params,

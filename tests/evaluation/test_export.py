@@ -15,6 +15,7 @@ from jax import export
 
 from jaxcnn import models
 from jaxcnn.config.defaults import default_config
+from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.export import export_network, loader, to_stablehlo
 from jaxcnn.evaluation.trained import Trained, load_examples, load_trained
@@ -106,7 +107,8 @@ def test_logits_of_larger_networks(name, tmp_path):
     model.eval()
     config, names = default_config(), tuple("abcdefghij")
     pixels = (np.float32(120), np.float32(1 / 64))
-    trained = Trained(tmp_path, config, "best", 0, 0, names, entry.image_shape, model, *pixels)
+    run = (tmp_path, config, "best", 0, 0, {}, model)
+    trained = Trained(*run, names, entry.image_shape, *pixels, Conversion(), None)
     exported = export.deserialize(to_stablehlo(trained))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (17, *entry.image_shape), dtype=np.uint8)
