@@ -15,12 +15,12 @@ convolution gives them XLA's own. That is how one exported network serves severa
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import jax
 
-ENVIRONMENT_VARIABLE = "JAXCNN_PLAIN_OPS"  # 1: the whole process has the plain forms
+from jaxcnn.process.numerics import selects_plain_ops
+
 _PLAIN, _PORTABLE = "plain", "portable"
 # part of the key of JAX's caches: a function that was traced with other forms is traced again
 _forms = jax.make_user_context(None)
@@ -34,7 +34,7 @@ def uses_cpu_forms() -> bool:
 
 
 def _is_plain() -> bool:
-    return _forms.value == _PLAIN or os.environ.get(ENVIRONMENT_VARIABLE) == "1"
+    return _forms.value == _PLAIN or selects_plain_ops()
 
 
 @contextlib.contextmanager
