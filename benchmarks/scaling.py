@@ -122,7 +122,7 @@ def to_row(traffic: Traffic, batch: int) -> dict:
 
 
 def render(rows: list[dict], batch: int) -> Table:
-    """Return the table as text.
+    """Return the table of all networks.
 
     Its columns are megabytes per step, the efficiency with float32 and with bfloat16 gradients, and
     the batch per device that reaches 90 % with float32.

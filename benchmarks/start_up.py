@@ -26,8 +26,8 @@ from rich.table import Table
 
 import results
 from jaxcnn.errors import UserError
-from jaxcnn.process import command as cli
 from jaxcnn.process import host
+from jaxcnn.process.command import run
 
 _QUICK = flags.DEFINE_bool("quick", False, "Only the quickstart and the imports.")
 _JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
@@ -186,4 +186,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

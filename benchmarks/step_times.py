@@ -97,9 +97,8 @@ def main(arguments: list[str]) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     rows = []
     for name in names:
-        with ProcessPoolExecutor(
-            1, get_context("spawn")
-        ) as pool:  # a new process, which frees its memory
+        # a new process each time, which frees its memory at its end
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             try:
                 rows.append(pool.submit(measure, name, _STEPS.value).result())
             except BrokenProcessPool as error:

@@ -71,11 +71,6 @@ def augmentation(name: str) -> Callable[[_Maker], _Maker]:
     return register
 
 
-def augmentation_names() -> list[str]:
-    """Return the names of the registered augmentations, in order of application."""
-    return list(_MAKERS)
-
-
 def make_augment(
     config: Any, *, seed: int | jax.Array, fill: ArrayLike = 0.0
 ) -> Callable[..., tuple[jax.Array, jax.Array]] | None:

@@ -13,15 +13,19 @@ def load_data(config: ConfigDict) -> Dataset:
     Raises:
       UserError: it cannot be prepared, or does not fit the config.
     """
-    dataset = load_dataset(
-        config.dataset.name,
-        data_dir=config.dataset.data_dir or None,
-        label_set=config.dataset.label_set,
-        image_size=config.dataset.image_size,
-        split=config.dataset.split,
-    )
+    dataset = _load(config.dataset)
     check_data(config, dataset)
     return dataset
+
+
+def _load(dataset: ConfigDict) -> Dataset:
+    return load_dataset(
+        dataset.name,
+        data_dir=dataset.data_dir or None,
+        label_set=dataset.label_set,
+        image_size=dataset.image_size,
+        split=dataset.split,
+    )
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
@@ -61,7 +65,5 @@ def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
         height, width, channels = spec.image_shape
         size = dataset.image_size
         return spec.num_classes(dataset.label_set), (size or height, size or width, channels)
-    loaded = load_dataset(
-        dataset.name, data_dir=dataset.data_dir or None, image_size=dataset.image_size
-    )
+    loaded = _load(dataset)
     return loaded.num_classes, loaded.image_shape

@@ -1,7 +1,6 @@
 """The "Simpler CNN" of [homework].
 
-BatchNorm comes after the ELU. Only convolution kernels have an L2 penalty, with the
-factor 1e-4.
+BatchNorm comes after the ELU. Only convolution kernels have an L2 penalty, of factor 1e-4.
 
 Source: [homework], see docs/publications.md.
 """

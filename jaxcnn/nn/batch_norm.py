@@ -14,7 +14,7 @@ from jaxcnn.ops.batch_norm import batch_normalize, widen
 
 
 class BatchNorm(Layer):
-    """Normalise each channel by its mean and (biased) variance over the batch, scale and shift.
+    """Normalize each channel by its mean and (biased) variance over the batch, scale and shift.
 
     In evaluation the running averages take the place of the batch's statistics. The defaults are
     Keras's. Statistics are computed in float32, over the mesh axis `context.axis_name` if there is

@@ -9,8 +9,8 @@ from jaxcnn.ops.switch import uses_cpu_forms
 def relu_of_sum(x: jax.Array) -> jax.Array:
     """Return the ReLU of a block's sum, entry by entry; any shape, float.
 
-    XLA's CPU compiler stores this form. A maximum it would compute again, with the sums of all
-    blocks before, for every operation that reads it.
+    XLA's CPU compiler stores the values of this form. It would compute a maximum again, with the
+    sums of all blocks before it, for every operation that reads it.
     """
     return _cpu_relu(x) if uses_cpu_forms() else _relu(x)
 

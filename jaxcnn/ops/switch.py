@@ -8,19 +8,19 @@ equal to rounding, and every JAX transformation takes them.
 The choice is made when a function is traced, not when it is lowered. `jax.lax.platform_dependent`
 chooses at lowering and so keeps both forms in the traced program, where `jax.jvp` would still meet
 the `custom_vjp` of the branch that is not taken. At tracing the platform is JAX's default backend:
-a program that runs on a CPU beside a GPU has the plain forms, which are slower there and as right.
+a program that runs on a CPU beside a GPU has the plain forms, which are correct there but slower.
 
 A program with the CPU's forms still runs on other platforms: `platform_dependent` in the
 convolution gives them XLA's own. That is how one exported network serves several platforms.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import jax
 
-ENVIRONMENT_VARIABLE = "JAXCNN_PLAIN_OPS"  # 1: the whole process has the plain forms
+from jaxcnn.process.numerics import selects_plain_ops
+
 _PLAIN, _PORTABLE = "plain", "portable"
 # part of the key of JAX's caches: a function that was traced with other forms is traced again
 _forms = jax.make_user_context(None)
@@ -34,7 +34,7 @@ def uses_cpu_forms() -> bool:
 
 
 def _is_plain() -> bool:
-    return _forms.value == _PLAIN or os.environ.get(ENVIRONMENT_VARIABLE) == "1"
+    return _forms.value == _PLAIN or selects_plain_ops()
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def plain() -> Iterator[None]:
 def portable() -> Iterator[None]:
     """Trace what is called inside with a form for each platform, whichever this process runs on.
 
-    Networks are exported inside. `plain` and its environment variable go first.
+    Networks are exported inside. `plain` and its environment variable take precedence.
     """
     with _forms(_PLAIN if _is_plain() else _PORTABLE):
         yield

@@ -1,4 +1,4 @@
-"""The settings of JAX and XLA that change a run's numbers, by environment variable."""
+"""The settings of JAX, XLA and jaxcnn that change a run's numbers, by environment variable."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ _OPTIONS = (
     "jax_optimization_level", "jax_exec_time_optimization_effort", "jax_disable_most_optimizations",
 )  # fmt: skip
 _VARIABLES = ("LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+_PLAIN_OPS = "JAXCNN_PLAIN_OPS"  # 1 selects the plain forms of `ops.switch`, equal to rounding
 # prefixes of XLA's flags that change no number; `deterministic` is a field of the config
 _HARMLESS_FLAGS = (
     "xla_force_host_platform_device_count", "xla_dump_", "xla_hlo_profile", "xla_gpu_cuda_data_dir",
@@ -44,6 +45,11 @@ def check_settings() -> None:
             )
 
 
+def selects_plain_ops() -> bool:
+    """Return whether the environment selects the plain forms of operations; see `ops.switch`."""
+    return os.environ.get(_PLAIN_OPS) == "1"
+
+
 def numeric_settings() -> dict[str, Any]:
     """Return the value of each setting by environment variable, ready for JSON.
 
@@ -55,6 +61,7 @@ def numeric_settings() -> dict[str, Any]:
     options = jax.config.values
     settings = {name.upper(): _plain(options[name]) for name in _OPTIONS if name in options}
     variables = {name: os.environ.get(name, "") for name in _VARIABLES}
+    variables[_PLAIN_OPS] = "1" if selects_plain_ops() else ""
     return settings | {"XLA_FLAGS": _flags(os.environ.get("XLA_FLAGS", ""))} | variables
 
 
@@ -69,7 +76,8 @@ def refuse_other_settings(before: Any, now: dict[str, Any], workdir: Path) -> No
     Raises:
       UserError: a setting has changed.
     """
-    recorded = before if isinstance(before, dict) else {}
+    # records without the variable are of versions that had no plain forms
+    recorded = {_PLAIN_OPS: ""} | before if isinstance(before, dict) else {}
     for name, value in now.items():
         if name in recorded and recorded[name] != value:
             raise UserError(

@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
-from jaxcnn.process.numerics import numeric_settings
+from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.workdir.folder import open_workdir
 
 
@@ -50,6 +50,22 @@ def test_options_of_jax_are_seen_as_they_are_in_force(option, value):
         assert numeric_settings()[option.upper()] == value
     finally:
         jax.config.update(option, before)
+
+
+@pytest.mark.parametrize(("value", "recorded"), [("1", "1"), ("0", ""), ("", "")])
+def test_plain_operations_are_recorded(monkeypatch, value, recorded):
+    monkeypatch.setenv("JAXCNN_PLAIN_OPS", value)
+    assert numeric_settings()["JAXCNN_PLAIN_OPS"] == recorded
+
+
+def test_a_record_without_plain_operations_means_that_they_were_unset(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAXCNN_PLAIN_OPS", raising=False)
+    older = {name: value for name, value in numeric_settings().items() if "PLAIN" not in name}
+    refuse_other_settings(older, numeric_settings(), tmp_path)
+    monkeypatch.setenv("JAXCNN_PLAIN_OPS", "1")
+    with pytest.raises(UserError, match="JAXCNN_PLAIN_OPS='', now it is 1"):
+        refuse_other_settings(older, numeric_settings(), tmp_path)
+    refuse_other_settings(None, numeric_settings(), tmp_path)  # of a new run
 
 
 def test_flags_of_xla_count_where_they_change_numbers(monkeypatch):

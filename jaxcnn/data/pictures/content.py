@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxcnn.errors import UserError
+from jaxcnn.text import some_names
 
 _COLUMNS = ("sha256", "path", "class", "split")
 _TEST_SHARE = 0.2
-_SHOWN = 3  # names of missing pictures in a message
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"  # file names may be any bytes
 
 
@@ -129,10 +129,10 @@ def locate(pictures: Sequence[Picture], folder: Path, candidates: Iterable[Path]
                 paths[index] = others[picture.sha256].pop(0)
     missing = [p.path for index, p in enumerate(pictures) if index not in paths]
     if missing:
-        names = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         raise UserError(
             f"{os.fspath(folder)}: {len(missing)} of the run's {len(pictures)} pictures are gone "
-            f"or changed ({names}); bring them back, or name their folder with --data_at=PATH"
+            f"or changed ({some_names(missing)}); bring them back, or name their folder with "
+            "--data_at=PATH"
         )
     return [paths[index] for index in range(len(pictures))]
 

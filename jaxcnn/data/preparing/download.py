@@ -14,6 +14,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
+from jaxcnn.process.background import in_background
 
 _SECONDS_TO_ANSWER = 6.0
 _RETRIES = 2  # tfds makes more, over minutes
@@ -102,28 +103,22 @@ def _few_retries() -> Iterator[None]:
 @contextlib.contextmanager
 def _watched(folder: Path, total: int, reporter: Reporter) -> Iterator[None]:
     """Show the downloaded MiB during the block, from the size of the folder."""
-    done = threading.Event()
 
     def size() -> int:
         with contextlib.suppress(OSError):  # tfds moves files meanwhile
             return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return 0
 
-    def mebibytes() -> Iterator[int]:
+    def mebibytes(is_over: threading.Event) -> Iterator[int]:
         shown, before = 0, size()
-        while not done.wait(0.2):
+        while not is_over.wait(0.2):
             downloaded = min(size() - before, total) // 2**20
             yield from range(shown, downloaded)
             shown = max(shown, downloaded)
 
-    def watch() -> None:
-        for _ in reporter.track(mebibytes(), total // 2**20, "MiB downloaded"):
+    def watch(is_over: threading.Event) -> None:
+        for _ in reporter.track(mebibytes(is_over), total // 2**20, "MiB downloaded"):
             pass
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with in_background(watch):
         yield
-    finally:
-        done.set()
-        thread.join()

@@ -70,7 +70,6 @@ _NAMES = {
     ("numpy._core.numeric", "_frombuffer"): _FromBuffer,
     ("_codecs", "encode"): _Encode,
 }
-# fmt: off
 _OPCODES = (
     "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE",
     "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINSTRING",
@@ -79,8 +78,7 @@ _OPCODES = (
     "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
     "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "INT", "LONG",
     "STRING", "UNICODE", "LIST", "PUT", "GET",
-)
-
+)  # fmt: skip
 
 _PythonUnpickler: Any = pickle._Unpickler  # typeshed lacks its stack and methods
 

@@ -21,6 +21,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
+from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
@@ -105,22 +106,17 @@ class Console:
     @contextmanager
     def waiting(self, task: str) -> Iterator[None]:
         """Print that `task` goes on, after 30 seconds and each time that the wait has doubled."""
-        is_over, started = threading.Event(), time.monotonic()
+        started = time.monotonic()
 
-        def tell() -> None:
+        def tell(is_over: threading.Event) -> None:
             wait = WAITING_SECONDS
             while not is_over.wait(wait):
                 seconds = time.monotonic() - started
                 self.print(f"{task}, {seconds:.0f} s so far (large networks take minutes)", "dim")
                 wait = seconds
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
-        try:
+        with in_background(tell):
             yield
-        finally:
-            is_over.set()
-            teller.join()
 
     def _show_notice(self, text: str) -> None:
         """Show a line that the next one replaces, on a terminal only."""
