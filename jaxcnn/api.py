@@ -13,7 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import devices, group
-from jaxcnn.reporting.evaluate_run import evaluate_run as score_run
+from jaxcnn.reporting.evaluate_run import evaluate_run
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
@@ -215,7 +215,7 @@ def _complete_report(
             console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)
             if any(is_of_evaluation(name) for name in missing):
-                score_run(workdir, data_at=data_at)
+                evaluate_run(workdir, data_at=data_at)
             write_report(workdir)
     console.print(f"everything is in {workdir}")
     return ended
@@ -225,6 +225,6 @@ def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> list
     """Write the result, the figures and the report; return the test figures of each class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
-    score_run(workdir, data_at=data_at)
+    evaluate_run(workdir, data_at=data_at)
     write_report(workdir)
     return tested_classes(workdir, result)

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _print_dataset(workdir: Path) -> None:
-    """Name the images to be read, which the run's config decides, whoever wrote it."""
+    """Print which images are read; the run's config, which may be another person's, names them."""
     from jaxcnn.workdir.run_files import read_part_if_there
 
     dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")

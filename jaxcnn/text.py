@@ -5,6 +5,7 @@ Numbers look the same in the console and in reports. None and NaN become a dash.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
@@ -70,6 +71,11 @@ def join_names(names: Sequence[object], most: int = 5) -> str:
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
     return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def count_names(names: Sequence[str]) -> str:
+    """Return each name once, with its number: "2 × a, 1 × b"."""
+    return ", ".join(f"{count} × {name}" for name, count in Counter(names).items())
 
 
 def printable_lines(text: str) -> str:

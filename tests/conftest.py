@@ -131,7 +131,7 @@ def train(monkeypatch, dataset):
     def train(config, workdir, data=dataset, *, curves=False):
         monkeypatch.setattr(api, "load_run_data", lambda *_: data)
         monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
-        monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
+        monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
         printed = io.StringIO()
         result = api.train(config, workdir, Console(printed))
         return result, printed.getvalue()

@@ -90,11 +90,6 @@ def config_name(name_or_path: str) -> str:
     return "-".join(part for part in (path.stem, variant) if part)
 
 
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with jaxcnn."""
-    return list(_config_files(_recipes()))
-
-
 def _recipes() -> Path:
     """Return the folder of the recipes, which in a checkout is beside the package."""
     installed = _PACKAGE / "configs"

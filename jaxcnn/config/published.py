@@ -24,9 +24,7 @@ def publish(config: ConfigDict, by: str, accuracy: float = 0.0, differs: str = "
       accuracy: the published test accuracy, a fraction; 0 for none.
       differs: how the published recipe differs from this one; "" if it does not.
     """
-    config.published.update(
-        by=by, accuracy=accuracy, differs=differs, recipe=_digest(recipe_of(config))
-    )
+    config.published.update(by=by, accuracy=accuracy, differs=differs, recipe=_digest(config))
     return config
 
 
@@ -42,7 +40,7 @@ def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) ->
         published.get("by")
         and not published["differs"]
         and not environment.get("changes")
-        and published["recipe"] == _digest(recipe_of(config))
+        and published["recipe"] == _digest(config)
     )
     return published["by"] if follows else ""
 
@@ -74,16 +72,12 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a config's recipe that differ from the defaults.
+def _digest(config: Mapping[str, Any]) -> str:
+    """Return the digest of the recipe's fields that differ from the defaults.
 
     Options of a network are always included. Because of the defaults, a field that is added to
-    `FIELDS` does not change the recipes of existing configs.
+    `FIELDS` does not change the digests of existing configs.
     """
-    defaults = recipe_fields(default_config())
-    fields = recipe_fields(config)
-    return {name: value for name, value in fields.items() if defaults.get(name) != value}
-
-
-def _digest(recipe: Mapping[str, Any]) -> str:
+    defaults, fields = recipe_fields(default_config()), recipe_fields(config)
+    recipe = {name: value for name, value in fields.items() if defaults.get(name) != value}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

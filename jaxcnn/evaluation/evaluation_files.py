@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.data.superclasses import superclasses_of
-from jaxcnn.errors import UserError
 from jaxcnn.evaluation.calibration import calibration_error, reliability
 from jaxcnn.evaluation.metrics import (
     LabeledPredictions,
@@ -21,7 +20,7 @@ from jaxcnn.evaluation.metrics import (
     overall_metrics,
 )
 from jaxcnn.files.reading import read_json
-from jaxcnn.files.writing import write_json, write_text
+from jaxcnn.files.writing import write_json, write_text, writing_to
 
 FOLDER = "evaluation"
 
@@ -104,11 +103,9 @@ def _write_csv(workdir: Path, name: str, rows: Sequence[Sequence[Any]]) -> None:
     folder = workdir / FOLDER
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["" if _is_nan(cell) else cell for cell in row] for row in rows])
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / f"{name}.csv", text.getvalue())
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    write_text(folder / f"{name}.csv", text.getvalue())
 
 
 def _is_nan(value: Any) -> bool:

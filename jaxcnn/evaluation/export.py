@@ -8,7 +8,6 @@ pixels. `model.json` describes its input and its output. `LOADER` shows how to u
 import contextlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -19,8 +18,8 @@ import jax
 import numpy as np
 from jax import export
 
-from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import Trained
+from jaxcnn.files.writing import write_bytes
 from jaxcnn.ops.switch import portable
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -58,15 +57,7 @@ def export_network(trained: Trained, file: Path) -> None:
     with zipfile.ZipFile(content, "w") as archive:
         for name, part in parts.items():
             archive.writestr(zipfile.ZipInfo(name), part)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content.getbuffer())
-        unfinished.replace(file)
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    write_bytes(file, content.getvalue())
 
 
 def to_stablehlo(trained: Trained) -> bytearray:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxcnn.evaluation.balance import ClassMetrics, unrecognized_classes
 from jaxcnn.reporting.protocol import owner_of
+from jaxcnn.text import some_names
 
 _NO_ESTIMATE = "the figures do not estimate accuracy on unseen images."
 _MOST_NAMES = 10  # in a sentence
@@ -58,8 +59,7 @@ def unrecognized(classes: Sequence[ClassMetrics]) -> str:
     names = unrecognized_classes(classes)
     if not names:
         return ""
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return (
         f"No image is recognized of {len(names)} of the {len(classes)} classes: "
-        f"{', '.join(names[:_MOST_NAMES])}{more}."
+        f"{some_names(names, _MOST_NAMES)}."
     )

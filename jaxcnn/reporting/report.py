@@ -12,7 +12,7 @@ from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.series import series
-from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
+from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_checked_metrics
 from jaxcnn.workdir.run_files import read_part
@@ -178,13 +178,11 @@ def _exactness(environment: Mapping[str, Any]) -> str:
 
 
 def _versions(environment: Mapping[str, Any]) -> str:
-    devices = environment["devices"]
-    counted = (f"{devices.count(device)} × {device}" for device in dict.fromkeys(devices))
     rows = [
         ("python", environment["python"]),
         *environment["versions"].items(),
         ("machine", environment["machine"]),
-        ("devices", ", ".join(counted)),
+        ("devices", count_names(environment["devices"])),
     ]
     return "## Environment\n\n" + _table(["", "version"], rows)
 

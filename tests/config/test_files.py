@@ -6,7 +6,7 @@ import pytest
 
 from jaxcnn.config import load_config
 from jaxcnn.config.defaults import to_dict
-from jaxcnn.config.files import config_name, recipe_names
+from jaxcnn.config.files import config_name
 from jaxcnn.errors import UserError
 
 TWO = """
@@ -29,7 +29,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_a_recipe_by_its_name():
-    assert "googlenet" in recipe_names() and "__init__" not in recipe_names()
+    assert load_config("googlenet").model.name == "googlenet"
+    with pytest.raises(UserError, match="no recipe of this name"):
+        load_config("__init__")
     assert load_config("lenet").dataset.name == "cifar10"
     assert load_config("lenet:cifar100").dataset.name == "cifar100"
     assert config_name("lenet:cifar100") == "lenet-cifar100"

@@ -43,7 +43,7 @@ def add_pictures(folder, count, seed):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Trains one epoch on a folder; gives the result and what was printed."""
-    monkeypatch.setattr(api, "score_run", lambda *_, **__: None)
+    monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
 
     def train(
         workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset

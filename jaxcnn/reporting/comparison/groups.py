@@ -47,9 +47,14 @@ class RecipeGroup:
     unfinished: list[SavedRun]
 
     @property
+    def runs(self) -> list[SavedRun]:
+        """All runs, the finished ones first."""
+        return self.finished + self.unfinished
+
+    @property
     def run(self) -> SavedRun:
         """One of the runs, for everything that they have in common."""
-        return (self.finished or self.unfinished)[0]
+        return self.runs[0]
 
     @property
     def shown(self) -> list[SavedRun]:
@@ -105,10 +110,19 @@ class Section:
         """The groups with a result."""
         return [group for group in self.groups if group.finished]
 
+    @property
+    def finished_runs(self) -> list[SavedRun]:
+        """The finished runs of all groups."""
+        return [run for group in self.groups for run in group.finished]
+
+    @property
+    def has_seeds(self) -> bool:
+        """True if a group has several finished runs, whose seeds differ."""
+        return any(len(group.finished) > 1 for group in self.groups)
+
     def class_names(self, kind: str = "classes") -> list[str]:
         """Return the evaluated classes of all groups, the best mean accuracy first."""
-        runs = [run for group in self.finished for run in group.finished]
-        names = dict.fromkeys(name for run in runs for name in run.class_metrics(kind))
+        names = dict.fromkeys(n for run in self.finished_runs for n in run.class_metrics(kind))
 
         def mean_accuracy(name: str) -> float:
             accuracies = [group.class_metric(name, kind=kind) for group in self.finished]
@@ -173,7 +187,7 @@ def without_fingerprint(sections: Iterable[Section]) -> list[SavedRun]:
         run
         for section in sections
         for group in section.groups
-        for run in (*group.finished, *group.unfinished)
+        for run in group.runs
         if not run.fingerprint("test")
     ]
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxcnn.data.places import refuse_among_pictures
-from jaxcnn.errors import UserError
-from jaxcnn.files.writing import write_text
+from jaxcnn.files.writing import write_text, writing_to
 from jaxcnn.reporting.comparison import records, tables
 from jaxcnn.reporting.comparison.groups import Section, compare
 from jaxcnn.reporting.comparison.plots import plot_section
@@ -30,15 +29,13 @@ def write_comparison(folders: Iterable[str | Path], out: Path) -> tuple[list[Sec
         refuse_among_pictures(out, run.config["dataset"]["name"], "name another --out")
     sections, repeats = compare(runs)
     left_out += repeats
-    try:
+    with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
         blocks = _document(sections, left_out, out)
         for name, rows in records.everything(sections).items():
             write_text(out / f"{name}.csv", records.to_csv(rows))
         write_text(out / "comparison.md", to_markdown(_TITLE, blocks))
         write_text(out / "index.html", to_html(_TITLE, blocks, out))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}") from error
     return sections, left_out
 
 

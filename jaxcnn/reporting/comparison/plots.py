@@ -51,8 +51,7 @@ def plot_section(section: Section, folder: Path, prefix: str) -> dict[str, str]:
 
 
 def _spread(section: Section) -> str:
-    has_seeds = any(len(group.finished) > 1 for group in section.groups)
-    return "; whiskers: ± one standard deviation over the seeds" if has_seeds else ""
+    return "; whiskers: ± one standard deviation over the seeds" if section.has_seeds else ""
 
 
 def _draw(draw: Callable[["Axes", Section], bool], section: Section, stem: Path) -> bool:

@@ -8,6 +8,7 @@ from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.series import best_epoch, series
+from jaxcnn.text import count_names
 
 TableRow = dict[str, Any]  # the same keys in each row of a table
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
@@ -41,8 +42,7 @@ def weights_of(group: RecipeGroup) -> str:
 
 def device(run: SavedRun) -> str:
     """Return the run's devices, such as `2 × AMD EPYC`; "" if unknown."""
-    devices = run.environment.get("devices") or []
-    return ", ".join(f"{devices.count(name)} × {name}" for name in dict.fromkeys(devices))
+    return count_names(run.environment.get("devices") or [])
 
 
 def networks(sections: list[Section]) -> list[TableRow]:
@@ -82,7 +82,7 @@ def runs(sections: list[Section]) -> list[TableRow]:
         _run(section, group, run)
         for section in sections
         for group in section.groups
-        for run in (*group.finished, *group.unfinished)
+        for run in group.runs
     ]
 
 

@@ -19,7 +19,7 @@ _MANY_CLASSES = 20  # a longer table is folded
 
 def results_table(section: Section) -> Table:
     """Return the ranking, with a row for each group."""
-    has_seeds = any(len(group.finished) > 1 for group in section.groups)
+    has_seeds = section.has_seeds
     statistic = "; mean ± sample standard deviation over n seeds" if has_seeds else ""
     columns = {
         "network": lambda group: group.title,
@@ -91,7 +91,7 @@ def _without_empty_columns(table: Table) -> Table:
 def remarks(section: Section) -> list[Paragraph]:
     """Return what the marks mean, and cautions for the comparison of times and accuracies."""
     marks = "".join(map(_marks_of, section.groups))
-    devices = {records.device(run) for group in section.finished for run in group.finished}
+    devices = {records.device(run) for run in section.finished_runs}
     texts = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in marks]
     if len(devices - {""}) > 1:
         texts.append(
@@ -131,7 +131,7 @@ def class_tables(section: Section) -> list[Table]:
 
 def _selections(section: Section) -> dict[str, list[str]]:
     """Return the classes that the publications of the runs' recipes select, by publication."""
-    evaluations = [run.evaluation for group in section.finished for run in group.finished]
+    evaluations = [run.evaluation for run in section.finished_runs]
     return {
         evaluation["publication"]: evaluation["selected_classes"]
         for evaluation in evaluations
@@ -153,10 +153,9 @@ def _class_table(
 
 def evaluation_remarks(section: Section) -> list[Paragraph]:
     """Return which runs lack metrics by class, and which have those of other weights."""
-    runs = [run for group in section.finished for run in group.finished]
-    missing = [run for run in runs if not run.evaluation]
+    missing = [run for run in section.finished_runs if not run.evaluation]
     texts = [_missing_text(missing)] if missing else []
-    for run in runs:
+    for run in section.finished_runs:
         recorded = (run.result or {})["test_accuracy"]
         accuracy = run.evaluation.get("accuracy", recorded)
         if abs(accuracy - recorded) > _SAME:

@@ -54,8 +54,16 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     folder = Path(workdir) / "plots"
     config = read_part_if_there(Path(workdir), "config.json") or {}
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
-    pictures = (_PICTURES | {"learning_rate": _learning_rate(is_log)}).items()
-    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures)
+    pictures = {
+        "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
+        "loss": _scores("loss", "loss", 1, loss),
+        "learning_rate": _learning_rate(is_log),
+        "difference_accuracy": _difference(
+            "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
+        ),
+        "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
+    }
+    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures.items())
     return [path for path in drawn if path is not None]
 
 
@@ -167,14 +175,3 @@ def _add_legend(axes: "Axes") -> None:
 
 def _scaled(values: dict[int, float], scale: float) -> dict[int, float]:
     return {epoch: scale * value for epoch, value in values.items()}
-
-
-_PICTURES = {
-    "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
-    "loss": _scores("loss", "loss", 1, loss),
-    "learning_rate": _learning_rate(is_log=False),
-    "difference_accuracy": _difference(
-        "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
-    ),
-    "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
-}

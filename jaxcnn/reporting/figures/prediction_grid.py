@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.errors import UserError
+from jaxcnn.files.writing import writing_to
 from jaxcnn.reporting.figures.style import BLUE, GRAY, new_figure, styled
 from jaxcnn.text import printable
 
@@ -50,10 +51,8 @@ def draw_grid(predictions: Sequence["TopClasses"], file: Path) -> None:
         for axes, prediction in zip(all_axes, shown, strict=False):
             _draw(axes, prediction)
         figure.suptitle(_title(predictions, len(shown)), fontsize=8, color=GRAY)
-        try:
+        with writing_to(file):
             figure.savefig(file)
-        except OSError as error:
-            raise UserError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _title(predictions: Sequence["TopClasses"], num_shown: int) -> str:

@@ -16,8 +16,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.errors import UserError
-from jaxcnn.files.writing import write_bytes
+from jaxcnn.files.writing import write_bytes, writing_to
 from jaxcnn.text import printable
 
 if TYPE_CHECKING:
@@ -106,13 +105,10 @@ def save(figure: "Figure", stem: Path) -> Path:
       UserError: the folder cannot be written.
     """
     png, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg"))
-    try:
+    with writing_to(stem.parent), styled():
         stem.parent.mkdir(parents=True, exist_ok=True)
-        with styled():
-            _write(figure, png, {"Software": None})
-            _write(figure, svg, {"Date": None})
-    except OSError as error:
-        raise UserError(f"{stem.parent} cannot be written: {error.strerror}") from error
+        _write(figure, png, {"Software": None})
+        _write(figure, svg, {"Date": None})
     return png
 
 
