@@ -54,6 +54,13 @@ def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]
     return config["published"]["accuracy"] or None if follows else None
 
 
+def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config for display: without the group `published` where the file declares none."""
+    published = config.get("published")
+    has_source = published is not None and published["by"]
+    return {name: value for name, value in config.items() if name != "published" or has_source}
+
+
 def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a config, by dotted name, that change its numbers.
 

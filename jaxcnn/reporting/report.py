@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.config.defaults import flatten
+from jaxcnn.config.published import displayed
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, protocol
@@ -144,7 +145,7 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
 
 def _recipe(config: Mapping[str, Any]) -> str:
     """Return the whole resolved config as a table of dotted names."""
-    leaves = flatten(dict(config)).items()
+    leaves = flatten(displayed(config)).items()
     rows = [(f"`{name}`", "`{}`".format('""' if value == "" else value)) for name, value in leaves]
     return "## Recipe\n\n" + _table(["field", "value"], rows)
 

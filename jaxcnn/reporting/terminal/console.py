@@ -20,6 +20,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
+from jaxcnn.config.published import displayed
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
@@ -226,7 +227,7 @@ def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
     """Return the fields of a config as lines, one per group, wrapped to `width`."""
     groups: dict[str, list[str]] = {"run": []}
-    for name, value in config.items():
+    for name, value in displayed(config).items():
         is_group = hasattr(value, "items")
         fields = value.items() if is_group else [(name, value)]
         entries = groups.setdefault(name if is_group else "run", [])
