@@ -1,4 +1,4 @@
-"""A dataset as arrays: uint8 images, memory-mapped from a cache beside tfds' files.
+"""A dataset as arrays: a user's, or uint8 images that are memory-mapped from a cache.
 
 Loading a prepared dataset needs neither tfds nor an image library.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.data import arrays
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.pictures.content import Picture, read_pictures
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
@@ -22,6 +23,7 @@ from jaxcnn.data.preparing.cache import (
     joined_digest,
     labels_path,
     pictures_path,
+    pixel_statistics,
     read_info,
     split_digests,
 )
@@ -82,6 +84,7 @@ class Dataset:
       pictures: the files of a folder of images in the order of the examples, split after split;
         None for other datasets.
       conversion: fields of the `Conversion` of its pictures; None if the cache records none.
+      is_of_arrays: True for a user's arrays, which no name can load again.
     """
 
     name: str
@@ -93,6 +96,55 @@ class Dataset:
     scalar_std: float
     pictures: tuple[Picture, ...] | None = None
     conversion: Mapping[str, Any] | None = None
+    is_of_arrays: bool = False
+
+    @classmethod
+    def from_arrays(
+        cls,
+        train: tuple[Any, Any],
+        test: tuple[Any, Any],
+        validation: tuple[Any, Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Return a dataset of arrays in memory: NumPy's, or others that NumPy can convert.
+
+        The arrays are copied, except images from `np.load(FILE, mmap_mode="r")`. Those stay on the
+        disk, so `config.dataset.streaming` can read them.
+
+        Args:
+          train: images and labels. Images are uint8 (n, height, width) or (n, height, width,
+            channels), 0 to 255; labels are integers (n,) that count from 0, or float distributions
+            (n, num_classes).
+          test: images and labels, of the same shapes.
+          validation: images and labels for `config.validation = "validation"`.
+          class_names: in the order of the labels; "0", "1", … by default.
+          name: of the dataset, for reports and comparisons.
+
+        Raises:
+          UserError: an array has another dtype or shape, is empty, or does not fit the others.
+        """
+        names = None if class_names is None else arrays.check_class_names(class_names)
+        num_classes = names and len(names)
+        pairs = {"train": train, "validation": validation, "test": test}
+        splits = {
+            split: _split_of_arrays(split, pair, num_classes)
+            for split, pair in pairs.items()
+            if pair is not None
+        }
+        labels = {split: rows.labels for split, rows in splits.items()}
+        arrays.check_same_kind({split: rows.images for split, rows in splits.items()}, labels)
+        statistics = pixel_statistics(splits["train"].images)
+        return cls(
+            name=arrays.check_name(name),
+            class_names=names or arrays.default_class_names(labels),
+            splits=splits,
+            pixel_mean=np.asarray(statistics["pixel_mean"], np.float32),
+            pixel_std=np.asarray(statistics["pixel_std"], np.float32),
+            scalar_mean=statistics["scalar_mean"],
+            scalar_std=statistics["scalar_std"],
+            is_of_arrays=True,
+        )
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -109,6 +161,14 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """The shape of an image: (height, width, channels)."""
         return self.splits["train"].images.shape[1:]
+
+
+def _split_of_arrays(split: str, pair: Any, num_classes: int | None) -> Split:
+    """Return a split of a user's (images, labels)."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise UserError(f"{split}: must be a pair (images, labels)")
+    images = arrays.check_images(split, pair[0])
+    return Split(images, arrays.check_labels(split, pair[1], len(images), num_classes))
 
 
 def load_dataset(
