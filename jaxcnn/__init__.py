@@ -9,9 +9,17 @@ __version__ = "0.2.0"
 
 # Public names and their modules, imported at first use because JAX alone takes seconds.
 _PUBLIC = {
+    "augmentation": "jaxcnn.data.extra",
+    "dataset": "jaxcnn.data.datasets.registry",
+    "Dataset": "jaxcnn.data.dataset",
     "default_config": "jaxcnn.config",
     "describe_config": "jaxcnn.workdir.run_config",
     "load_config": "jaxcnn.config",
+    "loss": "jaxcnn.optim.losses",
+    "metric": "jaxcnn.evaluation.metrics",
+    "network": "jaxcnn.models.registry",
+    "optimizer": "jaxcnn.optim.optimizers",
+    "schedule": "jaxcnn.optim.schedules",
     "train": "jaxcnn.api",
 }
 __all__ = [*_PUBLIC, "__version__"]

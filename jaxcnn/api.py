@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
+from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import devices, group
@@ -38,6 +39,7 @@ from jaxcnn.workdir.run_data import (
     write_pictures_of,
 )
 from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
+from jaxcnn.workdir.run_parts import notes_on_parts
 
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
@@ -68,7 +70,7 @@ def train(
       Stopped: a signal asked for it; the run is saved.
     """
     console = console or Console()
-    check_config(config)
+    check_config(config, workdir)
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
@@ -79,7 +81,7 @@ def train(
     run, transfer_lines = _prepare(config, workdir, data_at, is_new=is_new)
     description = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
-        for line in missing_parts(workdir):
+        for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
             console.warn(line)
         data_warnings = _check_data(run, workdir, description, data_at, is_new=is_new)
         _introduce(run, workdir, console)
@@ -124,6 +126,7 @@ def _prepare(
     weights = load_start(config) if config.init_from and is_new else None
     dataset = load_run_data(config, workdir, data_at)
     check_group(config, dataset, workdir, weights)
+    try_metrics(config.metrics, dataset.class_names)
     run = make_run(config, dataset)
     if not weights:
         return run, []
@@ -198,7 +201,9 @@ def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bo
     """Return whether an ended run has nothing left to train, test or record."""
     if not reached_limits(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
         return False
-    return read_part(workdir, "config.json").get("test_with") == config.test_with
+    saved = read_part(workdir, "config.json")
+    has_metrics = saved.get("metrics", []) == list(config.metrics)
+    return has_metrics and saved.get("test_with") == config.test_with
 
 
 def _complete_report(

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag, given_name
+from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, group, heap
@@ -29,6 +29,7 @@ _DATA_AT = path_flag(
     "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
 )
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -40,12 +41,13 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.api import train
     from jaxcnn.workdir.run_config import check_config
 
-    check_config(_CONFIG.value)
+    workdir = _WORKDIR.value or Path("runs", given_name())
+    check_config(_CONFIG.value, given_run(), workdir)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with group.joined(find_cluster=_DISTRIBUTED.value):
-        train(_CONFIG.value, _WORKDIR.value or Path("runs", given_name()), data_at=_DATA_AT.value)
+        train(_CONFIG.value, workdir, data_at=_DATA_AT.value)
 
 
 def _add_default_config(argv: list[str]) -> list[str]:

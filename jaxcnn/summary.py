@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag
+from jaxcnn.config.flag import config_flag, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.process import command
 
@@ -24,6 +24,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 0, "Height and width of --network's images; 0: as published.", 0, 1024
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -78,7 +79,7 @@ def show_config(config: ConfigDict) -> None:
     from jaxcnn.data.loading import dataset_sizes
     from jaxcnn.workdir.run_config import check_config
 
-    check_config(config)
+    check_config(config, given_run())
     num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"num_classes": num_classes, "image_shape": image_shape}
     network = models.build(**config.model, **sizes, abstract=True)

@@ -8,17 +8,21 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
-from jaxcnn.config.rules import Field, Rule, one_of
+from jaxcnn.config.parts import FIELD_OF
+from jaxcnn.config.rules import Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
 Registries = Mapping[str, Sequence[str]]
+_OWN_PART = "register a part of your own with --register=FILE"
 
 
 def rule_of(field: Field, registries: Registries) -> Rule | None:
     """Return the rule of a field, with the names of its registry where it has one."""
-    if field.rule and field.rule.registry:
-        return one_of(*registries[field.rule.registry])
-    return field.rule
+    if not field.rule or not field.rule.registry:
+        return field.rule
+    name = field.rule.registry
+    choices = registries[name]
+    return some_of(name, *choices) if isinstance(field.default, tuple) else one_of(*choices)
 
 
 def check_fields(config: ConfigDict, registries: Registries) -> None:
@@ -49,7 +53,10 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
         rule = rule_of(field, registries)
         if rule and not rule.holds(values[name]):
             guess = guess_value(values[name], rule.choices)
-            raise UserError(f"config.{name} = {values[name]!r}: allowed is {rule.allowed}{guess}")
+            own = f"; {_OWN_PART}" if name in FIELD_OF.values() else ""
+            raise UserError(
+                f"config.{name} = {values[name]!r}: allowed is {rule.allowed}{guess}{own}"
+            )
     for message in _wrong_combinations(config):
         raise UserError(message)
 

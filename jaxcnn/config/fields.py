@@ -73,6 +73,12 @@ FIELDS: dict[str, Field] = {
     "evaluate_train": Field(
         False, "Also evaluate the whole training split after each epoch.", None, NONE
     ),
+    "metrics": Field(
+        (),
+        "Further metrics of each evaluation, which your file registers.",
+        registered("metrics"),
+        NONE,
+    ),  # fmt: skip
     "parallel": Field(
         "pmap",
         "How a step runs on several devices; both give the same numbers.",
@@ -109,7 +115,7 @@ FIELDS: dict[str, Field] = {
     ),
     "dataset.name": Field(
         "digits",
-        "cifar10, cifar100, digits, ferplus, mnist, or folder:PATH of your images.",
+        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, or one of your file's.",
         None,
         RUN,
     ),
@@ -156,6 +162,9 @@ FIELDS: dict[str, Field] = {
         "The network; python -m jaxcnn.summary --list names them all.",
         registered("networks"),
         RUN,
+    ),
+    "loss.name": Field(
+        "cross_entropy", "The loss of each example that training lowers.", registered("losses")
     ),
     "loss.label_smoothing": Field(
         0.0, "The share of a label that is spread over all classes.", FRACTION
@@ -243,6 +252,9 @@ FIELDS: dict[str, Field] = {
     "augment.cutout": Field(0, "Side of a square that is blanked, pixels; 0: none.", AT_LEAST_0),
     "augment.color_jitter": Field(
         0.0, "Largest random change of brightness, contrast and saturation.", between(0, 1)
+    ),
+    "augment.extra": Field(
+        (), "Further augmentations, which your file registers.", registered("augmentations")
     ),
     "augment.mixup": Field(
         0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA

@@ -26,7 +26,7 @@ class Rule:
       holds: returns whether a value of the field's type is allowed.
       allowed: the allowed values in words.
       choices: the allowed values, where they are a few words.
-      registry: the key of a registry whose names are the allowed values; "" for none.
+      registry: the kind of the parts whose names are the allowed values; "" for none.
     """
 
     holds: Callable[[Any], bool]
@@ -56,6 +56,19 @@ def one_of(*choices: str) -> Rule:
     """Return the rule of a field that holds one of a few words."""
     listed = ", ".join(choice or '""' for choice in choices)
     return Rule(lambda value: value in choices, f"one of {listed}", choices)
+
+
+def some_of(registry: str, *choices: str) -> Rule:
+    """Return the rule of a field that holds a tuple of registered names, each at most once."""
+    listed = ", ".join(choices) or "none yet"
+    return Rule(
+        lambda value: (
+            all(isinstance(name, str) and name in choices for name in value)
+            and len(set(value)) == len(value)
+        ),
+        f"a tuple of registered {registry}: {listed}",
+        choices,
+    )
 
 
 def registered(registry: str) -> Rule:

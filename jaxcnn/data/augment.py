@@ -4,8 +4,8 @@ Images are float32 (batch, height, width, channels) in 0 to 255. Keys are typed 
 one per example, so the random numbers follow the example and not its device. Every augmentation
 folds its own name into the keys, so the same keys serve all of them.
 
-`augmentation` registers the augmentations of single images. They are applied in the order of this
-file, and mixing (`mixing.py`) comes last.
+The augmentations of single images are applied in the order of this file. The user's own follow in
+the order of `augment.extra`, and mixing (`mixing.py`) comes last.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
+from jaxcnn.data.extra import make_extra
 from jaxcnn.data.mixing import mix, mixing_weights
 from jaxcnn.errors import UserError
 
@@ -44,7 +45,8 @@ class Options:
     """The settings of a run's augmentations.
 
     Attributes:
-      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, mixup, cutmix.
+      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, extra, mixup,
+        cutmix.
       seed: the seed of the alternating flip.
       fill: the color with which cutout covers pixels, in 0 to 255; a number or (channels,).
     """
@@ -59,12 +61,10 @@ _Maker = Callable[[Options], Augmentation | None]
 _MAKERS: dict[str, _Maker] = {}  # by name, in order of application
 
 
-def augmentation(name: str) -> Callable[[_Maker], _Maker]:
+def _built_in(name: str) -> Callable[[_Maker], _Maker]:
     """Register a function that returns a run's augmentation, or None if the config turns it off."""
 
     def register(make: _Maker) -> _Maker:
-        if name in _MAKERS:
-            raise ValueError(f"an augmentation {name!r} is already registered")
         _MAKERS[name] = make
         return make
 
@@ -92,6 +92,7 @@ def make_augment(
     transforms = [
         transform for make in _MAKERS.values() if (transform := make(options)) is not None
     ]
+    transforms += [_by_keys(make_extra(name)) for name in config.extra]
     is_mixed = config.mixup > 0 or config.cutmix > 0
     if not transforms and not is_mixed:
         return None
@@ -124,7 +125,7 @@ def _by_keys(function: Callable[..., jax.Array], **settings: Any) -> Augmentatio
     return lambda images, batch: function(images, batch.keys, **settings)
 
 
-@augmentation("flip")
+@_built_in("flip")
 def _make_flip(options: Options) -> Augmentation | None:
     if options.config.flip == "random":
         return _by_keys(random_flip)
@@ -158,7 +159,7 @@ def _flip(images: jax.Array, is_flipped: jax.Array) -> jax.Array:
     return jnp.where(is_flipped[:, None, None, None], images[:, :, ::-1], images)
 
 
-@augmentation("affine")
+@_built_in("affine")
 def _make_affine(options: Options) -> Augmentation | None:
     degrees, fraction = options.config.rotation, options.config.shift
     is_on = degrees or fraction
@@ -192,7 +193,7 @@ def _warp(image: jax.Array, angle: jax.Array, shift: jax.Array) -> jax.Array:
     return jax.vmap(channel, in_axes=2, out_axes=2)(image)
 
 
-@augmentation("crop")
+@_built_in("crop")
 def _make_crop(options: Options) -> Augmentation | None:
     padding, mode = options.config.crop, options.config.crop_mode
     return _by_keys(random_crop, padding=padding, mode=mode) if padding else None
@@ -235,7 +236,7 @@ def _inside(positions: jax.Array, size: int) -> jax.Array:
     return (positions >= 0) & (positions < size)
 
 
-@augmentation("cutout")
+@_built_in("cutout")
 def _make_cutout(options: Options) -> Augmentation | None:
     size = options.config.cutout
     return _by_keys(cutout, size=size, fill=options.fill) if size else None
@@ -263,7 +264,7 @@ def cutout(images: jax.Array, keys: jax.Array, size: int, fill: ArrayLike = 0.0)
     return jnp.where(covered, jnp.asarray(fill, images.dtype), images)
 
 
-@augmentation("color_jitter")
+@_built_in("color_jitter")
 def _make_color_jitter(options: Options) -> Augmentation | None:
     strength = options.config.color_jitter
     return _by_keys(color_jitter, strength=strength) if strength else None

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxcnn.data import arrays
 from jaxcnn.data.counts import count_table
+from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.pictures.content import Picture, read_pictures
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.preparing.cache import (
@@ -191,6 +192,10 @@ def load_dataset(
     Raises:
       UserError: there is no such dataset or label set, or it cannot be prepared.
     """
+    if name in OWN_DATASETS:
+        from jaxcnn.data.own_dataset import load_own
+
+        return load_own(name, label_set=label_set, image_size=image_size)
     place = find_place(name, data_dir, image_size, split)
     is_new = not place.is_prepared()
     dataset = load_place(place, label_set)

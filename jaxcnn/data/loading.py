@@ -1,5 +1,6 @@
 """The dataset that a config names: loaded, checked against the config, or known by its sizes."""
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset, load_dataset
@@ -32,9 +33,16 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     """Check that a dataset fits a config.
 
     Raises:
-      UserError: the dataset has no validation split that the config names, or its images are too
-        small for an augmentation.
+      UserError: the dataset has no validation split that the config names, its images are too
+        small for an augmentation, or images to be streamed lie in memory.
     """
+    if config.dataset.streaming and not all(
+        isinstance(split.images, np.memmap) for split in dataset.splits.values()
+    ):
+        raise UserError(
+            f"config.dataset.streaming = True: the images of {dataset.name} lie in memory, not in "
+            'files; leave it False, or take images from np.load(FILE, mmap_mode="r")'
+        )
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no validation split; '
@@ -52,13 +60,13 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
 def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
     """Return the number of classes and the image shape of a config's dataset.
 
-    A registered dataset needs no files for it; a folder of images is loaded.
+    A dataset of jaxcnn needs no files for it; a folder of images and a user's dataset are loaded.
 
     Args:
       dataset: the `dataset` part of a config.
 
     Raises:
-      UserError: a folder of images cannot be loaded.
+      UserError: the dataset cannot be loaded.
     """
     if dataset.name in DATASETS:
         spec = DATASETS[dataset.name]

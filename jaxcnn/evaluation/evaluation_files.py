@@ -18,6 +18,7 @@ from jaxcnn.evaluation.metrics import (
     merge_classes,
     most_confused,
     overall_metrics,
+    own_metrics,
 )
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json, write_text, writing_to
@@ -31,6 +32,7 @@ def write_evaluation(
     predictions: LabeledPredictions,
     about: Mapping[str, Any],
     *,
+    metric_names: Sequence[str] = (),
     selected_classes: Sequence[str] = (),
     pictures: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def write_evaluation(
     Args:
       name: such as "test".
       about: the first fields of the JSON: split, checkpoint, step, epoch, …
+      metric_names: the user's metrics, kept by name in the field `metrics`.
       selected_classes: those that the report shows in a table of their own, kept only if the
         classes have superclasses.
       pictures: the names of the evaluation's pictures in `plots/`.
@@ -59,6 +62,7 @@ def write_evaluation(
         **about,
         **overall_metrics(predictions),
         "calibration_error": calibration_error(bins),
+        **({"metrics": own_metrics(predictions, metric_names)} if metric_names else {}),
         "classes": class_metrics(predictions),
         "most_confused": most_confused(matrix, class_names),
     }

@@ -1,12 +1,15 @@
 """Registry of the networks: a decorator, names by wildcard, checked options, building."""
 
+import contextlib
 import dataclasses
 import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from jaxcnn.config.parts import Part, Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
@@ -24,15 +27,21 @@ class Entry:
       options: the options with their defaults.
       image_shape: (height, width, channels) of the images that it was published for.
       num_classes: of the data that it was published for.
+      part: the user's part; None for a network of jaxcnn.
     """
 
     layers: Callable[..., list]
     options: dict[str, Any]
     image_shape: Shape
     num_classes: int
+    part: Part | None = None
+
+    def naming(self) -> AbstractContextManager[None]:
+        """Return a context that names a user's network and its line in any error."""
+        return self.part.naming((ImageSizeError,)) if self.part else contextlib.nullcontext()
 
 
-_ENTRIES: dict[str, Entry] = {}
+_ENTRIES: Registry[Entry] = Registry("network", ["num_classes"])
 
 
 def network(
@@ -42,17 +51,17 @@ def network(
 
     `image_shape` and `num_classes` are those of the data that the network was published for.
     `options` replace the function's defaults, so one function may have several names.
+
+    Raises:
+      UserError: the name is taken, or the function or an option of it cannot be registered.
     """
 
-    def register(function: Callable[..., list]) -> Callable[..., list]:
-        if name in _ENTRIES:
-            raise ValueError(f"two networks are named {name}")
+    def make(function: Callable[..., list], part: Part | None) -> Entry:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
-        _ENTRIES[name] = Entry(function, defaults | options, image_shape, num_classes)
-        return function
+        return Entry(function, defaults | options, image_shape, num_classes, part)
 
-    return register
+    return _ENTRIES.decorator(name, make)
 
 
 def network_names(pattern: str = "*") -> list[str]:
@@ -111,9 +120,10 @@ def build(
     options = check_options(name, **options)
 
     def make(shape: Shape, abstract: bool) -> Network:
-        layers = entry.layers(num_classes, **options)
         settings = {"num_classes": num_classes, "image_shape": shape, "seed": seed}
-        return Network(layers, name=name, abstract=abstract, **settings)
+        with entry.naming():
+            layers = _as_list(entry.layers(num_classes, **options))
+            return Network(layers, name=name, abstract=abstract, **settings)
 
     try:
         return make(tuple(image_shape), abstract)
@@ -123,6 +133,13 @@ def build(
         advice = f"; the smallest it takes is {smallest}x{smallest}" if smallest else ""
         message = f"network {name} does not take {height}x{width} images: {error}{advice}"
         raise UserError(message) from error
+
+
+def _as_list(layers: Any) -> list:
+    """Return the layers that a network's function returned, which must be a list."""
+    if not isinstance(layers, (list, tuple)):
+        raise UserError(f"must return a list of layers, not {layers!r:.100}")
+    return list(layers)
 
 
 def _smallest(make: Callable[[int], Network]) -> int:

@@ -7,12 +7,72 @@ from typing import Any
 import jax
 import optax
 
+from jaxcnn.config.parts import Part, Registry
 from jaxcnn.optim.airbench import airbench
 from jaxcnn.optim.schedules import scaled_rate
 
 # By name: a function of `config.optimizer` that returns the factory of the transformation, and the
 # names of the hyperparameters that the factory takes beside learning_rate and weight_decay.
-OPTIMIZERS: dict[str, Callable[[Any], tuple[Callable, tuple[str, ...]]]] = {}
+_Maker = Callable[[Any], tuple[Callable, tuple[str, ...]]]
+OPTIMIZERS: Registry[_Maker] = Registry("optimizer", ["learning_rate", "config"])
+
+
+def optimizer(name: str) -> Callable:
+    """Register a function `(learning_rate, config) -> optax.GradientTransformation`.
+
+    Name it with `config.optimizer.name`. The transformation turns gradients into the updates that
+    are added to the parameters. `learning_rate` is the rate of the step, float32 (), with the
+    schedule's factor in it. `config` is the run's `config.optimizer`. `config.gradient_clip` is
+    applied before; its other settings, such as `weight_decay`, count where the function reads them.
+
+    Raises:
+      UserError: the name is taken, or the function does not take these arguments.
+    """
+
+    def make_entry(function: Callable, part: Part | None) -> _Maker:
+        def entry(config: Any) -> tuple[Callable, tuple[str, ...]]:
+            def make(learning_rate, weight_decay):
+                return optax.chain(_clip(config), _checked(function(learning_rate, config), part))
+
+            return make, ()
+
+        return entry
+
+    return OPTIMIZERS.decorator(name, make_entry)
+
+
+def _checked(transformation: Any, part: Part | None) -> optax.GradientTransformation:
+    """Return a user's transformation; a mistake in it is an error that names the part."""
+    if part is None:
+        return transformation
+    if not isinstance(transformation, optax.GradientTransformation):
+        raise part.fault(f"must return an optax.GradientTransformation, not {transformation!r:.80}")
+    init, transform = part.guard(transformation.init), part.guard(transformation.update)
+
+    def update(gradients, state, params=None):
+        updates, new_state = transform(gradients, state, params)
+        for name, before, after in (
+            ("updates", gradients, updates),
+            ("new state", state, new_state),
+        ):
+            if difference := _difference(before, after):
+                raise part.fault(f"the {name} of its update do not fit: {difference}")
+        return updates, new_state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _difference(before: Any, after: Any) -> str:
+    """Return the first difference in structure, shape or dtype of two pytrees; "" if they fit."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        return "another structure than before"
+    for (path, old), new in zip(
+        jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True
+    ):
+        old, new = jax.typeof(old), jax.typeof(new)
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            return f"{jax.tree_util.keystr(path)} is {new.str_short()}, not {old.str_short()}"
+    return ""
 
 
 def _optimizer(name: str):

@@ -8,7 +8,43 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {}
+from jaxcnn.config.parts import Part, Registry
+
+_Maker = Callable[..., optax.Schedule]
+SCHEDULES: Registry[_Maker] = Registry(
+    "schedule", ["config"], keywords=["num_steps", "steps_per_epoch"]
+)
+
+
+def schedule(name: str) -> Callable:
+    """Register a function `(config, *, num_steps, steps_per_epoch) -> (step -> factor)`.
+
+    Name it with `config.schedule.name`. `config` is the run's `config.schedule`, and `num_steps`
+    the steps of the whole run. The function that it returns maps the step, int32 () from 0 on, to
+    a factor of `config.optimizer.learning_rate`. It runs in the compiled training step.
+    `warmup_epochs` is applied after it.
+
+    Raises:
+      UserError: the name is taken, or the function does not take these arguments.
+    """
+
+    def make_entry(function: Callable, part: Part | None) -> _Maker:
+        def entry(config: Any, *, num_steps: int, steps_per_epoch: int, **_: Any) -> optax.Schedule:
+            factor = function(config, num_steps=num_steps, steps_per_epoch=steps_per_epoch)
+            return _checked(factor, part) if part else factor
+
+        return entry
+
+    return SCHEDULES.decorator(name, make_entry)
+
+
+def _checked(factor: Any, part: Part) -> optax.Schedule:
+    """Return a user's schedule; a mistake in it is an error that names the part."""
+    if not callable(factor):
+        raise part.fault(f"must return a function of the step, not {factor!r:.80}")
+    guarded = part.guard(factor)
+
+    return lambda step: part.floats(guarded(step), (), integers=True).astype(jnp.float32)
 
 
 def _schedule(name: str):

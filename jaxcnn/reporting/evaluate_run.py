@@ -13,6 +13,7 @@ from jaxcnn.evaluation.trained import Examples, Trained, load_examples, load_tra
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
 from jaxcnn.reporting.protocol import is_tuned_on_test
 from jaxcnn.workdir.run_files import read_identity, read_part_if_there
+from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import tested_checkpoint
 
 
@@ -44,6 +45,7 @@ def evaluate_run(
         dataset cannot be read; a layer has no maps.
     """
     trained = load_trained(workdir, checkpoint)
+    require_parts(workdir, trained.config, ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
     examples = load_examples(trained, split, data_at)
     predictions = LabeledPredictions.from_logits(
@@ -57,7 +59,13 @@ def evaluate_run(
     pictures += draw_probes(trained, examples.images, predictions, layers, stem)
     selected = SELECTED if about["publication"] == SELECTED_BY else ()
     return write_evaluation(
-        workdir, name, predictions, about, selected_classes=selected, pictures=pictures
+        workdir,
+        name,
+        predictions,
+        about,
+        metric_names=trained.config.metrics,
+        selected_classes=selected,
+        pictures=pictures,
     )
 
 

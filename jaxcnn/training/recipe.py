@@ -16,8 +16,10 @@ from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
 from jaxcnn.nn.network import Network, split_model
+from jaxcnn.optim.losses import LOSSES, Loss
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
+from jaxcnn.training.trial import try_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Recipe:
       pixel_shift, pixel_scale: float32 (channels,) or (); the network's input is
         (pixels - pixel_shift) * pixel_scale.
       num_classes: number of classes.
-      heads: how several heads combine, see `losses.cross_entropy`.
+      heads: how several heads combine, see `losses.losses_and_scores`.
+      loss: of scores and targets.
       l2: factor of the sum of squared kernels in the loss.
       ema_decay: decay of the parameters' moving average; 0 for none.
       accumulation_steps: number of parts in which a batch is computed.
@@ -51,6 +54,7 @@ class Recipe:
     pixel_scale: Scaling
     num_classes: int
     heads: str = "prob_mix"
+    loss: Loss = LOSSES["cross_entropy"]
     l2: float = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1
@@ -120,6 +124,7 @@ def make_recipe(
     Returns:
       The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.
     """
+    try_parts(config, dataset, steps)
     train_graph, eval_graph, params, batch_stats = split_model(model)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(
@@ -137,6 +142,7 @@ def make_recipe(
         pixel_scale=scale,
         num_classes=dataset.num_classes,
         heads=config.loss.heads,
+        loss=LOSSES[config.loss.name],
         l2=config.loss.l2,
         ema_decay=config.optimizer.ema_decay,
         accumulation_steps=config.optimizer.accumulation_steps,

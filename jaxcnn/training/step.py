@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
+from jaxcnn.training.losses import is_correct, losses_and_scores, make_targets
 from jaxcnn.training.parallel import AXIS, sum_over_devices
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.state import Array, TrainState, zero_sums
@@ -160,7 +160,7 @@ def _gradients(recipe: Recipe) -> Callable:
             axis_name=axis_name,
             dtype=recipe.dtype,
         )
-        losses, scores = cross_entropy(outputs, batch["targets"], recipe.heads)
+        losses, scores = losses_and_scores(outputs, batch["targets"], recipe.heads, recipe.loss)
         penalty = recipe.penalty(model, params)
         # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
@@ -270,7 +270,7 @@ def make_eval_step(recipe: Recipe) -> Callable:
         model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
         outputs = model(recipe.scale(batch["images"]), mask=batch["mask"], dtype=recipe.dtype)
         targets = make_targets(batch["labels"], recipe.num_classes)
-        losses, scores = cross_entropy(outputs, targets, recipe.heads)
+        losses, scores = losses_and_scores(outputs, targets, recipe.heads, recipe.loss)
         losses += recipe.penalty(model, params)
         added = _sums(losses, scores, targets, batch["mask"])
         return {"row": sums["row"] + 1} | {name: sums[name] + added[name] for name in added}

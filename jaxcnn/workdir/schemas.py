@@ -68,6 +68,12 @@ _ENVIRONMENT = fields(
         "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
         "exact": scalar,
         "settings": fields({}, others=scalar),
+        "parts": items(
+            fields(
+                {"kind": text(), "name": text(), "file": text(), "digest": text()},
+                need=["kind", "name", "file", "digest"],
+            )
+        ),
     }
 )
 _RESULT = fields(
@@ -121,6 +127,7 @@ EVALUATION = fields(
         "mean_f1": _SHARE,
         "calibration_error": _SHARE,
         "tied_labels": integer(),
+        "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
         "superclasses": worded(_CLASSES, _FIGURES.format("superclasses")),
         "selected_classes": items(text()),
