@@ -120,6 +120,22 @@ def tiny(monkeypatch):
 
 
 @pytest.fixture
+def own_parts():
+    """Parts that a test registers are forgotten after it."""
+    import jaxcnn
+    from jaxcnn.config.parts import REGISTRIES
+
+    for kind in ("network", "dataset", "augmentation", "optimizer", "schedule", "loss", "metric"):
+        getattr(jaxcnn, kind)
+    before = {kind: (dict(r), dict(r.parts)) for kind, r in REGISTRIES.items()}
+    yield
+    for kind, (entries, parts) in before.items():
+        for names, kept in ((REGISTRIES[kind], entries), (REGISTRIES[kind].parts, parts)):
+            names.clear()
+            names.update(kept)
+
+
+@pytest.fixture
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
     printed. The pictures of a report take longer than a short run, and are left out."""

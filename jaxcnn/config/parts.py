@@ -63,10 +63,13 @@ class Part:
     path: str
     code: str
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} ({self.file or 'a notebook or session'}:{self.line})"
+
     def fault(self, text: str, line: int = 0) -> PartError:
         """Return the error of a mistake in the part; `line` is the function's by default."""
-        place = f"{self.file or 'a notebook or session'}:{line or self.line}"
-        return PartError(f"{self.kind} {self.name!r} ({place}): {text}")
+        part = dataclasses.replace(self, line=line) if line else self
+        return PartError(f"{part}: {text}")
 
     @contextlib.contextmanager
     def naming(self, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
@@ -184,7 +187,9 @@ class Registry(dict[str, T]):
         """Check that a user's function can be registered as a part."""
         name, before = part.name, self.parts.get(part.name)
         if before is None and self.knows(name):
-            raise part.fault(f"jaxcnn has a {self.kind} of this name; choose another name")
+            raise part.fault(
+                f"jaxcnn has {_with_article(self.kind)} of this name; choose another name"
+            )
         if before and before.path and part.path and before.path != part.path:
             raise part.fault(f"{before.file}:{before.line} has this name too; rename one of them")
         if not callable(function):
@@ -194,7 +199,7 @@ class Registry(dict[str, T]):
         except TypeError as error:
             keywords = [f"{keyword}=…" for keyword in self._keywords]
             expected = ", ".join([*self._arguments, *keywords]) or "no argument"
-            raise part.fault(f"must take {expected}") from error
+            raise part.fault(f"must take {expected}; all others need defaults") from error
         except ValueError:  # a function without a signature, such as one in C
             return
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+import jaxcnn
 from jaxcnn.data import augment, mixing
 from jaxcnn.errors import UserError
 
@@ -42,7 +43,8 @@ def keys_of(seed):
 
 def config(**fields):
     off = dict(crop=0, crop_mode="reflect", shift=0.0, rotation=0.0, flip="none", cutout=0)
-    return SimpleNamespace(**(off | dict(color_jitter=0.0, mixup=0.0, cutmix=0.0) | fields))
+    others = dict(color_jitter=0.0, extra=(), mixup=0.0, cutmix=0.0)
+    return SimpleNamespace(**(off | others | fields))
 
 
 EVERYTHING = config(
@@ -274,11 +276,25 @@ def test_a_population_of_seeds_is_a_vmap():
     assert np.abs(np.asarray(labels[0] - labels[1])).max() > 1e-3
 
 
-def test_augmentations_are_registered_once_and_in_order():
-    names = ["flip", "affine", "crop", "cutout", "color_jitter"]
-    assert list(augment._MAKERS) == names
-    with pytest.raises(ValueError, match="'flip' is already registered"):
-        augment.augmentation("flip")(lambda options: None)
+def test_augmentations_are_registered_in_order():
+    assert list(augment._MAKERS) == ["flip", "affine", "crop", "cutout", "color_jitter"]
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_the_user_s_augmentations_follow_in_the_order_of_the_config():
+    jaxcnn.augmentation("double")(lambda image, key: 2 * image)
+    jaxcnn.augmentation("noise")(lambda image, key: image + jax.random.normal(key, image.shape))
+    images, keys = jnp.ones((3, 4, 4, 1)), jax.random.split(jax.random.key(0), 3)
+    numbers = {"keys": keys, "batch_key": keys[0], "example_indices": jnp.arange(3), "epoch": 0}
+
+    def augmented(*extra):
+        function = augment.make_augment(config(extra=extra), seed=0)
+        return np.asarray(function(images, None, **numbers)[0])
+
+    noise = augmented("noise") - 1
+    assert np.ptp(noise[:, 0, 0, 0]) > 0  # each example has its own key
+    np.testing.assert_allclose(augmented("double", "noise"), 2 + noise, atol=1e-6)
+    np.testing.assert_allclose(augmented("noise", "double"), 2 * (1 + noise), atol=1e-6)
 
 
 def test_nothing_on_is_none():

@@ -20,7 +20,7 @@ from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxcnn import models
-from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.losses import losses_and_scores
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 keras = pytest.importorskip("keras")
@@ -75,7 +75,7 @@ def run_ours(graphs, paths, values, images, targets):
     def loss(params):
         outputs, network = run("train", params)
         kinds = ("prob_mix", "weighted_loss") if isinstance(outputs, dict) else ("prob_mix",)
-        value = sum(cross_entropy(outputs, targets, kind)[0].mean() for kind in kinds)
+        value = sum(losses_and_scores(outputs, targets, kind)[0].mean() for kind in kinds)
         stats = nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))
         return value + network.penalty(), flatten_dict(stats)
 
