@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with group.joined(find_cluster=_DISTRIBUTED.value):
-        train(_CONFIG.value, _WORKDIR.value or Path("runs", given_name()), data_at=_DATA_AT.value)
+        workdir = _WORKDIR.value or Path("runs", given_name())
+        train(_CONFIG.value, workdir, data_at=_DATA_AT.value)
 
 
 def _add_default_config(argv: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The dataset that a config names: loaded, checked against the config, or known by its sizes."""
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset, load_dataset
@@ -32,9 +33,15 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     """Check that a dataset fits a config.
 
     Raises:
-      UserError: the dataset has no validation split that the config names, or its images are too
-        small for an augmentation.
+      UserError: the dataset has no validation split that the config names, its images are too
+        small for an augmentation, or they are not in a file from which they could be streamed.
     """
+    in_memory = not all(isinstance(split.images, np.memmap) for split in dataset.splits.values())
+    if config.dataset.streaming and in_memory:
+        raise UserError(
+            "config.dataset.streaming = True: the images are in memory; set it to False, or make "
+            'the dataset of images from np.load(FILE, mmap_mode="r")'
+        )
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no validation split; '
