@@ -52,7 +52,7 @@ def train_quickstart(workdir, data_dir):
     config.num_epochs, config.num_devices = 2, 2
     config.augment.update(shift=0.0, rotation=0.0)  # which take long to compile
     config.dataset.data_dir = str(data_dir)
-    train(config, workdir, Console(io.StringIO()))
+    train(config, workdir, console=Console(io.StringIO()))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,18 +139,18 @@ def own_parts():
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
     printed. The pictures of a report take longer than a short run, and are left out."""
-    from jaxcnn import api
+    from jaxcnn.api import arguments, run
     from jaxcnn.reporting.terminal.console import Console
 
-    plot_curves = api.plot_curves
+    plot_curves = run.plot_curves
 
-    def train(config, workdir, data=dataset, *, curves=False):
-        monkeypatch.setattr(api, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
-        monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
+    def train(config, workdir, data=dataset, *, curves=False, **options):
+        monkeypatch.setattr(arguments, "load_run_data", lambda *_: data)
+        monkeypatch.setattr(run, "plot_curves", plot_curves if curves else lambda _: [])
+        monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
         printed = io.StringIO()
-        result = api.train(config, workdir, Console(printed))
-        return result, printed.getvalue()
+        result = run.train(config, workdir, console=Console(printed), **options)
+        return result.values, printed.getvalue()
 
     return train
 

@@ -54,6 +54,11 @@ def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]
     return config["published"]["accuracy"] or None if follows else None
 
 
+def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
+    """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
+    return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
+
+
 def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config for display: without the group `published` where the file declares none."""
     published = config.get("published")

@@ -24,27 +24,37 @@ def check_images(split: str, images: Any) -> np.ndarray:
 
     Args:
       split: the name of the split, for errors.
+      images: see `to_images`.
+
+    Raises:
+      UserError: see `to_images`.
+    """
+    array = to_images(f"the images of {split}", images)
+    return array if _is_safe_on_disk(array) else _copy(array)
+
+
+def to_images(subject: str, images: Any) -> np.ndarray:
+    """Return images as an array, uint8 (n, height, width, channels), copied only if necessary.
+
+    Args:
+      subject: what the images are, for errors.
       images: uint8 (n, height, width), or (n, height, width, channels).
 
     Raises:
       UserError: the images have another dtype or shape, or there are none.
     """
-    array = _to_array(f"the images of {split}", images)
+    array = _to_array(subject, images)
     if array.dtype != np.uint8:
         hint = "" if array.dtype.kind != "f" else _float_hint(array)
-        raise UserError(
-            f"the images of {split}: are {array.dtype}; pixels must be uint8, 0…255{hint}"
-        )
+        raise UserError(f"{subject}: are {array.dtype}; pixels must be uint8, 0…255{hint}")
     if array.ndim not in (3, 4):
         raise UserError(
-            f"the images of {split}: have the shape {array.shape}; it must be (n, height, width) "
+            f"{subject}: have the shape {array.shape}; it must be (n, height, width) "
             "or (n, height, width, channels)"
         )
     if not array.size:
-        raise UserError(f"the images of {split}: are empty, their shape is {array.shape}")
-    if array.ndim == 3:
-        array = array[..., None]
-    return array if _is_safe_on_disk(array) else _copy(array)
+        raise UserError(f"{subject}: are empty, their shape is {array.shape}")
+    return array[..., None] if array.ndim == 3 else array
 
 
 def check_labels(

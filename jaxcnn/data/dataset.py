@@ -126,7 +126,7 @@ class Dataset:
           UserError: an array has another dtype or shape, is empty, or does not fit the others.
         """
         names = None if class_names is None else arrays.check_class_names(class_names)
-        num_classes = names and len(names)
+        num_classes = None if names is None else len(names)
         pairs = {"train": train, "validation": validation, "test": test}
         splits = {
             split: _split_of_arrays(split, pair, num_classes)

@@ -34,14 +34,13 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
 
     Raises:
       UserError: the dataset has no validation split that the config names, its images are too
-        small for an augmentation, or images to be streamed lie in memory.
+        small for an augmentation, or they are not in a file from which they could be streamed.
     """
-    if config.dataset.streaming and not all(
-        isinstance(split.images, np.memmap) for split in dataset.splits.values()
-    ):
+    in_memory = not all(isinstance(split.images, np.memmap) for split in dataset.splits.values())
+    if config.dataset.streaming and in_memory:
         raise UserError(
-            f"config.dataset.streaming = True: the images of {dataset.name} lie in memory, not in "
-            'files; leave it False, or take images from np.load(FILE, mmap_mode="r")'
+            "config.dataset.streaming = True: the images are in memory; set it to False, or make "
+            'the dataset of images from np.load(FILE, mmap_mode="r")'
         )
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(

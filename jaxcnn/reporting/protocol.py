@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcnn.config.published import is_tuned_on_test
+from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
@@ -21,18 +23,15 @@ IN_SIGHT = (
 
 
 def owner_of(dataset: str) -> str:
-    """Return the owner of a dataset's splits: "publisher's"; "folder's" for `folder:PATH`."""
-    return "folder's" if dataset.startswith("folder:") else "publisher's"
+    """Return the owner of a dataset's splits: "publisher's", "folder's" or "dataset's"."""
+    if dataset.startswith("folder:"):
+        return "folder's"
+    return "publisher's" if dataset in DATASETS else "dataset's"
 
 
 def is_test_in_sight(config: Mapping[str, Any]) -> bool:
     """Return whether the test split served as validation split."""
     return config["validation"] == "test"
-
-
-def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
-    """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
-    return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
 
 
 def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:

@@ -215,8 +215,10 @@ def describe_data(run: Run) -> dict[str, Any]:
     shift, scale = pixel_scaling(run.dataset, run.plan.config.dataset.scaling)
     train = run.plan.views["train"]
     train_images = run.dataset.splits[train.split].images
+    origin = {"from_python": True} if run.dataset.is_of_arrays else {}
     return {
         "name": run.dataset.name,
+        **origin,
         **data_identity(run.dataset, run.plan.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),

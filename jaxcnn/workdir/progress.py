@@ -25,6 +25,9 @@ class Progress:
       run: id of the run, see `run_files.Identity`.
       metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
       data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
+      hook_epochs: `num_epochs` of the config when a hook ended the run, which continues with more;
+        0 if no hook did.
+      hook_reason: the reason that the hook gave.
     """
 
     best_epoch: int = 0
@@ -45,6 +48,8 @@ class Progress:
     run: str = ""
     metrics_digest: str = ""
     data_digest: str = ""
+    hook_epochs: int = 0
+    hook_reason: str = ""
 
     def position(self, step: int, steps_per_epoch: int) -> Position:
         """Return the position after `step` steps, in epochs of `steps_per_epoch` steps."""

@@ -30,6 +30,22 @@ _IDENTITY = (
 _FINGERPRINTED = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
+def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
+    """Let a config name a dataset that was given from Python.
+
+    The images are used in their own size, so `image_size` of a user's arrays becomes 0.
+
+    Args:
+      config: changed in place.
+      dataset: of the run.
+    """
+    height, width, _ = dataset.image_shape
+    config.dataset.name = dataset.name
+    config.dataset.image_size = height if height == width and not dataset.is_of_arrays else 0
+    if dataset.is_of_arrays:
+        config.dataset.label_set = config.dataset.data_dir = ""
+
+
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
     """Return the dataset of a new or resumed run.
 
@@ -43,10 +59,17 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
         prepared datasets.
 
     Raises:
-      UserError: the data are not available, or pictures of the run are missing or changed.
+      UserError: the data are not available, or came from Python, or pictures of the run are
+        missing or changed.
     """
     config = _moved(config, data_at)
     name, list_path, saved = config.dataset.name, workdir / PICTURES, _read_saved(workdir)
+    if saved.get("from_python") and saved.get("name") == name:
+        raise UserError(
+            f"{workdir}: its data came from Python; evaluate it there with "
+            f"jaxcnn.load({str(workdir)!r}).evaluate(dataset), continue it with "
+            f"jaxcnn.train(config, {str(workdir)!r}, dataset=dataset)"
+        )
     if not (list_path.exists() and "fingerprint" in saved and is_folder_name(name)):
         return load_data(config)
     before = str(saved.get("name"))

@@ -53,6 +53,7 @@ _DATASET = fields(
         "pixel_std": items(number()),
         "fingerprint": text(),
         "split_fingerprints": fields({}, others=text()),
+        "from_python": scalar,
     }
 )
 _ENVIRONMENT = fields(
@@ -83,7 +84,9 @@ _RESULT = fields(
         "test_accuracy": _SHARE,
         "test_loss": _SCORE,
         "tested_with": text("best", "last"),
-        "ended": text("epochs", "early_stopping", "max_minutes"),
+        "ended": text("epochs", "early_stopping", "max_minutes", "hook"),
+        "hook_epochs": integer(),
+        "hook_reason": text(),
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
@@ -167,6 +170,8 @@ PROGRESS = fields(
         "run": text(),
         "metrics_digest": text(),
         "data_digest": text(),
+        "hook_epochs": integer(),
+        "hook_reason": text(),
     }
 )
 DIGESTS = fields({}, others=integer())

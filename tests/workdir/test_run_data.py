@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn import api
+from jaxcnn.api import run
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
@@ -43,7 +43,7 @@ def add_pictures(folder, count, seed):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Trains one epoch on a folder; gives the result and what was printed."""
-    monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
+    monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
 
     def train(
         workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset
@@ -56,8 +56,8 @@ def train(tmp_path, monkeypatch):
         config.num_devices, config.global_batch_size = 1, 16
         config.num_epochs = num_epochs
         printed = io.StringIO()
-        result = api.train(config, tmp_path / workdir, Console(printed), data_at=data_at)
-        return result, printed.getvalue()
+        result = run.train(config, tmp_path / workdir, console=Console(printed), data_at=data_at)
+        return result.values, printed.getvalue()
 
     return train
 

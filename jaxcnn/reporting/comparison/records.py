@@ -2,10 +2,16 @@
 
 import csv
 import io
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
-from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.errors import UserError
+from jaxcnn.files.paths import user_path
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
+from jaxcnn.reporting.comparison.runs import SavedRun, read_runs
 from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import count_names
@@ -20,6 +26,28 @@ _SPLITS = {
     "validation": "{owner} validation",
     "test": "test set",
 }
+
+
+def compare_runs(folders: Iterable[str | Path]) -> list[TableRow]:
+    """Return a row for each run, as `runs.csv` of the command `compare` has it.
+
+    `pandas.DataFrame(jaxcnn.compare_runs(folders))` takes the rows. Runs that differ in the seed
+    alone have the same `label`. A warning names folders and files that are left out. Nothing is
+    written, and JAX is not loaded.
+
+    Args:
+      folders: of the runs, finished or not.
+
+    Raises:
+      UserError: a folder does not exist, or none of them holds a run.
+    """
+    if isinstance(folders, (str, Path)):
+        raise UserError(f"folders: is {str(folders)!r}; give a list of folders")
+    found, left_out = read_runs(user_path(os.fspath(folder)) for folder in folders)
+    sections, repeats = compare(found)
+    for line in left_out + repeats:
+        warnings.warn(f"left out: {line}", stacklevel=2)
+    return runs(sections)
 
 
 def validation_split(run: SavedRun) -> str:

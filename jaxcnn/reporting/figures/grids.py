@@ -111,13 +111,13 @@ def plot_saliency(
 
 
 def plot_filters(kernels: np.ndarray, name: str, stem: Path) -> Path:
-    """Draw all filters of a first layer; three channels give one color image each.
+    """Draw all filters of a first layer: in color for three channels, else their mean in gray.
 
     Gray is a weight of zero, brighter is positive, darker is negative. Each filter is scaled to its
     own largest weight.
 
     Args:
-      kernels: float (num_filters, height, width, 1 or 3).
+      kernels: float (num_filters, height, width, channels).
       name: the layer's name.
     """
     largest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
@@ -172,11 +172,11 @@ def _show_all(grid: np.ndarray, pictures: Iterable[np.ndarray]) -> None:
 
 
 def _show(axes: "Axes", picture: np.ndarray) -> None:
-    """Draw an image, gray if it has one channel; imshow scales values that are no bytes."""
-    is_gray = picture.ndim == 2 or picture.shape[-1] == 1
+    """Draw an image, gray unless it has three channels; imshow scales values that are no bytes."""
+    is_gray = picture.ndim == 2 or picture.shape[-1] != 3
     limits = {"vmin": 0, "vmax": 255} if picture.dtype == np.uint8 else {}
     if is_gray and picture.ndim == 3:  # a filter, between 0 and 1
-        picture = picture[..., 0]
+        picture = picture.mean(axis=-1)
         limits = limits or {"vmin": 0, "vmax": 1}
     axes.imshow(picture, cmap="gray", **(limits if is_gray else {}))
     axes.set_axis_off()
