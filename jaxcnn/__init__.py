@@ -9,9 +9,11 @@ __version__ = "0.2.0"
 
 # Public names and their modules, imported at first use because JAX alone takes seconds.
 _PUBLIC = {
+    "build": "jaxcnn.models",
     "default_config": "jaxcnn.config",
     "describe_config": "jaxcnn.workdir.run_config",
     "load_config": "jaxcnn.config",
+    "network_names": "jaxcnn.models",
     "train": "jaxcnn.api",
 }
 __all__ = [*_PUBLIC, "__version__"]

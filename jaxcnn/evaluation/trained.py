@@ -14,9 +14,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxcnn.data import views as data_views
 from jaxcnn.data.dataset import Split
 from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
 from jaxcnn.training.data_notes import trained_on
-from jaxcnn.training.losses import to_scores
 from jaxcnn.workdir.run_data import load_run_data, refuse_other_data
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
@@ -58,7 +58,7 @@ class Trained(RunWeights):
         """
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
-        outputs = self.model(images, dtype=dtype, intermediates=intermediates)
+        outputs = self.model(images, heads=True, dtype=dtype, intermediates=intermediates)
         return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
