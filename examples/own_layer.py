@@ -81,6 +81,7 @@ class MyModule(nnx.Module):
         self.head = nnx.Linear(32, 10, rngs=nnx.Rngs(3))
 
     def __call__(self, images, key=None):
+        """(batch, 32, 32, 3) -> logits (batch, 10)."""
         x = MaxPool(2)(jax.nn.relu(self.stem(images)))
         x = self.block(x).mean(axis=(1, 2))
         return self.head(self.dropout(x, key=key))

@@ -95,6 +95,8 @@ class FlaxModule(_Foreign):
         super().__init__(name)
         is_class = isinstance(module, type)
         cls = module if is_class else type(module)
+        if not issubclass(cls, nnx.Module):
+            raise UserError(f"FlaxModule takes an nnx.Module or its class, not {module!r}")
         self.class_name = cls.__name__
         self.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.class_name).lower()
         self.takes_context = "context" in inspect.signature(cls.__call__).parameters
@@ -146,7 +148,7 @@ class FlaxModule(_Foreign):
 
     def variables(self) -> list[nnx.Variable]:
         """Return the module's parameters and statistics."""
-        return [variable for _, variable in nnx.to_flat_state(nnx.state(self.module))]
+        return _variables(self.module)
 
     def _call(self, module: nnx.Module, x: jax.Array, context: Context) -> jax.Array:
         return module(x, context=context) if self.takes_context else module(x)
@@ -154,7 +156,7 @@ class FlaxModule(_Foreign):
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
         out = self._call(self.module, x, context)
-        statistics = [v for v in self.variables() if isinstance(v, nnx.BatchStat)]
+        statistics = [v for v in _variables(self.module) if isinstance(v, nnx.BatchStat)]
         if context.axis_name and statistics:  # the state must be the same on every device
             values = jax.lax.pmean([v[...] for v in statistics], context.axis_name)
             for variable, value in zip(statistics, values, strict=True):
@@ -164,6 +166,10 @@ class FlaxModule(_Foreign):
     def details(self) -> str:
         """Return the name of the module's class."""
         return self.class_name
+
+
+def _variables(module: nnx.Module) -> list[nnx.Variable]:
+    return [variable for _, variable in nnx.to_flat_state(nnx.state(module))]
 
 
 def _shape_of(array: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

@@ -63,7 +63,7 @@ class _Linear(Layer):
         if self.use_bias:
             self.bias = nnx.Param(scope.create("bias", shape[-1:], bias))
 
-    def finish(self, x: jax.Array) -> jax.Array:
+    def _finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
             # the gradient sums over all positions, and would lose its small terms in bfloat16
@@ -106,7 +106,7 @@ class Conv(_Linear):
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', features)."""
         kernel = self.kernel[...].astype(x.dtype)
-        return self.finish(convolve(x, kernel, self.stride, self.padding))
+        return self._finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
         """Return words such as `3x3, stride 2, same, relu`, without stride 1, valid and linear."""
@@ -134,7 +134,7 @@ class DepthwiseConv(Conv):
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
-        return self.finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
+        return self._finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
 
 
 class Dense(_Linear):
@@ -151,7 +151,7 @@ class Dense(_Linear):
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
-        return self.finish(x @ self.kernel[...].astype(x.dtype))
+        return self._finish(x @ self.kernel[...].astype(x.dtype))
 
     def details(self) -> str:
         """Return the activation; "" without one."""
