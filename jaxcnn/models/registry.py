@@ -143,7 +143,7 @@ def _smallest(make: Callable[[int], Network]) -> int:
     for side in range(1, LARGEST_SIDE_TRIED + 1):
         try:
             make(side)
-        except ImageSizeError:
+        except (ImageSizeError, UserError):
             continue
         return side
     return 0

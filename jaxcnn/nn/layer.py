@@ -100,13 +100,12 @@ def keys_of(key: jax.Array | None, x: jax.Array) -> jax.Array | None:
     """
     if key is None:
         return None
-    if not (isinstance(key, jax.Array | np.ndarray) and key.ndim < 2):
+    if not isinstance(key, jax.Array | np.ndarray):
         raise UserError(f"key must be one PRNG key such as jax.random.key(0), not {key!r}")
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)  # from the older jax.random.PRNGKey
-    if key.ndim:
-        raise UserError(f"key must be one PRNG key for the whole batch, not {len(key)}")
-    return jax.random.split(key, len(x))
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim != (0 if is_typed else 1):  # jax.random.PRNGKey gives an array of two numbers
+        raise UserError(f"key must be one PRNG key for the whole batch, not of shape {key.shape}")
+    return jax.random.split(key if is_typed else jax.random.wrap_key_data(key), len(x))
 
 
 class Layer(nnx.Module):

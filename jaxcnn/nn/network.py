@@ -144,7 +144,9 @@ class Network(Sequential):
         shape = getattr(images, "shape", ())
         if len(shape) != 4 or shape[1:] != self.image_shape:
             sizes = ", ".join(map(str, self.image_shape))
-            raise UserError(f"{self.name} takes images (batch, {sizes}), not {shape or images!r}")
+            raise UserError(
+                f"{self.name} takes images (batch, {sizes}), not {shape or type(images).__name__}"
+            )
 
     def fit(
         self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable

@@ -58,7 +58,7 @@ def test_one_key_is_split_over_the_examples():
     [
         ({}, "dropout1 needs a PRNG key in training: call the model with key=jax.random.key(0)"),
         ({"key": 0}, "key must be one PRNG key such as jax.random.key(0), not 0"),
-        ({"key": jax.random.split(jax.random.key(0), 6)}, "for the whole batch, not 6"),
+        ({"key": jax.random.split(jax.random.key(0), 6)}, "for the whole batch, not of shape (6,)"),
         ({"images": images()[0]}, r"small takes images (batch, 8, 8, 3), not (8, 8, 3)"),
         ({"images": images()[:, :5]}, r"not (6, 5, 8, 3)"),
     ],
