@@ -28,8 +28,8 @@ from jaxcnn.evaluation.predictions import Predictions
 from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
 from jaxcnn.files.paths import user_path
 from jaxcnn.files.writing import to_json
+from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
-from jaxcnn.training.losses import to_scores
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
@@ -183,7 +183,7 @@ class Trained(RunWeights):
         """
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
-        outputs = self.model(images, dtype=dtype, intermediates=intermediates)
+        outputs = self.model(images, heads=True, dtype=dtype, intermediates=intermediates)
         return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:

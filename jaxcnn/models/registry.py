@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from jaxcnn.config.parts import Part, Registry
+from jaxcnn.config.parts import Part, PartError, Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
@@ -96,8 +96,8 @@ def network_entry(name: str) -> Entry:
 def build(
     name: str,
     *,
-    num_classes: int,
-    image_shape: Shape,
+    num_classes: int | None = None,
+    image_shape: Shape | None = None,
     seed: int = 0,
     abstract: bool = False,
     **options: Any,
@@ -106,29 +106,36 @@ def build(
 
     Args:
       name: a registered name, see `network_names`.
-      num_classes: the number of logits.
-      image_shape: (height, width, channels).
+      num_classes: the number of logits; None for that of the data it was published for.
+      image_shape: (height, width, channels); None for that of the data it was published for.
       seed: of the initial parameters.
       abstract: leave the parameters as `jax.ShapeDtypeStruct`, for counting and `jax.eval_shape`.
       **options: see `network_options`.
 
     Raises:
-      UserError: unknown name or option, an option of the wrong type, or an image size that the
-        network does not take.
+      UserError: unknown name or option, an option of the wrong type, an image size that the
+        network does not take, or lines of the network that do not fit each other.
     """
     entry = network_entry(name)
     options = check_options(name, **options)
+    classes = entry.num_classes if num_classes is None else num_classes
+    shape = entry.image_shape if image_shape is None else tuple(image_shape)
+    _check_sizes(classes, shape)
 
     def make(shape: Shape, abstract: bool) -> Network:
-        settings = {"num_classes": num_classes, "image_shape": shape, "seed": seed}
+        settings = {"num_classes": classes, "image_shape": shape, "seed": seed}
         with entry.naming():
-            layers = _as_list(entry.layers(num_classes, **options))
+            layers = _as_list(entry.layers(classes, **options))
             return Network(layers, name=name, abstract=abstract, **settings)
 
     try:
-        return make(tuple(image_shape), abstract)
+        return make(shape, abstract)
+    except PartError:
+        raise
+    except UserError as error:
+        raise UserError(f"network {name}: {error}") from error
     except ImageSizeError as error:
-        height, width, channels = image_shape
+        height, width, channels = shape
         smallest = _smallest(lambda side: make((side, side, channels), abstract=True))
         advice = f"; the smallest it takes is {smallest}x{smallest}" if smallest else ""
         message = f"network {name} does not take {height}x{width} images: {error}{advice}"
@@ -142,12 +149,20 @@ def _as_list(layers: Any) -> list:
     return list(layers)
 
 
+def _check_sizes(num_classes: int, image_shape: Shape) -> None:
+    """Refuse sizes that no network has."""
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise UserError(f"num_classes = {num_classes!r}: must be an integer from 1 on")
+    if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
+        raise UserError(f"image_shape = {image_shape!r}: must be (height, width, channels)")
+
+
 def _smallest(make: Callable[[int], Network]) -> int:
     """Return the smallest side of a square image that the network takes; 0 if there is none."""
     for side in range(1, LARGEST_SIDE_TRIED + 1):
         try:
             make(side)
-        except ImageSizeError:
+        except (ImageSizeError, UserError):
             continue
         return side
     return 0

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcnn.nn.heads import head_weight, to_scores
 from jaxcnn.optim.losses import Loss
-
-AUX_WEIGHT = 0.3  # weight of each auxiliary head; the main head has 1
 
 
 def make_targets(
@@ -50,28 +49,10 @@ def losses_and_scores(
       2014, Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842.
     """
     scores = to_scores(outputs, heads)
-    if isinstance(outputs, dict) and heads == "weighted_loss":
-        losses = [_head_weight(name) * loss(outputs[name], targets) for name in outputs]
+    if isinstance(outputs, dict) and len(outputs) > 1 and heads == "weighted_loss":
+        losses = [head_weight(name) * loss(outputs[name], targets) for name in outputs]
         return functools.reduce(operator.add, losses), scores
     return loss(scores, targets), scores
-
-
-def to_scores(outputs: jax.Array | dict[str, jax.Array], heads: str = "prob_mix") -> jax.Array:
-    """Return the scores (batch, num_classes) whose softmax gives the network's probabilities.
-
-    They are the logits of a single head. For several heads they are the logarithm of the mixed
-    probabilities ("prob_mix"), or the main head's logits ("weighted_loss").
-    """
-    if not isinstance(outputs, dict):
-        return outputs
-    if heads == "weighted_loss":
-        return outputs["main"]
-    weighted = [jnp.log(_head_weight(n)) + jax.nn.log_softmax(outputs[n]) for n in outputs]
-    return jax.nn.logsumexp(jnp.stack(weighted), axis=0) - jnp.log(sum(map(_head_weight, outputs)))
-
-
-def _head_weight(name: str) -> float:
-    return 1.0 if name == "main" else AUX_WEIGHT
 
 
 def is_correct(scores: jax.Array, targets: jax.Array) -> jax.Array:

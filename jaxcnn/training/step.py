@@ -155,6 +155,7 @@ def _gradients(recipe: Recipe) -> Callable:
         mask = batch["mask"]
         outputs = model(
             batch["images"],
+            heads=True,
             keys=batch["keys"],
             mask=mask,
             axis_name=axis_name,
@@ -268,7 +269,8 @@ def make_eval_step(recipe: Recipe) -> Callable:
     def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:
         batch = take_batch(data, order, sums["row"])
         model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
-        outputs = model(recipe.scale(batch["images"]), mask=batch["mask"], dtype=recipe.dtype)
+        images = recipe.scale(batch["images"])
+        outputs = model(images, heads=True, mask=batch["mask"], dtype=recipe.dtype)
         targets = make_targets(batch["labels"], recipe.num_classes)
         losses, scores = losses_and_scores(outputs, targets, recipe.heads, recipe.loss)
         losses += recipe.penalty(model, params)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcnn.training.losses import is_correct, make_targets, to_scores
+from jaxcnn.nn.heads import to_scores
+from jaxcnn.training.losses import is_correct, make_targets
 from jaxcnn.training.recipe import Recipe
 
 # of the image and its mirror image, and of two shifted images and their mirror images
@@ -53,7 +54,8 @@ def make_score(recipe: Recipe, *, batch_size: int) -> Callable:
 
         def scores_of(images: jax.Array) -> jax.Array:
             views = six_views(recipe.scale(images))
-            outputs = model(views.reshape(-1, *views.shape[2:]), dtype=recipe.dtype)
+            inputs = views.reshape(-1, *views.shape[2:])
+            outputs = model(inputs, heads=True, dtype=recipe.dtype)
             scores = to_scores(outputs, recipe.heads).reshape(*views.shape[:2], -1)
             weights = np.array(WEIGHTS, np.float32)[:, None, None]
             return jnp.stack([scores[0], (weights * scores).sum(0)])

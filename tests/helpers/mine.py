@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 import jaxcnn
-from jaxcnn.nn.layers import Conv, Dense, Flatten, MaxPool
+from jaxcnn.nn import Conv, Dense, Flatten, MaxPool
 
 
 @jaxcnn.network("tiny_net", image_shape=(16, 16, 1), num_classes=4)

@@ -68,8 +68,7 @@ def split(name, shape, *, abstract):
 
     def forward(params, stats, images, dtype):
         network = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-        outputs = network(images, dtype=dtype)
-        return outputs if isinstance(outputs, dict) else {"main": outputs}
+        return network(images, heads=True, dtype=dtype)
 
     return forward, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 

@@ -172,7 +172,9 @@ def test_training_keeps_shapes_and_types(name):
 
     def forward(params, stats, images, keys):
         model = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-        return model(images, keys=keys), nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+        return model(images, heads=True, keys=keys), nnx.to_pure_dict(
+            nnx.state(model, nnx.BatchStat)
+        )
 
     images = jax.ShapeDtypeStruct((3, *model.image_shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 3))
@@ -195,7 +197,7 @@ def test_every_parameter_gets_a_gradient(name):
 
     def loss(params):
         model = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-        heads = jax.tree.leaves(model(images))
+        heads = model(images, heads=True).values()
         return -sum(jax.nn.log_softmax(logits)[:, 3].mean() for logits in heads)
 
     quick = {"xla_backend_optimization_level": 0}  # compiling is all that costs time here

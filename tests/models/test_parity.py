@@ -70,18 +70,17 @@ def run_ours(graphs, paths, values, images, targets):
     def run(mode, params):
         states = [nnx.State(unflatten_dict(some)) for some in (params, stats)]
         network = nnx.merge(graphs[mode], *states)
-        return network(images, dtype=images.dtype), network
+        return network(images, heads=True, dtype=images.dtype), network
 
     def loss(params):
         outputs, network = run("train", params)
-        kinds = ("prob_mix", "weighted_loss") if isinstance(outputs, dict) else ("prob_mix",)
+        kinds = ("prob_mix", "weighted_loss") if len(outputs) > 1 else ("prob_mix",)
         value = sum(losses_and_scores(outputs, targets, kind)[0].mean() for kind in kinds)
         stats = nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))
         return value + network.penalty(), flatten_dict(stats)
 
     (value, new_stats), grads = jax.value_and_grad(loss, has_aux=True)(params)
-    outputs, _ = run("eval", params)
-    heads = outputs if isinstance(outputs, dict) else {"main": outputs}
+    heads, _ = run("eval", params)
     return dict(zip(PARTS, (heads, {"": value}, grads, new_stats), strict=True))
 
 
