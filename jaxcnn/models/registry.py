@@ -15,6 +15,7 @@ from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
 
 LARGEST_SIDE_TRIED = 512
+_OPTION_TYPES = (bool, int, float, str, tuple)
 T = TypeVar("T")
 
 
@@ -59,6 +60,9 @@ def network(
     def make(function: Callable[..., list], part: Part | None) -> Entry:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
+        for option, default in defaults.items():
+            if part and not isinstance(default, _OPTION_TYPES):
+                raise part.fault(f"option {option} needs a default: a number, a text or a tuple")
         return Entry(function, defaults | options, image_shape, num_classes, part)
 
     return _ENTRIES.decorator(name, make)

@@ -71,6 +71,7 @@ def one_argument(a):
         ("schedule", "mine", one_argument, "must take config, num_steps=…, steps_per_epoch=…"),
         ("network", "mine", lambda: [], "must take num_classes"),
         ("network", "mine", lambda n, width: [], "must take num_classes; all others need"),
+        ("network", "mine", lambda n, norm=None: [], "option norm needs a default: a number"),
         ("network", "", one_argument, "'' is no name"),
         ("dataset", "folder:x", lambda: None, "'folder:x' is no name"),
         ("metric", one_argument, None, "write @jaxcnn.metric(NAME)"),

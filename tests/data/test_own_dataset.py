@@ -47,7 +47,7 @@ def test_its_images_are_resized_with_their_statistics(calls):
 def test_arrays_in_memory_cannot_be_streamed(calls):
     config = default_config()
     config.dataset.update(name="mine", streaming=True)
-    with pytest.raises(UserError, match="the images of mine lie in memory"):
+    with pytest.raises(UserError, match="the images are in memory"):
         load_data(config)
 
 
