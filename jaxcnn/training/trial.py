@@ -47,7 +47,7 @@ def _try_loss(name: str, num_classes: int) -> None:
         return losses.sum(), losses
 
     gradients, losses = _compute("loss", name, jax.grad(total, has_aux=True), scores)
-    _refuse_not_finite("loss", name, losses, "of one-hot targets")
+    _refuse_not_finite("loss", name, losses, "for one-hot targets")
     _refuse_not_finite("loss", name, gradients, "as the gradient for one-hot targets")
 
 

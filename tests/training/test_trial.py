@@ -43,7 +43,7 @@ def fails(function, text):
         (lambda scores, targets: scores, "not float32 (8, 4)"),
         (lambda scores, targets: scores.argmax(-1), "not int32 (8,)"),
         (lambda scores, targets: None, "not None"),
-        (lambda scores, targets: jnp.log(scores).sum(-1), "gives nan of one-hot targets"),
+        (lambda scores, targets: jnp.log(scores).sum(-1), "gives nan for one-hot targets"),
         (lambda scores, targets: jnp.sqrt(0 * scores).sum(-1), "gives nan as the gradient"),
         (lambda scores, targets: scores[:, 0] if scores[0, 0] > 0 else 0, "use jnp.where for if"),
         (lambda scores, targets: np.log(scores)[:, 0], "TracerArrayConversionError"),
