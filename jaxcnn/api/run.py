@@ -38,6 +38,7 @@ from jaxcnn.workdir.run_data import (
     adopt_older_rules,
     notes_on_data,
     refuse_other_data,
+    refuse_other_origin,
     write_pictures_of,
 )
 from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
@@ -105,6 +106,8 @@ def _train(
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    if source.dataset is None:
+        refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and _is_complete(workdir, config, ended):
         return _complete_report(workdir, config, ended, console, source)

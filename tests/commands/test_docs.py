@@ -18,7 +18,7 @@ def test_a_generated_page_is_current(name):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("page", ["README.md", "docs/performance/cpu.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/performance/cpu.md"])
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
