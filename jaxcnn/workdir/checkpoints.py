@@ -71,7 +71,7 @@ class Checkpoints:
             progress=ocp.args.JsonSave(progress),
             digests=ocp.args.JsonSave(digests_of(_parts(state) | {"progress": progress})),
         )
-        with self._writing():
+        with self._writing(), quiet_log():
             self._manager.save(int(state.step), args=args, metrics=validation, force=True)
 
     @contextlib.contextmanager
