@@ -82,7 +82,7 @@ def train(
         `images_per_second`, the row of `Result.history`. `StopTraining` raised by a hook ends the
         run, which is saved, tested and reported; it continues with a larger `num_epochs` only. Any
         other exception leaves `train`, and the run can be resumed from this epoch on.
-      quiet: print warnings alone.
+      quiet: print warnings alone; a dataset that is prepared still tells its progress.
       console: shows the training; standard output by default.
       data_at: where the data are, if not where the config says.
 
