@@ -39,6 +39,7 @@ from jaxcnn.workdir.run_data import (
     adopt_older_rules,
     notes_on_data,
     refuse_other_data,
+    refuse_other_origin,
     write_pictures_of,
 )
 from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
@@ -83,7 +84,7 @@ def train(
         `images_per_second`, the row of `Result.history`. `StopTraining` raised by a hook ends the
         run, which is saved, tested and reported; it continues with a larger `num_epochs` only. Any
         other exception leaves `train`, and the run can be resumed from this epoch on.
-      quiet: print warnings alone.
+      quiet: print warnings alone; a dataset that is prepared still tells its progress.
       console: shows the training; standard output by default.
       data_at: where the data are, if not where the config says.
 
@@ -107,6 +108,8 @@ def _train(
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    if source.dataset is None:
+        refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and _is_complete(workdir, config, ended):
         return _complete_report(workdir, config, ended, console, source)

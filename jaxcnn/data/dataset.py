@@ -70,7 +70,7 @@ class Split:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Dataset:
     """A dataset.
 
@@ -162,6 +162,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """The shape of an image: (height, width, channels)."""
         return self.splits["train"].images.shape[1:]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(rows.labels):,} {split}" for split, rows in self.splits.items())
+        shape = "x".join(map(str, self.image_shape))
+        return f"Dataset({self.name!r}: {counts} images of {shape}, {self.num_classes} classes)"
 
 
 def _split_of_arrays(split: str, pair: Any, num_classes: int | None) -> Split:

@@ -112,13 +112,15 @@ def write_predictions(workdir: Path, name: str, predictions: Predictions) -> Non
     Raises:
       UserError: the folder cannot be written.
     """
-    digits = "{:.5g}".format
-    rows = (
-        [*predictions.facts(index), *map(digits, row)]
-        for index, row in enumerate(predictions.probabilities.tolist())
-    )
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(predictions.columns)
+    facts = csv.writer(text, lineterminator=",")
+    numbers = ",".join(["%.5g"] * len(predictions.class_names)) + "\r\n"  # the end of csv's lines
+    for index, row in enumerate(predictions.probabilities.tolist()):
+        facts.writerow(predictions.facts(index))
+        text.write(numbers % tuple(row))
     file = "predictions" if name == "test" else f"{name}_predictions"
-    _write_csv(workdir, file, [predictions.columns, *rows])
+    _write_file(workdir, file, text.getvalue())
 
 
 def _merged(predictions: LabeledPredictions) -> LabeledPredictions | None:
@@ -140,12 +142,16 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 def _write_csv(workdir: Path, name: str, rows: Sequence[Sequence[Any]]) -> None:
     """Write `evaluation/NAME.csv`, with an empty cell for a missing number."""
-    folder = workdir / FOLDER
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["" if _is_nan(cell) else cell for cell in row] for row in rows])
+    _write_file(workdir, name, text.getvalue())
+
+
+def _write_file(workdir: Path, name: str, text: str) -> None:
+    folder = workdir / FOLDER
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.csv", text.getvalue())
+    write_text(folder / f"{name}.csv", text)
 
 
 def _is_nan(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Predictions: probabilities, and the most likely classes."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -70,7 +71,7 @@ class Predictions(Sequence[dict[str, Any]]):
             for row, best in zip(self.probabilities, order, strict=True)
         ]
 
-    @property
+    @functools.cached_property
     def columns(self) -> list[str]:
         """The names of the columns of a row."""
         facts = {"index": self.indices, "file": self.files, "true": self.true, "predicted": ()}

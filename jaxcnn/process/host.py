@@ -11,6 +11,8 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group, heap, hooks, tuning
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
+_CACHE_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+_CACHE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 # jaxcnn is written for these values, and fails with stricter ones
 _REQUIRED = {
     "JAX_NUMPY_DTYPE_PROMOTION": "standard",
@@ -48,14 +50,14 @@ def tune_host() -> bool:
       True if all settings have effect. False, with a warning, if JAX has started: the number of
       devices stays.
     """
-    is_imported, is_started = "jax" in sys.modules, _is_started()
+    is_started = _is_started()
     _tune()
-    if is_imported:  # it has read the environment
-        import jax
+    import jax
 
-        for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
-            if name in os.environ:
-                jax.config.update(name.lower(), os.environ[name])
+    if getattr(jax.config, _CACHE_FOLDER.lower()) is None:  # JAX was imported before `_tune`
+        seconds = float(os.environ[_CACHE_SECONDS])
+        jax.config.update(_CACHE_FOLDER.lower(), os.environ.get(_CACHE_FOLDER))
+        jax.config.update(_CACHE_SECONDS.lower(), seconds)
     heap.tidy_after_compiling()
     if is_started:
         warnings.warn(
@@ -82,8 +84,8 @@ def _tune() -> None:
     _host_device_per_core()
     cache = _cache_folder()
     if cache is not None:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+        os.environ.setdefault(_CACHE_FOLDER, str(cache))
+    os.environ.setdefault(_CACHE_SECONDS, "0.5")
 
 
 def _tolerant_output() -> None:

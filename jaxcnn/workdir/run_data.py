@@ -64,12 +64,8 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
     """
     config = _moved(config, data_at)
     name, list_path, saved = config.dataset.name, workdir / PICTURES, _read_saved(workdir)
-    if saved.get("from_python") and saved.get("name") == name:
-        raise UserError(
-            f"{workdir}: its data came from Python; evaluate it there with "
-            f"jaxcnn.load({str(workdir)!r}).evaluate(dataset), continue it with "
-            f"jaxcnn.train(config, {str(workdir)!r}, dataset=dataset)"
-        )
+    if saved.get("from_python"):
+        raise _needs_dataset(workdir)
     if not (list_path.exists() and "fingerprint" in saved and is_folder_name(name)):
         return load_data(config)
     before = str(saved.get("name"))
@@ -93,6 +89,26 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
         ) from error
     check_data(config, dataset)
     return dataset
+
+
+def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
+    """Refuse a config that names the data of a run on arrays otherwise than its folder.
+
+    Raises:
+      UserError: the run's data came from Python, and no dataset was given.
+    """
+    saved = _read_saved(workdir)
+    if saved.get("from_python") and saved.get("name") != config.dataset.name:
+        raise _needs_dataset(workdir)
+
+
+def _needs_dataset(workdir: Path) -> UserError:
+    name = repr(str(workdir))
+    return UserError(
+        f"{workdir}: its data came from Python; evaluate it there with "
+        f"jaxcnn.load({name}).evaluate(dataset), continue it with "
+        f"jaxcnn.train(config, {name}, dataset=dataset)"
+    )
 
 
 def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:

@@ -46,6 +46,11 @@ def test_class_names_are_numbers_by_default():
     assert Dataset.from_arrays(GOOD, GOOD, class_names=["a", "b", "c"]).num_classes == 3
 
 
+def test_its_text_tells_the_splits_and_the_shape():
+    text = repr(Dataset.from_arrays(GOOD, GOOD, name="mine"))
+    assert text == "Dataset('mine': 6 train, 6 test images of 4x5x1, 3 classes)"
+
+
 def test_distributions_and_lists():
     soft = [[0.5, 0.5], [1, 0], [0, 1]]
     dataset = Dataset.from_arrays((IMAGES[:3], soft), [IMAGES[:3], soft])
