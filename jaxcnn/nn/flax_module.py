@@ -83,8 +83,9 @@ class FlaxModule(_Foreign):
     keeps its values, whatever the seed.
 
     A module whose call takes an argument `context` gets the network's, with the mask, the keys and
-    the mesh axis, or None if the network was called without any of them. Any other module computes on the device's part of the batch alone, filling
-    included. Its statistics are then averaged over the devices.
+    the mesh axis, or None if the network was called without any of them. Any other module computes
+    on the device's part of the batch alone, filling included. Its statistics are then averaged over
+    the devices.
 
     Its output gets the dtype of its input. To compute in bfloat16, give the module that dtype too.
     """

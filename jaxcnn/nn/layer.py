@@ -198,7 +198,8 @@ class Layer(nnx.Module):
                 f"{type(self).__name__}(…).init(shape, seed=0)"
             )
         if context is None:
-            context = Context(**({"keys": keys_of(key, x)} | arguments))
+            arguments.setdefault("keys", keys_of(key, x))
+            context = Context(**arguments)
         return self._forward(x, context)
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
