@@ -86,7 +86,7 @@ class Sequential(Group):
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Run each layer on the output of the one before."""
         for layer in self.children:
-            x = layer(x, context or None)
+            x = layer(x, **context.given())
             context.record(layer.path, x)
         return x
 
@@ -136,7 +136,7 @@ class Branches(_Parallel):
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', sum of channels)."""
-        return jnp.concatenate([branch(x, context or None) for branch in self.children], axis=-1)
+        return jnp.concatenate([branch(x, **context.given()) for branch in self.children], axis=-1)
 
 
 class Residual(_Parallel):
@@ -162,7 +162,7 @@ class Residual(_Parallel):
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels')."""
-        main, shortcut = (path(x, context or None) for path in self.children)
+        main, shortcut = (path(x, **context.given()) for path in self.children)
         activation = relu_of_sum if self.activation == "relu" else ACTIVATIONS[self.activation]
         return activation(main + shortcut)
 

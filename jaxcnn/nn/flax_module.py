@@ -83,8 +83,9 @@ class FlaxModule(_Foreign):
     keeps its values, whatever the seed.
 
     A module whose call takes an argument `context` gets the network's, with the mask, the keys and
-    the mesh axis. Any other module computes on the device's part of the batch alone, filling
-    included. Its statistics are then averaged over the devices.
+    the mesh axis, or None if the network was called without any of them. Any other module computes
+    on the device's part of the batch alone, filling included. Its statistics are then averaged over
+    the devices.
 
     Its output gets the dtype of its input. To compute in bfloat16, give the module that dtype too.
     """
@@ -151,7 +152,9 @@ class FlaxModule(_Foreign):
         return _variables(self.module)
 
     def _call(self, module: nnx.Module, x: jax.Array, context: Context) -> jax.Array:
-        return module(x, context=context) if self.takes_context else module(x)
+        if not self.takes_context:
+            return module(x)
+        return module(x, context=context if context.given() else None)
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""

@@ -41,10 +41,13 @@ class Context:
     axis_name: str | None = None  # mesh axis of BatchNorm's statistics
     intermediates: dict[str, jax.Array] | None = None  # filled with each layer's output
 
-    def __bool__(self) -> bool:
-        """Return whether the call has any argument; `nnx.tabulate` cannot show an empty one."""
-        fields = (self.keys, self.mask, self.axis_name, self.intermediates)
-        return any(field is not None for field in fields)
+    def given(self) -> dict[str, Any]:
+        """Return the arguments that were given, by name.
+
+        Layers pass these on instead of the context, which `nnx.tabulate` could not show.
+        """
+        names = ("keys", "mask", "axis_name", "intermediates")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def record(self, path: str, x: jax.Array) -> None:
         """Keep a layer's output if the caller asked for it."""
@@ -171,7 +174,12 @@ class Layer(nnx.Module):
         return shape
 
     def __call__(
-        self, x: jax.Array, context: Context | None = None, *, key: jax.Array | None = None
+        self,
+        x: jax.Array,
+        context: Context | None = None,
+        *,
+        key: jax.Array | None = None,
+        **arguments: Any,
     ) -> jax.Array:
         """Return the layer's output for a batch.
 
@@ -179,6 +187,7 @@ class Layer(nnx.Module):
           x: (batch, ...), the axes after the batch as in `init`.
           context: of a network's call; outside a network it is left out.
           key: one PRNG key, from which dropout derives a key per example.
+          **arguments: fields of a `Context`, in its place.
 
         Raises:
           UserError: the layer has no parameters yet.
@@ -188,7 +197,10 @@ class Layer(nnx.Module):
                 f"this {type(self).__name__} has no parameters yet: make it with "
                 f"{type(self).__name__}(…).init(shape, seed=0)"
             )
-        return self._forward(x, context or Context(keys=keys_of(key, x)))
+        if context is None:
+            arguments.setdefault("keys", keys_of(key, x))
+            context = Context(**arguments)
+        return self._forward(x, context)
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Return the layer's output for a batch; each layer writes its own."""

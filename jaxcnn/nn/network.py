@@ -121,7 +121,7 @@ class Network(Sequential):
         """Return the output of the last of the layers, and the logits of the auxiliary heads."""
         auxiliary = {}
         for layer in layers:
-            out = layer(x, context or None)
+            out = layer(x, **context.given())
             if isinstance(layer, AuxHead):
                 auxiliary[layer.name] = out
             else:
