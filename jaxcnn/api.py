@@ -23,6 +23,7 @@ from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop, make_loop
 from jaxcnn.training.messages import last_weights_tested
+from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
@@ -44,10 +45,15 @@ _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", 
 _FILES_OF_THE_END = ("result.json", "report.md", "evaluation/test.json")
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
+_NOT_PROFILED = "--profile: the run ended before a step could be traced"
 
 
 def train(
-    config: ConfigDict, workdir: Path, console: Console | None = None, data_at: Path | None = None
+    config: ConfigDict,
+    workdir: Path,
+    console: Console | None = None,
+    data_at: Path | None = None,
+    profile_steps: int = 0,
 ) -> dict[str, Any]:
     """Train a config in a folder, or resume the run that is there; test it and write its report.
 
@@ -58,6 +64,7 @@ def train(
       workdir: the run's folder; it is made if it does not exist.
       console: shows the training; standard output by default.
       data_at: where the data are, if not where the config says.
+      profile_steps: how many steps to trace, see `Profiler`; 0 for none.
 
     Returns:
       The content of `result.json`.
@@ -74,6 +81,8 @@ def train(
     adopt_older_rules(config, workdir)
     ended = read_ended(workdir)
     if ended and _is_complete(workdir, config, ended):
+        if profile_steps:
+            console.warn(_NOT_PROFILED)
         return _complete_report(workdir, config, ended, console, data_at)
     is_new = _is_new(workdir, ended)
     run, transfer_lines = _prepare(config, workdir, data_at, is_new=is_new)
@@ -83,7 +92,8 @@ def train(
             console.warn(line)
         data_warnings = _check_data(run, workdir, description, data_at, is_new=is_new)
         _introduce(run, workdir, console)
-        loop = make_loop(run, workdir, console, check_folder)
+        profiler = _make_profiler(profile_steps, run, workdir, console)
+        loop = make_loop(run, workdir, console, check_folder, profiler=profiler)
         start = loop.position
         _record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
@@ -92,6 +102,8 @@ def train(
         for line in transfer_lines:
             console.print(line)
         result = loop.train()
+        if profiler and not profiler.is_done:
+            console.warn(_NOT_PROFILED)
         check_folder()
         if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
@@ -129,6 +141,13 @@ def _prepare(
         return run, []
     state, lines = start_from(weights, run.state)
     return dataclasses.replace(run, state=state), lines
+
+
+def _make_profiler(num_steps: int, run: Run, workdir: Path, console: Console) -> Profiler | None:
+    """Return the profiler of a run, in process 0 of a group alone; None for 0 steps."""
+    if not num_steps or not group.is_main():
+        return None
+    return Profiler(num_steps, run.plan, workdir / "profile", console.print)
 
 
 def _check_data(

@@ -128,12 +128,12 @@ def train(monkeypatch, dataset):
 
     plot_curves = api.plot_curves
 
-    def train(config, workdir, data=dataset, *, curves=False):
+    def train(config, workdir, data=dataset, *, curves=False, **options):
         monkeypatch.setattr(api, "load_run_data", lambda *_: data)
         monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
         monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
         printed = io.StringIO()
-        result = api.train(config, workdir, Console(printed))
+        result = api.train(config, workdir, Console(printed), **options)
         return result, printed.getvalue()
 
     return train

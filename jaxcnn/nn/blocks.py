@@ -44,6 +44,12 @@ def flatten(layers: Any) -> list[Layer]:
     return [layer for part in layers for layer in flatten(part)]
 
 
+def call(layer: Layer, x: jax.Array, context: Context) -> jax.Array:
+    """Return the layer's output, computed in a scope of its name, by which profiles know it."""
+    with jax.named_scope(layer.name):
+        return layer(x, context)
+
+
 class Sequential(Group):
     """Layers one after another, given singly or in nested lists; the identity without any."""
 
@@ -62,7 +68,7 @@ class Sequential(Group):
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """Run each layer on the output of the one before."""
         for layer in self.children:
-            x = layer(x, context)
+            x = call(layer, x, context)
             context.record(layer.path, x)
         return x
 
@@ -112,7 +118,7 @@ class Branches(_Parallel):
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', sum of channels)."""
-        return jnp.concatenate([branch(x, context) for branch in self.children], axis=-1)
+        return jnp.concatenate([call(branch, x, context) for branch in self.children], axis=-1)
 
 
 class Residual(_Parallel):
@@ -138,7 +144,7 @@ class Residual(_Parallel):
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels')."""
-        main, shortcut = (path(x, context) for path in self.children)
+        main, shortcut = (call(path, x, context) for path in self.children)
         activation = relu_of_sum if self.activation == "relu" else ACTIVATIONS[self.activation]
         return activation(main + shortcut)
 
