@@ -92,17 +92,14 @@ def train(
             console.warn(line)
         data_warnings = _check_data(run, workdir, description, data_at, is_new=is_new)
         _introduce(run, workdir, console)
-        profiler = _make_profiler(profile_steps, run, workdir, console)
-        loop = make_loop(run, workdir, console, check_folder, profiler=profiler)
+        profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
+        loop = make_loop(profiler.attach(run), workdir, console, check_folder)
         start = loop.position
         _record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
-        for line in data_warnings:
-            console.warn(line)
-        for line in transfer_lines:
-            console.print(line)
+        _show_notes(data_warnings, transfer_lines, console)
         result = loop.train()
-        if profiler and not profiler.is_done:
+        if not profiler.is_done:
             console.warn(_NOT_PROFILED)
         check_folder()
         if ended and loop.position == start:  # only tested again
@@ -141,13 +138,6 @@ def _prepare(
         return run, []
     state, lines = start_from(weights, run.state)
     return dataclasses.replace(run, state=state), lines
-
-
-def _make_profiler(num_steps: int, run: Run, workdir: Path, console: Console) -> Profiler | None:
-    """Return the profiler of a run, in process 0 of a group alone; None for 0 steps."""
-    if not num_steps or not group.is_main():
-        return None
-    return Profiler(num_steps, run.plan, workdir / "profile", console.print)
 
 
 def _check_data(
@@ -211,6 +201,13 @@ def _show_start(
         )
     if start.step:
         console.resume(None if loop.ended else start.epoch + 1, start.step, list(map(str, changes)))
+
+
+def _show_notes(warnings: Sequence[str], notes: Sequence[str], console: Console) -> None:
+    for line in warnings:
+        console.warn(line)
+    for line in notes:
+        console.print(line)
 
 
 def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:

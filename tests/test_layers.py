@@ -22,16 +22,14 @@ def test_rooms_import_only_from_those_below():
 
 
 def test_every_imported_package_is_declared():
-    imported = {
-        name.partition(".")[0]
-        for source in SOURCES.values()
-        for node in ast.walk(ast.parse(source))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module] * isinstance(node, ast.ImportFrom)
-        )
-    } - {"jaxcnn", *sys.stdlib_module_names}
+    imported = set()
+    for source in SOURCES.values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    imported -= {"jaxcnn", *sys.stdlib_module_names}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {normal_name(requirement) for requirement in project["dependencies"]}
     distributions = packages_distributions()

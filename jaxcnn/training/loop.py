@@ -16,7 +16,6 @@ from jaxcnn.training.display import Display, Epoch, display_hook
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.messages import MAX_SKIPPED, not_finite, steps_skipped
 from jaxcnn.training.parallel import Agreement, wait_for
-from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.result import choose_weights, describe_training, score_test_split
 from jaxcnn.training.resume import Start, take_up
 from jaxcnn.training.run import Run
@@ -41,7 +40,6 @@ class Loop:
       checkpoints: of the run's folder.
       check_folder: called before each write; raises `UserError` to end the run.
       hooks: functions that are called with every finished epoch, after its checkpoint.
-      profiler: traces some of the steps, if given.
     """
 
     def __init__(
@@ -54,13 +52,11 @@ class Loop:
         checkpoints: Checkpoints,
         check_folder: Callable[[], None] = lambda: None,
         hooks: Sequence[Callable[[Epoch], None]] = (),
-        profiler: Profiler | None = None,
     ):
         self.run, self.plan, self.config = run, run.plan, run.plan.config
         self.display, self.metrics, self.check_folder = display, metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
         self.hooks = [display_hook(display, self.config.num_epochs), *hooks]
-        self.profiler = profiler
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
@@ -127,10 +123,7 @@ class Loop:
         run, start, sums = self.run, self.position, None
         numbers = run.epoch_numbers(start)
         clock.start()
-        feed = run.train_feed(start)
-        if self.profiler:
-            feed = self.profiler.watch(feed, start, clock, lambda: jax.block_until_ready(sums))
-        for data, order, num_steps in feed:
+        for data, order, num_steps in run.train_feed(start, clock):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
             if decision.stop:
                 self._stop(sums)
@@ -138,8 +131,7 @@ class Loop:
                 self.stopping.end_by_time()
                 break
             previous, train = sums, run.train_steps if num_steps > 1 else run.train_step
-            is_compiled = train in self.compiled
-            images = self.plan.num_images(self.position.row, num_steps)
+            is_compiled, images = train in self.compiled, self._num_images(num_steps)
             if not is_compiled:
                 jax.block_until_ready(previous)
                 clock.stop()
@@ -159,6 +151,12 @@ class Loop:
                 wait_for(previous, self.config.dataset.streaming)
                 yield previous, decision.display
         yield sums or self.state.sums, False
+
+    def _num_images(self, num_steps: int) -> int:
+        """Return the images of the next steps; the last batch of an epoch may be short."""
+        batch_size = self.plan.global_batch_size
+        images_left = self.plan.num_examples - self.position.row * batch_size
+        return min(num_steps * batch_size, images_left)
 
     def _compiling(self, program: Callable) -> AbstractContextManager[None]:
         """Return a context that reports a long compilation, for a program's first call."""
@@ -269,14 +267,13 @@ def make_loop(
     display: Display,
     check_folder: Callable[[], None] = lambda: None,
     hooks: Sequence[Callable[[Epoch], None]] = (),
-    profiler: Profiler | None = None,
 ) -> Loop:
     """Return the loop of a run that starts, or resumes from the newest checkpoint of its folder.
 
     Args:
       run: ready to train.
       workdir: the run's folder.
-      display, check_folder, hooks, profiler: see `Loop`.
+      display, check_folder, hooks: see `Loop`.
 
     Raises:
       UserError: the run in the folder cannot be resumed.
@@ -295,5 +292,4 @@ def make_loop(
         checkpoints=checkpoints,
         check_folder=check_folder,
         hooks=hooks,
-        profiler=profiler,
     )

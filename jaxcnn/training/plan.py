@@ -64,11 +64,6 @@ class Plan:
         """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
-    def num_images(self, row: int, num_steps: int) -> int:
-        """Return the images of steps from a row of the epoch's order on; the last may be short."""
-        images_left = self.num_examples - row * self.global_batch_size
-        return min(num_steps * self.global_batch_size, images_left)
-
     def position(self, step: int = 0) -> Position:
         """Return the position after a step of a run whose batch size never changed."""
         return Position(step, self.steps_per_epoch)

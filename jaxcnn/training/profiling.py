@@ -1,5 +1,6 @@
 """`--profile`: a trace of some training steps, the peak memory, and the costliest operations."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import jax
 
 from jaxcnn.files.writing import write_json
+from jaxcnn.process import group
 from jaxcnn.process.memory import peak_memory
 from jaxcnn.text import percent, shorten
 from jaxcnn.training.plan import Plan
-from jaxcnn.training.run import Feed
+from jaxcnn.training.run import Feed, Run
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.trace_costs import Cost, costliest
 from jaxcnn.workdir.position import Position
@@ -25,10 +27,10 @@ class Profiler:
     """Traces some training steps of a run, all in one epoch, and reports what they cost.
 
     The trace begins when the steps are compiled and warm, in the first epoch that has enough steps
-    left, or in the last one. Nothing about the training's numbers changes.
+    left, or in the last one. In a group, process 0 alone traces. The training's numbers stay.
 
     Args:
-      num_steps: training steps to trace; an epoch's steps if it has fewer.
+      num_steps: training steps to trace; an epoch's steps if it has fewer; 0 for no trace.
       plan: the plan of the run.
       folder: gets the trace and `profile.json`.
       show: prints a line.
@@ -40,29 +42,48 @@ class Profiler:
         self._known: set[int] = set()  # steps in a call of each compiled program
         self._warm_steps = self._traced_steps = 0
         self._started: float | None = None  # time at which the trace began; None if none goes on
-        self.is_done = False
+        self._sums: Any = None  # of the last step
+        self.is_done = not (num_steps and group.is_main())
 
-    def watch(self, feed: Feed, start: Position, clock: Clock, wait: Callable[[], Any]) -> Feed:
+    def attach(self, run: Run) -> Run:
+        """Return the run with its training watched; the same run if there is no trace to make."""
+        if self.is_done:
+            return run
+        return dataclasses.replace(
+            run,
+            watch=self._watch,
+            train_step=self._keeping_sums(run.train_step),
+            train_steps=self._keeping_sums(run.train_steps),
+        )
+
+    def _keeping_sums(self, train: Callable) -> Callable:
+        """Return the training step; its last sums are kept, by which the end of it is known."""
+
+        def train_and_keep(*arguments: Any) -> Any:
+            state, self._sums = train(*arguments)
+            return state, self._sums
+
+        return train_and_keep
+
+    def _watch(self, feed: Feed, position: Position, clock: Clock) -> Feed:
         """Yield an epoch's feed, and trace what is done with it when the time has come.
 
         Args:
           feed: the arguments of each call of the devices.
-          start: the position of the first call.
-          clock: the epoch's; it pauses while the trace is started and written.
-          wait: waits until the devices have done all steps so far.
+          position: that of the first call.
+          clock: times the calls; it pauses while the trace is started and written.
         """
-        position = start
         try:
             for data, order, num_steps in feed:
                 if self._is_tracing and not self._goes_on(num_steps):
-                    self._finish(position, clock, wait)
+                    self._finish(position, clock)
                 if not self._is_tracing and self._is_time(position, num_steps):
-                    self._begin(clock, wait)
+                    self._begin(clock)
                 yield data, order, num_steps
                 position = position.after(num_steps)
                 self._count(num_steps)
             if self._is_tracing:
-                self._finish(position, clock, wait)
+                self._finish(position, clock)
         finally:
             if self._is_tracing:  # the run stops here
                 self._stop_trace()
@@ -88,8 +109,8 @@ class Profiler:
         self._warm_steps += num_steps - is_first
         self._traced_steps += num_steps if self._is_tracing else 0
 
-    def _begin(self, clock: Clock, wait: Callable[[], Any]) -> None:
-        wait()
+    def _begin(self, clock: Clock) -> None:
+        jax.block_until_ready(self._sums)
         clock.stop()
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0  # calls of Python functions would hide the rest
@@ -97,12 +118,13 @@ class Profiler:
         self._started = time.perf_counter()
         clock.start()
 
-    def _finish(self, position: Position, clock: Clock, wait: Callable[[], Any]) -> None:
+    def _finish(self, position: Position, clock: Clock) -> None:
         """End the trace after the steps before `position`; write and print the report."""
-        wait()
+        jax.block_until_ready(self._sums)
         clock.stop()
+        memory = peak_memory(self._plan.mesh.local_devices)  # without that of the report
         seconds = self._stop_trace()
-        report = self._report(position.step, seconds)
+        report = self._report(position.step, seconds, memory)
         write_json(self._folder / "profile.json", report)
         for line in report_lines(report, self._folder):
             self._show(line)
@@ -116,25 +138,26 @@ class Profiler:
         jax.profiler.stop_trace()
         return seconds
 
-    def _report(self, last_step: int, seconds: float) -> dict[str, Any]:
+    def _report(self, last_step: int, seconds: float, memory: tuple[int, bool]) -> dict[str, Any]:
         """Return the content of `profile.json`.
 
         Args:
           last_step: the last traced step, 1-based.
           seconds: the time of all traced steps.
+          memory: from `peak_memory`.
         """
         folder = max(self._folder.glob("plugins/profile/*"))  # named by their times
         layers = [row.name for row in self._plan.network.rows]
         costs = costliest(folder, layers, _NUM_OPERATIONS)
-        memory, of_devices = peak_memory(self._plan.mesh.local_devices)
+        peak, is_of_device = memory
         steps = self._traced_steps
         return {
             "first_step": last_step - steps + 1,
             "last_step": last_step,
             "seconds_per_step": seconds / steps,
             "trace": str(folder.relative_to(self._folder)),
-            "peak_memory": memory,
-            "peak_memory_of": "a device" if of_devices else "the process",
+            "peak_memory": peak,
+            "peak_memory_of": "a device" if is_of_device else "the process",
             "operations": [_as_json(cost, steps) for cost in costs],
         }
 
