@@ -47,6 +47,8 @@ class Profiler:
 
     def attach(self, run: Run) -> Run:
         """Return the run with its training watched; the same run if there is no trace to make."""
+        if self._wanted:  # a program from the compile cache may have another program's names
+            jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
         if self.is_done:
             return run
         return dataclasses.replace(
