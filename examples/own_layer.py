@@ -42,7 +42,8 @@ class ChannelScale(Layer):
     def _initial(self, rng, shape):
         return np.full(shape, self.start, np.float32)
 
-    def _forward(self, x, context):
+    def forward(self, x, context):
+        """(batch, ..., channels) -> the same shape and dtype."""
         return x * self.scale[...].astype(x.dtype)
 
 
@@ -60,8 +61,9 @@ class SqueezeExcite(Sequential):
         super().setup(shape, scope)
         return shape
 
-    def _forward(self, x, context):
-        gates = jax.nn.sigmoid(super()._forward(x, context))
+    def forward(self, x, context):
+        """(batch, height, width, channels) -> the same shape and dtype."""
+        gates = jax.nn.sigmoid(super().forward(x, context))
         return x * gates[:, None, None, :]
 
 

@@ -28,6 +28,13 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 _DATA_AT = path_flag(
     "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
 )
+_PROFILE = flags.DEFINE_integer(
+    "profile",
+    0,
+    "Trace so many training steps, and write what they cost to WORKDIR/profile.",
+    lower_bound=0,
+    upper_bound=1000,
+)
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
 register_flag()
 
@@ -47,7 +54,12 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with group.joined(find_cluster=_DISTRIBUTED.value):
-        train(_CONFIG.value, workdir, data_at=_DATA_AT.value)
+        train(
+            _CONFIG.value,
+            workdir,
+            data_at=_DATA_AT.value,
+            profile_steps=_PROFILE.value,
+        )
 
 
 def _add_default_config(argv: list[str]) -> list[str]:

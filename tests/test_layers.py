@@ -1,8 +1,11 @@
-"""The package's form: which room imports which, how long files and functions are."""
+"""The package's form: what imports what, how long files and functions are."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +19,31 @@ def test_rooms_import_only_from_those_below():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     done = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_imported_package_is_declared():
+    imported = set()
+    for source in SOURCES.values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    imported -= {"jaxcnn", *sys.stdlib_module_names}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {normal_name(requirement) for requirement in project["dependencies"]}
+    distributions = packages_distributions()
+    assert len(imported) > 15
+    assert not {
+        name
+        for name in imported
+        if declared.isdisjoint(map(normal_name, distributions.get(name, [])))
+    }
+
+
+def normal_name(requirement):
+    """The normalized name of the package: "array-record" for "array_record>=0.8"."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
 
 
 def test_files_are_short():

@@ -28,6 +28,7 @@ from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop, make_loop
 from jaxcnn.training.messages import last_weights_tested
+from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
@@ -52,6 +53,7 @@ _FILES_OF_THE_END = (
 )  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
+_NOT_PROFILED = "--profile: the run ended before a step could be traced"
 
 
 def train(
@@ -63,6 +65,7 @@ def train(
     quiet: bool = False,
     console: Console | None = None,
     data_at: Path | None = None,
+    profile_steps: int = 0,
 ) -> Result:
     """Train a config in a folder, or resume the run that is there; test it and write its report.
 
@@ -87,6 +90,7 @@ def train(
       quiet: print warnings alone; a dataset that is prepared still tells its progress.
       console: shows the training; standard output by default.
       data_at: where the data are, if not where the config says.
+      profile_steps: how many steps to trace, see `Profiler`; 0 for none.
 
     Raises:
       UserError: the config, the dataset or the folder is wrong; no run there is changed.
@@ -95,14 +99,17 @@ def train(
     """
     hooks, workdir = check_hooks(hooks), user_path(os.fspath(workdir))
     config = own_config(config, dataset, workdir)
-    values = _train(
-        config, workdir, Source(dataset, data_at), hooks, console or Console(quiet=quiet)
-    )
-    return Result(workdir, values)
+    source, console = Source(dataset, data_at), console or Console(quiet=quiet)
+    return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
 
 
 def _train(
-    config: ConfigDict, workdir: Path, source: Source, hooks: Sequence[Hook], console: Console
+    config: ConfigDict,
+    workdir: Path,
+    source: Source,
+    hooks: Sequence[Hook],
+    console: Console,
+    profile_steps: int,
 ) -> dict[str, Any]:
     """Return the content of `result.json`, see `train`."""
     check_for_checkpoints(workdir)
@@ -112,6 +119,8 @@ def _train(
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and _is_complete(workdir, config, ended):
+        if profile_steps:
+            console.warn(_NOT_PROFILED)
         return _complete_report(workdir, config, ended, console, source)
     is_new = _is_new(workdir, ended)
     run, transfer_lines = _prepare(config, workdir, source, is_new=is_new)
@@ -121,15 +130,15 @@ def _train(
             console.warn(line)
         data_warnings = _check_data(run, workdir, description, source.data_at, is_new=is_new)
         _introduce(run, workdir, console)
-        loop = make_loop(run, workdir, console, check_folder, hooks)
+        profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
+        loop = make_loop(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
         _record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
-        for line in data_warnings:
-            console.warn(line)
-        for line in transfer_lines:
-            console.print(line)
+        _show_notes(data_warnings, transfer_lines, console)
         result = loop.train()
+        if not profiler.is_done:
+            console.warn(_NOT_PROFILED)
         check_folder()
         if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
@@ -231,6 +240,13 @@ def _show_start(
         )
     if start.step:
         console.resume(None if loop.ended else start.epoch + 1, start.step, list(map(str, changes)))
+
+
+def _show_notes(warnings: Sequence[str], notes: Sequence[str], console: Console) -> None:
+    for line in warnings:
+        console.warn(line)
+    for line in notes:
+        console.print(line)
 
 
 def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:

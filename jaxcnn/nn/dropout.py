@@ -33,7 +33,7 @@ class Dropout(Layer):
         self.number = next(scope.numbers)
         return shape
 
-    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> the same shape and dtype.
 
         Raises:

@@ -90,7 +90,8 @@ def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> 
     except UserError:
         raise
     except flags.Error as error:
-        raise UserError(_wrong_field(error, argv) or str(error)) from error
+        text = re.sub(r"invalid literal for int\(\).*", "must be a whole number", str(error))
+        raise UserError(_wrong_field(error, argv) or text) from error
     except Exception as error:  # ml_collections has no type of its own for wrong fields
         text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # it adds a repr
         raise UserError(_wrong_field(error, argv) or f"config: {text}") from error

@@ -127,7 +127,7 @@ class Loop:
         run, start, sums = self.run, self.position, None
         numbers = run.epoch_numbers(start)
         clock.start()
-        for data, order, num_steps in run.train_feed(start):
+        for data, order, num_steps in run.train_feed(start, clock):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
             if decision.stop:
                 self._stop(sums)

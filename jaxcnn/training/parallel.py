@@ -96,7 +96,8 @@ def sum_over_devices(tree: Any) -> Any:
     small = [leaf for leaf, is_small in zip(leaves, are_small, strict=True) if is_small]
     large = [leaf for leaf, is_small in zip(leaves, are_small, strict=True) if not is_small]
     joined, split = ravel_pytree(small)
-    joined, large = jax.lax.psum((joined, large), AXIS)
+    with jax.named_scope("exchange"):
+        joined, large = jax.lax.psum((joined, large), AXIS)
     small, large = iter(split(joined)), iter(large)
     return structure.unflatten([next(small if is_small else large) for is_small in are_small])
 

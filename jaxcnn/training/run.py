@@ -25,6 +25,7 @@ from jaxcnn.training.plan import Plan, resolve
 from jaxcnn.training.recipe import build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
+from jaxcnn.training.timing import Clock
 from jaxcnn.workdir.position import Position
 
 # the examples and their order, on the devices, and the number of steps in one call
@@ -45,6 +46,7 @@ class Run:
       eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
       add_up: adds the sums of an evaluation over all devices.
       state: the state before the first step, on the devices.
+      watch: what `train_feed` hands its feed to, if given: `Profiler` traces steps this way.
     """
 
     plan: Plan
@@ -56,6 +58,7 @@ class Run:
     eval_step: Callable
     add_up: Callable
     state: TrainState
+    watch: Callable[[Feed, Position, Clock], Feed] | None = None
 
     @property
     def num_parameters(self) -> int:
@@ -71,17 +74,22 @@ class Run:
         """
         return feed.put_order(self._train_order(epoch), self.plan.mesh)
 
-    def train_feed(self, position: Position) -> Feed:
+    def train_feed(self, position: Position, clock: Clock | None = None) -> Feed:
         """Yield the arguments of each call of the devices, from a position to its epoch's end.
 
         Each process of a group reads its own part of each batch, and puts it on its devices.
+
+        Args:
+          position: of the first call.
+          clock: times the calls of a training, the only ones to be watched.
 
         Yields:
           The training examples and their order, on the devices, and the number of steps in the
           call. A streaming run yields the examples of one call only.
         """
         order = self._train_order(position.epoch)
-        return self._feed("train", order, self._portions(position.row))
+        feed = self._feed("train", order, self._portions(position.row))
+        return self.watch(feed, position, clock) if self.watch and clock else feed
 
     def epoch_numbers(self, position: Position) -> dict[str, jax.Array]:
         """Return the numbers of an epoch that the training step needs, int32 (), on the devices."""

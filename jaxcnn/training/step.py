@@ -60,15 +60,17 @@ def make_train_step(recipe: Recipe) -> Callable:
     def step(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
         first_step = epoch["first_step"]
         row = state.step - first_step
-        batch = take_batch(data, order, row)
-        num_examples = _num_examples(epoch, row)
-        batch = _prepare(recipe, batch, num_examples, state, epoch["number"])
+        with jax.named_scope("batch"):
+            batch = take_batch(data, order, row)
+            num_examples = _num_examples(epoch, row)
+            batch = _prepare(recipe, batch, num_examples, state, epoch["number"])
         gradients, batch_stats, sums = gradients_of(
             state.params, state.batch_stats, batch, num_examples
         )
         norm = optax.tree.norm(gradients)
         is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
-        updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
+        with jax.named_scope("optimizer"):
+            updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
         if recipe.skip_bad_steps:
             updated = _skip_unless(is_good, updated, state)
             sums = jax.tree.map(lambda value: jnp.where(is_good, value, 0), sums)

@@ -195,6 +195,7 @@ _WORKDIR = {
     "metrics.csv": "the numbers of each epoch (the same in metrics.jsonl)",
     "tensorboard": "for tensorboard --logdir",
     "checkpoints": "the best and the latest weights",
+    "profile": "the trace of --profile, and the costliest operations",
     "result.json": "the numbers above",
 }
 

@@ -1,0 +1,30 @@
+"""The peak memory of the devices, or of this process."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory(devices: Sequence[Any]) -> tuple[int, bool]:
+    """Return the peak memory in bytes, and whether it is that of a device.
+
+    Args:
+      devices: of this process. The figure is of the one that needed most. CPU devices count no
+        memory; then the figure is the process's peak resident memory.
+    """
+    peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in devices]
+    return (max(peaks), True) if any(peaks) else (_peak_resident(), False)
+
+
+def _peak_resident() -> int:
+    """Return the most bytes that this process has had in the machine's memory."""
+    if _STATUS.exists():  # the resource module's figure is not less than the parent process's
+        fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    import resource  # which Windows lacks
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
