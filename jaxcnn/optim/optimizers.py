@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from jaxcnn.optim.airbench import airbench
 from jaxcnn.optim.schedules import scaled_rate
@@ -94,6 +96,41 @@ def _adam(config):
 
 
 OPTIMIZERS["adamw"] = _adam  # the config's check refuses weight decay with plain adam
+
+
+@_optimizer("adam_keras")
+def _adam_keras(config):
+    def make(learning_rate, weight_decay, b1, b2):
+        scale = scale_by_adam_keras(b1, b2, config.eps)
+        return _chain(config, scale, learning_rate, weight_decay)
+
+    return make, ("b1", "b2")
+
+
+def scale_by_adam_keras(b1: ArrayLike, b2: ArrayLike, eps: float) -> optax.GradientTransformation:
+    """Return Adam's scaling as Keras computes it: eps is added before the bias correction.
+
+    The update at step t is sqrt(1 - b2^t) / (1 - b1^t) * mean / (sqrt(mean of squares) + eps).
+    It equals that of `adam` with eps / sqrt(1 - b2^t) in place of eps: 32 times as much at the
+    first step with b2 = 0.999, and the same after some thousand steps.
+
+    References: Kingma and Ba 2014, end of section 2, https://arxiv.org/abs/1412.6980 ("epsilon
+    hat"); `update_step` of `keras.optimizers.Adam`.
+    """
+
+    def init(params):
+        mu, nu = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
+        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), mu, nu)
+
+    def update(updates, state, params=None):
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
+        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, updates)
+        correction = jnp.sqrt(1 - b2**count) / (1 - b1**count)
+        scaled = jax.tree.map(lambda m, v: correction * m / (jnp.sqrt(v) + eps), mu, nu)
+        return scaled, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
 
 
 @_optimizer("muon")

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import jax
 
 from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.optim.plateau import Plateau, next_plateau
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.display import Display, Epoch, display_hook
@@ -56,7 +57,8 @@ class Loop:
         self.run, self.plan, self.config = run, run.plan, run.plan.config
         self.display, self.metrics, self.check_folder = display, metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.hooks = [display_hook(display, self.config.num_epochs), *hooks]
+        self.num_epochs = self.plan.num_epochs(self.position)
+        self.hooks = [display_hook(display, self.num_epochs), *hooks]
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
@@ -100,7 +102,7 @@ class Loop:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
         clock, first_step = Clock(), self.position.first_step
         epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
-        with self.display.progress(epoch, self.config.num_epochs, steps) as bar:
+        with self.display.progress(epoch, self.num_epochs, steps) as bar:
             for sums, is_displayed in self._steps(signal, clock):
                 if is_displayed:
                     steps_done, speed = self.position.step - first_step, clock.images_per_second
@@ -121,7 +123,7 @@ class Loop:
           The last item has the sums of the last step.
         """
         run, start, sums = self.run, self.position, None
-        numbers = run.epoch_numbers(start)
+        numbers = run.epoch_numbers(start, Plateau(**self.progress.plateau).factor)
         clock.start()
         for data, order, num_steps in run.train_feed(start):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
@@ -193,6 +195,7 @@ class Loop:
         validation = self._evaluate(train, number)
         min_delta = self.config.early_stopping.min_delta
         is_best = self.progress.add_validation(number, step, validation, min_delta)
+        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], self.config)
         self.stopping.check_time(step)
         if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
             self.saving.save(self.state, step, validation)

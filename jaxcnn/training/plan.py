@@ -13,7 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
-from jaxcnn.training.recipe import build_model
+from jaxcnn.training.recipe import build_model, check_num_steps
 from jaxcnn.workdir.position import Position
 
 _MIN_EVAL_BATCH_SIZE = 256
@@ -64,6 +64,17 @@ class Plan:
         """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
+    def steps_left(self, position: Position) -> int:
+        """Return the training steps from a position to the end of the last epoch or step."""
+        config, steps = self.config, self.steps_per_epoch
+        left = (config.num_epochs - position.epoch) * steps - position.row
+        return min(left, config.num_steps - position.step) if config.num_steps else left
+
+    def num_epochs(self, position: Position) -> int:
+        """Return the epochs of the whole run, the last of which may be a part."""
+        row = position.row + max(0, self.steps_left(position))
+        return position.epoch - (-row // self.steps_per_epoch)
+
     def position(self, step: int = 0) -> Position:
         """Return the position after a step of a run whose batch size never changed."""
         return Position(step, self.steps_per_epoch)
@@ -91,6 +102,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
             "number of batches in an epoch, or 0 for all of them"
         )
     steps = config.steps_per_epoch or batches
+    check_num_steps(config, steps)
     network = models.summary(build_model(config, dataset, abstract=True))
     return Plan(
         config=config,

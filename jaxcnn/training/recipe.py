@@ -15,6 +15,7 @@ from jaxcnn import models
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
+from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
@@ -97,6 +98,30 @@ def build_model(config: ConfigDict, dataset: Dataset, **options: Any) -> Network
     )
 
 
+def total_steps(config: ConfigDict, steps_per_epoch: int) -> int:
+    """Return the training steps of a whole run: `num_steps`, or those of `num_epochs`."""
+    return config.num_steps or config.num_epochs * steps_per_epoch
+
+
+def check_num_steps(config: ConfigDict, steps_per_epoch: int) -> None:
+    """Check `num_steps` against the steps of the run's epochs and of its warm-up.
+
+    Raises:
+      UserError: the epochs have fewer steps, or the warm-up has as many.
+    """
+    most, warmup = config.num_epochs * steps_per_epoch, config.schedule.warmup_epochs
+    if config.num_steps > most:
+        raise UserError(
+            f"config.num_steps = {config.num_steps}: must be at most {most}, the steps of "
+            f"config.num_epochs = {config.num_epochs}, or 0 for all of them"
+        )
+    if round(warmup * steps_per_epoch) >= total_steps(config, steps_per_epoch):
+        raise UserError(
+            f"config.schedule.warmup_epochs = {warmup}: takes {round(warmup * steps_per_epoch)} "
+            f"steps; must take fewer than config.num_steps = {config.num_steps}"
+        )
+
+
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
@@ -130,7 +155,7 @@ def make_recipe(
             config.schedule,
             learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
             steps_per_epoch=steps,
-            num_epochs=config.num_epochs,
+            num_steps=total_steps(config, steps),
         ),
         augment=make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean),
         pixel_shift=shift,

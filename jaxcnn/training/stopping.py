@@ -1,4 +1,4 @@
-"""Stopping a run: after its epochs, by early stopping, by its time, or by a signal."""
+"""Stopping a run: after its epochs or steps, by early stopping, by its time, or by a signal."""
 
 import dataclasses
 
@@ -75,9 +75,14 @@ class Stopping:
             self._is_time_over = any(self._agree.at_once(is_over))
 
     def reason(self, position: Position, progress: Progress) -> str:
-        """Return why the run has ended: "epochs", "early_stopping" or "max_minutes"; "" if not."""
+        """Return why the run has ended; "" if it has not.
+
+        The reasons are "epochs", "steps", "early_stopping" and "max_minutes".
+        """
         if position.epoch >= self._config.num_epochs:
             return "epochs"
+        if 0 < self._config.num_steps <= position.step:
+            return "steps"
         if 0 < self._config.early_stopping.patience <= progress.epochs_without_gain:
             return "early_stopping"
         return "max_minutes" if self._is_time_over else ""

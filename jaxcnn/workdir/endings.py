@@ -31,10 +31,11 @@ def read_ended(workdir: Path) -> dict[str, Any] | None:
 def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the limits of a config that an ended run has reached; with none the run continues.
 
-    They are "epochs", "early_stopping" and "max_minutes".
+    They are "epochs", "steps", "early_stopping" and "max_minutes".
     """
     is_reached = {
         "epochs": config["num_epochs"] <= result["num_epochs"],
+        "steps": 0 < config.get("num_steps", 0) <= result.get("steps", 0),
         "early_stopping": 0 < config["early_stopping"]["patience"] <= result["epochs_without_gain"],
         "max_minutes": 0 < 60 * config["max_minutes"] <= result["seconds"],
     }
@@ -46,6 +47,7 @@ def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     reason = {
         "epochs": "",
+        "steps": f", {integer(result.get('steps'))} steps: num_steps is reached",
         "early_stopping": f", {result['epochs_without_gain']} without a lower validation loss",
         "max_minutes": f", {integer(result.get('steps'))} steps: max_minutes is over",
     }
@@ -60,6 +62,7 @@ def how_to_continue(
     minutes = math.ceil(2 * max(config["max_minutes"], result["seconds"] / 60))
     remedies = {
         "epochs": f"more epochs: --config.num_epochs={epochs}",
+        "steps": "more steps: --config.num_steps=0 (0: all epochs)",
         "early_stopping": "more patience: --config.early_stopping.patience="
         f"{2 * result['epochs_without_gain']} (0: all epochs)",
         "max_minutes": f"more time: --config.max_minutes={minutes} (0: no limit)",

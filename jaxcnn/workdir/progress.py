@@ -22,6 +22,7 @@ class Progress:
       global_batch_size: images per step over all devices.
       anchor_epoch, anchor_step: see `Position`.
       resumed: finished epochs at each resume.
+      plateau: fields of the plateau schedule's state, see `optim.plateau.Plateau`; {} without it.
       run: id of the run, see `run_files.Identity`.
       metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
       data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
@@ -42,6 +43,7 @@ class Progress:
     anchor_epoch: int = 0
     anchor_step: int = 0
     resumed: list[float] = dataclasses.field(default_factory=list)
+    plateau: dict[str, float] = dataclasses.field(default_factory=dict)
     run: str = ""
     metrics_digest: str = ""
     data_digest: str = ""
