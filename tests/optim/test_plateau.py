@@ -8,23 +8,6 @@ from jaxcnn.optim.plateau import Plateau, next_plateau
 
 # of a run that learns, stalls, and learns a little again
 LOSSES = [2.0, 1.5, 1.5, 1.6, 1.49995, 1.7, 1.8, 1.4, 1.41, 1.42, 1.43, 1.44, 1.39995, 1.5, 1.6]
-    2.0,
-    1.5,
-    1.5,
-    1.6,
-    1.49995,
-    1.7,
-    1.8,
-    1.4,
-    1.41,
-    1.42,
-    1.43,
-    1.44,
-    1.39995,
-    1.5,
-    1.6,
-    1.3,
-]
 
 
 def keras_rates(losses, rate, *, factor, patience, min_delta, cooldown, min_rate):
