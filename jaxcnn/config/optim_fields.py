@@ -26,7 +26,7 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
         128, "The batch size for which learning_rate is given when it is scaled.", AT_LEAST_1
     ),
     "optimizer.momentum": Field(
-        0.9, "Momentum of the optimizers momentum, nesterov, muon and airbench.", FRACTION
+        0.9, "Momentum of the optimizers momentum, nesterov, muon and the records'.", FRACTION
     ),
     "optimizer.b1": Field(
         0.9, "Decay of the mean gradient of adam, adamw and adam_keras.", FRACTION
@@ -112,7 +112,9 @@ SCHEDULE_FIELDS: dict[str, Field] = {
         1e-4, "How much lower the validation loss must be to count for plateau.", AT_LEAST_0
     ),
     "schedule.cooldown": Field(
-        0, "Epochs after each reduction of plateau that do not count for its patience.", AT_LEAST_0
+        0,
+        "Epochs after a reduction until plateau counts again, the last one included, as in Keras.",
+        AT_LEAST_0,
     ),
     "schedule.min_rate": Field(0.0, "The rate below which plateau does not go.", AT_LEAST_0),
 }

@@ -10,6 +10,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxcnn.optim.airbench import airbench
+from jaxcnn.optim.airbench2025 import airbench2025
 from jaxcnn.optim.schedules import scaled_rate
 
 # By name: a function of `config.optimizer` that returns the factory of the transformation, and the
@@ -30,7 +31,9 @@ def is_kernel(params: dict) -> dict:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTransformation:
+def make_optimizer(
+    config: Any, global_batch_size: int = 1, num_steps: int = 1
+) -> optax.GradientTransformation:
     """Return the optimizer that a config names.
 
     Its state holds `hyperparams`, float32 () arrays by name: `learning_rate`, `weight_decay`, and
@@ -38,10 +41,13 @@ def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTra
 
     Args:
       config: the `optimizer` part of a run's config, checked.
-      global_batch_size: examples in a batch, for airbench, whose rates apply to a summed loss.
+      global_batch_size: examples in a batch, for airbench and airbench2025, whose rates apply to a
+        summed loss.
+      num_steps: training steps of the whole run, for airbench2025.
     """
     make, names = OPTIMIZERS[config.name](config)
-    settings = {**config, "global_batch_size": float(global_batch_size)}
+    sizes = {"global_batch_size": float(global_batch_size), "num_steps": float(num_steps)}
+    settings = {**config, **sizes}
     values = {name: settings[name] for name in ("learning_rate", "weight_decay", *names)}
     return optax.inject_hyperparams(make)(**values)
 
@@ -173,6 +179,26 @@ def _airbench(config):
         )
 
     return make, ("momentum", "global_batch_size")
+
+
+@_optimizer("airbench2025")
+def _airbench2025(config):
+    """The optimizer of the speed record of 2025; settings as those of airbench."""
+
+    def make(learning_rate, weight_decay, momentum, global_batch_size, num_steps):
+        return optax.chain(
+            _clip(config),
+            airbench2025(
+                learning_rate,
+                momentum,
+                weight_decay,
+                global_batch_size,
+                num_steps,
+                first_filter_rate=scaled_rate(config, global_batch_size),
+            ),
+        )
+
+    return make, ("momentum", "global_batch_size", "num_steps")
 
 
 def _filters_as_matrices(params: dict) -> dict:

@@ -33,7 +33,8 @@ class Plateau:
         """Return the state after an epoch, by the rule of Keras's ReduceLROnPlateau.
 
         The factor is multiplied by `factor` after `patience` epochs in a row without a lower loss.
-        Then `cooldown` epochs are not counted. The rate stays at or above `min_rate`.
+        Then it counts again in the last of `cooldown` epochs. The rate stays at or above
+        `min_rate`.
 
         Args:
           loss: the validation loss of the epoch.

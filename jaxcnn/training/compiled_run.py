@@ -19,7 +19,6 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import default_config, flatten
 from jaxcnn.data import feed
-from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
@@ -27,6 +26,7 @@ from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.recipe import (
     Recipe,
+    augmentation_of,
     build_model,
     check_num_steps,
     make_hyperparams,
@@ -38,7 +38,7 @@ from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.test_time_augmentation import make_score
 
 _ONLY_IN_THE_LOOP = (
-    "dataset.fraction", "steps_per_epoch", "max_minutes", "early_stopping.patience"
+    "dataset.fraction", "max_minutes", "early_stopping.patience"
 )  # fmt: skip
 _NEEDS_VALIDATION = 'config.schedule.name = "plateau": a speedrun has no validation; choose another'
 _ORDER = zlib.crc32(b"order")  # keeps the keys of the order apart from those of the steps
@@ -131,7 +131,9 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
         test_data=feed.put_split(dataset.splits["test"], mesh),
         train=compiled(train),
         train_several=compiled(jax.vmap(train, in_axes=(0, None))),
-        score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
+        score=jax.jit(
+            make_score(recipe, batch_size=config.global_batch_size, views=config.test_views)
+        ),
     )
 
 
@@ -150,6 +152,12 @@ def _check_supported(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> None:
     if config.init_from:
         raise UserError("config.init_from: a speedrun starts from random weights; leave it empty")
     fields, defaults = flatten(config), flatten(default_config())
+    whole_batches = (0, num_examples // config.global_batch_size)  # an incomplete one is left out
+    if config.steps_per_epoch not in whole_batches:
+        raise UserError(
+            f"config.steps_per_epoch = {config.steps_per_epoch}: a speedrun trains on all whole "
+            f"batches of an epoch; set it to {whole_batches[1]} or 0"
+        )
     for name in _ONLY_IN_THE_LOOP:
         if fields[name] != defaults[name]:
             raise UserError(
@@ -167,7 +175,7 @@ def _make_train(
 
     def train(state: TrainState, data: dict[str, jax.Array]) -> tuple[TrainState, Any]:
         seed = state.hyperparams["seed"]
-        augment = make_augment(config.augment, seed=seed, fill=dataset.pixel_mean)
+        augment = augmentation_of(config, dataset, seed)
         step = make_train_step(dataclasses.replace(recipe, augment=augment))
         order_key = jax.random.fold_in(jax.random.key(seed), _ORDER)
 

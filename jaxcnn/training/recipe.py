@@ -122,6 +122,13 @@ def check_num_steps(config: ConfigDict, steps_per_epoch: int) -> None:
         )
 
 
+def augmentation_of(config: ConfigDict, dataset: Dataset, seed: int | jax.Array) -> Callable | None:
+    """Return the augmentations of a config for the images of a dataset, see `make_augment`."""
+    return make_augment(
+        config.augment, seed=seed, fill=dataset.pixel_mean, deviation=dataset.pixel_std
+    )
+
+
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
@@ -150,14 +157,16 @@ def make_recipe(
     recipe = Recipe(
         train_graph=train_graph,
         eval_graph=eval_graph,
-        optimizer=make_optimizer(config.optimizer, config.global_batch_size),
+        optimizer=make_optimizer(
+            config.optimizer, config.global_batch_size, total_steps(config, steps)
+        ),
         schedule=make_schedule(
             config.schedule,
             learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
             steps_per_epoch=steps,
             num_steps=total_steps(config, steps),
         ),
-        augment=make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean),
+        augment=augmentation_of(config, dataset, config.seed),
         pixel_shift=shift,
         pixel_scale=scale,
         num_classes=dataset.num_classes,
