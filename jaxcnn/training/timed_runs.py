@@ -13,8 +13,8 @@ from jaxcnn.training.state import TrainState
 
 PROTOCOL = (
     "seconds from the first use of the training images to the end of the last step, by the host's "
-    "clock; compilation, a warm-up run on shuffled labels, initialization and tests are not counted; "
-    "test_seconds are those of the test, without and with views"
+    "clock; compilation, a warm-up run on shuffled labels, initialization and tests are not "
+    "counted; test_seconds are those of the test, without and with views"
 )
 
 
