@@ -57,8 +57,7 @@ class Loop:
         self.run, self.plan, self.config = run, run.plan, run.plan.config
         self.display, self.metrics, self.check_folder = display, metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.num_epochs = self.plan.num_epochs(self.position)
-        self.hooks = [display_hook(display, self.num_epochs), *hooks]
+        self.hooks = [display_hook(display, self.plan.num_epochs), *hooks]
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
@@ -101,8 +100,8 @@ class Loop:
     def _train_epoch(self, signal: StopSignal) -> Row:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
         clock, first_step = Clock(), self.position.first_step
-        epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
-        with self.display.progress(epoch, self.num_epochs, steps) as bar:
+        epoch, steps = self.position.epoch + 1, self.plan.steps_of_epoch(self.position)
+        with self.display.progress(epoch, self.plan.num_epochs, steps) as bar:
             for sums, is_displayed in self._steps(signal, clock):
                 if is_displayed:
                     steps_done, speed = self.position.step - first_step, clock.images_per_second

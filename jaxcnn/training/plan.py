@@ -64,16 +64,16 @@ class Plan:
         """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
-    def steps_left(self, position: Position) -> int:
-        """Return the training steps from a position to the end of the last epoch or step."""
-        config, steps = self.config, self.steps_per_epoch
-        left = (config.num_epochs - position.epoch) * steps - position.row
-        return min(left, config.num_steps - position.step) if config.num_steps else left
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the whole run; the last is a part where `config.num_steps` ends within it."""
+        num_steps = self.config.num_steps
+        return -(-num_steps // self.steps_per_epoch) if num_steps else self.config.num_epochs
 
-    def num_epochs(self, position: Position) -> int:
-        """Return the epochs of the whole run, the last of which may be a part."""
-        row = position.row + max(0, self.steps_left(position))
-        return position.epoch - (-row // self.steps_per_epoch)
+    def steps_of_epoch(self, position: Position) -> int:
+        """Return the steps of a position's epoch; fewer where `config.num_steps` ends within it."""
+        num_steps, steps = self.config.num_steps, self.steps_per_epoch
+        return min(steps, num_steps - position.first_step) if num_steps else steps
 
     def position(self, step: int = 0) -> Position:
         """Return the position after a step of a run whose batch size never changed."""

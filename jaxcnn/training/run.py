@@ -125,7 +125,7 @@ class Run:
     def _portions(self, position: Position) -> list[tuple[int, int]]:
         """Return the rows (start, stop) of an epoch's order for each call, from a position on."""
         portions, num_steps, row = [], self.plan.steps_per_dispatch, position.row
-        end = min(self.plan.steps_per_epoch, row + self.plan.steps_left(position))
+        end = self.plan.steps_of_epoch(position)
         while row < end:
             # `take_batch` needs portions of several rows to start at a multiple of their number
             fits = row % num_steps == 0 and row + num_steps <= end

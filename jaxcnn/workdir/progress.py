@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from jaxcnn.workdir.position import Position
 
@@ -43,7 +44,7 @@ class Progress:
     anchor_epoch: int = 0
     anchor_step: int = 0
     resumed: list[float] = dataclasses.field(default_factory=list)
-    plateau: dict[str, float] = dataclasses.field(default_factory=dict)
+    plateau: dict[str, Any] = dataclasses.field(default_factory=dict)
     run: str = ""
     metrics_digest: str = ""
     data_digest: str = ""
