@@ -115,7 +115,7 @@ def check_num_steps(config: ConfigDict, steps_per_epoch: int) -> None:
             f"config.num_steps = {config.num_steps}: must be at most {most}, the steps of "
             f"config.num_epochs = {config.num_epochs}, or 0 for all of them"
         )
-    if round(warmup * steps_per_epoch) >= total_steps(config, steps_per_epoch):
+    if 0 < config.num_steps <= round(warmup * steps_per_epoch):
         raise UserError(
             f"config.schedule.warmup_epochs = {warmup}: takes {round(warmup * steps_per_epoch)} "
             f"steps; must take fewer than config.num_steps = {config.num_steps}"
