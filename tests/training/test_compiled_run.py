@@ -132,6 +132,7 @@ def test_mistakes_of_the_command(tmp_path):
     assert done.stderr == "error: --together=2: must divide --runs=3\n"
 
 
+@pytest.mark.slow
 def test_a_run_of_some_steps_ends_within_an_epoch(dataset):
     """5 steps of 300 images are two epochs and a half."""
     config = make_config(global_batch_size=300, num_epochs=3, num_steps=5)
