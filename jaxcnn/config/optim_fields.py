@@ -61,7 +61,10 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
 }
 SCHEDULE_FIELDS: dict[str, Field] = {
     "schedule.name": Field(
-        "constant", "How the rate changes over the epochs.", registered("schedules")
+        "constant",
+        "How the rate changes over the epochs; one_cycle has Optax's rates, one_cycle_torch "
+        "PyTorch's.",
+        registered("schedules"),
     ),
     "schedule.warmup_epochs": Field(0.0, "Epochs in which the rate rises from 0.", AT_LEAST_0),
     "schedule.decay_rate": Field(
