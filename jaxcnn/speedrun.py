@@ -77,7 +77,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"seed {row['seed']}: test accuracy {percent(row['accuracy'])} with test-time "
         f"augmentation, {percent(row['plain_accuracy'])} without; "
-        f"loss {loss(row['train_loss'])}; {row['seconds']:.3f} s"
+        f"loss {loss(row['train_loss'])}; {row['seconds']:.3f} s, tested in "
+        f"{row['test_seconds']:.3f} s"
     )
 
 

@@ -12,6 +12,13 @@ from jaxcnn.config.parts import FIELD_OF
 from jaxcnn.config.rules import Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
+# the fields that only one schedule takes, beside `schedule.boundaries`
+_SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), "plateau") | {
+    "power": "polynomial",
+    "restart_epochs": "cosine_restarts",
+    "restart_growth": "cosine_restarts",
+}
+
 Registries = Mapping[str, Sequence[str]]
 _OWN_PART = "register a part of your own with --register=FILE"
 
@@ -92,8 +99,10 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         'set it to "last", or config.validation to "holdout"': (
             config.test_with == "best" and config.validation == "test"
         ),
-        f"config.optimizer.weight_decay = {optimizer.weight_decay}: adam takes no weight decay; "
-        "use adamw": optimizer.name == "adam" and optimizer.weight_decay > 0,
+        f"config.optimizer.weight_decay = {optimizer.weight_decay}: {optimizer.name} takes no "
+        "weight decay; use adamw": (
+            optimizer.name in ("adam", "adam_keras") and optimizer.weight_decay > 0
+        ),
         f"config.optimizer.accumulation_steps = {optimizer.accumulation_steps}: at most "
         f"config.global_batch_size = {config.global_batch_size}": (
             optimizer.accumulation_steps > config.global_batch_size
@@ -104,4 +113,30 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
+    messages |= _wrong_schedules(schedule, optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]
+
+
+def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, bool]:
+    """Return whether each message about a schedule's fields applies."""
+    name, rate = schedule.name, optimizer.learning_rate
+    ineffective = {
+        f"config.schedule.{field} = {schedule[field]!r} has no effect with config.schedule.name = "
+        f"{name!r}; only {owner} takes it": (
+            name != owner and schedule[field] != FIELDS[f"schedule.{field}"].default
+        )
+        for field, owner in _SCHEDULE_OF.items()
+    }
+    return ineffective | {
+        f"config.schedule.factor = {schedule.factor}: must be less than 1 for plateau": name
+        == "plateau"
+        and schedule.factor >= 1,
+        f"config.schedule.min_rate = {schedule.min_rate}: must be less than "
+        f"config.optimizer.learning_rate = {rate}": (
+            name == "plateau"
+            and optimizer.scale_with_batch == "none"
+            and 0 < schedule.min_rate >= rate
+        ),
+        f"config.schedule.decay_rate = {schedule.decay_rate}: must be more than 0 for "
+        "exponential": (name == "exponential" and schedule.decay_rate == 0),
+    }

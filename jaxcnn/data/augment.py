@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
+from jaxcnn.data import color
 from jaxcnn.data.extra import make_extra
 from jaxcnn.data.mixing import mix, mixing_weights
 from jaxcnn.errors import UserError
@@ -45,15 +46,18 @@ class Options:
     """The settings of a run's augmentations.
 
     Attributes:
-      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, extra, mixup,
-        cutmix.
+      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, brightness,
+        contrast, extra, mixup, cutmix.
       seed: the seed of the alternating flip.
-      fill: the color with which cutout covers pixels, in 0 to 255; a number or (channels,).
+      fill: the mean color of the training images, with which cutout covers pixels, in 0 to 255; a
+        number or (channels,).
+      deviation: the standard deviation of the training images' pixels, like `fill`.
     """
 
     config: Any
     seed: int | jax.Array
     fill: ArrayLike
+    deviation: ArrayLike
 
 
 Augmentation = Callable[[jax.Array, Batch], jax.Array]  # images to images
@@ -72,14 +76,17 @@ def _built_in(name: str) -> Callable[[_Maker], _Maker]:
 
 
 def make_augment(
-    config: Any, *, seed: int | jax.Array, fill: ArrayLike = 0.0
+    config: Any,
+    *,
+    seed: int | jax.Array,
+    fill: ArrayLike = 0.0,
+    deviation: ArrayLike = 1.0,
 ) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
     """Return a run's augmentations as one function; None if it has none.
 
     Args:
       config: the run's `config.augment`; see `Options`.
-      seed: see `Options`.
-      fill: see `Options`.
+      seed, fill, deviation: see `Options`.
 
     Returns:
       `augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None)`, which
@@ -88,7 +95,7 @@ def make_augment(
       pass through. `batch_key` is one key, the same on every device. `axis_name` is the mesh axis
       along which the global batch is cut.
     """
-    options = Options(config, seed, fill)
+    options = Options(config, seed, fill, deviation)
     transforms = [
         transform for make in _MAKERS.values() if (transform := make(options)) is not None
     ]
@@ -271,24 +278,18 @@ def _make_color_jitter(options: Options) -> Augmentation | None:
 
 
 def color_jitter(images: jax.Array, keys: jax.Array, strength: float) -> jax.Array:
-    """Multiply brightness, contrast, then saturation by factors from 1 ± strength.
-
-    Contrast is relative to the image's mean gray, saturation to each pixel's gray; images of one
-    channel have no saturation. Results are clipped to 0 to 255.
-    """
+    """Multiply brightness, contrast, then saturation by factors from 1 ± strength."""
     factor = partial(jax.random.uniform, shape=(3,), minval=1 - strength, maxval=1 + strength)
-    factors = _draw(factor, keys, "color_jitter")
-    brightness, contrast, saturation = factors.T[:, :, None, None, None]
-    images = jnp.clip(images * brightness, 0, 255)
-    mean = _gray(images.mean(axis=(1, 2), keepdims=True))
-    images = jnp.clip(mean + (images - mean) * contrast, 0, 255)
-    gray = _gray(images)
-    return jnp.clip(gray + (images - gray) * saturation, 0, 255)
+    return color.jitter(images, _draw(factor, keys, "color_jitter"))
 
 
-def _gray(images: jax.Array) -> jax.Array:
-    """Return luma (ITU-R 601) of RGB images, the mean of any other number of channels: (…, 1)."""
-    channels = images.shape[-1]
-    weights = (0.299, 0.587, 0.114) if channels == 3 else (1 / channels,) * channels
-    # sums of slices take a fifth of the time of a reduction over so short an axis
-    return jnp.asarray(sum(weight * images[..., i : i + 1] for i, weight in enumerate(weights)))
+@_built_in("brightness_contrast")
+def _make_brightness_contrast(options: Options) -> Augmentation | None:
+    limits = (options.config.brightness, options.config.contrast)
+    uniform = partial(jax.random.uniform, shape=(2,), minval=-1.0, maxval=1.0)
+
+    def change(images: jax.Array, batch: Batch) -> jax.Array:
+        draws = jnp.array(limits) * _draw(uniform, batch.keys, "brightness_contrast")
+        return color.shift_and_stretch(images, draws, options.fill, options.deviation)
+
+    return change if any(limits) else None

@@ -24,6 +24,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
+    "silu": jax.nn.silu,
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "leaky_relu": jax.nn.leaky_relu,  # slope 0.01
 }

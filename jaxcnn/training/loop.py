@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import jax
 
 from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.optim.plateau import Plateau, next_plateau
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.display import Display
@@ -59,7 +60,7 @@ class Loop:
         self.display, self.hooks = display, hooks
         self.metrics, self.check_folder = metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.show_epoch = functools.partial(display.epoch_row, num_epochs=self.config.num_epochs)
+        self.show_epoch = functools.partial(display.epoch_row, num_epochs=self.plan.num_epochs)
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
@@ -103,8 +104,8 @@ class Loop:
     def _train_epoch(self, signal: StopSignal) -> Row:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
         clock, first_step = Clock(), self.position.first_step
-        epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
-        with self.display.progress(epoch, self.config.num_epochs, steps) as bar:
+        epoch, steps = self.position.epoch + 1, self.plan.steps_of_epoch(self.position)
+        with self.display.progress(epoch, self.plan.num_epochs, steps) as bar:
             for sums, is_displayed in self._steps(signal, clock):
                 if is_displayed:
                     steps_done, speed = self.position.step - first_step, clock.images_per_second
@@ -125,7 +126,7 @@ class Loop:
           The last item has the sums of the last step.
         """
         run, start, sums = self.run, self.position, None
-        numbers = run.epoch_numbers(start)
+        numbers = run.epoch_numbers(start, Plateau(**self.progress.plateau).factor)
         clock.start()
         for data, order, num_steps in run.train_feed(start, clock):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
@@ -192,6 +193,7 @@ class Loop:
         validation, row = self._evaluate(train, number)
         min_delta = self.config.early_stopping.min_delta
         is_best = self.progress.add_validation(number, step, validation, min_delta)
+        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], self.config)
         self.show_epoch(epoch=number, train=train, validation=validation, is_best=is_best)
         self.stopping.check_time(step)
         try:
@@ -221,8 +223,8 @@ class Loop:
         where = {"step": self.position.step, "epoch": epoch}
         rows = [where | train]
         if self.config.evaluate_train:
-            means = evaluate(self.run, self.state, "train")
-            rows.append(where | {"split": "train_evaluated"} | means)
+            means = {"split": "train_evaluated"} | evaluate(self.run, self.state, "train")
+            rows.append(where | means)
         with self._compiling(self.run.eval_step):
             validation = evaluate(self.run, self.state, "validation")
         self.compiled.add(self.run.eval_step)
@@ -238,8 +240,7 @@ class Loop:
         """Save and raise `Stopped`; `sums` are of the last step, if it is not checked yet."""
         if sums is not None:
             self._means(sums)  # raises for a state that diverged, which is not saved
-        step = self.position.step
-        self.saving.save_if_new(self.state, step)
+        self.saving.save_if_new(self.state, step := self.position.step)
         self.saving.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {step}; the same command resumes there")
 
@@ -254,8 +255,8 @@ class Loop:
             self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
         test = score_test_split(self.run, self.state, self.progress)
-        where = {"step": self.position.step, "epoch": self.position.epoch, "split": "test"}
-        self.metrics.write(where | test)
+        where = {"step": self.position.step, "epoch": self.position.epoch}
+        self.metrics.write(where | {"split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],

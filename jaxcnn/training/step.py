@@ -52,8 +52,9 @@ def make_train_step(recipe: Recipe) -> Callable:
     Returns:
       `step(state, data, epoch, order) -> (state, sums)`. `data` and `order` are those of
       `take_batch`. `epoch` has int32 () `number`, `num_examples`, `global_batch_size`,
-      `first_step` and `schedule_shift`, the steps to add to the state's for the schedule. `sums`
-      are the epoch's so far, equal to `state.sums`.
+      `first_step` and `schedule_shift`, the steps to add to the state's for the schedule, and
+      float32 () `rate_factor`, a factor of the epoch's learning rate. `sums` are the epoch's so
+      far, equal to `state.sums`.
     """
     gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
 
@@ -70,7 +71,7 @@ def make_train_step(recipe: Recipe) -> Callable:
         norm = optax.tree.norm(gradients)
         is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
         with jax.named_scope("optimizer"):
-            updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
+            updated = _update(recipe, state, gradients, batch_stats, epoch)
         if recipe.skip_bad_steps:
             updated = _skip_unless(is_good, updated, state)
             sums = jax.tree.map(lambda value: jnp.where(is_good, value, 0), sums)
@@ -208,12 +209,12 @@ def _accumulate(recipe: Recipe) -> Callable:
 
 
 def _update(
-    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, schedule_shift: jax.Array
+    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, epoch: dict
 ) -> TrainState:
     """Return the state after a step of the optimizer."""
     opt_state = state.opt_state
-    factor = recipe.schedule(state.step + schedule_shift) * state.rate_scale
-    rate = state.hyperparams["learning_rate"] * factor
+    factor = recipe.schedule(state.step + epoch["schedule_shift"]) * state.rate_scale
+    rate = state.hyperparams["learning_rate"] * (factor * epoch["rate_factor"])
     hyperparams = opt_state.hyperparams | {"learning_rate": rate}
     opt_state = opt_state._replace(hyperparams=hyperparams)
     updates, opt_state = recipe.optimizer.update(gradients, opt_state, state.params)

@@ -1,4 +1,4 @@
-"""Stopping a run: after its epochs, by early stopping, by its time, by a hook, or by a signal."""
+"""Stopping a run: after its epochs or steps, early, by its time, by a hook, or by a signal."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -97,10 +97,12 @@ class Stopping:
     def reason(self, position: Position, progress: Progress) -> str:
         """Return why the run has ended; "" if it has not.
 
-        The reasons are "epochs", "early_stopping", "max_minutes" and "hook".
+        The reasons are "epochs", "steps", "early_stopping", "max_minutes" and "hook".
         """
         if position.epoch >= self._config.num_epochs:
             return "epochs"
+        if 0 < self._config.num_steps <= position.step:
+            return "steps"
         if 0 < self._config.early_stopping.patience <= progress.epochs_without_gain:
             return "early_stopping"
         if self._is_time_over:

@@ -33,11 +33,12 @@ def read_ended(workdir: Path) -> dict[str, Any] | None:
 def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the limits of a config that an ended run has reached; with none the run continues.
 
-    They are "epochs", "early_stopping", "max_minutes" and "hook". A run that a hook ended continues
-    with a larger `num_epochs` than it had then.
+    They are "epochs", "steps", "early_stopping", "max_minutes" and "hook". A run that a hook ended
+    continues with a larger `num_epochs` than it had then.
     """
     is_reached = {
         "epochs": config["num_epochs"] <= result["num_epochs"],
+        "steps": 0 < config.get("num_steps", 0) <= result.get("steps", 0),
         "hook": result["num_epochs"] < config["num_epochs"] <= result.get("hook_epochs", 0),
         "early_stopping": 0 < config["early_stopping"]["patience"] <= result["epochs_without_gain"],
         "max_minutes": 0 < 60 * config["max_minutes"] <= result["seconds"],
@@ -50,6 +51,7 @@ def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     reason = {
         "epochs": "",
+        "steps": f", {integer(result.get('steps'))} steps: num_steps is reached",
         "early_stopping": f", {result['epochs_without_gain']} without a lower validation loss",
         "max_minutes": f", {integer(result.get('steps'))} steps: max_minutes is over",
         "hook": f": a hook ended it{_reason(result)}",
@@ -71,6 +73,7 @@ def how_to_continue(
     remedies = {
         "epochs": f"more epochs: --config.num_epochs={epochs}",
         "hook": f"more epochs: --config.num_epochs={epochs}",
+        "steps": "more steps: --config.num_steps=0 (0: all epochs)",
         "early_stopping": "more patience: --config.early_stopping.patience="
         f"{2 * result['epochs_without_gain']} (0: all epochs)",
         "max_minutes": f"more time: --config.max_minutes={minutes} (0: no limit)",

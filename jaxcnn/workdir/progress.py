@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from jaxcnn.workdir.position import Position
 
@@ -22,6 +23,7 @@ class Progress:
       global_batch_size: images per step over all devices.
       anchor_epoch, anchor_step: see `Position`.
       resumed: finished epochs at each resume.
+      plateau: fields of the plateau schedule's state, see `optim.plateau.Plateau`; {} without it.
       run: id of the run, see `run_files.Identity`.
       metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
       data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
@@ -45,6 +47,7 @@ class Progress:
     anchor_epoch: int = 0
     anchor_step: int = 0
     resumed: list[float] = dataclasses.field(default_factory=list)
+    plateau: dict[str, Any] = dataclasses.field(default_factory=dict)
     run: str = ""
     metrics_digest: str = ""
     data_digest: str = ""

@@ -84,7 +84,7 @@ _RESULT = fields(
         "test_accuracy": _SHARE,
         "test_loss": _SCORE,
         "tested_with": text("best", "last"),
-        "ended": text("epochs", "early_stopping", "max_minutes", "hook"),
+        "ended": text("epochs", "steps", "early_stopping", "max_minutes", "hook"),
         "hook_epochs": integer(),
         "hook_reason": text(),
         "steps": integer(),
@@ -167,6 +167,14 @@ PROGRESS = fields(
         "anchor_epoch": integer(),
         "anchor_step": integer(-(2**31)),  # negative after a change to smaller batches
         "resumed": items(number(0)),
+        "plateau": fields(
+            {
+                "lowest_loss": number(),
+                "epochs_without_gain": integer(),
+                "cooldown_left": integer(),
+                "factor": number(0, 1),
+            }
+        ),
         "run": text(),
         "metrics_digest": text(),
         "data_digest": text(),

@@ -43,7 +43,7 @@ def keys_of(seed):
 
 def config(**fields):
     off = dict(crop=0, crop_mode="reflect", shift=0.0, rotation=0.0, flip="none", cutout=0)
-    others = dict(color_jitter=0.0, extra=(), mixup=0.0, cutmix=0.0)
+    others = dict(color_jitter=0.0, brightness=0.0, contrast=0.0, extra=(), mixup=0.0, cutmix=0.0)
     return SimpleNamespace(**(off | others | fields))
 
 
@@ -169,6 +169,37 @@ def test_no_color_jitter_is_identity():
     np.testing.assert_allclose(jitter(images, keys_of(7), 0.0), images, atol=1e-3)
 
 
+def test_brightness_and_contrast_are_those_of_the_record():
+    """cifar10-speedrun's `batch_color_jitter`, of standardized pixels: (x + shift) * stretch."""
+    images, mean, deviation = images_of(8), np.float32([125, 120, 110]), np.float32([60, 61, 66])
+    change = augment.make_augment(
+        config(brightness=0.14, contrast=0.13), seed=0, fill=mean, deviation=deviation
+    )
+    changed, _ = jax.jit(partial(change, batch_key=None, epoch=0))(
+        images, None, keys=keys_of(8), example_indices=jnp.arange(BATCH)
+    )
+    before, after = ((np.asarray(x) - mean) / deviation for x in (images, changed))
+    lines = [np.polyfit(x.ravel(), y.ravel(), 1) for x, y in zip(before, after, strict=True)]
+    stretches, shifts = np.array(lines).T
+    for i in range(BATCH):
+        np.testing.assert_allclose(after[i], stretches[i] * before[i] + shifts[i], atol=1e-4)
+    assert 0.06 < np.abs(shifts / stretches).max() < 0.14
+    assert 0.06 < np.abs(stretches - 1).max() < 0.13 and len(set(stretches.round(5))) == BATCH
+
+
+def test_brightness_alone_keeps_differences():
+    images = images_of(8)
+    change = augment.make_augment(config(brightness=0.5), seed=0, deviation=50.0)
+    changed, _ = change(
+        images, None, keys=keys_of(8), batch_key=None, example_indices=None, epoch=0
+    )
+    shifts = np.asarray(changed) - images
+    np.testing.assert_allclose(
+        shifts, np.broadcast_to(shifts[:, :1, :1, :1], images.shape), atol=1e-3
+    )
+    assert 5 < np.abs(shifts).max() < 25
+
+
 @few
 @given(seeds, st.floats(0.1, 4.0))
 def test_cutmix_labels_have_the_share_of_the_pixels(seed, alpha):
@@ -277,7 +308,8 @@ def test_a_population_of_seeds_is_a_vmap():
 
 
 def test_augmentations_are_registered_in_order():
-    assert list(augment._MAKERS) == ["flip", "affine", "crop", "cutout", "color_jitter"]
+    names = ["flip", "affine", "crop", "cutout", "color_jitter", "brightness_contrast"]
+    assert list(augment._MAKERS) == names
 
 
 @pytest.mark.usefixtures("own_parts")

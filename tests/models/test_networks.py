@@ -17,6 +17,7 @@ from jaxcnn.errors import UserError
 # total, trainable, for the published number of classes and image size
 COUNTS = {
     "airbench": (1_973_944, 1_971_352),
+    "airbench2025": (1_973_944, 1_971_352),
     "alexnet": (21_591_306, 21_590_602),
     "alexnet_bn": (24_806_194, 24_787_038),
     "compact_cnn": (295_810, 294_770),

@@ -30,7 +30,10 @@ def cuda_operations(config, dataset):
     """The operations of the training step of a config, as it is compiled for CUDA."""
     shape = dataset.image_shape
     model = models.build(
-        **config.model, num_classes=4, image_shape=shape, abstract=config.model.name != "airbench"
+        **config.model,
+        num_classes=4,
+        image_shape=shape,
+        abstract="airbench" not in config.model.name,
     )
     recipe, params, batch_stats = make_recipe(config, dataset, model, 4)
 

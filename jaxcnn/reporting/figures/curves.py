@@ -32,7 +32,8 @@ _LOOKS = {
     "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, evaluated"},
     "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
-_LOG_SCHEDULES = ("step", "inverse_time", "inverse_time_rounded")  # they scale the rate by factors
+# they scale the rate by factors
+_LOG_SCHEDULES = ("step", "plateau", "exponential", "inverse_time", "inverse_time_rounded")
 _FEW_EPOCHS = 20  # with so many or fewer, every epoch has a marker
 
 
