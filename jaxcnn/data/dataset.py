@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.pictures.content import Picture, read_pictures
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
@@ -155,6 +156,7 @@ def load_pictures(
     *,
     data_dir: str | os.PathLike | None = None,
     image_size: int = 0,
+    classes: Sequence[object] = (),
     reuse: bool = True,
 ) -> Dataset:
     """Return the dataset of the listed pictures, ignoring other files of the folder.
@@ -165,6 +167,7 @@ def load_pictures(
       fingerprint: of the dataset.
       data_dir: see `load_dataset`.
       image_size: see `load_dataset`.
+      classes: see `select_classes`.
       reuse: look for a prepared version with the fingerprint first, which does not need the folder.
 
     Raises:
@@ -172,10 +175,11 @@ def load_pictures(
     """
     for directory in find_versions(data_dir) if reuse else ():
         with contextlib.suppress(UserError):  # a damaged version
-            dataset = _read(directory, "")
+            dataset = select_classes(_read(directory, ""), classes)
             if dataset.fingerprint == fingerprint and hold(directory.parent):
                 return dataclasses.replace(dataset, name=name)
-    return load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    listed = load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    return select_classes(listed, classes)
 
 
 def load_place(place: Place, label_set: str = "") -> Dataset:

@@ -47,10 +47,16 @@ class SavedRun:
 
     @property
     def dataset(self) -> str:
-        """The run's dataset and its label set, if named, such as `cifar100, coarse labels`."""
+        """The run's dataset, and its label set and classes where the config names them.
+
+        An example is `cifar100, coarse labels, 5 classes`.
+        """
         dataset = self.config["dataset"]
-        labels = dataset.get("label_set")
-        return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
+        labels, classes = dataset.get("label_set"), self.data.get("class_names", ())
+        parts = [dataset["name"]]
+        parts += [f"{labels} labels"] if labels else []
+        parts += [f"{len(classes)} classes"] if dataset.get("classes") else []
+        return ", ".join(parts)
 
     def fingerprint(self, view: str) -> str:
         """Return the digest of the "train", "validation" or "test" examples; "" if unknown."""
