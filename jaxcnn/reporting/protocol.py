@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcnn.data.class_selection import selected_names
 from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
@@ -23,6 +24,12 @@ IN_SIGHT = (
 def owner_of(dataset: str) -> str:
     """Return the owner of a dataset's splits: "publisher's"; "folder's" for `folder:PATH`."""
     return "folder's" if dataset.startswith("folder:") else "publisher's"
+
+
+def chosen_classes(config: Mapping[str, Any]) -> str:
+    """Return "5 classes" for a run on five classes of its dataset; "" for one on all of them."""
+    classes = selected_names(config["dataset"].get("classes") or ())
+    return f"{len(classes)} classes" if classes else ""
 
 
 def is_test_in_sight(config: Mapping[str, Any]) -> bool:

@@ -31,7 +31,10 @@ CONFIG = fields(
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
         "model": _NAMED,
-        "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
+        "dataset": fields(
+            {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
+            need=["name"],
+        ),
         "early_stopping": fields({"patience": integer()}),
         "published": fields(
             {"by": text(), "accuracy": number(0, 1), "differs": text(), "recipe": text()},

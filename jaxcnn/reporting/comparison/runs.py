@@ -51,12 +51,9 @@ class SavedRun:
 
         An example is `cifar100, coarse labels, 5 classes`.
         """
-        dataset = self.config["dataset"]
-        labels, classes = dataset.get("label_set"), self.data.get("class_names", ())
-        parts = [dataset["name"]]
-        parts += [f"{labels} labels"] if labels else []
-        parts += [f"{len(classes)} classes"] if dataset.get("classes") else []
-        return ", ".join(parts)
+        config, dataset = self.config, self.config["dataset"]
+        labels = f"{label_set} labels" if (label_set := dataset.get("label_set")) else ""
+        return ", ".join(filter(None, (dataset["name"], labels, protocol.chosen_classes(config))))
 
     def fingerprint(self, view: str) -> str:
         """Return the digest of the "train", "validation" or "test" examples; "" if unknown."""
