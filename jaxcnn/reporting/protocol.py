@@ -11,6 +11,7 @@ _SERVED = {
     "tail": "The held-out last part of the training set served as validation",
     "holdout": "A fixed, held-out part of the training set served as validation",
 }
+_SGD_CNNS = ("lenet5_base", "lenet5_model1", "lenet5_model2", "lenet5_model3")
 TUNED = (
     "The recipe was chosen by its test accuracy: the test figures do not estimate accuracy on "
     "unseen images."
@@ -24,6 +25,18 @@ IN_SIGHT = (
 def owner_of(dataset: str) -> str:
     """Return the owner of a dataset's splits: "publisher's"; "folder's" for `folder:PATH`."""
     return "folder's" if dataset.startswith("folder:") else "publisher's"
+
+
+def divides_loss(config: Mapping[str, Any]) -> bool:
+    """Return whether a run has a recipe of [SGD] or a change of one.
+
+    That publication divides the mean loss by the batch size, see docs/publications.md. Runs of
+    older code do not name their publication; their networks tell it.
+    """
+    if "published" in config:
+        return config["published"]["by"] == "SGD"
+    is_of_network = config["model"]["name"] in ("mlp", *_SGD_CNNS)
+    return is_of_network and config["dataset"]["name"] == "cifar10"
 
 
 def chosen_classes(config: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ CONFIG = fields(
         "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
         "seed": integer(),
         "num_epochs": integer(),
+        "global_batch_size": integer(1),
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
         "model": _NAMED,
@@ -73,6 +74,7 @@ _ENVIRONMENT = fields(
         "settings": fields({}, others=scalar),
     }
 )
+PROVENANCE = fields({"run": text(), "commit": text()})  # of whoever starts a queue of runs
 _RESULT = fields(
     {
         "run": text(),

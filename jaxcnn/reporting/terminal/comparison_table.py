@@ -7,7 +7,7 @@ from rich.text import Text
 from jaxcnn.reporting.document import Table
 from jaxcnn.text import printable
 
-_PAGE_ONLY = ("test loss", "million FLOPs", "epochs", "tested weights")
+_PAGE_ONLY = ("test loss", "test loss / batch size", "million FLOPs", "tested weights", "machine", "code")
 _FEWEST_COLUMNS = 3
 
 
