@@ -73,7 +73,7 @@ def _print(section: "Section", fields: "Fields | None", goal: "Goal") -> None:
     from jaxcnn.reporting.comparison.grid import grids_of
     from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
     from jaxcnn.reporting.comparison.tables import remarks, results_table
-    from jaxcnn.reporting.terminal.comparison_table import print_table
+    from jaxcnn.reporting.terminal.comparison_table import print_grid, print_table
 
     print_table(section.dataset, results_table(section))
     for remark in remarks(section):
@@ -82,7 +82,7 @@ def _print(section: "Section", fields: "Fields | None", goal: "Goal") -> None:
         print_table("", table)
     for grid in grids_of(section, fields):
         for table in grid_tables(grid):
-            print_table("", table)
+            print_grid(table)
 
 
 if __name__ == "__main__":

@@ -17,19 +17,29 @@ def grid_tables(grid: Grid) -> list[Table]:
 
     That publication divides the mean loss by the batch size, see docs/publications.md.
     """
-    tables = [_grid_table(grid, "Test accuracy", _accuracy)]
+    counts = {len(group.finished) for group in grid.cells.values() if group.finished}
+    in_cells = len(counts) > 1
+    statistic = (
+        "; mean ± sample standard deviation over n seeds" if max(counts, default=0) > 1 else ""
+    )
+    count = f", n = {max(counts)}" if statistic and not in_cells else ""
+    caption = f"Test accuracy by {_axes(grid)}{statistic}{count}"
+    tables = [_grid_table(grid, caption, lambda group: _accuracy(group, in_cells))]
     if any(group.batch_loss for group in grid.cells.values()):
-        tables.append(_grid_table(grid, "Test loss, and divided by the batch size", _losses))
+        caption = f"Mean test loss, and this loss divided by the batch size, by {_axes(grid)}"
+        tables.append(_grid_table(grid, caption, _losses))
     return tables
 
 
-def _grid_table(grid: Grid, name: str, cell: Callable[[RecipeGroup], str]) -> Table:
+def _axes(grid: Grid) -> str:
     first, second = map(axis_name, grid.fields)
-    caption = f"{name} by {first} (rows) and {second} (columns)"
-    caption += f": {grid.title}" if grid.title else ""
+    return f"{first} (rows) and {second} (columns)" + (f": {grid.title}" if grid.title else "")
+
+
+def _grid_table(grid: Grid, caption: str, cell: Callable[[RecipeGroup], str]) -> Table:
     if grid.others:
         caption += f"; the recipes also differ in {join_names(grid.others)}"
-    head = [f"{first} \\ {second}", *map(short_value, grid.columns)]
+    head = [" \\ ".join(map(axis_name, grid.fields)), *map(short_value, grid.columns)]
     rows = [
         [
             short_value(value),
@@ -43,17 +53,18 @@ def _grid_table(grid: Grid, name: str, cell: Callable[[RecipeGroup], str]) -> Ta
     return Table(f"{caption}.", head, rows)
 
 
-def _accuracy(group: RecipeGroup) -> str:
+def _accuracy(group: RecipeGroup, with_count: bool) -> str:
     accuracy = group.result("test_accuracy")
     if accuracy is None:
         return "not finished"
-    count = f" (n = {accuracy.n})" if accuracy.n > 1 else ""
-    return mean_text(accuracy, percent) + count
+    return mean_text(accuracy, percent) + f" (n = {accuracy.n})" * with_count
 
 
 def _losses(group: RecipeGroup) -> str:
-    value = mean_text(group.result("test_loss"), loss)
-    return f"{value}, {mean_text(group.batch_loss, loss)}"
+    mean, divided = group.result("test_loss"), group.batch_loss
+    if mean is None:
+        return "not finished"
+    return f"{loss(mean.mean)}, {loss(divided.mean) if divided else '-'}"
 
 
 def goal_tables(section: Section, goal: Goal) -> list[Table]:
@@ -87,7 +98,8 @@ def _goal_row(group: RecipeGroup, goal: Goal) -> list[str]:
             f"{first.n if first else 0} of {len(group.shown)}",
             percent(best),
         ]
-    row.append(mean_text(group.result("parameters"), integer))
+    parameters = group.result("parameters")
+    row.append(integer(parameters.mean) if parameters else "-")
     if goal.max_parameters is not None:
         row.append({True: "yes", False: "no", None: "unknown"}[goal.is_within(group)])
     return row
