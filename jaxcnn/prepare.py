@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
+import jaxcnn
 from jaxcnn.config.flag import config_flag
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.dataset import Dataset, dataset_names, load_dataset
@@ -33,6 +34,7 @@ _AUGMENTED = flags.DEFINE_bool(
 
 def main(arguments: list[str]) -> None:
     """Prepare the given dataset, print its class counts, and draw its pictures if asked."""
+    from jaxcnn.data.places import refuse_among_pictures
     from jaxcnn.reporting.figures.prediction_grid import check_grid
 
     config = _CONFIG.value
@@ -44,7 +46,10 @@ def main(arguments: list[str]) -> None:
     if config and _IMAGE_SIZE.value:
         raise UserError("--image_size: with a config, set --config.dataset.image_size")
     check_grid(_GRID.value)
-    dataset = _of_config(config) if config else _of_name(arguments[0])
+    name = config.dataset.name if config else arguments[0]
+    if _GRID.value:
+        refuse_among_pictures(_GRID.value.parent, name, "name another --grid")
+    dataset = _of_config(config) if config else _of_name(name)
     print(count_table(dataset))
     if _GRID.value:
         _draw(config, dataset, _GRID.value)
@@ -94,4 +99,4 @@ def _draw(config: ConfigDict | None, dataset: Dataset, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, describe_config=lambda: jaxcnn.describe_config())

@@ -20,6 +20,7 @@ def test_mistakes_are_one_line(command, tmp_path):
         (["digits", "--augmented", "--grid=x.png"], "--augmented: give --config=FILE"),
         (["--config=digits", "--augmented"], "--augmented: give --config=FILE, and the picture's"),
         (["digits", "--grid=x.txt"], "name a file ending in .png, .svg, .pdf"),
+        (["folder:.", "--grid=x.png"], "lies in the dataset's folder"),
         (["--config=digits", "--image_size=8"], "set --config.dataset.image_size"),
         (["--config=digits", "--config.dataset.classes=1,a"], "digits has no class 'a'"),
         (["--config=lenet:cifar10", "--augmented", "--grid=x.png", "--config.dataset.name=digits"],
