@@ -109,6 +109,9 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         ),
         f"config.schedule.warmup_epochs = {schedule.warmup_epochs}: must be less than "
         f"config.num_epochs = {config.num_epochs}": schedule.warmup_epochs >= config.num_epochs,
+        f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
+            bool(dataset.classes) and dataset.streaming
+        ),
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),

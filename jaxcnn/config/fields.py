@@ -10,6 +10,7 @@ from jaxcnn.config.rules import (
     AT_LEAST_0,
     AT_LEAST_1,
     FRACTION,
+    NAMES,
     Effect,
     Field,
     between,
@@ -143,6 +144,13 @@ FIELDS: dict[str, Field] = {
         "",
         "Labels of cifar100: its 100 fine or its 20 coarse classes; empty: fine.",
         one_of("", "fine", "coarse"),
+        RUN,
+    ),
+    "dataset.classes": Field(
+        (),
+        "The only classes to train on, in the order of their numbers, such as cat,dog; or "
+        "classic-networks, the ten of cifar100 that this publication selects; empty: all.",
+        NAMES,
         RUN,
     ),
     "dataset.split": Field(

@@ -95,6 +95,10 @@ POSITIVE = between(0, open_low=True)
 FRACTION = between(0, 1, open_high=True)
 # float32 cannot sample a Beta distribution with a tiny alpha
 ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
+NAMES = Rule(
+    lambda value: all(type(name) in (str, int) and name != "" for name in value),
+    "names, with commas between them",
+)
 EPOCHS = Rule(
     lambda value: (
         all(type(epoch) in (int, float) and 0 < epoch < 2**31 for epoch in value)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.data import arrays
+from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.pictures.content import Picture, read_pictures
@@ -225,6 +226,7 @@ def load_pictures(
     *,
     data_dir: str | os.PathLike | None = None,
     image_size: int = 0,
+    classes: Sequence[object] = (),
     reuse: bool = True,
 ) -> Dataset:
     """Return the dataset of the listed pictures, ignoring other files of the folder.
@@ -235,6 +237,7 @@ def load_pictures(
       fingerprint: of the dataset.
       data_dir: see `load_dataset`.
       image_size: see `load_dataset`.
+      classes: see `select_classes`.
       reuse: look for a prepared version with the fingerprint first, which does not need the folder.
 
     Raises:
@@ -242,10 +245,11 @@ def load_pictures(
     """
     for directory in find_versions(data_dir) if reuse else ():
         with contextlib.suppress(UserError):  # a damaged version
-            dataset = _read(directory, "")
+            dataset = select_classes(_read(directory, ""), classes)
             if dataset.fingerprint == fingerprint and hold(directory.parent):
                 return dataclasses.replace(dataset, name=name)
-    return load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    listed = load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    return select_classes(listed, classes)
 
 
 def load_place(place: Place, label_set: str = "") -> Dataset:

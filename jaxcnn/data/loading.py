@@ -3,6 +3,7 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxcnn.data.class_selection import select_classes, selected_names
 from jaxcnn.data.dataset import Dataset, load_dataset
 from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.errors import UserError
@@ -20,13 +21,14 @@ def load_data(config: ConfigDict) -> Dataset:
 
 
 def _load(dataset: ConfigDict) -> Dataset:
-    return load_dataset(
+    loaded = load_dataset(
         dataset.name,
         data_dir=dataset.data_dir or None,
         label_set=dataset.label_set,
         image_size=dataset.image_size,
         split=dataset.split,
     )
+    return select_classes(loaded, dataset.classes)
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
@@ -71,6 +73,7 @@ def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
         spec = DATASETS[dataset.name]
         height, width, channels = spec.image_shape
         size = dataset.image_size
-        return spec.num_classes(dataset.label_set), (size or height, size or width, channels)
+        num_classes = len(selected_names(dataset.classes)) or spec.num_classes(dataset.label_set)
+        return num_classes, (size or height, size or width, channels)
     loaded = _load(dataset)
     return loaded.num_classes, loaded.image_shape

@@ -52,7 +52,7 @@ def write_report(workdir: str | Path) -> Path:
     rows = read_checked_metrics(workdir, result)
     classes = evaluation_report.tested_classes(workdir, result)
     sections = [
-        f"# {config['model']['name']} on {config['dataset']['name']}",
+        f"# {config['model']['name']} on {_data(config)}",
         _result(config, environment, result, classes),
         unrecognized(classes),
         _curves(workdir),
@@ -65,6 +65,10 @@ def write_report(workdir: str | Path) -> Path:
     path = workdir / "report.md"
     write_text(path, printable_lines("\n\n".join(filter(None, sections)) + "\n"))
     return path
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    return ", ".join(filter(None, (config["dataset"]["name"], protocol.chosen_classes(config))))
 
 
 def missing_files(workdir: Path) -> list[str]:

@@ -106,6 +106,12 @@ def _num_examples(epoch: dict, row: jax.Array) -> jax.Array:
     return jnp.minimum(epoch["num_examples"] - row * batch_size, batch_size)
 
 
+def random_keys(seed: Array | int, step: Array | int) -> tuple[jax.Array, jax.Array]:
+    """Return the keys of a step's augmentation and dropout."""
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+    return augment_key, dropout_key
+
+
 def _prepare(
     recipe: Recipe, batch: Batch, num_examples: jax.Array, state: TrainState, epoch: jax.Array
 ) -> Batch:
@@ -119,8 +125,7 @@ def _prepare(
       `mask` bool (batch,), and `keys` (batch,) for dropout.
     """
     hyperparams = state.hyperparams
-    step_key = jax.random.fold_in(jax.random.key(hyperparams["seed"]), state.step)
-    augment_key, dropout_key = jax.random.split(step_key)
+    augment_key, dropout_key = random_keys(hyperparams["seed"], state.step)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     images, labels = batch["images"], batch["labels"]
     size = len(images)

@@ -78,6 +78,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
             image_size=config.dataset.image_size,
+            classes=config.dataset.classes,
             reuse=not data_at and same_dataset(name, before),
         )
     except UserError as error:

@@ -28,10 +28,14 @@ CONFIG = fields(
         "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
         "seed": integer(),
         "num_epochs": integer(),
+        "global_batch_size": integer(1),
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
         "model": _NAMED,
-        "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
+        "dataset": fields(
+            {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
+            need=["name"],
+        ),
         "early_stopping": fields({"patience": integer()}),
         "published": fields(
             {"by": text(), "accuracy": number(0, 1), "differs": text(), "recipe": text()},
@@ -77,6 +81,7 @@ _ENVIRONMENT = fields(
         ),
     }
 )
+PROVENANCE = fields({"run": text(), "commit": text()})  # of whoever starts a queue of runs
 _RESULT = fields(
     {
         "run": text(),

@@ -243,3 +243,22 @@ def test_a_version_in_use_is_not_removed(tmp_path):
         process.kill()
     assert held in there and len(there) == 4
     assert not is_in_use(held / "1.0.0")
+
+
+@pytest.mark.slow
+def test_a_run_on_some_classes_keeps_its_pictures(train, tmp_path):
+    pictures, workdir = tmp_path / "pictures", tmp_path / "run"
+    add_pictures(pictures, 25, seed=0)
+    shutil.copytree(pictures / "dark", pictures / "another")
+    chosen = {"classes": ("light", "dark")}  # not the order of the folders
+    train("run", **chosen)
+    before = data_of(workdir)
+    assert before["class_names"] == ["light", "dark"]
+    listed = {picture.class_name for picture in read_pictures(workdir / "pictures.csv")}
+    assert listed == {"light", "dark"}
+    add_pictures(pictures, 25, seed=1)
+    shutil.rmtree(tmp_path / "data")
+    train("run", num_epochs=2, **chosen)
+    after = data_of(workdir)
+    assert all(after[name] == before[name] for name in before if name != "reading")
+    assert evaluate_run(workdir)["num_examples"] == before["num_examples"]["test"]

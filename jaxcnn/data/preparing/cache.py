@@ -166,7 +166,14 @@ def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def pixel_statistics(images: np.ndarray) -> dict[str, Any]:
-    """Return exact means and standard deviations, from a histogram of each channel."""
+    """Return exact means and standard deviations, from a histogram of each channel.
+
+    Args:
+      images: uint8 (n, height, width, channels).
+
+    Returns:
+      `pixel_mean` and `pixel_std`, a number for each channel; `scalar_mean` and `scalar_std`.
+    """
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), _ROWS):
         rows = images[start : start + _ROWS]

@@ -33,7 +33,7 @@ def plot_first(images: np.ndarray, predictions: LabeledPredictions, stem: Path) 
     """
     with styled():
         figure = new_figure(COLUMN, COLUMN * 1.2)
-        shown, title = _shown(predictions.true)
+        shown, title = pick_images(predictions.true)
         figure.suptitle(f"{title}, with their predicted classes", fontsize=9)
         grid = figure.subplots(_FIRST_SIDE, _FIRST_SIDE).ravel()
         for axes in grid[len(shown) :]:
@@ -44,8 +44,12 @@ def plot_first(images: np.ndarray, predictions: LabeledPredictions, stem: Path) 
         return save(figure, stem)
 
 
-def _shown(true: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return the positions of the images that are shown of a split, and a title for them."""
+def pick_images(true: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the positions of 16 images of a split, and a title for them; see `plot_first`.
+
+    Args:
+      true: int (n,), the class of each image.
+    """
     count = min(_FIRST_SIDE**2, len(true))
     if np.all(np.diff(true) >= 0):
         return np.linspace(0, len(true) - 1, count).astype(int), "images from the whole split"
