@@ -8,6 +8,7 @@ from pathlib import Path
 import bars
 import jax
 import pytest
+from families import FAMILIES
 from flax import linen
 
 from jaxcnn import models
@@ -47,12 +48,9 @@ def cuda_operations(config, dataset):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in models.network_names()
-    ],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
 )
-def test_no_network_s_step_has_an_operation_that_gpus_add_up_in_any_order(
+def test_no_family_s_step_has_an_operation_that_gpus_add_up_in_any_order(
     name, config, dataset28, dataset32
 ):
     config.model = model_config(name)
