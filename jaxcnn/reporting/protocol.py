@@ -55,12 +55,12 @@ def is_test_in_sight(config: Mapping[str, Any]) -> bool:
 
 
 def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
-    """Return whether early stopping ended the run before its last epoch.
+    """Return whether early stopping or a hook ended the run before its last epoch.
 
     It is False for an unfinished run (`result` is None).
     """
     if result and "ended" in result:
-        return result["ended"] == "early_stopping"
+        return result["ended"] in ("early_stopping", "hook")
     patience = config.get("early_stopping", {}).get("patience", 0)
     return bool(patience and result and result["num_epochs"] < config["num_epochs"])
 
