@@ -82,7 +82,7 @@ def _read(folder: Path) -> tuple[Counter[_Operation], int]:
     times: Counter[_Operation] = Counter()
     devices = set()
     profile = ProfileData.from_file(str(next(folder.glob("*.xplane.pb"))))
-    # from Python 3.12 on, jaxlib's types cause a warning when they are made
+    # on Python 3.13, jaxlib's types cause a warning when they are made
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         for plane in profile.planes:
             for line in plane.lines:
