@@ -6,6 +6,7 @@ operation of JAX behind each, with the layer in which it was called.
 
 import dataclasses
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,18 +81,19 @@ def _read(folder: Path) -> tuple[Counter[_Operation], int]:
     """Return the nanoseconds of each operation over all devices, and the number of devices."""
     times: Counter[_Operation] = Counter()
     devices = set()
-    for path in folder.glob("*.xplane.pb"):
-        for plane in ProfileData.from_file(str(path)).planes:
+    profile = ProfileData.from_file(str(next(folder.glob("*.xplane.pb"))))
+    # on Python 3.13, jaxlib's types cause a warning when they are made
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        for plane in profile.planes:
             for line in plane.lines:
                 events = []
                 for event in line.events:
-                    stats = dict(event.stats)
-                    if "hlo_op" not in stats:
-                        continue
-                    devices.add((plane.name, stats.get("device_ordinal")))
-                    program = str(stats.get("program_id", "")), str(stats.get("hlo_module", ""))
-                    operation = _Operation(*program, str(stats["hlo_op"]))
-                    events.append((round(event.start_ns), round(event.end_ns), operation))
+                    stats = {name: str(value) for name, value in event.stats}
+                    if "hlo_op" in stats:
+                        devices.add((plane.name, stats.get("device_ordinal")))
+                        program, module = stats.get("program_id", ""), stats.get("hlo_module", "")
+                        operation = _Operation(program, module, stats["hlo_op"])
+                        events.append((round(event.start_ns), round(event.end_ns), operation))
                 for operation, time in _own_times(events):
                     times[operation] += time
     return times, max(1, len(devices))
