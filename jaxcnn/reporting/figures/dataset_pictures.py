@@ -251,7 +251,7 @@ def _label(target: np.ndarray, class_names: Sequence[str]) -> str:
     if target[first] > 0.995:
         return plain(shorten(class_names[first].replace("_", " "), _NAME_LETTERS))
     return "\n".join(
-        f"{100 * target[number]:.0f} % {plain(shorten(class_names[number], 9))}"
+        f"{100 * target[number]:.0f} % {plain(shorten(class_names[number], 11))}"
         for number in (first, second)
     )
 
