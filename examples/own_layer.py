@@ -42,7 +42,7 @@ class ChannelScale(Layer):
     def _initial(self, rng, shape):
         return np.full(shape, self.start, np.float32)
 
-    def forward(self, x, context):
+    def _forward(self, x, context):
         """(batch, ..., channels) -> the same shape and dtype."""
         return x * self.scale[...].astype(x.dtype)
 
@@ -61,9 +61,9 @@ class SqueezeExcite(Sequential):
         super().setup(shape, scope)
         return shape
 
-    def forward(self, x, context):
+    def _forward(self, x, context):
         """(batch, height, width, channels) -> the same shape and dtype."""
-        gates = jax.nn.sigmoid(super().forward(x, context))
+        gates = jax.nn.sigmoid(super()._forward(x, context))
         return x * gates[:, None, None, :]
 
 

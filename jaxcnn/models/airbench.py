@@ -62,10 +62,10 @@ class MeanDense(Dense):
     It computes in float32: that is cheap for logits, and rounding them costs accuracy.
     """
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        return super().forward(wide, context) / x.shape[-1]
+        return super()._forward(wide, context) / x.shape[-1]
 
 
 def norm(activation: str, decay: float) -> list:

@@ -50,7 +50,7 @@ class BatchNorm(Layer):
         self.var = nnx.BatchStat(scope.create("var", channels, ones))
         return shape
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ..., channels) -> the same shape and dtype; training updates the averages."""
         bias = self.bias[...]
         scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)

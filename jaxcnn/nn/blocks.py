@@ -83,7 +83,7 @@ class Sequential(Group):
             shape = layer.build(shape, scope.child(layer.name))
         return shape
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Run each layer on the output of the one before."""
         for layer in self.children:
             x = layer(x, **context.given())
@@ -134,7 +134,7 @@ class Branches(_Parallel):
             raise UserError(f"the branches of {self.path} differ in size: {shapes}")
         return (*shapes[0][:-1], sum(s[-1] for s in shapes))
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', sum of channels)."""
         return jnp.concatenate([branch(x, **context.given()) for branch in self.children], axis=-1)
 
@@ -160,7 +160,7 @@ class Residual(_Parallel):
             raise UserError(f"the paths of {self.path} differ in shape: {main}, {shortcut}")
         return main
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels')."""
         main, shortcut = (path(x, **context.given()) for path in self.children)
         activation = relu_of_sum if self.activation == "relu" else ACTIVATIONS[self.activation]

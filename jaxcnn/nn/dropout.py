@@ -33,7 +33,7 @@ class Dropout(Layer):
         self.number = next(scope.numbers)
         return shape
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> the same shape and dtype.
 
         Raises:

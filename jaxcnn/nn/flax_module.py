@@ -66,7 +66,7 @@ class Function(_Foreign):
         """Return the shape of the function's output."""
         return self._trace(shape, self.function)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
         return self.function(x).astype(x.dtype)
 
@@ -156,7 +156,7 @@ class FlaxModule(_Foreign):
             return module(x)
         return module(x, context=context if context.given() else None)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
         out = self._call(self.module, x, context)
         statistics = [v for v in _variables(self.module) if isinstance(v, nnx.BatchStat)]

@@ -114,7 +114,7 @@ def keys_of(key: jax.Array | None, x: jax.Array) -> jax.Array | None:
 class Layer(nnx.Module):
     """The base of all layers.
 
-    A subclass writes `setup`, which makes its parameters, and `forward`, which runs it on a batch.
+    A subclass writes `setup`, which makes its parameters, and `_forward`, which runs it on a batch.
 
     Attributes:
       kind: numbers the layers without a `name` in their parent (conv1, conv2, …).
@@ -201,10 +201,13 @@ class Layer(nnx.Module):
             arguments.setdefault("keys", keys_of(key, x))
             context = Context(**arguments)
         with jax.named_scope(self.name or self.kind):  # profiles know operations by it
-            return self.forward(x, context)
+            return self._forward(x, context)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
-        """Return the layer's output for a batch; each layer writes its own."""
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
+        """Return the layer's output for a batch; each layer writes its own.
+
+        `nnx.tabulate` wraps public methods, whose arguments it must be able to print.
+        """
         raise NotImplementedError
 
     def variables(self) -> list[nnx.Variable]:

@@ -104,7 +104,7 @@ class Conv(_Linear):
         sizes = pooling.output_sizes((height, width), self.size, self.stride, self.padding)
         return (*sizes, self.features)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', features)."""
         kernel = self.kernel[...].astype(x.dtype)
         return self._finish(convolve(x, kernel, self.stride, self.padding))
@@ -133,7 +133,7 @@ class DepthwiseConv(Conv):
         sizes = pooling.output_sizes(shape[:2], self.size, self.stride, self.padding)
         return (*sizes, self.features)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return self._finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
 
@@ -150,7 +150,7 @@ class Dense(_Linear):
         self.make(scope, (inputs, self.features))
         return (self.features,)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
         return self._finish(x @ self.kernel[...].astype(x.dtype))
 
@@ -168,7 +168,7 @@ class Activation(Layer):
         super().__init__(name)
         self.function = self.kind = function
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Apply the function to each entry."""
         return ACTIVATIONS[self.function](x)
 
@@ -202,7 +202,7 @@ class MaxPool(_Pool):
 
     kind = "max_pool"
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.max_pool(x, self.size, self.stride, self.padding)
 
@@ -215,7 +215,7 @@ class AveragePool(_Pool):
     def __init__(self, size: int, *, stride: int | None = None, name: str = ""):
         super().__init__(size, stride=stride, name=name)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.average_pool(x, self.size, self.stride)
 
@@ -231,7 +231,7 @@ class GlobalAveragePool(Layer):
         """(height, width, channels) -> (channels,)."""
         return shape[-1:]
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, channels)."""
         return x.mean(axis=(1, 2))
 
@@ -251,7 +251,7 @@ class ZeroPad(Layer):
         """(height, width, channels) -> (height + 2 amount, width + 2 amount, channels)."""
         return (shape[0] + 2 * self.amount, shape[1] + 2 * self.amount, shape[2])
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Return the images (batch, height, width, channels) with the border."""
         border = (self.amount, self.amount)
         return jnp.pad(x, ((0, 0), border, border, (0, 0)))
@@ -271,6 +271,6 @@ class Flatten(Layer):
         """(height, width, channels) -> (height * width * channels,)."""
         return (math.prod(shape),)
 
-    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+    def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, features)."""
         return x.reshape(x.shape[0], -1)
