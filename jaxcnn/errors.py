@@ -22,5 +22,12 @@ class Stopped(UserError):
     exit_code = 75  # EX_TEMPFAIL: try again
 
 
+class StopTraining(Exception):
+    """Raised by a user's hook to end the run: it is saved, tested and reported.
+
+    The text, `StopTraining("reason")`, becomes part of the result and of the report.
+    """
+
+
 class Disagreement(UserError):
     """The processes of a group were started with different settings; all of them raise it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
+from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -32,6 +33,7 @@ _LAYERS = flags.DEFINE_list(
     "The layers whose feature maps are drawn (default: the first convolution and the last maps).",
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.reporting.evaluate_run import evaluate_run
     from jaxcnn.reporting.report import write_report
     from jaxcnn.workdir.run_data import notes_on_data
+    from jaxcnn.workdir.run_parts import notes_on_parts
 
     workdir = _WORKDIR.value
     if not _JSON.value:
@@ -54,7 +57,7 @@ def main(arguments: list[str]) -> None:
         layers=_LAYERS.value,
         data_at=_DATA_AT.value,
     )
-    for line in notes_on_data(workdir, _DATA_AT.value):
+    for line in (*notes_on_data(workdir, _DATA_AT.value), *notes_on_parts(workdir)):
         print(f"note: {line}", file=sys.stderr)
     if (workdir / "result.json").exists():  # an unfinished run has no report
         write_report(workdir)

@@ -3,11 +3,15 @@
 The file needs jax but not jaxcnn; the command prints the lines of Python that use it.
 """
 
+import sys
+
 from absl import flags
 
+from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.text import printable
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is exported.")
 _OUT = path_flag("out", "The file to write (default: model.zip in the workdir).")
@@ -17,6 +21,7 @@ _CHECKPOINT = flags.DEFINE_enum(
     ["best", "latest"],
     "The weights to use (default: those the run itself tests).",
 )
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -27,11 +32,14 @@ def main(arguments: list[str]) -> None:
         raise UserError("name the folder of a run with --workdir=DIR")
     from jaxcnn.evaluation.export import export_network, loader
     from jaxcnn.evaluation.trained import load_trained
+    from jaxcnn.workdir.run_parts import notes_on_parts
 
     file = _OUT.value or _WORKDIR.value / "model.zip"
     if not file.parent.is_dir():
         raise UserError(f"--out={file}: there is no folder {file.parent}")
     export_network(load_trained(_WORKDIR.value, _CHECKPOINT.value or ""), file)
+    for line in notes_on_parts(_WORKDIR.value):
+        print(f"note: {printable(line)}", file=sys.stderr)
     print(f"{file}: {file.stat().st_size:,} bytes. Use it without jaxcnn:\n\n{loader(file)}")
 
 

@@ -14,7 +14,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag, given_name
+from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -29,6 +29,7 @@ _MIN = flags.DEFINE_float("min", 1e-6, "The first learning rate.")
 _MAX = flags.DEFINE_float("max", 1.0, "The last learning rate.")
 _OUT = path_flag("out", "The folder for the picture, CONFIG-VARIANT.png (default: lr_finder).")
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of text.")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.workdir.run_config import check_config
 
     out = _OUT.value or Path("lr_finder")
-    check_config(_CONFIG.value)
+    check_config(_CONFIG.value, given_run())
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
     picture = plot_sweep(swept, out / given_name())

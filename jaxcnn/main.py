@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag, given_name
+from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, group, heap
@@ -36,6 +36,7 @@ _PROFILE = flags.DEFINE_integer(
     upper_bound=1000,
 )
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -47,14 +48,15 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.api import train
     from jaxcnn.workdir.run_config import check_config
 
-    check_config(_CONFIG.value)
+    workdir = _WORKDIR.value or Path("runs", given_name())
+    check_config(_CONFIG.value, given_run(), workdir)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     with group.joined(find_cluster=_DISTRIBUTED.value):
         train(
             _CONFIG.value,
-            _WORKDIR.value or Path("runs", given_name()),
+            workdir,
             data_at=_DATA_AT.value,
             profile_steps=_PROFILE.value,
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag, user_path
 from jaxcnn.process import command
@@ -38,6 +39,7 @@ _INVERT = flags.DEFINE_bool(
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 _GRID = path_flag("grid", "Draw the pictures with their classes to this file.")
+register_flag()
 
 
 def main(arguments: list[str]) -> int:
@@ -55,8 +57,11 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.evaluation.trained import load_trained
     from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
     from jaxcnn.reporting.terminal.progress_bar import track
+    from jaxcnn.workdir.run_parts import notes_on_parts
 
     trained = load_trained(_WORKDIR.value, _CHECKPOINT.value or "")
+    for line in notes_on_parts(_WORKDIR.value):
+        print(f"note: {printable(line)}", file=sys.stderr)
     files, invert = list(find_pictures(map(user_path, arguments))), _INVERT.value
     paths, images, skipped = read_pictures(trained, track(files, "reading"), invert=invert)
     for error in skipped.values():

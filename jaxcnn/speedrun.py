@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag
+from jaxcnn.config.flag import config_flag, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
@@ -24,6 +24,7 @@ _TOGETHER = flags.DEFINE_integer(
     "together", 1, "The number of seeds that train together, with vmap.", 1
 )
 _JSON = path_flag("json", "The file for the results, as JSON.")
+register_flag()
 
 
 def main(arguments: list[str]) -> None:
@@ -51,8 +52,9 @@ def _run(config: ConfigDict) -> dict[str, Any]:
     from jaxcnn.training.timed_runs import PROTOCOL, time_runs
     from jaxcnn.workdir.environment import environment
     from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_parts import describe_parts
 
-    check_config(config)
+    check_config(config, given_run())
     run = make_compiled_run(config, load_data(config))
     result = time_runs(
         run,
@@ -65,6 +67,7 @@ def _run(config: ConfigDict) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "config": to_dict(config),
         "environment": environment(list(run.mesh.devices.flat)),
+        **({"parts": parts} if (parts := describe_parts(config)) else {}),
     }
 
 
@@ -74,7 +77,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"seed {row['seed']}: test accuracy {percent(row['accuracy'])} with test-time "
         f"augmentation, {percent(row['plain_accuracy'])} without; "
-        f"loss {loss(row['train_loss'])}; {row['seconds']:.3f} s"
+        f"loss {loss(row['train_loss'])}; {row['seconds']:.3f} s, tested in "
+        f"{row['test_seconds']:.3f} s"
     )
 
 

@@ -16,7 +16,10 @@ import filelock
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# without its fusion emitters XLA compiles small programs in half the time
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 --xla_cpu_use_fusion_emitters=false"
+)
 
 # a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -52,7 +55,7 @@ def train_quickstart(workdir, data_dir):
     config.num_epochs, config.num_devices = 2, 2
     config.augment.update(shift=0.0, rotation=0.0)  # which take long to compile
     config.dataset.data_dir = str(data_dir)
-    train(config, workdir, Console(io.StringIO()))
+    train(config, workdir, console=Console(io.StringIO()))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,21 +123,37 @@ def tiny(monkeypatch):
 
 
 @pytest.fixture
+def own_parts():
+    """Parts that a test registers are forgotten after it."""
+    import jaxcnn
+    from jaxcnn.config.parts import REGISTRIES
+
+    for kind in ("network", "dataset", "augmentation", "optimizer", "schedule", "loss", "metric"):
+        getattr(jaxcnn, kind)
+    before = {kind: (dict(r), dict(r.parts)) for kind, r in REGISTRIES.items()}
+    yield
+    for kind, (entries, parts) in before.items():
+        for names, kept in ((REGISTRIES[kind], entries), (REGISTRIES[kind].parts, parts)):
+            names.clear()
+            names.update(kept)
+
+
+@pytest.fixture
 def train(monkeypatch, dataset):
     """Trains a config in a folder, on `dataset` or another; gives the result and what was
     printed. The pictures of a report take longer than a short run, and are left out."""
-    from jaxcnn import api
+    from jaxcnn.api import arguments, run
     from jaxcnn.reporting.terminal.console import Console
 
-    plot_curves = api.plot_curves
+    plot_curves = run.plot_curves
 
     def train(config, workdir, data=dataset, *, curves=False, **options):
-        monkeypatch.setattr(api, "load_run_data", lambda *_: data)
-        monkeypatch.setattr(api, "plot_curves", plot_curves if curves else lambda _: [])
-        monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
+        monkeypatch.setattr(arguments, "load_run_data", lambda *_: data)
+        monkeypatch.setattr(run, "plot_curves", plot_curves if curves else lambda _: [])
+        monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
         printed = io.StringIO()
-        result = api.train(config, workdir, Console(printed), **options)
-        return result, printed.getvalue()
+        result = run.train(config, workdir, console=Console(printed), **options)
+        return result.values, printed.getvalue()
 
     return train
 

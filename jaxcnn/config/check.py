@@ -8,17 +8,28 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
-from jaxcnn.config.rules import Field, Rule, one_of
+from jaxcnn.config.parts import FIELD_OF
+from jaxcnn.config.rules import Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
+# the fields that only one schedule takes, beside `schedule.boundaries`
+_SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), "plateau") | {
+    "power": "polynomial",
+    "restart_epochs": "cosine_restarts",
+    "restart_growth": "cosine_restarts",
+}
+
 Registries = Mapping[str, Sequence[str]]
+_OWN_PART = "register a part of your own with --register=FILE"
 
 
 def rule_of(field: Field, registries: Registries) -> Rule | None:
     """Return the rule of a field, with the names of its registry where it has one."""
-    if field.rule and field.rule.registry:
-        return one_of(*registries[field.rule.registry])
-    return field.rule
+    if not field.rule or not field.rule.registry:
+        return field.rule
+    name = field.rule.registry
+    choices = registries[name]
+    return some_of(name, *choices) if isinstance(field.default, tuple) else one_of(*choices)
 
 
 def check_fields(config: ConfigDict, registries: Registries) -> None:
@@ -49,7 +60,10 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
         rule = rule_of(field, registries)
         if rule and not rule.holds(values[name]):
             guess = guess_value(values[name], rule.choices)
-            raise UserError(f"config.{name} = {values[name]!r}: allowed is {rule.allowed}{guess}")
+            own = f"; {_OWN_PART}" if name in FIELD_OF.values() else ""
+            raise UserError(
+                f"config.{name} = {values[name]!r}: allowed is {rule.allowed}{guess}{own}"
+            )
     for message in _wrong_combinations(config):
         raise UserError(message)
 
@@ -85,16 +99,47 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         'set it to "last", or config.validation to "holdout"': (
             config.test_with == "best" and config.validation == "test"
         ),
-        f"config.optimizer.weight_decay = {optimizer.weight_decay}: adam takes no weight decay; "
-        "use adamw": optimizer.name == "adam" and optimizer.weight_decay > 0,
+        f"config.optimizer.weight_decay = {optimizer.weight_decay}: {optimizer.name} takes no "
+        "weight decay; use adamw": (
+            optimizer.name in ("adam", "adam_keras") and optimizer.weight_decay > 0
+        ),
         f"config.optimizer.accumulation_steps = {optimizer.accumulation_steps}: at most "
         f"config.global_batch_size = {config.global_batch_size}": (
             optimizer.accumulation_steps > config.global_batch_size
         ),
         f"config.schedule.warmup_epochs = {schedule.warmup_epochs}: must be less than "
         f"config.num_epochs = {config.num_epochs}": schedule.warmup_epochs >= config.num_epochs,
+        f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
+            bool(dataset.classes) and dataset.streaming
+        ),
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
+    messages |= _wrong_schedules(schedule, optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]
+
+
+def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, bool]:
+    """Return whether each message about a schedule's fields applies."""
+    name, rate = schedule.name, optimizer.learning_rate
+    ineffective = {
+        f"config.schedule.{field} = {schedule[field]!r} has no effect with config.schedule.name = "
+        f"{name!r}; only {owner} takes it": (
+            name != owner and schedule[field] != FIELDS[f"schedule.{field}"].default
+        )
+        for field, owner in _SCHEDULE_OF.items()
+    }
+    return ineffective | {
+        f"config.schedule.factor = {schedule.factor}: must be less than 1 for plateau": name
+        == "plateau"
+        and schedule.factor >= 1,
+        f"config.schedule.min_rate = {schedule.min_rate}: must be less than "
+        f"config.optimizer.learning_rate = {rate}": (
+            name == "plateau"
+            and optimizer.scale_with_batch == "none"
+            and 0 < schedule.min_rate >= rate
+        ),
+        f"config.schedule.decay_rate = {schedule.decay_rate}: must be more than 0 for "
+        "exponential": (name == "exponential" and schedule.decay_rate == 0),
+    }

@@ -4,13 +4,13 @@ The check, `--help`, the generated documentation, a run's identity and its recip
 options of a network, `model.OPTION`, are in the registry of networks.
 """
 
+from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
 from jaxcnn.config.rules import (
     ALPHA,
     AT_LEAST_0,
     AT_LEAST_1,
-    EPOCHS,
     FRACTION,
-    POSITIVE,
+    NAMES,
     Effect,
     Field,
     between,
@@ -31,6 +31,11 @@ FIELDS: dict[str, Field] = {
     ),
     "num_epochs": Field(
         40, "Passes over the training images; early stopping may end a run sooner.", AT_LEAST_1
+    ),
+    "num_steps": Field(
+        0,
+        "Steps after which a run ends, within an epoch too; 0: the steps of num_epochs.",
+        AT_LEAST_0,
     ),
     "steps_per_epoch": Field(
         0, "Batches of an epoch, the first of its order; 0: all batches.", AT_LEAST_0, RUN
@@ -64,6 +69,13 @@ FIELDS: dict[str, Field] = {
         one_of("best", "last"),
         END,
     ),
+    "test_views": Field(
+        "all",
+        "What jaxcnn.speedrun tests with mirrored and shifted views: all images, or the quarter "
+        "that the network is least certain of.",
+        one_of("all", "least_certain"),
+        NONE,
+    ),
     "init_from": Field(
         "", "Another run's folder: a new run starts from the weights that it tests.", None, RUN
     ),
@@ -73,6 +85,12 @@ FIELDS: dict[str, Field] = {
     "evaluate_train": Field(
         False, "Also evaluate the whole training split after each epoch.", None, NONE
     ),
+    "metrics": Field(
+        (),
+        "Further metrics of each evaluation, which your file registers.",
+        registered("metrics"),
+        NONE,
+    ),  # fmt: skip
     "parallel": Field(
         "pmap",
         "How a step runs on several devices; both give the same numbers.",
@@ -109,7 +127,7 @@ FIELDS: dict[str, Field] = {
     ),
     "dataset.name": Field(
         "digits",
-        "cifar10, cifar100, digits, ferplus, mnist, or folder:PATH of your images.",
+        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, or one of your file's.",
         None,
         RUN,
     ),
@@ -126,6 +144,13 @@ FIELDS: dict[str, Field] = {
         "",
         "Labels of cifar100: its 100 fine or its 20 coarse classes; empty: fine.",
         one_of("", "fine", "coarse"),
+        RUN,
+    ),
+    "dataset.classes": Field(
+        (),
+        "The only classes to train on, in the order of their numbers, such as cat,dog; or "
+        "classic-networks, the ten of cifar100 that this publication selects; empty: all.",
+        NAMES,
         RUN,
     ),
     "dataset.split": Field(
@@ -157,6 +182,9 @@ FIELDS: dict[str, Field] = {
         registered("networks"),
         RUN,
     ),
+    "loss.name": Field(
+        "cross_entropy", "The loss of each example that training lowers.", registered("losses")
+    ),
     "loss.label_smoothing": Field(
         0.0, "The share of a label that is spread over all classes.", FRACTION
     ),
@@ -170,61 +198,8 @@ FIELDS: dict[str, Field] = {
         "How several heads combine: mix their probabilities, or add their losses.",
         one_of("prob_mix", "weighted_loss"),
     ),
-    "optimizer.name": Field("adam", "The update rule.", registered("optimizers"), RUN),
-    "optimizer.learning_rate": Field(
-        1e-3, "The rate that the schedule multiplies, the highest of most schedules.", AT_LEAST_0
-    ),
-    "optimizer.scale_with_batch": Field(
-        "none",
-        "Scale the rate with global_batch_size, from its value at reference_batch_size.",
-        registered("batch scalings"),
-    ),
-    "optimizer.reference_batch_size": Field(
-        128, "The batch size for which learning_rate is given when it is scaled.", AT_LEAST_1
-    ),
-    "optimizer.momentum": Field(
-        0.9, "Momentum of the optimizers momentum, nesterov, muon and airbench.", FRACTION
-    ),
-    "optimizer.b1": Field(0.9, "Decay of the mean gradient of adam and adamw.", FRACTION),
-    "optimizer.b2": Field(0.999, "Decay of the mean squared gradient of adam and adamw.", FRACTION),
-    "optimizer.eps": Field(1e-7, "Summand in the denominator of adam and adamw.", POSITIVE),
-    "optimizer.weight_decay": Field(
-        0.0, "Decoupled weight decay of kernels; of filters alone with muon.", AT_LEAST_0
-    ),
-    "optimizer.gradient_clip": Field(
-        0.0, "The largest global norm of the gradient; 0: no limit.", AT_LEAST_0
-    ),
-    "optimizer.accumulation_steps": Field(
-        1, "Parts in which a batch is computed, to save memory.", AT_LEAST_1
-    ),
-    "optimizer.skip_bad_steps": Field(
-        False, "Skip steps whose loss or gradient is not finite; each skip halves the rate."
-    ),
-    "optimizer.ema_decay": Field(
-        0.0,
-        "Decay of a moving average of the weights, used in evaluation; 0: none.",
-        FRACTION,
-        RUN,
-    ),
-    "schedule.name": Field(
-        "constant", "How the rate changes over the epochs.", registered("schedules")
-    ),
-    "schedule.warmup_epochs": Field(0.0, "Epochs in which the rate rises from 0.", AT_LEAST_0),
-    "schedule.decay_rate": Field(
-        0.5, "Decay of inverse_time and inverse_time_rounded.", AT_LEAST_0
-    ),
-    "schedule.decay_epochs": Field(1.0, "Epochs per decay of inverse_time.", POSITIVE),
-    "schedule.decay_steps": Field(
-        0, "Steps per decay, in place of decay_epochs where positive.", AT_LEAST_0
-    ),
-    "schedule.staircase": Field(False, "Change the rate of inverse_time after whole decays only."),
-    "schedule.boundaries": Field(
-        (), "Epochs at which step multiplies the rate by factor, such as (60, 80).", EPOCHS
-    ),
-    "schedule.factor": Field(0.1, "Factor of the rate at each boundary of step.", POSITIVE),
-    "schedule.final_fraction": Field(
-        0.0, "The last rate of cosine and linear, as a part of the first.", between(0, 1)
-    ),
+    **OPTIMIZER_FIELDS,
+    **SCHEDULE_FIELDS,
     "augment.crop": Field(
         0, "Pixels of border that are added before a random crop; 0: none.", AT_LEAST_0
     ),
@@ -243,6 +218,20 @@ FIELDS: dict[str, Field] = {
     "augment.cutout": Field(0, "Side of a square that is blanked, pixels; 0: none.", AT_LEAST_0),
     "augment.color_jitter": Field(
         0.0, "Largest random change of brightness, contrast and saturation.", between(0, 1)
+    ),
+    "augment.brightness": Field(
+        0.0,
+        "Largest random change of an image's brightness, in standard deviations of the training "
+        "images' pixels.",
+        AT_LEAST_0,
+    ),
+    "augment.contrast": Field(
+        0.0,
+        "Largest random change of an image's contrast, about the training images' mean color.",
+        between(0, 1),
+    ),
+    "augment.extra": Field(
+        (), "Further augmentations, which your file registers.", registered("augmentations")
     ),
     "augment.mixup": Field(
         0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA

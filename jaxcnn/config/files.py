@@ -4,12 +4,13 @@ A config file declares its `VARIANTS` and a `get_config(variant)`. The recipes a
 that come with jaxcnn.
 """
 
+import contextlib
 import functools
 import inspect
 import os
 import runpy
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,16 +68,25 @@ def load_config(name_or_path: str | Path) -> ConfigDict:
     path, variant = _find(str(name_or_path))
     if path.suffix == _SAVED:
         return _load_saved(path)
-    try:
+    with _naming(path):
         config = _call(runpy.run_path(str(path)), path, variant)
-    except UserError:
-        raise
-    except Exception as error:  # a config file is the user's Python and may raise anything
-        raise UserError(_fault(path, error)) from error
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__
         raise UserError(f"{path}: get_config() must return a ConfigDict, not {kind}")
     return config
+
+
+def register_file(path: str) -> None:
+    """Run a user's Python file, which registers parts: networks, losses, metrics, ….
+
+    Raises:
+      UserError: there is no such file, or it has an error.
+    """
+    if not _is_file(path):
+        raise UserError(f"--register={path}: there is no such file")
+    file = user_path(path)
+    with _naming(file):
+        runpy.run_path(str(file))
 
 
 def config_name(name_or_path: str) -> str:
@@ -162,8 +172,19 @@ def _call(module: Mapping[str, Any], path: Path, variant: str | None) -> Any:
     return get_config(*arguments)
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise any error of the block as a `UserError` that names the user's file and the line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # the user's Python may raise anything
+        raise UserError(_fault(path, error)) from error
+
+
 def _fault(path: Path, error: Exception) -> str:
-    """Return an error in a config file as one line, with the number of the line that raised it."""
+    """Return an error in a user's file as one line, with the number of the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     numbers = [frame.lineno for frame in frames if frame.filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path):

@@ -8,9 +8,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import OLDER_DEFAULTS, default_config, flatten
-from jaxcnn.config.fields import effect_of
+from jaxcnn.config.fields import FIELDS, effect_of
 from jaxcnn.config.rules import Effect
 
+_DEFAULTS = {name: field.default for name, field in FIELDS.items()}
 # Fields with these effects leave a recipe as it is.
 _NOT_RECIPE = (Effect.ABOUT, Effect.NONE, Effect.REPEAT)
 
@@ -54,6 +55,11 @@ def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]
     return config["published"]["accuracy"] or None if follows else None
 
 
+def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
+    """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
+    return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
+
+
 def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config for display: without the group `published` where the file declares none."""
     published = config.get("published")
@@ -64,9 +70,9 @@ def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a config, by dotted name, that change its numbers.
 
-    Fields that a run lacks have the values of `OLDER_DEFAULTS`. Tuples are lists, as in JSON.
+    Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON.
     """
-    leaves = OLDER_DEFAULTS | flatten(config)
+    leaves = _DEFAULTS | OLDER_DEFAULTS | flatten(config)
     without_effect = set()
     if leaves.get("validation") != "holdout":
         without_effect.add("holdout")

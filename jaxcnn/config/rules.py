@@ -26,7 +26,7 @@ class Rule:
       holds: returns whether a value of the field's type is allowed.
       allowed: the allowed values in words.
       choices: the allowed values, where they are a few words.
-      registry: the key of a registry whose names are the allowed values; "" for none.
+      registry: the kind of the parts whose names are the allowed values; "" for none.
     """
 
     holds: Callable[[Any], bool]
@@ -58,6 +58,19 @@ def one_of(*choices: str) -> Rule:
     return Rule(lambda value: value in choices, f"one of {listed}", choices)
 
 
+def some_of(registry: str, *choices: str) -> Rule:
+    """Return the rule of a field that holds a tuple of registered names, each at most once."""
+    listed = ", ".join(choices) or "none yet"
+    return Rule(
+        lambda value: (
+            all(isinstance(name, str) and name in choices for name in value)
+            and len(set(value)) == len(value)
+        ),
+        f"a tuple of registered {registry}: {listed}",
+        choices,
+    )
+
+
 def registered(registry: str) -> Rule:
     """Return the rule of a field that holds a name in a registry, such as "optimizers"."""
     return Rule(lambda _: True, f"one of the {registry}", registry=registry)
@@ -82,6 +95,10 @@ POSITIVE = between(0, open_low=True)
 FRACTION = between(0, 1, open_high=True)
 # float32 cannot sample a Beta distribution with a tiny alpha
 ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
+NAMES = Rule(
+    lambda value: all(type(name) in (str, int) and name != "" for name in value),
+    "names, with commas between them",
+)
 EPOCHS = Rule(
     lambda value: (
         all(type(epoch) in (int, float) and 0 < epoch < 2**31 for epoch in value)

@@ -4,8 +4,8 @@ Images are float32 (batch, height, width, channels) in 0 to 255. Keys are typed 
 one per example, so the random numbers follow the example and not its device. Every augmentation
 folds its own name into the keys, so the same keys serve all of them.
 
-`augmentation` registers the augmentations of single images. They are applied in the order of this
-file, and mixing (`mixing.py`) comes last.
+The augmentations of single images are applied in the order of this file. The user's own follow in
+the order of `augment.extra`, and mixing (`mixing.py`) comes last.
 """
 
 import dataclasses
@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
+from jaxcnn.data import color
+from jaxcnn.data.extra import make_extra
 from jaxcnn.data.mixing import mix, mixing_weights
 from jaxcnn.errors import UserError
 
@@ -44,14 +46,18 @@ class Options:
     """The settings of a run's augmentations.
 
     Attributes:
-      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, mixup, cutmix.
+      config: fields crop, crop_mode, shift, rotation, flip, cutout, color_jitter, brightness,
+        contrast, extra, mixup, cutmix.
       seed: the seed of the alternating flip.
-      fill: the color with which cutout covers pixels, in 0 to 255; a number or (channels,).
+      fill: the mean color of the training images, with which cutout covers pixels, in 0 to 255; a
+        number or (channels,).
+      deviation: the standard deviation of the training images' pixels, like `fill`.
     """
 
     config: Any
     seed: int | jax.Array
     fill: ArrayLike
+    deviation: ArrayLike
 
 
 Augmentation = Callable[[jax.Array, Batch], jax.Array]  # images to images
@@ -59,12 +65,10 @@ _Maker = Callable[[Options], Augmentation | None]
 _MAKERS: dict[str, _Maker] = {}  # by name, in order of application
 
 
-def augmentation(name: str) -> Callable[[_Maker], _Maker]:
+def _built_in(name: str) -> Callable[[_Maker], _Maker]:
     """Register a function that returns a run's augmentation, or None if the config turns it off."""
 
     def register(make: _Maker) -> _Maker:
-        if name in _MAKERS:
-            raise ValueError(f"an augmentation {name!r} is already registered")
         _MAKERS[name] = make
         return make
 
@@ -72,14 +76,17 @@ def augmentation(name: str) -> Callable[[_Maker], _Maker]:
 
 
 def make_augment(
-    config: Any, *, seed: int | jax.Array, fill: ArrayLike = 0.0
+    config: Any,
+    *,
+    seed: int | jax.Array,
+    fill: ArrayLike = 0.0,
+    deviation: ArrayLike = 1.0,
 ) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
     """Return a run's augmentations as one function; None if it has none.
 
     Args:
       config: the run's `config.augment`; see `Options`.
-      seed: see `Options`.
-      fill: see `Options`.
+      seed, fill, deviation: see `Options`.
 
     Returns:
       `augment(images, labels, *, keys, batch_key, example_indices, epoch, axis_name=None)`, which
@@ -88,10 +95,11 @@ def make_augment(
       pass through. `batch_key` is one key, the same on every device. `axis_name` is the mesh axis
       along which the global batch is cut.
     """
-    options = Options(config, seed, fill)
+    options = Options(config, seed, fill, deviation)
     transforms = [
         transform for make in _MAKERS.values() if (transform := make(options)) is not None
     ]
+    transforms += [_by_keys(make_extra(name)) for name in config.extra]
     is_mixed = config.mixup > 0 or config.cutmix > 0
     if not transforms and not is_mixed:
         return None
@@ -124,7 +132,7 @@ def _by_keys(function: Callable[..., jax.Array], **settings: Any) -> Augmentatio
     return lambda images, batch: function(images, batch.keys, **settings)
 
 
-@augmentation("flip")
+@_built_in("flip")
 def _make_flip(options: Options) -> Augmentation | None:
     if options.config.flip == "random":
         return _by_keys(random_flip)
@@ -158,7 +166,7 @@ def _flip(images: jax.Array, is_flipped: jax.Array) -> jax.Array:
     return jnp.where(is_flipped[:, None, None, None], images[:, :, ::-1], images)
 
 
-@augmentation("affine")
+@_built_in("affine")
 def _make_affine(options: Options) -> Augmentation | None:
     degrees, fraction = options.config.rotation, options.config.shift
     is_on = degrees or fraction
@@ -192,7 +200,7 @@ def _warp(image: jax.Array, angle: jax.Array, shift: jax.Array) -> jax.Array:
     return jax.vmap(channel, in_axes=2, out_axes=2)(image)
 
 
-@augmentation("crop")
+@_built_in("crop")
 def _make_crop(options: Options) -> Augmentation | None:
     padding, mode = options.config.crop, options.config.crop_mode
     return _by_keys(random_crop, padding=padding, mode=mode) if padding else None
@@ -235,7 +243,7 @@ def _inside(positions: jax.Array, size: int) -> jax.Array:
     return (positions >= 0) & (positions < size)
 
 
-@augmentation("cutout")
+@_built_in("cutout")
 def _make_cutout(options: Options) -> Augmentation | None:
     size = options.config.cutout
     return _by_keys(cutout, size=size, fill=options.fill) if size else None
@@ -263,31 +271,25 @@ def cutout(images: jax.Array, keys: jax.Array, size: int, fill: ArrayLike = 0.0)
     return jnp.where(covered, jnp.asarray(fill, images.dtype), images)
 
 
-@augmentation("color_jitter")
+@_built_in("color_jitter")
 def _make_color_jitter(options: Options) -> Augmentation | None:
     strength = options.config.color_jitter
     return _by_keys(color_jitter, strength=strength) if strength else None
 
 
 def color_jitter(images: jax.Array, keys: jax.Array, strength: float) -> jax.Array:
-    """Multiply brightness, contrast, then saturation by factors from 1 ± strength.
-
-    Contrast is relative to the image's mean gray, saturation to each pixel's gray; images of one
-    channel have no saturation. Results are clipped to 0 to 255.
-    """
+    """Multiply brightness, contrast, then saturation by factors from 1 ± strength."""
     factor = partial(jax.random.uniform, shape=(3,), minval=1 - strength, maxval=1 + strength)
-    factors = _draw(factor, keys, "color_jitter")
-    brightness, contrast, saturation = factors.T[:, :, None, None, None]
-    images = jnp.clip(images * brightness, 0, 255)
-    mean = _gray(images.mean(axis=(1, 2), keepdims=True))
-    images = jnp.clip(mean + (images - mean) * contrast, 0, 255)
-    gray = _gray(images)
-    return jnp.clip(gray + (images - gray) * saturation, 0, 255)
+    return color.jitter(images, _draw(factor, keys, "color_jitter"))
 
 
-def _gray(images: jax.Array) -> jax.Array:
-    """Return luma (ITU-R 601) of RGB images, the mean of any other number of channels: (…, 1)."""
-    channels = images.shape[-1]
-    weights = (0.299, 0.587, 0.114) if channels == 3 else (1 / channels,) * channels
-    # sums of slices take a fifth of the time of a reduction over so short an axis
-    return jnp.asarray(sum(weight * images[..., i : i + 1] for i, weight in enumerate(weights)))
+@_built_in("brightness_contrast")
+def _make_brightness_contrast(options: Options) -> Augmentation | None:
+    limits = (options.config.brightness, options.config.contrast)
+    uniform = partial(jax.random.uniform, shape=(2,), minval=-1.0, maxval=1.0)
+
+    def change(images: jax.Array, batch: Batch) -> jax.Array:
+        draws = jnp.array(limits) * _draw(uniform, batch.keys, "brightness_contrast")
+        return color.shift_and_stretch(images, draws, options.fill, options.deviation)
+
+    return change if any(limits) else None

@@ -1,4 +1,4 @@
-"""A dataset as arrays: uint8 images, memory-mapped from a cache beside tfds' files.
+"""A dataset as arrays: a user's, or uint8 images that are memory-mapped from a cache.
 
 Loading a prepared dataset needs neither tfds nor an image library.
 """
@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.data import arrays
+from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
+from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.pictures.content import Picture, read_pictures
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.preparing.cache import (
@@ -22,6 +25,7 @@ from jaxcnn.data.preparing.cache import (
     joined_digest,
     labels_path,
     pictures_path,
+    pixel_statistics,
     read_info,
     split_digests,
 )
@@ -67,7 +71,7 @@ class Split:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Dataset:
     """A dataset.
 
@@ -82,6 +86,7 @@ class Dataset:
       pictures: the files of a folder of images in the order of the examples, split after split;
         None for other datasets.
       conversion: fields of the `Conversion` of its pictures; None if the cache records none.
+      is_of_arrays: True for a user's arrays, which no name can load again.
     """
 
     name: str
@@ -93,6 +98,55 @@ class Dataset:
     scalar_std: float
     pictures: tuple[Picture, ...] | None = None
     conversion: Mapping[str, Any] | None = None
+    is_of_arrays: bool = False
+
+    @classmethod
+    def from_arrays(
+        cls,
+        train: tuple[Any, Any],
+        test: tuple[Any, Any],
+        validation: tuple[Any, Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Return a dataset of arrays in memory: NumPy's, or others that NumPy can convert.
+
+        The arrays are copied, except images from `np.load(FILE, mmap_mode="r")`. Those stay on the
+        disk, so `config.dataset.streaming` can read them.
+
+        Args:
+          train: images and labels. Images are uint8 (n, height, width) or (n, height, width,
+            channels), 0 to 255; labels are integers (n,) that count from 0, or float distributions
+            (n, num_classes).
+          test: images and labels, of the same shapes.
+          validation: images and labels for `config.validation = "validation"`.
+          class_names: in the order of the labels; "0", "1", … by default.
+          name: of the dataset, for reports and comparisons.
+
+        Raises:
+          UserError: an array has another dtype or shape, is empty, or does not fit the others.
+        """
+        names = None if class_names is None else arrays.check_class_names(class_names)
+        num_classes = None if names is None else len(names)
+        pairs = {"train": train, "validation": validation, "test": test}
+        splits = {
+            split: _split_of_arrays(split, pair, num_classes)
+            for split, pair in pairs.items()
+            if pair is not None
+        }
+        labels = {split: rows.labels for split, rows in splits.items()}
+        arrays.check_same_kind({split: rows.images for split, rows in splits.items()}, labels)
+        statistics = pixel_statistics(splits["train"].images)
+        return cls(
+            name=arrays.check_name(name),
+            class_names=names or arrays.default_class_names(labels),
+            splits=splits,
+            pixel_mean=np.asarray(statistics["pixel_mean"], np.float32),
+            pixel_std=np.asarray(statistics["pixel_std"], np.float32),
+            scalar_mean=statistics["scalar_mean"],
+            scalar_std=statistics["scalar_std"],
+            is_of_arrays=True,
+        )
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -109,6 +163,19 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """The shape of an image: (height, width, channels)."""
         return self.splits["train"].images.shape[1:]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(rows.labels):,} {split}" for split, rows in self.splits.items())
+        shape = "x".join(map(str, self.image_shape))
+        return f"Dataset({self.name!r}: {counts} images of {shape}, {self.num_classes} classes)"
+
+
+def _split_of_arrays(split: str, pair: Any, num_classes: int | None) -> Split:
+    """Return a split of a user's (images, labels)."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise UserError(f"{split}: must be a pair (images, labels)")
+    images = arrays.check_images(split, pair[0])
+    return Split(images, arrays.check_labels(split, pair[1], len(images), num_classes))
 
 
 def load_dataset(
@@ -131,6 +198,10 @@ def load_dataset(
     Raises:
       UserError: there is no such dataset or label set, or it cannot be prepared.
     """
+    if name in OWN_DATASETS:
+        from jaxcnn.data.own_dataset import load_own
+
+        return load_own(name, label_set=label_set, image_size=image_size)
     place = find_place(name, data_dir, image_size, split)
     is_new = not place.is_prepared()
     dataset = load_place(place, label_set)
@@ -155,6 +226,7 @@ def load_pictures(
     *,
     data_dir: str | os.PathLike | None = None,
     image_size: int = 0,
+    classes: Sequence[object] = (),
     reuse: bool = True,
 ) -> Dataset:
     """Return the dataset of the listed pictures, ignoring other files of the folder.
@@ -165,6 +237,7 @@ def load_pictures(
       fingerprint: of the dataset.
       data_dir: see `load_dataset`.
       image_size: see `load_dataset`.
+      classes: see `select_classes`.
       reuse: look for a prepared version with the fingerprint first, which does not need the folder.
 
     Raises:
@@ -172,10 +245,11 @@ def load_pictures(
     """
     for directory in find_versions(data_dir) if reuse else ():
         with contextlib.suppress(UserError):  # a damaged version
-            dataset = _read(directory, "")
+            dataset = select_classes(_read(directory, ""), classes)
             if dataset.fingerprint == fingerprint and hold(directory.parent):
                 return dataclasses.replace(dataset, name=name)
-    return load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    listed = load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    return select_classes(listed, classes)
 
 
 def load_place(place: Place, label_set: str = "") -> Dataset:

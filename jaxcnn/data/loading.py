@@ -1,7 +1,9 @@
 """The dataset that a config names: loaded, checked against the config, or known by its sizes."""
 
+import numpy as np
 from ml_collections import ConfigDict
 
+from jaxcnn.data.class_selection import select_classes, selected_names
 from jaxcnn.data.dataset import Dataset, load_dataset
 from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.errors import UserError
@@ -19,22 +21,29 @@ def load_data(config: ConfigDict) -> Dataset:
 
 
 def _load(dataset: ConfigDict) -> Dataset:
-    return load_dataset(
+    loaded = load_dataset(
         dataset.name,
         data_dir=dataset.data_dir or None,
         label_set=dataset.label_set,
         image_size=dataset.image_size,
         split=dataset.split,
     )
+    return select_classes(loaded, dataset.classes)
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
     """Check that a dataset fits a config.
 
     Raises:
-      UserError: the dataset has no validation split that the config names, or its images are too
-        small for an augmentation.
+      UserError: the dataset has no validation split that the config names, its images are too
+        small for an augmentation, or they are not in a file from which they could be streamed.
     """
+    in_memory = not all(isinstance(split.images, np.memmap) for split in dataset.splits.values())
+    if config.dataset.streaming and in_memory:
+        raise UserError(
+            "config.dataset.streaming = True: the images are in memory; set it to False, or make "
+            'the dataset of images from np.load(FILE, mmap_mode="r")'
+        )
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(
             f'config.validation = "validation": {config.dataset.name} has no validation split; '
@@ -52,18 +61,19 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
 def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
     """Return the number of classes and the image shape of a config's dataset.
 
-    A registered dataset needs no files for it; a folder of images is loaded.
+    A dataset of jaxcnn needs no files for it; a folder of images and a user's dataset are loaded.
 
     Args:
       dataset: the `dataset` part of a config.
 
     Raises:
-      UserError: a folder of images cannot be loaded.
+      UserError: the dataset cannot be loaded.
     """
     if dataset.name in DATASETS:
         spec = DATASETS[dataset.name]
         height, width, channels = spec.image_shape
         size = dataset.image_size
-        return spec.num_classes(dataset.label_set), (size or height, size or width, channels)
+        num_classes = len(selected_names(dataset.classes)) or spec.num_classes(dataset.label_set)
+        return num_classes, (size or height, size or width, channels)
     loaded = _load(dataset)
     return loaded.num_classes, loaded.image_shape

@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.data.datasets.registry import DATASETS, FOLDER_BUILDER, load_builder
+from jaxcnn.data.datasets.registry import (
+    DATASETS,
+    FOLDER_BUILDER,
+    OWN_DATASETS,
+    load_builder,
+)
 from jaxcnn.data.pictures.content import Picture, digest_of
 from jaxcnn.data.preparing.cache import read_info
 from jaxcnn.errors import UserError
@@ -30,7 +35,7 @@ DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
 
 def dataset_names() -> list[str]:
     """Return the names that `load_dataset` takes; `folder:PATH` stands for a folder of images."""
-    return [*DATASETS, f"{FOLDER}PATH"]
+    return [*DATASETS, *OWN_DATASETS, f"{FOLDER}PATH"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +159,10 @@ def find_place(
     if not is_folder and name not in dataset_names():
         close = difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
-        raise UserError(f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())})")
+        raise UserError(
+            f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
+            "and what your file registers with --register=FILE)"
+        )
     place = Place(name, root, image_size if is_folder else 0, split, pictures)
     if is_folder and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")

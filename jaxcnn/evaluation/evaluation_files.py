@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxcnn.data.superclasses import superclasses_of
 from jaxcnn.evaluation.calibration import calibration_error, reliability
 from jaxcnn.evaluation.metrics import (
@@ -18,7 +16,9 @@ from jaxcnn.evaluation.metrics import (
     merge_classes,
     most_confused,
     overall_metrics,
+    own_metrics,
 )
+from jaxcnn.evaluation.predictions import Predictions
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json, write_text, writing_to
 
@@ -31,6 +31,7 @@ def write_evaluation(
     predictions: LabeledPredictions,
     about: Mapping[str, Any],
     *,
+    metric_names: Sequence[str] = (),
     selected_classes: Sequence[str] = (),
     pictures: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def write_evaluation(
     Args:
       name: such as "test".
       about: the first fields of the JSON: split, checkpoint, step, epoch, …
+      metric_names: the user's metrics, kept by name in the field `metrics`.
       selected_classes: those that the report shows in a table of their own, kept only if the
         classes have superclasses.
       pictures: the names of the evaluation's pictures in `plots/`.
@@ -53,44 +55,84 @@ def write_evaluation(
     Raises:
       UserError: the folder cannot be written.
     """
-    bins = reliability(predictions.confidence, predictions.is_correct)
-    matrix, class_names = confusion_matrix(predictions), predictions.class_names
-    metrics = {
-        **about,
-        **overall_metrics(predictions),
-        "calibration_error": calibration_error(bins),
-        "classes": class_metrics(predictions),
-        "most_confused": most_confused(matrix, class_names),
-    }
+    metrics = compute_metrics(
+        predictions, about, metric_names=metric_names, selected_classes=selected_classes
+    )
     _write_csv(workdir, f"{name}_classes", _table(metrics["classes"]))
-    _write_csv(workdir, f"{name}_reliability", _table(bins))
-    _write_csv(workdir, f"{name}_confusion", _confusion_table(matrix, class_names))
-    superclasses = superclasses_of(class_names)
-    if superclasses is not None:
-        merged = merge_classes(predictions, superclasses)
-        metrics |= _write_superclasses(workdir, name, merged)
-        metrics |= {"selected_classes": list(selected_classes)} if selected_classes else {}
-    metrics |= {"reliability": bins, "pictures": list(pictures)}
+    _write_csv(workdir, f"{name}_reliability", _table(metrics["reliability"]))
+    _write_csv(workdir, f"{name}_confusion", _confusion_table(predictions))
+    merged = _merged(predictions)
+    if merged is not None:
+        _write_csv(workdir, f"{name}_superclasses", _table(metrics["superclasses"]))
+        _write_csv(workdir, f"{name}_superclass_confusion", _confusion_table(merged))
+    metrics["pictures"] = list(pictures)
     path = workdir / FOLDER / f"{name}.json"
     write_json(path, metrics)
     return read_json(path)
 
 
-def _write_superclasses(
-    workdir: Path, name: str, predictions: LabeledPredictions
+def compute_metrics(
+    predictions: LabeledPredictions,
+    about: Mapping[str, Any],
+    *,
+    metric_names: Sequence[str] = (),
+    selected_classes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write the tables of the superclasses, and return their metrics."""
-    classes, matrix = class_metrics(predictions), confusion_matrix(predictions)
-    _write_csv(workdir, f"{name}_superclasses", _table(classes))
-    rows = _confusion_table(matrix, predictions.class_names)
-    _write_csv(workdir, f"{name}_superclass_confusion", rows)
-    accuracy = overall_metrics(predictions)["accuracy"]
-    return {"superclass_accuracy": accuracy, "superclasses": classes}
+    """Return the metrics of predictions, as `evaluation/NAME.json` holds them.
+
+    Args:
+      about, metric_names, selected_classes: see `write_evaluation`.
+    """
+    bins = reliability(predictions.confidence, predictions.is_correct)
+    metrics = {
+        **about,
+        **overall_metrics(predictions),
+        "calibration_error": calibration_error(bins),
+        **({"metrics": own_metrics(predictions, metric_names)} if metric_names else {}),
+        "classes": class_metrics(predictions),
+        "most_confused": most_confused(confusion_matrix(predictions), predictions.class_names),
+    }
+    merged = _merged(predictions)
+    if merged is not None:
+        metrics["superclass_accuracy"] = overall_metrics(merged)["accuracy"]
+        metrics["superclasses"] = class_metrics(merged)
+        metrics |= {"selected_classes": list(selected_classes)} if selected_classes else {}
+    return metrics | {"reliability": bins}
 
 
-def _confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
-    rows = ([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
-    return [["true \\ predicted", *class_names], *rows]
+def write_predictions(workdir: Path, name: str, predictions: Predictions) -> None:
+    """Write the table of the predictions, with probabilities of five significant digits.
+
+    The file is `evaluation/predictions.csv` for "test", the evaluation of the weights that the run
+    itself tests. Any other is `evaluation/NAME_predictions.csv`.
+
+    Args:
+      name: as of `write_evaluation`.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(predictions.columns)
+    facts = csv.writer(text, lineterminator=",")
+    numbers = ",".join(["%.5g"] * len(predictions.class_names)) + "\r\n"  # the end of csv's lines
+    for index, row in enumerate(predictions.probabilities.tolist()):
+        facts.writerow(predictions.facts(index))
+        text.write(numbers % tuple(row))
+    file = "predictions" if name == "test" else f"{name}_predictions"
+    _write_file(workdir, file, text.getvalue())
+
+
+def _merged(predictions: LabeledPredictions) -> LabeledPredictions | None:
+    """Return the predictions of the superclasses; None where the classes have none."""
+    superclasses = superclasses_of(predictions.class_names)
+    return None if superclasses is None else merge_classes(predictions, superclasses)
+
+
+def _confusion_table(predictions: LabeledPredictions) -> list[list[Any]]:
+    names, counts = predictions.class_names, confusion_matrix(predictions).tolist()
+    rows = ([name, *row] for name, row in zip(names, counts, strict=True))
+    return [["true \\ predicted", *names], *rows]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
@@ -100,12 +142,16 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 def _write_csv(workdir: Path, name: str, rows: Sequence[Sequence[Any]]) -> None:
     """Write `evaluation/NAME.csv`, with an empty cell for a missing number."""
-    folder = workdir / FOLDER
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["" if _is_nan(cell) else cell for cell in row] for row in rows])
+    _write_file(workdir, name, text.getvalue())
+
+
+def _write_file(workdir: Path, name: str, text: str) -> None:
+    folder = workdir / FOLDER
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.csv", text.getvalue())
+    write_text(folder / f"{name}.csv", text)
 
 
 def _is_nan(value: Any) -> bool:

@@ -1,16 +1,34 @@
 """Metrics of labeled predictions: accuracy, loss, class-wise figures, confusions."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from jaxcnn.config.parts import Registry
 from jaxcnn.evaluation.balance import balanced_accuracy
 
 TOP = 5
 _CLASSES_FOR_TOP = 10  # with so many classes or fewer, five guesses say little
+
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+METRICS: Registry[Metric] = Registry("metric", ["labels", "probabilities"])
+
+
+def metric(name: str) -> Callable:
+    """Register a function `(labels, probabilities) -> float` as a metric.
+
+    List it in `config.metrics`. `labels` are int64 (n,), and `probabilities` float64
+    (n, num_classes) whose rows sum to 1, both NumPy arrays. Each evaluation computes it over all
+    images of the split.
+
+    Raises:
+      UserError: the name is taken, or the function does not take these arguments.
+    """
+    return METRICS.decorator(name, lambda function, _: function)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +96,34 @@ class LabeledPredictions:
             log_probabilities=self.log_probabilities[positions],
             targets=None if self.targets is None else self.targets[positions],
         )
+
+
+def own_metrics(predictions: LabeledPredictions, names: Sequence[str]) -> dict[str, float]:
+    """Return the user's metrics of predictions, by name.
+
+    Raises:
+      UserError: a metric has an error, or does not return one finite number.
+    """
+    values = {}
+    for name in names:
+        value = METRICS[name](predictions.true.copy(), np.exp(predictions.log_probabilities))
+        if np.shape(value) != () or np.asarray(value).dtype.kind not in "fiu":
+            raise METRICS.parts[name].fault(f"must return one number, not {value!r:.80}")
+        if not np.isfinite(value):
+            raise METRICS.parts[name].fault(f"gives {value} for {len(predictions.true)} images")
+        values[name] = float(value)
+    return values
+
+
+def try_metrics(names: Sequence[str], class_names: Sequence[str]) -> None:
+    """Compute the user's metrics of random predictions, so that a mistake is known before training.
+
+    Raises:
+      UserError: see `own_metrics`.
+    """
+    labels = np.arange(4 * len(class_names)) % len(class_names)
+    logits = np.random.default_rng(0).normal(size=(len(labels), len(class_names)))
+    own_metrics(LabeledPredictions.from_logits(labels, logits, class_names), names)
 
 
 def overall_metrics(predictions: LabeledPredictions) -> dict[str, Any]:

@@ -1,14 +1,113 @@
-"""Predictions for a user's pictures: probabilities, and the most likely classes."""
+"""Predictions: probabilities, and the most likely classes."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from scipy.special import softmax
 
-from jaxcnn.evaluation.trained import Trained
+from jaxcnn.text import percent, printable
+
+if TYPE_CHECKING:
+    from jaxcnn.evaluation.examples import Examples
+    from jaxcnn.evaluation.metrics import LabeledPredictions
+    from jaxcnn.evaluation.trained import Trained
+
+_SHOWN = 10  # predictions in the text of an object
+_COLUMN = "p_{}"  # of a class's probability
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Sequence[dict[str, Any]]):
+    """The predictions for some images, in their order.
+
+    It is a sequence of rows, so `pandas.DataFrame(predictions)` is the table of
+    `evaluation/predictions.csv`: `index`; `file`, if the images come from files; `true`, if they
+    have labels; `predicted`; and the probability of each class, `p_CLASS`.
+
+    Attributes:
+      class_names: in the order of the columns of `probabilities`.
+      probabilities: float64 (n, num_classes); each row sums to 1.
+      indices: int (n,), positions of the images in their array or split.
+      files: the images' files; None for images without files.
+      true: int (n,), the classes of the images; None for images without labels.
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+    indices: np.ndarray
+    files: tuple[str, ...] | None = None
+    true: np.ndarray | None = None
+
+    @classmethod
+    def of_examples(cls, predictions: "LabeledPredictions", examples: "Examples") -> "Predictions":
+        """Return the predictions for the examples of a split."""
+        return cls(
+            class_names=predictions.class_names,
+            probabilities=np.exp(predictions.log_probabilities),
+            indices=examples.indices,
+            files=examples.files,
+            true=predictions.true,
+        )
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int (n,), the most probable class."""
+        return np.argmax(self.probabilities, axis=1)
+
+    @property
+    def classes(self) -> list[str]:
+        """The name of the most probable class of each image."""
+        return [self.class_names[number] for number in self.predicted]
+
+    def top(self, count: int = 5) -> list[list[tuple[str, float]]]:
+        """Return the most probable classes of each image, as pairs (name, probability)."""
+        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
+        return [
+            [(self.class_names[number], float(row[number])) for number in best]
+            for row, best in zip(self.probabilities, order, strict=True)
+        ]
+
+    @functools.cached_property
+    def columns(self) -> list[str]:
+        """The names of the columns of a row."""
+        facts = {"index": self.indices, "file": self.files, "true": self.true, "predicted": ()}
+        names = [name for name, values in facts.items() if values is not None]
+        return names + [_COLUMN.format(name) for name in self.class_names]
+
+    def facts(self, index: int) -> list[Any]:
+        """Return the values of a row up to the probabilities."""
+        values: list[Any] = [int(self.indices[index])]
+        values += [] if self.files is None else [self.files[index]]
+        values += [] if self.true is None else [self.class_names[self.true[index]]]
+        return [*values, self.class_names[np.argmax(self.probabilities[index])]]
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return a row, or a list of rows for a slice."""
+        if isinstance(index, slice):
+            return [self[position] for position in range(len(self))[index]]
+        values = [*self.facts(index), *self.probabilities[index].tolist()]
+        return dict(zip(self.columns, values, strict=True))
+
+    def __repr__(self) -> str:
+        lines = [f"Predictions of {len(self):,} images, {len(self.class_names)} classes"]
+        shown = dataclasses.replace(self, probabilities=self.probabilities[:_SHOWN])
+        for index, best in enumerate(shown.top(3)):
+            name = str(self.indices[index]) if self.files is None else printable(self.files[index])
+            text = ", ".join(f"{printable(label)} {percent(value)}" for label, value in best)
+            true = "" if self.true is None else f" (true: {self.class_names[self.true[index]]})"
+            lines.append(f"  {name}: {text}{true}")
+        return "\n".join(lines + (["  …"] if len(self) > _SHOWN else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +134,7 @@ class TopClasses:
 
 
 def predict(
-    trained: Trained, paths: Sequence[Path], images: np.ndarray, *, top_k: int, tta: str = "none"
+    trained: "Trained", paths: Sequence[Path], images: np.ndarray, *, top_k: int, tta: str = "none"
 ) -> list[TopClasses]:
     """Return the most likely classes of each picture.
 
@@ -54,7 +153,7 @@ def predict(
     return predictions
 
 
-def probabilities(trained: Trained, images: np.ndarray, tta: str = "none") -> np.ndarray:
+def probabilities(trained: "Trained", images: np.ndarray, tta: str = "none") -> np.ndarray:
     """Return the class probabilities, float32 (n, num_classes); each row sums to 1.
 
     Args:

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.nn.blocks import Group
+from jaxcnn.nn.flax_module import FlaxModule
 from jaxcnn.nn.layer import Layer
 from jaxcnn.nn.layers import Conv
 
@@ -19,7 +20,8 @@ from jaxcnn.nn.layers import Conv
 def first_conv(trained: Trained) -> Conv | None:
     """Return the convolution on the image; None for a network that begins with another layer."""
     leaves = _leaves(trained.model)
-    first = next((layer for layer in leaves if hasattr(layer, "kernel")), None)
+    with_kernel = (x for x in leaves if hasattr(x, "kernel") or isinstance(x, FlaxModule))
+    first = next(with_kernel, None)
     return first if isinstance(first, Conv) else None
 
 

@@ -2,6 +2,9 @@
 
 import dataclasses
 import functools
+import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +13,35 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
+from scipy.special import softmax
 
-from jaxcnn.data import views as data_views
-from jaxcnn.data.dataset import Split
+from jaxcnn.data.arrays import to_images
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.data.pictures.decoding import find_pictures
+from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
+from jaxcnn.errors import UserError
+from jaxcnn.evaluation.evaluation_files import compute_metrics
+from jaxcnn.evaluation.examples import Examples, describe_evaluation, load_examples
+from jaxcnn.evaluation.metrics import LabeledPredictions
+from jaxcnn.evaluation.predictions import Predictions
+from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
+from jaxcnn.files.paths import user_path
+from jaxcnn.files.writing import to_json
+from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
-from jaxcnn.training.data_notes import trained_on
-from jaxcnn.training.losses import to_scores
-from jaxcnn.workdir.run_data import load_run_data, refuse_other_data
+from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
 BATCH_SIZE = 256
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Trained(RunWeights):
-    """The weights of a run's checkpoint, with what turns pictures into logits.
+    """The trained network of a run, with what turns pictures into logits.
+
+    `model` is the network, an `nnx.Module` in evaluation mode that takes scaled float images;
+    `predict`, `forward` and `logits` take pixels and scale them. `config` is the run's config.
 
     Attributes:
       class_names: in the order of the logits.
@@ -44,6 +60,115 @@ class Trained(RunWeights):
     conversion: Conversion
     picture_statistics: dict[str, tuple[float, ...]] | None
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """The network's parameters: nested dicts of NumPy arrays by the names of the layers."""
+        return jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model, nnx.Param)))
+
+    def predict(self, images: Any, *, invert: bool = False) -> Predictions:
+        """Return the predictions for a user's images.
+
+        Args:
+          images: an array, uint8 (n, height, width, channels) of the network's `image_shape`, or
+            one image; or the path of a picture or of a folder of pictures, or a list of paths.
+            Pictures are cropped at their center and resized, as the command `predict` does it.
+          invert: invert the pictures of paths, such as black on white for training data white on
+            black.
+
+        Raises:
+          UserError: the array does not fit the network, or a file is no picture.
+        """
+        if isinstance(images, (str, os.PathLike)):
+            images = [images]
+        files = None
+        if isinstance(images, (list, tuple)) and images and isinstance(images[0], (str, Path)):
+            files, pixels = self._read(images, invert)
+        else:
+            pixels = self._check(images)
+        return Predictions(
+            class_names=self.class_names,
+            probabilities=softmax(self.logits(pixels).astype(np.float64), axis=-1),
+            indices=np.arange(len(pixels)),
+            files=files,
+        )
+
+    def evaluate(self, data: str | Dataset = "test", split: str = "test") -> dict[str, Any]:
+        """Return the metrics on a split, as `evaluation/SPLIT.json` has them; nothing is written.
+
+        Args:
+          data: "test", "validation" or "train" of the run's data; or the run's dataset, which a run
+            on arrays needs. A dataset of another name is evaluated as it is.
+          split: of the dataset, if `data` is one.
+
+        Raises:
+          UserError: the data cannot be read, are not the run's, or do not fit the network.
+        """
+        require_parts(self.workdir, self.config, ["metric"])
+        examples = self._examples(data, split)
+        about = describe_evaluation(self, examples)
+        selected = SELECTED if about["publication"] == SELECTED_BY else ()
+        metrics = compute_metrics(
+            self._score(examples),
+            about,
+            metric_names=self.config.metrics,
+            selected_classes=selected,
+        )
+        return to_json(metrics)
+
+    def predictions(self, data: str | Dataset = "test", split: str = "test") -> Predictions:
+        """Return the predictions for a split with the true classes.
+
+        Args:
+          data, split: see `evaluate`.
+
+        Raises:
+          UserError: see `evaluate`.
+        """
+        examples = self._examples(data, split)
+        return Predictions.of_examples(self._score(examples), examples)
+
+    def _examples(self, data: str | Dataset, split: str) -> Examples:
+        if isinstance(data, Dataset):
+            return load_examples(self, split, dataset=data)
+        if not isinstance(data, str):
+            raise UserError(f"data: is {type(data).__name__}; it must be a Dataset or a split")
+        return load_examples(self, data)
+
+    def _score(self, examples: Examples) -> LabeledPredictions:
+        logits = self.logits(examples.images)
+        return LabeledPredictions.from_logits(examples.labels, logits, self.class_names)
+
+    def _check(self, images: Any) -> np.ndarray:
+        """Return an array of images in the network's shape, with a batch axis."""
+        shape, is_gray = self.image_shape, self.image_shape[-1] == 1
+        given = np.shape(images)
+        if given == shape or (is_gray and given == shape[:2]):
+            images = np.reshape(images, (1, *shape))
+        pixels = to_images("the images", images)
+        if pixels.shape[1:] != shape:
+            raise UserError(
+                f"the images: have the shape {pixels.shape}; the network takes (n, "
+                f"{', '.join(map(str, shape))}); paths of pictures are resized"
+            )
+        return pixels
+
+    def _read(self, paths: Sequence[Any], invert: bool) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the files of pictures and their pixels; warn of unusual pictures."""
+        listed = list(find_pictures(user_path(os.fspath(path)) for path in paths))
+        read, pixels, skipped = read_pictures(self, listed, invert=invert)
+        for error in skipped.values():
+            raise error
+        for warning in find_warnings(self, read, pixels, invert=invert):
+            warnings.warn(warning_line(warning, len(read)).removeprefix("warning: "), stacklevel=3)
+        return tuple(map(str, read)), pixels
+
+    def __repr__(self) -> str:
+        network, data = self.config.model.name, self.config.dataset.name
+        return (
+            f"Trained({str(self.workdir)!r}: {network} on {data}, {self.checkpoint} weights, "
+            f"epoch {self.epoch}, step {self.step})"
+        )
+
     def forward(
         self, pixels: jax.Array, intermediates: dict[str, jax.Array] | None = None
     ) -> jax.Array:
@@ -58,7 +183,7 @@ class Trained(RunWeights):
         """
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
-        outputs = self.model(images, dtype=dtype, intermediates=intermediates)
+        outputs = self.model(images, heads=True, dtype=dtype, intermediates=intermediates)
         return to_scores(outputs, self.config.loss.heads)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -108,12 +233,15 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     Nothing is written, so a run may be training in the folder at the same time.
 
     Args:
+      workdir: the run's folder.
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
 
     Raises:
       UserError: the folder holds no run or no such checkpoint, or a file in it is damaged.
     """
-    weights = load_weights(workdir, checkpoint)
+    if checkpoint not in ("", "best", "latest"):
+        raise UserError(f'checkpoint = {checkpoint!r}: must be "best", "latest" or ""')
+    weights = load_weights(user_path(os.fspath(workdir)), checkpoint)
     about = weights.about
     return Trained(
         **vars(weights),
@@ -124,32 +252,3 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         conversion=Conversion(**(about.get("reading") or {})),
         picture_statistics=read_statistics(about),
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples(Split):
-    """The examples of a run's split.
-
-    Attributes:
-      trained_on: the number of them that the training split holds as well, as copies.
-    """
-
-    trained_on: int = 0
-
-
-def load_examples(trained: Trained, split: str, data_at: Path | None = None) -> Examples:
-    """Return the examples of the run's "train", "validation" or "test" split.
-
-    Args:
-      data_at: see `load_run_data`.
-
-    Raises:
-      UserError: the dataset cannot be read, or is not the run's.
-    """
-    dataset = load_run_data(trained.config, trained.workdir, data_at)
-    views = data_views.views_of(trained.config, dataset)
-    refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
-    view = views[split]
-    arrays = dataset.splits[view.split]
-    images, labels = arrays.images[view.indices], arrays.labels[view.indices]
-    return Examples(images, labels, trained_on=trained_on(dataset, views, split))

@@ -2,28 +2,39 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcnn.data.pictures.decoding import fit, read_picture
 from jaxcnn.data.pictures.statistics import find_unusual
 from jaxcnn.errors import UserError
-from jaxcnn.evaluation.trained import Trained
 from jaxcnn.text import some_names
+
+if TYPE_CHECKING:
+    from jaxcnn.evaluation.trained import Trained
 
 _NUM_TRIED = 100  # pictures that are read again, inverted
 
 
 def read_pictures(
-    trained: Trained, paths: Iterable[Path], *, invert: bool = False
+    trained: "Trained", paths: Iterable[Path], *, invert: bool = False
 ) -> tuple[list[Path], np.ndarray, dict[Path, UserError]]:
     """Read pictures in the same way as those of the training.
 
     Returns:
       The files that are pictures; their pixels, uint8 (n, height, width, channels); and the error
       for each of the other files.
+
+    Raises:
+      UserError: the network takes neither gray nor color images.
     """
+    channels = trained.image_shape[-1]
+    if channels not in (1, 3):
+        raise UserError(
+            f"the network takes images of {channels} channels, and pictures have 1 or 3; give an "
+            "array from Python"
+        )
     images, skipped = {}, {}
     for path in paths:
         try:
@@ -34,14 +45,14 @@ def read_pictures(
     return list(images), pixels, skipped
 
 
-def _read(trained: Trained, path: Path, invert: bool) -> np.ndarray:
+def _read(trained: "Trained", path: Path, invert: bool) -> np.ndarray:
     mode = "L" if trained.image_shape[-1] == 1 else "RGB"
     picture = read_picture(path, mode, trained.conversion, invert=invert)
     return fit(picture, trained.image_shape)
 
 
 def find_warnings(
-    trained: Trained, paths: Sequence[Path], images: np.ndarray, *, invert: bool = False
+    trained: "Trained", paths: Sequence[Path], images: np.ndarray, *, invert: bool = False
 ) -> list[dict[str, Any]]:
     """Find pictures of one color, and pictures far from the training pictures.
 
@@ -58,7 +69,7 @@ def find_warnings(
     ]
 
 
-def _advice(trained: Trained, paths: Sequence[Path], invert: bool) -> str:
+def _advice(trained: "Trained", paths: Sequence[Path], invert: bool) -> str:
     """Advise to change `--invert`, if most of the pictures are usual that way."""
     if trained.picture_statistics is None:
         return ""

@@ -17,7 +17,12 @@ def write_json(path: str | Path, value: Any) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    write_text(Path(path), json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(Path(path), to_json_text(value))
+
+
+def to_json_text(value: Any) -> str:
+    """Return the content of a JSON file, indented."""
+    return json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

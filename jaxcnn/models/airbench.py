@@ -1,7 +1,8 @@
-"""The network of the CIFAR-10 speed record: whitening, three groups, 2 million parameters.
+"""The networks of the CIFAR-10 speed records: whitening, three groups, 2 million parameters.
 
 References: Jordan 2024, https://arxiv.org/abs/2404.00498; his code,
-https://github.com/KellerJordan/cifar10-airbench (`airbench94_muon.py`)
+https://github.com/KellerJordan/cifar10-airbench (`airbench94_muon.py`); the record of 2025,
+https://github.com/hiverge/cifar10-speedrun
 """
 
 import functools
@@ -19,7 +20,6 @@ from jaxcnn.nn.layer import Context, Scope, Shape
 from jaxcnn.nn.layers import Activation, Conv, Dense, Flatten, MaxPool
 
 WHITENING = "whiten"  # the name of the layer
-NUM_WHITENING_IMAGES = 5_000
 WHITENING_EPSILON = 5e-4
 
 
@@ -32,8 +32,9 @@ class Whitening(Conv):
 
     kind = WHITENING
 
-    def __init__(self, size: int, **options: Any):
+    def __init__(self, size: int, *, num_images: int = 5_000, **options: Any):
         super().__init__(0, size, initializer="torch_uniform", **options)
+        self.num_images = num_images
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """(height, width, channels) -> (height', width', 2 * size² * channels)."""
@@ -51,8 +52,8 @@ class Whitening(Conv):
         images: jax.Array | np.ndarray,
         scale: Callable,
     ) -> dict[str, Any]:
-        """Return the kernel for these images; the first 5,000 are used."""
-        return {"kernel": whitening_filters(scale(images[:NUM_WHITENING_IMAGES]), self.size)}
+        """Return the kernel for these images; the first `num_images` are used."""
+        return {"kernel": whitening_filters(scale(images[: self.num_images]), self.size)}
 
 
 class MeanDense(Dense):
@@ -61,15 +62,15 @@ class MeanDense(Dense):
     It computes in float32: that is cheap for logits, and rounding them costs accuracy.
     """
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        return super().__call__(wide, context) / x.shape[-1]
+        return super().forward(wide, context) / x.shape[-1]
 
 
-def norm() -> list:
-    """Return BatchNorm, without scale and with a short memory, and GELU."""
-    return [BatchNorm(epsilon=1e-12, decay=0.6, use_scale=False), Activation("gelu")]
+def norm(activation: str, decay: float) -> list:
+    """Return BatchNorm, without scale and with a short memory, and the activation."""
+    return [BatchNorm(epsilon=1e-12, decay=decay, use_scale=False), Activation(activation)]
 
 
 def conv(filters: int) -> Conv:
@@ -77,22 +78,34 @@ def conv(filters: int) -> Conv:
     return Conv(filters, 3, padding="same", use_bias=False, initializer="identity_first")
 
 
-def group(filters: int) -> list:
+def group(filters: int, activation: str, decay: float) -> list:
     """Return two convolutions, with a pool after the first."""
-    return [conv(filters), MaxPool(2), norm(), conv(filters), norm()]
+    end = functools.partial(norm, activation, decay)
+    return [conv(filters), MaxPool(2), end(), conv(filters), end()]
+
+
+def layers(num_classes: int, groups: list, num_whitening_images: int) -> list:
+    """Return the layers of a record: whitening and GELU, the groups, a pool and the head."""
+    return [
+        Whitening(2, num_images=num_whitening_images, name=WHITENING),
+        Activation("gelu"),
+        groups,
+        MaxPool(3),
+        Flatten(),
+        MeanDense(num_classes, use_bias=False, initializer="unit_uniform", name="logits"),
+    ]
 
 
 @network("airbench")
 def airbench(num_classes: int, widths: tuple = (64, 256, 256)) -> list:
     """1,973,944 parameters for CIFAR-10 (1,971,352 trainable)."""
-    return [
-        Whitening(2, name=WHITENING),
-        Activation("gelu"),
-        [group(width) for width in widths],
-        MaxPool(3),
-        Flatten(),
-        MeanDense(num_classes, use_bias=False, initializer="unit_uniform", name="logits"),
-    ]
+    return layers(num_classes, [group(width, "gelu", 0.6) for width in widths], 5_000)
+
+
+@network("airbench2025")
+def airbench2025(num_classes: int, widths: tuple = (64, 256, 256)) -> list:
+    """1,973,944 parameters for CIFAR-10 (1,971,352 trainable): SiLU in the groups."""
+    return layers(num_classes, [group(width, "silu", 0.5566) for width in widths], 960)
 
 
 @functools.partial(jax.jit, static_argnames="size")

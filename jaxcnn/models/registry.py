@@ -1,17 +1,21 @@
 """Registry of the networks: a decorator, names by wildcard, checked options, building."""
 
+import contextlib
 import dataclasses
 import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from jaxcnn.config.parts import Part, PartError, Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
 
 LARGEST_SIDE_TRIED = 512
+_OPTION_TYPES = (bool, int, float, str, tuple)
 T = TypeVar("T")
 
 
@@ -24,15 +28,21 @@ class Entry:
       options: the options with their defaults.
       image_shape: (height, width, channels) of the images that it was published for.
       num_classes: of the data that it was published for.
+      part: the user's part; None for a network of jaxcnn.
     """
 
     layers: Callable[..., list]
     options: dict[str, Any]
     image_shape: Shape
     num_classes: int
+    part: Part | None = None
+
+    def naming(self) -> AbstractContextManager[None]:
+        """Return a context that names a user's network and its line in any error."""
+        return self.part.naming((ImageSizeError,)) if self.part else contextlib.nullcontext()
 
 
-_ENTRIES: dict[str, Entry] = {}
+_ENTRIES: Registry[Entry] = Registry("network", ["num_classes"])
 
 
 def network(
@@ -42,17 +52,20 @@ def network(
 
     `image_shape` and `num_classes` are those of the data that the network was published for.
     `options` replace the function's defaults, so one function may have several names.
+
+    Raises:
+      UserError: the name is taken, or the function or an option of it cannot be registered.
     """
 
-    def register(function: Callable[..., list]) -> Callable[..., list]:
-        if name in _ENTRIES:
-            raise ValueError(f"two networks are named {name}")
+    def make(function: Callable[..., list], part: Part | None) -> Entry:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
-        _ENTRIES[name] = Entry(function, defaults | options, image_shape, num_classes)
-        return function
+        for option, default in defaults.items():
+            if part and not isinstance(default, _OPTION_TYPES):
+                raise part.fault(f"option {option} needs a default: a number, a text or a tuple")
+        return Entry(function, defaults | options, image_shape, num_classes, part)
 
-    return register
+    return _ENTRIES.decorator(name, make)
 
 
 def network_names(pattern: str = "*") -> list[str]:
@@ -87,8 +100,8 @@ def network_entry(name: str) -> Entry:
 def build(
     name: str,
     *,
-    num_classes: int,
-    image_shape: Shape,
+    num_classes: int | None = None,
+    image_shape: Shape | None = None,
     seed: int = 0,
     abstract: bool = False,
     **options: Any,
@@ -97,32 +110,55 @@ def build(
 
     Args:
       name: a registered name, see `network_names`.
-      num_classes: the number of logits.
-      image_shape: (height, width, channels).
+      num_classes: the number of logits; None for that of the data it was published for.
+      image_shape: (height, width, channels); None for that of the data it was published for.
       seed: of the initial parameters.
       abstract: leave the parameters as `jax.ShapeDtypeStruct`, for counting and `jax.eval_shape`.
       **options: see `network_options`.
 
     Raises:
-      UserError: unknown name or option, an option of the wrong type, or an image size that the
-        network does not take.
+      UserError: unknown name or option, an option of the wrong type, an image size that the
+        network does not take, or lines of the network that do not fit each other.
     """
     entry = network_entry(name)
     options = check_options(name, **options)
+    classes = entry.num_classes if num_classes is None else num_classes
+    shape = entry.image_shape if image_shape is None else tuple(image_shape)
+    _check_sizes(classes, shape)
 
     def make(shape: Shape, abstract: bool) -> Network:
-        layers = entry.layers(num_classes, **options)
-        settings = {"num_classes": num_classes, "image_shape": shape, "seed": seed}
-        return Network(layers, name=name, abstract=abstract, **settings)
+        settings = {"num_classes": classes, "image_shape": shape, "seed": seed}
+        with entry.naming():
+            layers = _as_list(entry.layers(classes, **options))
+            return Network(layers, name=name, abstract=abstract, **settings)
 
     try:
-        return make(tuple(image_shape), abstract)
+        return make(shape, abstract)
+    except PartError:
+        raise
+    except UserError as error:
+        raise UserError(f"network {name}: {error}") from error
     except ImageSizeError as error:
-        height, width, channels = image_shape
+        height, width, channels = shape
         smallest = _smallest(lambda side: make((side, side, channels), abstract=True))
         advice = f"; the smallest it takes is {smallest}x{smallest}" if smallest else ""
         message = f"network {name} does not take {height}x{width} images: {error}{advice}"
         raise UserError(message) from error
+
+
+def _as_list(layers: Any) -> list:
+    """Return the layers that a network's function returned, which must be a list."""
+    if not isinstance(layers, (list, tuple)):
+        raise UserError(f"must return a list of layers, not {layers!r:.100}")
+    return list(layers)
+
+
+def _check_sizes(num_classes: int, image_shape: Shape) -> None:
+    """Refuse sizes that no network has."""
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise UserError(f"num_classes = {num_classes!r}: must be an integer from 1 on")
+    if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
+        raise UserError(f"image_shape = {image_shape!r}: must be (height, width, channels)")
 
 
 def _smallest(make: Callable[[int], Network]) -> int:
@@ -130,7 +166,7 @@ def _smallest(make: Callable[[int], Network]) -> int:
     for side in range(1, LARGEST_SIDE_TRIED + 1):
         try:
             make(side)
-        except ImageSizeError:
+        except (ImageSizeError, UserError):
             continue
         return side
     return 0

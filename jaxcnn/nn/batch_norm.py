@@ -50,7 +50,7 @@ class BatchNorm(Layer):
         self.var = nnx.BatchStat(scope.create("var", channels, ones))
         return shape
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ..., channels) -> the same shape and dtype; training updates the averages."""
         bias = self.bias[...]
         scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)
@@ -65,3 +65,13 @@ class BatchNorm(Layer):
             old = average[...]
             average.set_value(old + weight * (value - old))
         return out
+
+    def set_view(self, use_running_average: bool | None = None) -> None:
+        """Take a setting of `nnx.view`.
+
+        Args:
+          use_running_average: if True, the running averages take the place of the batch's
+            statistics.
+        """
+        if use_running_average is not None:
+            self.use_running_average = use_running_average

@@ -1,11 +1,16 @@
 """Layers made of layers: chains, parallel branches, residual blocks, auxiliary heads."""
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import nnx
 
+from jaxcnn.errors import UserError
+from jaxcnn.nn.flax_module import FlaxModule, Function
 from jaxcnn.nn.layer import Context, Layer, Row, Scope, Shape
 from jaxcnn.nn.layers import ACTIVATIONS
 from jaxcnn.ops.residual import relu_of_sum
@@ -22,7 +27,7 @@ class Group(Layer):
                 numbers[layer.kind] += 1
                 layer.name = f"{layer.kind}{numbers[layer.kind]}"
             if hasattr(self, layer.name):
-                raise ValueError(f"a second layer named {layer.name}")
+                raise UserError(f"a second layer named {layer.name}: give it another name")
             setattr(self, layer.name, layer)
             names.append(layer.name)
         self.names = tuple(names)
@@ -37,17 +42,30 @@ class Group(Layer):
         return sum(layer.penalty() for layer in self.children)
 
 
-def flatten(layers: Any) -> list[Layer]:
-    """Return the layers of nested lists in order, so that a list of layers may stand for one."""
-    if isinstance(layers, Layer):
-        return [layers]
-    return [layer for part in layers for layer in flatten(part)]
+def flatten(lines: Any) -> list[Layer]:
+    """Return the layers of nested lists in order, so that a list of layers may stand for one.
 
+    An `nnx.Module` and a function become layers.
 
-def call(layer: Layer, x: jax.Array, context: Context) -> jax.Array:
-    """Return the layer's output, computed in a scope of its name, by which profiles know it."""
-    with jax.named_scope(layer.name):
-        return layer(x, context)
+    Raises:
+      UserError: a line is none of these.
+    """
+    if isinstance(lines, Layer):
+        return [lines]
+    if isinstance(lines, nnx.Module):
+        return [FlaxModule(lines)]
+    if isinstance(lines, type):
+        name = lines.__name__
+        form = f"{name}(…)" if issubclass(lines, Layer) else f"FlaxModule({name}, …)"
+        raise UserError(f"a line of a network is the class {name}: write {form}")
+    if callable(lines):
+        return [Function(lines)]
+    if not isinstance(lines, Iterable) or isinstance(lines, str | dict | jax.Array | np.ndarray):
+        raise UserError(
+            f"a line of a network must be a layer, an nnx.Module, a function, or a list of these, "
+            f"not {lines!r}"
+        )
+    return [layer for line in lines for layer in flatten(line)]
 
 
 class Sequential(Group):
@@ -65,10 +83,10 @@ class Sequential(Group):
             shape = layer.build(shape, scope.child(layer.name))
         return shape
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Run each layer on the output of the one before."""
         for layer in self.children:
-            x = call(layer, x, context)
+            x = layer(x, **context.given())
             context.record(layer.path, x)
         return x
 
@@ -113,12 +131,12 @@ class Branches(_Parallel):
         """Return the branches' common height and width, and the sum of their channels."""
         shapes = [branch.build(shape, scope.child(branch.name)) for branch in self.children]
         if len({s[:-1] for s in shapes}) > 1:
-            raise ValueError(f"the branches of {self.path} differ in size: {shapes}")
+            raise UserError(f"the branches of {self.path} differ in size: {shapes}")
         return (*shapes[0][:-1], sum(s[-1] for s in shapes))
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', sum of channels)."""
-        return jnp.concatenate([call(branch, x, context) for branch in self.children], axis=-1)
+        return jnp.concatenate([branch(x, **context.given()) for branch in self.children], axis=-1)
 
 
 class Residual(_Parallel):
@@ -139,12 +157,12 @@ class Residual(_Parallel):
         """Return the shape after either path."""
         main, shortcut = (path.build(shape, scope.child(path.name)) for path in self.children)
         if main != shortcut:
-            raise ValueError(f"the paths of {self.path} differ in shape: {main}, {shortcut}")
+            raise UserError(f"the paths of {self.path} differ in shape: {main}, {shortcut}")
         return main
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels')."""
-        main, shortcut = (call(path, x, context) for path in self.children)
+        main, shortcut = (path(x, **context.given()) for path in self.children)
         activation = relu_of_sum if self.activation == "relu" else ACTIVATIONS[self.activation]
         return activation(main + shortcut)
 
@@ -154,22 +172,23 @@ class Residual(_Parallel):
 
 
 class AuxHead(Sequential):
-    """A second classifier on an inner feature map, which passes its input on unchanged.
+    """A second classifier on an inner feature map, a line of the network itself.
 
-    The network's output then holds its logits under this head's name.
+    The layer after it gets the same input. The network's heads hold its logits under its name.
     """
 
     kind = "aux"
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
-        """Return the input's shape; the attribute `logits_shape` is that of the logits."""
+        """Return the input's shape; the attribute `logits_shape` is that of the logits.
+
+        Raises:
+          UserError: the head stands inside another layer.
+        """
+        if "/" in scope.path:
+            raise UserError(f"{scope.path}: an AuxHead must be a line of the network itself")
         self.logits_shape = super().setup(shape, scope)
         return shape
-
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """Return x; the head's logits (batch, num_classes) go to `context.heads`."""
-        context.heads[self.name] = super().__call__(x, context)
-        return x
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
         """Return the rows of the head; the same inputs feed the layer after it."""

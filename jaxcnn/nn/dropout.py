@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import Context, Layer, Scope, Shape
 from jaxcnn.ops.random_bits import random_bits
 
@@ -24,7 +25,7 @@ class Dropout(Layer):
     def __init__(self, rate: float, name: str = ""):
         super().__init__(name)
         if not 0 <= rate < 1:
-            raise ValueError(f"a dropout rate of {rate} is not in [0, 1)")
+            raise UserError(f"a dropout rate of {rate} is not in [0, 1)")
         self.rate, self.deterministic = rate, False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
@@ -32,19 +33,31 @@ class Dropout(Layer):
         self.number = next(scope.numbers)
         return shape
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> the same shape and dtype.
 
         Raises:
-          ValueError: training with a rate above 0 and without keys.
+          UserError: training with a rate above 0 and without keys.
         """
         if self.deterministic or not self.rate:
             return x
         if context.keys is None:
-            raise ValueError(f"{self.path} needs keys in training: one PRNG key per example")
+            raise UserError(
+                f"{self.path} needs a PRNG key in training: call the model with "
+                "key=jax.random.key(0), another at each step, or after model.eval()"
+            )
         keep = min(max(round((1 - self.rate) * 2**32), 1), 2**32 - 1)
         bits = random_bits(context.keys, self.number, math.prod(x.shape[1:]))
         return jnp.where(bits.reshape(x.shape) < jnp.uint32(keep), x * (2**32 / keep), 0)
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Take a setting of `nnx.view`.
+
+        Args:
+          deterministic: if True, the layer is the identity.
+        """
+        if deterministic is not None:
+            self.deterministic = deterministic
 
     def details(self) -> str:
         """Return the rate."""

@@ -1,20 +1,23 @@
 """The base of all layers: a name and a path, shapes inferred at build, parameters from the host.
 
-A layer is constructed with its output sizes only. `build` tells it the shape of its input, without
-the batch axis, and makes its parameters. Calling it runs it on a batch.
+A layer is constructed with its output sizes only. A network tells it the shape of its input,
+without the batch axis, and `setup` makes its parameters. Outside a network `init` does that.
+Calling a layer runs it on a batch.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxcnn.errors import UserError
 from jaxcnn.nn import initializers
 
 Shape = tuple[int, ...]
@@ -24,6 +27,11 @@ class ImageSizeError(ValueError):
     """A network cannot be built for this image size; the text says why."""
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("keys", "mask", "intermediates"),
+    meta_fields=("axis_name",),
+)  # `nnx.tabulate` compiles the call of each layer, with the context as an argument
 @dataclasses.dataclass
 class Context:
     """Arguments of one call of a network, for all of its layers."""
@@ -32,7 +40,14 @@ class Context:
     mask: jax.Array | None = None  # (batch,) bool, True for the examples that count
     axis_name: str | None = None  # mesh axis of BatchNorm's statistics
     intermediates: dict[str, jax.Array] | None = None  # filled with each layer's output
-    heads: dict[str, jax.Array] = dataclasses.field(default_factory=dict)  # auxiliary logits
+
+    def given(self) -> dict[str, Any]:
+        """Return the arguments that were given, by name.
+
+        Layers pass these on instead of the context, which `nnx.tabulate` could not show.
+        """
+        names = ("keys", "mask", "axis_name", "intermediates")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def record(self, path: str, x: jax.Array) -> None:
         """Keep a layer's output if the caller asked for it."""
@@ -61,6 +76,10 @@ class Scope:
         rng = initializers.generator(self.seed, f"{self.path}/{name}")
         return jax.device_put(initializer(rng, shape))  # jnp.asarray would compile for each shape
 
+    def derive_seed(self) -> int:
+        """Return a seed for the layer built here, which depends on the network's and the path."""
+        return int(initializers.generator(self.seed, self.path).integers(2**31))
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -76,28 +95,77 @@ class Row:
     inputs: tuple[str, ...]
 
 
+def keys_of(key: jax.Array | None, x: jax.Array) -> jax.Array | None:
+    """Return a PRNG key (batch,) for each example of x, split from one key; None without one.
+
+    Raises:
+      UserError: `key` is not a single PRNG key.
+    """
+    if key is None:
+        return None
+    if not isinstance(key, jax.Array | np.ndarray):
+        raise UserError(f"key must be one PRNG key such as jax.random.key(0), not {key!r}")
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim != (0 if is_typed else 1):  # jax.random.PRNGKey gives an array of two numbers
+        raise UserError(f"key must be one PRNG key for the whole batch, not of shape {key.shape}")
+    return jax.random.split(key if is_typed else jax.random.wrap_key_data(key), len(x))
+
+
 class Layer(nnx.Module):
-    """The base of all layers. A layer without a `name` is numbered by its kind in its parent."""
+    """The base of all layers.
+
+    A subclass writes `setup`, which makes its parameters, and `forward`, which runs it on a batch.
+
+    Attributes:
+      kind: numbers the layers without a `name` in their parent (conv1, conv2, …).
+      input_axes: the axes of one input; () if it may have any.
+      needs_init: whether the layer can be called only after `init`, or in a network.
+    """
 
     kind = "layer"
+    input_axes: tuple[str, ...] = ()
+    needs_init = True
 
     def __init__(self, name: str = ""):
         self.name = name
         self.path = ""
         self.output_shape: Shape = ()
 
+    def init(self, shape: Shape, *, seed: int) -> Self:
+        """Make the parameters, so that the layer can be called outside a network; return it.
+
+        Args:
+          shape: of one input, without the batch axis, such as (height, width, channels).
+          seed: of the initial values. Layers with equal seed, name and shape start equal.
+
+        Raises:
+          UserError: the layer does not take this shape, or has its parameters already.
+        """
+        self.name = self.name or self.kind
+        try:
+            self.build(tuple(shape), Scope(seed).child(self.name))
+        except ImageSizeError as error:
+            raise UserError(
+                f"{self.name} does not take inputs of shape {shape}: {error}"
+            ) from error
+        return self
+
     def build(self, shape: Shape, scope: Scope) -> Shape:
         """Make the parameters for inputs of `shape` (no batch axis); return the output's shape.
 
         Raises:
           ImageSizeError: nothing is left of the image after this layer.
-          ValueError: the same layer object stands in two places.
+          UserError: the layer takes inputs with other axes, or stands in two places.
         """
         if self.path:
-            raise ValueError(f"the layer {self.path} is used a second time, as {scope.path}")
+            raise UserError(f"the layer {self.path} is used a second time, as {scope.path}")
+        if self.input_axes and len(shape) != len(self.input_axes):
+            flatten = "; put Flatten() before it" if len(self.input_axes) < len(shape) else ""
+            axes = ", ".join(self.input_axes)
+            raise UserError(f"{scope.path} takes inputs ({axes}), not of shape {shape}{flatten}")
         self.path = scope.path
         self.output_shape = self.setup(shape, scope)
-        if min(self.output_shape) < 1:
+        if min(self.output_shape, default=1) < 1:
             raise ImageSizeError(f"nothing is left of the image after {self.path}")
         return self.output_shape
 
@@ -105,9 +173,43 @@ class Layer(nnx.Module):
         """Make the parameters and return the output's shape; by default there are none to make."""
         return shape
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
-        """Return the layer's output for a batch."""
+    def __call__(
+        self,
+        x: jax.Array,
+        context: Context | None = None,
+        *,
+        key: jax.Array | None = None,
+        **arguments: Any,
+    ) -> jax.Array:
+        """Return the layer's output for a batch.
+
+        Args:
+          x: (batch, ...), the axes after the batch as in `init`.
+          context: of a network's call; outside a network it is left out.
+          key: one PRNG key, from which dropout derives a key per example.
+          **arguments: fields of a `Context`, in its place.
+
+        Raises:
+          UserError: the layer has no parameters yet.
+        """
+        if self.needs_init and not self.path:
+            raise UserError(
+                f"this {type(self).__name__} has no parameters yet: make it with "
+                f"{type(self).__name__}(…).init(shape, seed=0)"
+            )
+        if context is None:
+            arguments.setdefault("keys", keys_of(key, x))
+            context = Context(**arguments)
+        with jax.named_scope(self.name or self.kind):  # profiles know operations by it
+            return self.forward(x, context)
+
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+        """Return the layer's output for a batch; each layer writes its own."""
         raise NotImplementedError
+
+    def variables(self) -> list[nnx.Variable]:
+        """Return the layer's own parameters and statistics."""
+        return [value for value in vars(self).values() if isinstance(value, nnx.Variable)]
 
     def penalty(self) -> jax.Array | float:
         """Return l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularization."""
@@ -138,8 +240,10 @@ class Layer(nnx.Module):
 
         `inputs` are the names of the rows that feed it.
         """
-        variables = [v for v in vars(self).values() if isinstance(v, nnx.Variable)]
-        sizes = [(math.prod(v.get_value().shape), isinstance(v, nnx.Param)) for v in variables]
+        sizes = [
+            (math.prod(variable.get_value().shape), isinstance(variable, nnx.Param))
+            for variable in self.variables()
+        ]
         total, trainable = sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
         row = Row(
             self.path,

@@ -18,11 +18,13 @@ from jaxcnn.ops import pooling
 from jaxcnn.ops.convolution import convolve
 from jaxcnn.ops.depthwise import depthwise_conv
 
+IMAGE_AXES = ("height", "width", "channels")
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
     "relu": jax.nn.relu,
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
+    "silu": jax.nn.silu,
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "leaky_relu": jax.nn.leaky_relu,  # slope 0.01
 }
@@ -62,7 +64,7 @@ class _Linear(Layer):
         if self.use_bias:
             self.bias = nnx.Param(scope.create("bias", shape[-1:], bias))
 
-    def finish(self, x: jax.Array) -> jax.Array:
+    def _finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
             # the gradient sums over all positions, and would lose its small terms in bfloat16
@@ -87,6 +89,7 @@ class Conv(_Linear):
     """
 
     kind = "conv"
+    input_axes = IMAGE_AXES
 
     def __init__(
         self, features: int, size: int, *, stride: int = 1, padding: str = "valid", **options
@@ -101,10 +104,10 @@ class Conv(_Linear):
         sizes = pooling.output_sizes((height, width), self.size, self.stride, self.padding)
         return (*sizes, self.features)
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', features)."""
         kernel = self.kernel[...].astype(x.dtype)
-        return self.finish(convolve(x, kernel, self.stride, self.padding))
+        return self._finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
         """Return words such as `3x3, stride 2, same, relu`, without stride 1, valid and linear."""
@@ -130,15 +133,16 @@ class DepthwiseConv(Conv):
         sizes = pooling.output_sizes(shape[:2], self.size, self.stride, self.padding)
         return (*sizes, self.features)
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
-        return self.finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
+        return self._finish(depthwise_conv(x, self.kernel[...], self.stride, self.padding))
 
 
 class Dense(_Linear):
     """Fully connected layer with bias, then the activation."""
 
     kind = "dense"
+    input_axes = ("features",)
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """(inputs,) -> (features,)."""
@@ -146,9 +150,9 @@ class Dense(_Linear):
         self.make(scope, (inputs, self.features))
         return (self.features,)
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
-        return self.finish(x @ self.kernel[...].astype(x.dtype))
+        return self._finish(x @ self.kernel[...].astype(x.dtype))
 
     def details(self) -> str:
         """Return the activation; "" without one."""
@@ -158,11 +162,13 @@ class Dense(_Linear):
 class Activation(Layer):
     """An activation as its own layer, such as one after a BatchNorm."""
 
+    needs_init = False
+
     def __init__(self, function: str, name: str = ""):
         super().__init__(name)
         self.function = self.kind = function
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Apply the function to each entry."""
         return ACTIVATIONS[self.function](x)
 
@@ -172,6 +178,9 @@ class Activation(Layer):
 
 
 class _Pool(Layer):
+    input_axes = IMAGE_AXES
+    needs_init = False
+
     def __init__(
         self, size: int, *, stride: int | None = None, padding: str = "valid", name: str = ""
     ):
@@ -193,7 +202,7 @@ class MaxPool(_Pool):
 
     kind = "max_pool"
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.max_pool(x, self.size, self.stride, self.padding)
 
@@ -206,7 +215,7 @@ class AveragePool(_Pool):
     def __init__(self, size: int, *, stride: int | None = None, name: str = ""):
         super().__init__(size, stride=stride, name=name)
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, height', width', channels)."""
         return pooling.average_pool(x, self.size, self.stride)
 
@@ -215,12 +224,14 @@ class GlobalAveragePool(Layer):
     """The mean of each channel over the whole image, summed in float32."""
 
     kind = "global_average_pool"
+    input_axes = IMAGE_AXES
+    needs_init = False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """(height, width, channels) -> (channels,)."""
         return shape[-1:]
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, height, width, channels) -> (batch, channels)."""
         return x.mean(axis=(1, 2))
 
@@ -229,6 +240,8 @@ class ZeroPad(Layer):
     """Zeros on all four sides of the image."""
 
     kind = "zero_pad"
+    input_axes = IMAGE_AXES
+    needs_init = False
 
     def __init__(self, amount: int, name: str = ""):
         super().__init__(name)
@@ -238,7 +251,7 @@ class ZeroPad(Layer):
         """(height, width, channels) -> (height + 2 amount, width + 2 amount, channels)."""
         return (shape[0] + 2 * self.amount, shape[1] + 2 * self.amount, shape[2])
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Return the images (batch, height, width, channels) with the border."""
         border = (self.amount, self.amount)
         return jnp.pad(x, ((0, 0), border, border, (0, 0)))
@@ -252,11 +265,12 @@ class Flatten(Layer):
     """Reshape each example to one vector."""
 
     kind = "flatten"
+    needs_init = False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """(height, width, channels) -> (height * width * channels,)."""
         return (math.prod(shape),)
 
-    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, features)."""
         return x.reshape(x.shape[0], -1)

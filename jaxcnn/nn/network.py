@@ -8,14 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxcnn.errors import UserError
 from jaxcnn.nn.blocks import AuxHead, Sequential
-from jaxcnn.nn.layer import Context, ImageSizeError, Scope, Shape
+from jaxcnn.nn.flax_module import FlaxModule
+from jaxcnn.nn.heads import to_scores
+from jaxcnn.nn.layer import Context, ImageSizeError, Layer, Scope, Shape, keys_of
+from jaxcnn.nn.layers import Dense
 
 
 class Network(Sequential):
     """A classifier: layers, the image shape they are built for, and the number of classes.
 
-    Its only variables are `nnx.Param` (float32) and `nnx.BatchStat` (float32).
+    It is an `nnx.Module` whose only variables are `nnx.Param` and `nnx.BatchStat`, float32. It is
+    built in training mode, as Flax has it; `model.eval()` and `model.train()` switch.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class Network(Sequential):
         self,
         images: jax.Array,
         *,
+        key: jax.Array | None = None,
+        heads: bool = False,
         keys: jax.Array | None = None,
         mask: jax.Array | None = None,
         axis_name: str | None = None,
@@ -50,8 +57,10 @@ class Network(Sequential):
         """Classify a batch.
 
         Args:
-          images: float (batch, height, width, channels).
-          keys: (batch,) PRNG keys, one for each example; dropout needs them in training.
+          images: float (batch, height, width, channels), scaled.
+          key: one PRNG key, split into one per example; dropout needs it in training.
+          heads: return the logits of each head.
+          keys: (batch,) PRNG keys, one per example, in place of `key`.
           mask: bool (batch,), True for the examples that count in BatchNorm's statistics; None
             if all count.
           axis_name: the mesh axis over which BatchNorm takes its statistics; None if each device
@@ -60,13 +69,84 @@ class Network(Sequential):
           intermediates: a dict to be filled with the output of each layer, by its path.
 
         Returns:
-          Logits, float32 (batch, num_classes). A network with auxiliary heads returns a dict of
-          logits by the heads' names; those of the last layer are called "main".
+          Logits, float32 (batch, num_classes); their softmax gives the probabilities. For a network
+          with auxiliary heads they are the logarithm of the mix of the heads' probabilities, with
+          weight 1 for the last layer and 0.3 for each auxiliary head. With `heads=True` a dict of
+          the heads' logits by their names; those of the last layer are called "main".
+
+        Raises:
+          UserError: the images have another shape than the network's, or dropout has no key.
         """
+        self._check(images)
+        keys = keys_of(key, images) if keys is None else keys
         context = Context(keys, mask, axis_name, intermediates)
-        logits = super().__call__(images.astype(dtype), context)
-        outputs = {"main": logits, **context.heads} if context.heads else logits
-        return jax.tree.map(lambda x: x.astype(jnp.promote_types(dtype, jnp.float32)), outputs)
+        x, auxiliary = self._run(self.children, images.astype(dtype), context)
+        outputs = {name: _widened(logits) for name, logits in ({"main": x} | auxiliary).items()}
+        return outputs if heads else to_scores(outputs)
+
+    def features(
+        self,
+        images: jax.Array,
+        *,
+        key: jax.Array | None = None,
+        dtype: jnp.dtype = jnp.float32,
+    ) -> jax.Array:
+        """Return the input of the network's last dense layer, which makes the logits.
+
+        Args:
+          images: float (batch, height, width, channels), scaled.
+          key: one PRNG key; dropout needs it in training.
+          dtype: of the computation.
+
+        Returns:
+          float32 (batch, features).
+
+        Raises:
+          UserError: the network has no dense layer; or as a call.
+        """
+        self._check(images)
+        dense = [index for index, layer in enumerate(self.children) if _is_dense(layer)]
+        if not dense:
+            raise UserError(
+                f"{self.name} has no dense layer, so it has no features; intermediates={{}} "
+                "gives the output of each layer"
+            )
+        context = Context(keys_of(key, images))
+        x, _ = self._run(self.children[: dense[-1]], images.astype(dtype), context)
+        return _widened(x.reshape(len(x), -1))
+
+    def _run(
+        self, layers: list[Layer], x: jax.Array, context: Context
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Return the output of the last of the layers, and the logits of the auxiliary heads."""
+        auxiliary = {}
+        for layer in layers:
+            out = layer(x, **context.given())
+            if isinstance(layer, AuxHead):
+                auxiliary[layer.name] = out
+            else:
+                x = out
+            context.record(layer.path, x)
+        return x, auxiliary
+
+    def set_view(
+        self, deterministic: bool | None = None, use_running_average: bool | None = None
+    ) -> None:
+        """Accept the settings of `nnx.view`, also without a layer that takes them.
+
+        Args:
+          deterministic: if True, dropout is the identity.
+          use_running_average: if True, BatchNorm's running averages take the place of the batch's
+            statistics.
+        """
+
+    def _check(self, images: jax.Array) -> None:
+        shape = getattr(images, "shape", ())
+        if len(shape) != 4 or shape[1:] != self.image_shape:
+            sizes = ", ".join(map(str, self.image_shape))
+            raise UserError(
+                f"{self.name} takes images (batch, {sizes}), not {shape or type(images).__name__}"
+            )
 
     def fit(
         self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
@@ -88,6 +168,14 @@ class Network(Sequential):
     def penalty(self) -> jax.Array:
         """Return the L2 term of the loss: the sum of l2 * sum(kernel ** 2), a float32 scalar."""
         return jnp.asarray(super().penalty(), jnp.float32)
+
+
+def _is_dense(layer: Layer) -> bool:
+    return isinstance(layer.module if isinstance(layer, FlaxModule) else layer, Dense | nnx.Linear)
+
+
+def _widened(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:

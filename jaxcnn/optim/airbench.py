@@ -7,6 +7,7 @@ References: Jordan, https://github.com/KellerJordan/cifar10-airbench (`airbench9
 https://kellerjordan.github.io/posts/muon
 """
 
+import dataclasses
 import math
 
 import jax
@@ -16,12 +17,28 @@ from jax.typing import ArrayLike
 
 from jaxcnn.models.airbench import WHITENING
 
-BIAS_RATE, HEAD_RATE = 0.053, 0.67
-SGD_MOMENTUM = 0.85
-WHITENING_SHARE = 3 / 8  # the first part of the run, in which the whitening bias is trained
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 3
 NEWTON_SCHULZ_DTYPE = jnp.bfloat16
+
+
+@dataclasses.dataclass(frozen=True)
+class SGD:
+    """The constants of a record's SGD with Nesterov momentum.
+
+    Attributes:
+      bias_rate, head_rate: the first learning rates of the biases and of the head.
+      momentum: Nesterov momentum.
+      whitening_share: the first part of the run, in which the whitening bias is trained.
+    """
+
+    bias_rate: float
+    head_rate: float
+    momentum: float
+    whitening_share: float
+
+
+SGD_OF_RECORD = SGD(bias_rate=0.053, head_rate=0.67, momentum=0.85, whitening_share=3 / 8)
 
 
 def airbench(
@@ -43,26 +60,38 @@ def airbench(
       first_filter_rate: float32 (), the rate at which the schedule starts.
     """
     factor = filter_rate / jnp.maximum(first_filter_rate, 1e-12)
-    whitening_factor = jnp.maximum(0.0, 1 - (1 - factor) / WHITENING_SHARE)
-    decay = weight_decay * global_batch_size
+    groups = sgd_groups(SGD_OF_RECORD, factor, weight_decay * global_batch_size)
+    groups["filters"] = muon(filter_rate, momentum)
+    return optax.chain(optax.scale(global_batch_size), optax.partition(groups, group_names))
+
+
+def sgd_groups(
+    settings: SGD, factor: jax.Array, decay: jax.Array
+) -> dict[str, optax.GradientTransformation]:
+    """Return a record's SGD for each group of parameters but the filters.
+
+    Args:
+      settings: the record's constants.
+      factor: float32 (), of the first learning rates, falling from 1 to 0 over the run.
+      decay: float32 (), weight decay, decoupled from the first learning rates.
+    """
+    whitening_factor = jnp.maximum(0.0, 1 - (1 - factor) / settings.whitening_share)
 
     def sgd(first_rate: float, factor: jax.Array) -> optax.GradientTransformation:
         return optax.chain(
             optax.add_decayed_weights(decay / first_rate),
-            optax.trace(SGD_MOMENTUM, nesterov=True),
+            optax.trace(settings.momentum, nesterov=True),
             optax.scale_by_learning_rate(first_rate * factor),
         )
 
-    groups = {
-        "filters": muon(filter_rate, momentum),
-        "head": sgd(HEAD_RATE, factor),
-        "biases": sgd(BIAS_RATE, factor),
-        "whitening bias": sgd(BIAS_RATE, whitening_factor),
+    return {
+        "head": sgd(settings.head_rate, factor),
+        "biases": sgd(settings.bias_rate, factor),
+        "whitening bias": sgd(settings.bias_rate, whitening_factor),
     }
-    return optax.chain(optax.scale(global_batch_size), optax.partition(groups, _group_names))
 
 
-def _group_names(params: dict) -> dict:
+def group_names(params: dict) -> dict:
     """Return the name of each parameter's group."""
 
     def name(path: tuple, leaf: jax.Array) -> str:
@@ -108,12 +137,23 @@ def orthogonalize(kernel: jax.Array) -> jax.Array:
     Args:
       kernel: float32 (..., outputs).
     """
-    a, b, c = NEWTON_SCHULZ
     matrix = kernel.reshape(-1, kernel.shape[-1])
+    matrix = newton_schulz(matrix / (jnp.linalg.norm(matrix) + 1e-7), NEWTON_SCHULZ)
+    return matrix.reshape(kernel.shape)
+
+
+def newton_schulz(matrix: jax.Array, coefficients: tuple[float, float, float]) -> jax.Array:
+    """Return a matrix after three steps of a quintic Newton-Schulz iteration in bfloat16.
+
+    Args:
+      matrix: float32 (inputs, outputs), with norm 1.
+      coefficients: of the iteration's terms of degree 1, 3 and 5.
+    """
+    a, b, c = coefficients
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix / (jnp.linalg.norm(matrix) + 1e-7)).astype(NEWTON_SCHULZ_DTYPE)
+    x = matrix.astype(NEWTON_SCHULZ_DTYPE)
     x = x.T if is_tall else x
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if is_tall else x).astype(kernel.dtype).reshape(kernel.shape)
+    return (x.T if is_tall else x).astype(matrix.dtype)

@@ -5,14 +5,77 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
+from jaxcnn.config.parts import Part, Registry
 from jaxcnn.optim.airbench import airbench
+from jaxcnn.optim.airbench2025 import airbench2025
 from jaxcnn.optim.schedules import scaled_rate
 
 # By name: a function of `config.optimizer` that returns the factory of the transformation, and the
 # names of the hyperparameters that the factory takes beside learning_rate and weight_decay.
-OPTIMIZERS: dict[str, Callable[[Any], tuple[Callable, tuple[str, ...]]]] = {}
+_Maker = Callable[[Any], tuple[Callable, tuple[str, ...]]]
+OPTIMIZERS: Registry[_Maker] = Registry("optimizer", ["learning_rate", "config"])
+
+
+def optimizer(name: str) -> Callable:
+    """Register a function `(learning_rate, config) -> optax.GradientTransformation`.
+
+    Name it with `config.optimizer.name`. The transformation turns gradients into the updates that
+    are added to the parameters. `learning_rate` is the rate of the step, float32 (), with the
+    schedule's factor in it. `config` is the run's `config.optimizer`. `config.gradient_clip` is
+    applied before; its other settings, such as `weight_decay`, count where the function reads them.
+
+    Raises:
+      UserError: the name is taken, or the function does not take these arguments.
+    """
+
+    def make_entry(function: Callable, part: Part | None) -> _Maker:
+        def entry(config: Any) -> tuple[Callable, tuple[str, ...]]:
+            def make(learning_rate, weight_decay):
+                return optax.chain(_clip(config), _checked(function(learning_rate, config), part))
+
+            return make, ()
+
+        return entry
+
+    return OPTIMIZERS.decorator(name, make_entry)
+
+
+def _checked(transformation: Any, part: Part | None) -> optax.GradientTransformation:
+    """Return a user's transformation; a mistake in it is an error that names the part."""
+    if part is None:
+        return transformation
+    if not isinstance(transformation, optax.GradientTransformation):
+        raise part.fault(f"must return an optax.GradientTransformation, not {transformation!r:.80}")
+    init, transform = part.guard(transformation.init), part.guard(transformation.update)
+
+    def update(gradients, state, params=None):
+        updates, new_state = transform(gradients, state, params)
+        for name, before, after in (
+            ("updates", gradients, updates),
+            ("new state", state, new_state),
+        ):
+            if difference := _difference(before, after):
+                raise part.fault(f"the {name} of its update do not fit: {difference}")
+        return updates, new_state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _difference(before: Any, after: Any) -> str:
+    """Return the first difference in structure, shape or dtype of two pytrees; "" if they fit."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        return "another structure than before"
+    for (path, old), new in zip(
+        jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True
+    ):
+        old, new = jax.typeof(old), jax.typeof(new)
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            return f"{jax.tree_util.keystr(path)} is {new.str_short()}, not {old.str_short()}"
+    return ""
 
 
 def _optimizer(name: str):
@@ -28,7 +91,9 @@ def is_kernel(params: dict) -> dict:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTransformation:
+def make_optimizer(
+    config: Any, global_batch_size: int = 1, num_steps: int = 1
+) -> optax.GradientTransformation:
     """Return the optimizer that a config names.
 
     Its state holds `hyperparams`, float32 () arrays by name: `learning_rate`, `weight_decay`, and
@@ -36,10 +101,13 @@ def make_optimizer(config: Any, global_batch_size: int = 1) -> optax.GradientTra
 
     Args:
       config: the `optimizer` part of a run's config, checked.
-      global_batch_size: examples in a batch, for airbench, whose rates apply to a summed loss.
+      global_batch_size: examples in a batch, for airbench and airbench2025, whose rates apply to a
+        summed loss.
+      num_steps: training steps of the whole run, for airbench2025.
     """
     make, names = OPTIMIZERS[config.name](config)
-    settings = {**config, "global_batch_size": float(global_batch_size)}
+    sizes = {"global_batch_size": float(global_batch_size), "num_steps": float(num_steps)}
+    settings = {**config, **sizes}
     values = {name: settings[name] for name in ("learning_rate", "weight_decay", *names)}
     return optax.inject_hyperparams(make)(**values)
 
@@ -96,6 +164,41 @@ def _adam(config):
 OPTIMIZERS["adamw"] = _adam  # the config's check refuses weight decay with plain adam
 
 
+@_optimizer("adam_keras")
+def _adam_keras(config):
+    def make(learning_rate, weight_decay, b1, b2):
+        scale = scale_by_adam_keras(b1, b2, config.eps)
+        return _chain(config, scale, learning_rate, weight_decay)
+
+    return make, ("b1", "b2")
+
+
+def scale_by_adam_keras(b1: ArrayLike, b2: ArrayLike, eps: float) -> optax.GradientTransformation:
+    """Return Adam's scaling as Keras computes it: eps is added before the bias correction.
+
+    The update at step t is sqrt(1 - b2^t) / (1 - b1^t) * mean / (sqrt(mean of squares) + eps).
+    It equals that of `adam` with eps / sqrt(1 - b2^t) in place of eps: 32 times as much at the
+    first step with b2 = 0.999, and the same after some thousand steps.
+
+    References: Kingma and Ba 2014, end of section 2, https://arxiv.org/abs/1412.6980 ("epsilon
+    hat"); `update_step` of `keras.optimizers.Adam`.
+    """
+
+    def init(params):
+        mu, nu = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
+        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), mu, nu)
+
+    def update(updates, state, params=None):
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
+        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, updates)
+        correction = jnp.sqrt(1 - b2**count) / (1 - b1**count)
+        scaled = jax.tree.map(lambda m, v: correction * m / (jnp.sqrt(v) + eps), mu, nu)
+        return scaled, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
 @_optimizer("muon")
 def _muon(config):
     """Orthogonalized momentum for filters, and Nadam for biases, scales and dense layers.
@@ -136,6 +239,26 @@ def _airbench(config):
         )
 
     return make, ("momentum", "global_batch_size")
+
+
+@_optimizer("airbench2025")
+def _airbench2025(config):
+    """The optimizer of the speed record of 2025; settings as those of airbench."""
+
+    def make(learning_rate, weight_decay, momentum, global_batch_size, num_steps):
+        return optax.chain(
+            _clip(config),
+            airbench2025(
+                learning_rate,
+                momentum,
+                weight_decay,
+                global_batch_size,
+                num_steps,
+                first_filter_rate=scaled_rate(config, global_batch_size),
+            ),
+        )
+
+    return make, ("momentum", "global_batch_size", "num_steps")
 
 
 def _filters_as_matrices(params: dict) -> dict:

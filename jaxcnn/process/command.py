@@ -10,6 +10,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.flag import register_first
 from jaxcnn.config.help import guess_field
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.process import group, host
@@ -85,7 +86,7 @@ def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> 
             print(describe_config())
         sys.exit(0)
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(register_first(argv))
     except UserError:
         raise
     except flags.Error as error:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from jaxcnn.config.parts import fault_in_user_code
 from jaxcnn.errors import UserError
 
 # XLA's text for a lack of memory, and Python's for a lack of threads
@@ -13,6 +14,8 @@ def explain(error: BaseException) -> UserError | None:
     """Return an error as one line for the user; None for an exception that is a bug of jaxcnn."""
     if isinstance(error, UserError):
         return error
+    if in_user_code := fault_in_user_code(error):
+        return in_user_code
     if isinstance(error, MemoryError) or any(text in str(error) for text in _LACK_OF_RESOURCES):
         return UserError(
             f"the machine is short of memory or another resource ({one_line(error)[:200]}); reduce "

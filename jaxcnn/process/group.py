@@ -24,6 +24,7 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _CONNECT_SECONDS = 300  # all processes must start within this time
 _HEARTBEAT_SECONDS = 30  # a process without a sign of life for this long counts as lost
 _WAIT_SECONDS = 3600  # for a process that prepares a dataset, or draws the report
+_END_SECONDS = 60  # more than a process takes to end that has something to say
 _LOST = "another process has ended or cannot be reached; the same command for all resumes the run"
 # texts with which XLA's collectives and JAX's coordination service report a lost process
 _LOST_PROCESS = re.compile(
@@ -88,9 +89,9 @@ def joined(*, find_cluster: bool) -> Iterator[None]:
         with watched():
             yield
     except (Stopped, Diverged, Disagreement):  # usually raised by all processes at once
+        _membership.ending.acquire()  # before the first process leaves: its end is not a loss
         with contextlib.suppress(Exception):
             wait_for_all("end", seconds=20)
-        _membership.ending.acquire()
         raise
     else:
         with watched():
@@ -235,9 +236,9 @@ def _short(error: Exception) -> str:
 
 
 def _end(code: int, line: str) -> NoReturn:
-    """Print the line and end the process; a second thread that comes here waits for the end."""
-    if not _membership.ending.acquire(blocking=False):
-        threading.Event().wait()
+    """Print the line and end the process; while it is ending already, wait for that."""
+    if not _membership.ending.acquire(timeout=_END_SECONDS):
+        os._exit(code)
     print(f"{label()}{line}", file=sys.stderr, flush=True)
     os._exit(code)
 

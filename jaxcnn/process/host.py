@@ -11,6 +11,8 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group, heap, hooks, tuning
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
+_CACHE_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+_CACHE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 # jaxcnn is written for these values, and fails with stricter ones
 _REQUIRED = {
     "JAX_NUMPY_DTYPE_PROMOTION": "standard",
@@ -20,20 +22,70 @@ _REQUIRED = {
 
 
 def prepare() -> None:
-    """Prepare the process; it must run before JAX's first computation.
+    """Prepare the process of a command; it must run before JAX's first computation.
 
     It changes the whole process, so only commands call it, never an import.
     """
-    heap.keep_freed_memory()
-    tuning.schedule_as_batch()
-    _host_device_per_core()
+    _tune()
     _quiet_libraries()
     _tolerant_output()
     os.environ.update(_REQUIRED)
+
+
+def tune_host() -> bool:
+    """Give this process the settings for speed that the commands have.
+
+    - Freed memory stays in the process (glibc's heap): a step's temporaries fit there again.
+    - The scheduling policy is SCHED_BATCH (Linux).
+    - The CPU is one JAX device per core, at most eight, and runs use them in parallel. With GPUs or
+      TPUs this changes nothing.
+    - Compiled programs are kept on the disk, in `~/.cache/jaxcnn/xla`.
+
+    No number changes beyond rounding. Call it before JAX starts: before the first array or
+    `jax.devices()`; `import jax` does not start it. It changes the whole process, for other
+    programs of JAX too. The environment variables `XLA_FLAGS` and `JAX_COMPILATION_CACHE_DIR` go
+    first where they are set, and `JAXCNN_HOST_TUNING=0` leaves the heap and the policy as they are.
+
+    Returns:
+      True if all settings have effect. False, with a warning, if JAX has started: the number of
+      devices stays.
+    """
+    is_started = _is_started()
+    _tune()
+    import jax
+
+    if getattr(jax.config, _CACHE_FOLDER.lower()) is None:  # JAX was imported before `_tune`
+        seconds = float(os.environ[_CACHE_SECONDS])
+        jax.config.update(_CACHE_FOLDER.lower(), os.environ.get(_CACHE_FOLDER))
+        jax.config.update(_CACHE_SECONDS.lower(), seconds)
+    heap.tidy_after_compiling()
+    if is_started:
+        warnings.warn(
+            "jaxcnn.tune_host(): JAX has started, so its number of CPU devices stays; call it "
+            "before the first computation",
+            stacklevel=2,
+        )
+    return not is_started
+
+
+def _is_started() -> bool:
+    """Return whether JAX has started its devices."""
+    if "jax" not in sys.modules:
+        return False
+    from jax._src import xla_bridge  # only it knows
+
+    return xla_bridge.backends_are_initialized()
+
+
+def _tune() -> None:
+    """Set what speeds up a CPU: heap, scheduling policy, devices, and the compile cache."""
+    heap.keep_freed_memory()
+    tuning.schedule_as_batch()
+    _host_device_per_core()
     cache = _cache_folder()
     if cache is not None:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+        os.environ.setdefault(_CACHE_FOLDER, str(cache))
+    os.environ.setdefault(_CACHE_SECONDS, "0.5")
 
 
 def _tolerant_output() -> None:

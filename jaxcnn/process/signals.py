@@ -21,7 +21,12 @@ _SECONDS_TO_END = 2.0  # for a command to clean up after Ctrl-C
 
 
 class StopSignal:
-    """A context in which the first signal sets `requested`; the second ends the process."""
+    """A context in which the first signal sets `requested`.
+
+    The second signal gets the answer that it had before: a notebook raises KeyboardInterrupt, other
+    processes end. Python delivers signals to the main thread alone, so the context of another
+    thread changes nothing.
+    """
 
     entered = 0  # number of contexts that are entered
 
@@ -30,7 +35,10 @@ class StopSignal:
 
     def __enter__(self) -> "StopSignal":
         StopSignal.entered += 1
-        self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        is_main = threading.current_thread() is threading.main_thread()
+        self._previous = {
+            number: signal.signal(number, self._handle) for number in SIGNALS if is_main
+        }
         return self
 
     def __exit__(self, *_) -> None:
@@ -38,8 +46,11 @@ class StopSignal:
             signal.signal(number, handler)
         StopSignal.entered -= 1
 
-    def _handle(self, number: int, _) -> None:
-        if self.requested:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        previous = self._previous[signal.Signals(number)]
+        if self.requested and callable(previous):
+            previous(number, frame)
+        elif self.requested:
             os._exit(128 + number)
         self.requested = True
 

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config.published import publication_of
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.evaluation import probes
-from jaxcnn.evaluation.evaluation_files import write_evaluation
+from jaxcnn.evaluation.evaluation_files import write_evaluation, write_predictions
+from jaxcnn.evaluation.examples import describe_evaluation, load_examples
 from jaxcnn.evaluation.metrics import LabeledPredictions
-from jaxcnn.evaluation.trained import Examples, Trained, load_examples, load_trained
+from jaxcnn.evaluation.predictions import Predictions
+from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
-from jaxcnn.reporting.protocol import is_tuned_on_test
-from jaxcnn.workdir.run_files import read_identity, read_part_if_there
+from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import tested_checkpoint
 
 
@@ -23,6 +24,7 @@ def evaluate_run(
     checkpoint: str = "",
     layers: Sequence[str] = (),
     data_at: Path | None = None,
+    dataset: Dataset | None = None,
 ) -> dict[str, Any]:
     """Evaluate a run's network on a split, and write figures and pictures to the run's folder.
 
@@ -35,6 +37,7 @@ def evaluate_run(
       layers: the layers whose feature maps are drawn; () for the first convolution and the last
         layer with maps.
       data_at: see `load_run_data`.
+      dataset: the run's dataset; loaded by default.
 
     Returns:
       The content of the JSON.
@@ -44,39 +47,26 @@ def evaluate_run(
         dataset cannot be read; a layer has no maps.
     """
     trained = load_trained(workdir, checkpoint)
+    require_parts(workdir, trained.config, ["metric"] if dataset else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
-    examples = load_examples(trained, split, data_at)
+    examples = load_examples(trained, split, data_at, dataset)
     predictions = LabeledPredictions.from_logits(
         examples.labels, trained.logits(examples.images), trained.class_names
     )
     is_own = trained.checkpoint == tested_checkpoint(workdir)
     name = split if is_own else f"{split}_{trained.checkpoint}"
-    about = _about(trained, split, examples)
+    about = describe_evaluation(trained, examples)
     stem = workdir / "plots" / name
     pictures = draw_metrics(predictions, stem)
     pictures += draw_probes(trained, examples.images, predictions, layers, stem)
     selected = SELECTED if about["publication"] == SELECTED_BY else ()
+    write_predictions(workdir, name, Predictions.of_examples(predictions, examples))
     return write_evaluation(
-        workdir, name, predictions, about, selected_classes=selected, pictures=pictures
+        workdir,
+        name,
+        predictions,
+        about,
+        metric_names=trained.config.metrics,
+        selected_classes=selected,
+        pictures=pictures,
     )
-
-
-def _about(trained: Trained, split: str, examples: Examples) -> dict[str, Any]:
-    """Return the first fields of the JSON: which weights are evaluated, on which images."""
-    workdir, config = trained.workdir, trained.config
-    environment = read_part_if_there(workdir, "environment.json") or {}
-    about = {
-        "split": split,
-        "checkpoint": trained.checkpoint,
-        "step": trained.step,
-        "epoch": trained.epoch,
-        "validation": config.validation,
-        "tuned_on_test": is_tuned_on_test(config),
-        "init_from": config.init_from,
-        "dataset": config.dataset.name,
-        "trained_on": examples.trained_on,
-        "publication": publication_of(config, environment),
-    }
-    if identity := read_identity(workdir).id:
-        about["run"] = identity
-    return about

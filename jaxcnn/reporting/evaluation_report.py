@@ -94,6 +94,7 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
 
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the names and values of the metrics over all images."""
+    own: Mapping[str, float] = evaluation.get("metrics", {})
     evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
         "num_examples": ("images", integer),
@@ -107,11 +108,12 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
-    return [
+    rows = [
         (text, to_text(evaluation[key]))
         for key, (text, to_text) in names.items()
         if key in evaluation
     ]
+    return [*rows, *((name, f"{value:.4g}") for name, value in own.items())]
 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:

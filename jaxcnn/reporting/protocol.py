@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcnn.config.published import is_tuned_on_test
+from jaxcnn.data.class_selection import selected_names
+from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
@@ -10,6 +13,7 @@ _SERVED = {
     "tail": "The held-out last part of the training set served as validation",
     "holdout": "A fixed, held-out part of the training set served as validation",
 }
+_SGD_CNNS = ("lenet5_base", "lenet5_model1", "lenet5_model2", "lenet5_model3")
 TUNED = (
     "The recipe was chosen by its test accuracy: the test figures do not estimate accuracy on "
     "unseen images."
@@ -21,18 +25,33 @@ IN_SIGHT = (
 
 
 def owner_of(dataset: str) -> str:
-    """Return the owner of a dataset's splits: "publisher's"; "folder's" for `folder:PATH`."""
-    return "folder's" if dataset.startswith("folder:") else "publisher's"
+    """Return the owner of a dataset's splits: "publisher's", "folder's" or "dataset's"."""
+    if dataset.startswith("folder:"):
+        return "folder's"
+    return "publisher's" if dataset in DATASETS else "dataset's"
+
+
+def divides_loss(config: Mapping[str, Any]) -> bool:
+    """Return whether a run has a recipe of [SGD] or a change of one.
+
+    That publication divides the mean loss by the batch size, see docs/publications.md. Runs of
+    older code do not name their publication; their networks tell it.
+    """
+    if "published" in config:
+        return config["published"]["by"] == "SGD"
+    is_of_network = config["model"]["name"] in ("mlp", *_SGD_CNNS)
+    return is_of_network and config["dataset"]["name"] == "cifar10"
+
+
+def chosen_classes(config: Mapping[str, Any]) -> str:
+    """Return "5 classes" for a run on five classes of its dataset; "" for one on all of them."""
+    classes = selected_names(config["dataset"].get("classes") or ())
+    return f"{len(classes)} classes" if classes else ""
 
 
 def is_test_in_sight(config: Mapping[str, Any]) -> bool:
     """Return whether the test split served as validation split."""
     return config["validation"] == "test"
-
-
-def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
-    """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
-    return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
 
 
 def is_stopped_early(config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:

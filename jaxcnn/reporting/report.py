@@ -16,7 +16,7 @@ from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_checked_metrics
-from jaxcnn.workdir.run_files import read_part
+from jaxcnn.workdir.run_files import read_part, read_part_if_there
 from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
@@ -52,7 +52,7 @@ def write_report(workdir: str | Path) -> Path:
     rows = read_checked_metrics(workdir, result)
     classes = evaluation_report.tested_classes(workdir, result)
     sections = [
-        f"# {config['model']['name']} on {config['dataset']['name']}",
+        f"# {config['model']['name']} on {_data(config)}",
         _result(config, environment, result, classes),
         unrecognized(classes),
         _curves(workdir),
@@ -65,6 +65,10 @@ def write_report(workdir: str | Path) -> Path:
     path = workdir / "report.md"
     write_text(path, printable_lines("\n\n".join(filter(None, sections)) + "\n"))
     return path
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    return ", ".join(filter(None, (config["dataset"]["name"], protocol.chosen_classes(config))))
 
 
 def missing_files(workdir: Path) -> list[str]:
@@ -151,14 +155,17 @@ def _recipe(config: Mapping[str, Any]) -> str:
 
 
 def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
-    """Return the run's command, and what it does when it is given again."""
+    """Return the run's command, or its call from Python, and what it does when it is repeated."""
     script, *arguments = environment["command"]
     is_module = Path(script).parent.name == "jaxcnn"
-    program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
-    command = shlex.join(["python", *program, *arguments])
+    if is_module or Path(script).name == "jaxcnn":  # the console command
+        program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
+        kind, line, folder = "command", shlex.join(["python", *program, *arguments]), "`--workdir`"
+    else:
+        kind, line, folder = "call", _call(workdir), "folder"
     text = (
-        f"## Command\n\n```\n{command}\n```\n\n"
-        "The same command resumes the run if it was interrupted. With another `--workdir` it "
+        f"## {kind.capitalize()}\n\n```\n{line}\n```\n\n"
+        f"The same {kind} resumes the run if it was interrupted. With another {folder} it "
     )
     changes = environment.get("changes") or []
     if not changes:
@@ -166,6 +173,13 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     lines = [f"- after step {c['step']}: {'; '.join(c.get('fields', []))}" for c in changes]
     text += "makes a different run, because the settings of this one were changed on the way:\n"
     return "\n".join([text, *lines])
+
+
+def _call(workdir: Path) -> str:
+    """Return the call that resumes a run from Python."""
+    about = read_part_if_there(workdir, "dataset.json") or {}
+    dataset = ", dataset=dataset" if about.get("from_python") else ""
+    return f"jaxcnn.train({str(workdir / 'config.json')!r}, {str(workdir)!r}{dataset})"
 
 
 def _exactness(environment: Mapping[str, Any]) -> str:

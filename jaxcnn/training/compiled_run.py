@@ -19,20 +19,28 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import default_config, flatten
 from jaxcnn.data import feed
-from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
-from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
+from jaxcnn.training.recipe import (
+    Recipe,
+    augmentation_of,
+    build_model,
+    check_num_steps,
+    make_hyperparams,
+    make_recipe,
+    total_steps,
+)
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.test_time_augmentation import make_score
 
 _ONLY_IN_THE_LOOP = (
-    "dataset.fraction", "steps_per_epoch", "max_minutes", "early_stopping.patience"
+    "dataset.fraction", "max_minutes", "early_stopping.patience"
 )  # fmt: skip
+_NEEDS_VALIDATION = 'config.schedule.name = "plateau": a speedrun has no validation; choose another'
 _ORDER = zlib.crc32(b"order")  # keeps the keys of the order apart from those of the steps
 
 
@@ -123,7 +131,9 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
         test_data=feed.put_split(dataset.splits["test"], mesh),
         train=compiled(train),
         train_several=compiled(jax.vmap(train, in_axes=(0, None))),
-        score=jax.jit(make_score(recipe, batch_size=config.global_batch_size)),
+        score=jax.jit(
+            make_score(recipe, batch_size=config.global_batch_size, views=config.test_views)
+        ),
     )
 
 
@@ -136,9 +146,18 @@ def _check_supported(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> None:
             f"number of devices times optimizer.accumulation_steps, {divisor}, up to the "
             f"{num_examples} training images"
         )
+    if config.schedule.name == "plateau":
+        raise UserError(_NEEDS_VALIDATION)
+    check_num_steps(config, num_examples // config.global_batch_size)
     if config.init_from:
         raise UserError("config.init_from: a speedrun starts from random weights; leave it empty")
     fields, defaults = flatten(config), flatten(default_config())
+    whole_batches = (0, num_examples // config.global_batch_size)  # an incomplete one is left out
+    if config.steps_per_epoch not in whole_batches:
+        raise UserError(
+            f"config.steps_per_epoch = {config.steps_per_epoch}: a speedrun trains on all whole "
+            f"batches of an epoch; set it to {whole_batches[1]} or 0"
+        )
     for name in _ONLY_IN_THE_LOOP:
         if fields[name] != defaults[name]:
             raise UserError(
@@ -152,14 +171,17 @@ def _make_train(
 ) -> Callable:
     """Return the program of one device for a run: `(state, data) -> (state, sums)`."""
     num_examples = steps * config.global_batch_size  # an epoch leaves out an incomplete batch
+    whole_epochs, last_steps = divmod(total_steps(config, steps), steps)
 
     def train(state: TrainState, data: dict[str, jax.Array]) -> tuple[TrainState, Any]:
         seed = state.hyperparams["seed"]
-        augment = make_augment(config.augment, seed=seed, fill=dataset.pixel_mean)
+        augment = augmentation_of(config, dataset, seed)
         step = make_train_step(dataclasses.replace(recipe, augment=augment))
         order_key = jax.random.fold_in(jax.random.key(seed), _ORDER)
 
-        def epoch(state: TrainState, number: jax.Array) -> tuple[TrainState, Any]:
+        def epoch(
+            state: TrainState, number: jax.Array, num_steps: int = steps
+        ) -> tuple[TrainState, Any]:
             key = jax.random.fold_in(order_key, number)
             order = jax.random.permutation(key, len(data["labels"]))[:num_examples]
             numbers = {
@@ -168,12 +190,17 @@ def _make_train(
                 "global_batch_size": config.global_batch_size,
                 "first_step": number * steps,
                 "schedule_shift": 0,
+                "rate_factor": 1.0,
             }
-            return repeat(step, steps)(state, data, numbers, _part_of_device(order, steps))
+            return repeat(step, num_steps)(state, data, numbers, _part_of_device(order, steps))
 
         batch_stats = model.fit(state.batch_stats, data["images"], recipe.scale)
         state = state.replace(batch_stats=batch_stats)
-        return jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
+        state, sums = jax.lax.scan(epoch, state, jnp.arange(whole_epochs))
+        if last_steps:
+            state, of_part = epoch(state, jnp.int32(whole_epochs), last_steps)
+            sums = jax.tree.map(jnp.append, sums, of_part)
+        return state, sums
 
     return train
 

@@ -64,7 +64,7 @@ def lowered(train_step: Callable, state: TrainState, examples: Split) -> str:
         train_step, mesh=mesh, backend="shard_map", in_axes=(None, None, None, 0)
     )
     names = ("number", "num_examples", "global_batch_size", "first_step", "schedule_shift")
-    epoch = dict.fromkeys(names, np.int32(0))
+    epoch = dict.fromkeys(names, np.int32(0)) | {"rate_factor": np.float32(1)}
     data = {"images": examples.images, "labels": examples.labels}
     order = np.zeros((1, 1, 2), np.int32)
     arguments = jax.tree.map(_abstract, (state, data, epoch, order))

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 import jaxcnn
 from jaxcnn.config.defaults import flatten
+from jaxcnn.config.parts import used_parts
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement
@@ -114,6 +115,7 @@ def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeight
         }
         | fields
         | _data_facts(config, dataset)
+        | {f"the file of {p.kind} {p.name!r}": p.digest[:12] for p in used_parts(flatten(config))}
         | _checksums({"the weights of config.init_from": weights})
         | {f"the version of {name}": version for name, version in package_versions().items()}
         | numeric_settings()

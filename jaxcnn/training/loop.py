@@ -1,6 +1,7 @@
 """The training loop: steps, evaluation, checkpoints and the rows of `metrics.jsonl`."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,9 +11,10 @@ from typing import Any, NoReturn
 import jax
 
 from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.optim.plateau import Plateau, next_plateau
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
-from jaxcnn.training.display import Display, Epoch, display_hook
+from jaxcnn.training.display import Display
 from jaxcnn.training.evaluate import evaluate, to_means
 from jaxcnn.training.messages import MAX_SKIPPED, not_finite, steps_skipped
 from jaxcnn.training.parallel import Agreement, wait_for
@@ -20,9 +22,10 @@ from jaxcnn.training.result import choose_weights, describe_training, score_test
 from jaxcnn.training.resume import Start, take_up
 from jaxcnn.training.run import Run
 from jaxcnn.training.saving import Saving
-from jaxcnn.training.stopping import Stopping
+from jaxcnn.training.stopping import Hook, Stopping
 from jaxcnn.training.timing import Clock, RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.epochs import epoch_row
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
 from jaxcnn.workdir.schemas import Row
 
@@ -39,7 +42,7 @@ class Loop:
       metrics: writes the rows of the metrics.
       checkpoints: of the run's folder.
       check_folder: called before each write; raises `UserError` to end the run.
-      hooks: functions that are called with every finished epoch, after its checkpoint.
+      hooks: get the row of each epoch before its checkpoint is saved, see `call_hooks`.
     """
 
     def __init__(
@@ -51,12 +54,13 @@ class Loop:
         metrics: MetricsWriter | NoWriter,
         checkpoints: Checkpoints,
         check_folder: Callable[[], None] = lambda: None,
-        hooks: Sequence[Callable[[Epoch], None]] = (),
+        hooks: Sequence[Hook] = (),
     ):
         self.run, self.plan, self.config = run, run.plan, run.plan.config
-        self.display, self.metrics, self.check_folder = display, metrics, check_folder
+        self.display, self.hooks = display, hooks
+        self.metrics, self.check_folder = metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.hooks = [display_hook(display, self.config.num_epochs), *hooks]
+        self.show_epoch = functools.partial(display.epoch_row, num_epochs=self.plan.num_epochs)
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
         self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
@@ -80,6 +84,7 @@ class Loop:
           Diverged: the loss is not finite.
           Stopped: a signal asked for it; the run is saved.
           UserError: the folder is no longer this process's.
+          Exception: a hook raised it; the run is saved.
         """
         checkpoints, closing = self.saving.checkpoints, contextlib.closing
         with closing(checkpoints), closing(self.metrics), group.watched():
@@ -99,8 +104,8 @@ class Loop:
     def _train_epoch(self, signal: StopSignal) -> Row:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
         clock, first_step = Clock(), self.position.first_step
-        epoch, steps = self.position.epoch + 1, self.plan.steps_per_epoch
-        with self.display.progress(epoch, self.config.num_epochs, steps) as bar:
+        epoch, steps = self.position.epoch + 1, self.plan.steps_of_epoch(self.position)
+        with self.display.progress(epoch, self.plan.num_epochs, steps) as bar:
             for sums, is_displayed in self._steps(signal, clock):
                 if is_displayed:
                     steps_done, speed = self.position.step - first_step, clock.images_per_second
@@ -121,7 +126,7 @@ class Loop:
           The last item has the sums of the last step.
         """
         run, start, sums = self.run, self.position, None
-        numbers = run.epoch_numbers(start)
+        numbers = run.epoch_numbers(start, Plateau(**self.progress.plateau).factor)
         clock.start()
         for data, order, num_steps in run.train_feed(start, clock):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
@@ -131,7 +136,8 @@ class Loop:
                 self.stopping.end_by_time()
                 break
             previous, train = sums, run.train_steps if num_steps > 1 else run.train_step
-            is_compiled, images = train in self.compiled, self._num_images(num_steps)
+            is_compiled = train in self.compiled
+            images = self.plan.count_images(self.position.row, num_steps)
             if not is_compiled:
                 jax.block_until_ready(previous)
                 clock.stop()
@@ -151,12 +157,6 @@ class Loop:
                 wait_for(previous, self.config.dataset.streaming)
                 yield previous, decision.display
         yield sums or self.state.sums, False
-
-    def _num_images(self, num_steps: int) -> int:
-        """Return the images of the next steps; the last batch of an epoch may be short."""
-        batch_size = self.plan.global_batch_size
-        images_left = self.plan.num_examples - self.position.row * batch_size
-        return min(num_steps * batch_size, images_left)
 
     def _compiling(self, program: Callable) -> AbstractContextManager[None]:
         """Return a context that reports a long compilation, for a program's first call."""
@@ -188,52 +188,59 @@ class Loop:
         return to_means(sums)
 
     def _finish_epoch(self, train: Row) -> None:
-        """Evaluate, write the epoch's rows, save, and call the hooks."""
+        """Evaluate, write the epoch's rows, call the hooks, and save."""
         number, step = self.position.epoch, self.position.step
-        validation = self._evaluate(train, number)
+        validation, row = self._evaluate(train, number)
         min_delta = self.config.early_stopping.min_delta
         is_best = self.progress.add_validation(number, step, validation, min_delta)
+        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], self.config)
+        self.show_epoch(epoch=number, train=train, validation=validation, is_best=is_best)
         self.stopping.check_time(step)
+        try:
+            self.stopping.call_hooks(self.hooks, row, self.progress)
+        except BaseException:
+            if not group.is_group():  # where all processes would have to save
+                self.saving.save(self.state, step, validation)
+            raise
         if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
             self.saving.save(self.state, step, validation)
-        for hook in self.hooks:
-            hook(Epoch(number, train, validation, is_best))
 
     def _finish_part(self, train: Row) -> None:
-        """Evaluate the part of an epoch in which the run ended.
+        """Save, then evaluate the part of an epoch in which the run ended.
 
-        The checkpoint is saved before: a part can neither be the best epoch nor cost patience.
+        A part can neither be the best epoch nor cost patience.
         """
         self.saving.save_if_new(self.state, self.position.step)
         number = self.position.epoch + 1
-        validation = self._evaluate(train, number)
+        validation, row = self._evaluate(train, number)
         self.progress.last_loss = validation["loss"]
         self.progress.last_accuracy = validation["accuracy"]
-        for hook in self.hooks:
-            hook(Epoch(number, train, validation, is_best=False))
+        self.show_epoch(epoch=number, train=train, validation=validation, is_best=False)
+        self.stopping.call_hooks(self.hooks, row, self.progress)
 
-    def _evaluate(self, train: Row, epoch: int) -> dict[str, float]:
-        """Evaluate the validation split, and write the rows of an epoch (1-based)."""
-        rows = [train]
+    def _evaluate(self, train: Row, epoch: int) -> tuple[dict[str, float], Row]:
+        """Evaluate, and write the rows of an epoch (1-based); return validation, and one row."""
+        where = {"step": self.position.step, "epoch": epoch}
+        rows = [where | train]
         if self.config.evaluate_train:
-            rows.append({"split": "train_evaluated"} | evaluate(self.run, self.state, "train"))
+            means = {"split": "train_evaluated"} | evaluate(self.run, self.state, "train")
+            rows.append(where | means)
         with self._compiling(self.run.eval_step):
             validation = evaluate(self.run, self.state, "validation")
         self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
             self._diverge(self.position.step, float(self.state.sums["gradient_norm"]))
-        rows.append({"split": "validation"} | validation)
+        rows.append(where | {"split": "validation"} | validation)
         self.check_folder()
         for row in rows:
-            self.metrics.write({"step": self.position.step, "epoch": epoch} | row)
-        return validation
+            self.metrics.write(row)
+        return validation, epoch_row(rows)
 
     def _stop(self, sums: Sums | None) -> NoReturn:
         """Save and raise `Stopped`; `sums` are of the last step, if it is not checked yet."""
         if sums is not None:
             self._means(sums)  # raises for a state that diverged, which is not saved
-        step = self.position.step
-        self.saving.save_if_new(self.state, step)
+        self.saving.save_if_new(self.state, step := self.position.step)
         self.saving.checkpoints.wait()
         raise Stopped(f"stopped and saved at step {step}; the same command resumes there")
 
@@ -248,17 +255,16 @@ class Loop:
             self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
         test = score_test_split(self.run, self.state, self.progress)
-        where = {"step": self.position.step, "epoch": self.position.epoch, "split": "test"}
-        self.metrics.write(where | test)
+        where = {"step": self.position.step, "epoch": self.position.epoch}
+        self.metrics.write(where | {"split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],
             "tested_with": tested_with,
-            "ended": self.ended,
             "seconds": self.time.seconds,
             "run": self.progress.run,
             "metrics_digest": self.metrics.digest(),
-        } | describe_training(self.plan, self.progress, self.position)
+        } | describe_training(self.plan, self.progress, self.position, self.ended)
 
 
 def make_loop(
@@ -266,14 +272,13 @@ def make_loop(
     workdir: Path,
     display: Display,
     check_folder: Callable[[], None] = lambda: None,
-    hooks: Sequence[Callable[[Epoch], None]] = (),
+    hooks: Sequence[Hook] = (),
 ) -> Loop:
     """Return the loop of a run that starts, or resumes from the newest checkpoint of its folder.
 
     Args:
-      run: ready to train.
       workdir: the run's folder.
-      display, check_folder, hooks: see `Loop`.
+      run, display, check_folder, hooks: see `Loop`.
 
     Raises:
       UserError: the run in the folder cannot be resumed.

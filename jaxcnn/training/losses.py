@@ -1,10 +1,14 @@
 """Losses and scores of a batch, for labels or label distributions, and one head or several."""
 
+import functools
+import operator
+
 import jax
 import jax.numpy as jnp
 import optax
 
-AUX_WEIGHT = 0.3  # weight of each auxiliary head; the main head has 1
+from jaxcnn.nn.heads import head_weight, to_scores
+from jaxcnn.optim.losses import Loss
 
 
 def make_targets(
@@ -21,10 +25,13 @@ def make_targets(
     return optax.smooth_labels(targets, label_smoothing)
 
 
-def cross_entropy(
-    outputs: jax.Array | dict[str, jax.Array], targets: jax.Array, heads: str = "prob_mix"
+def losses_and_scores(
+    outputs: jax.Array | dict[str, jax.Array],
+    targets: jax.Array,
+    heads: str = "prob_mix",
+    loss: Loss = optax.softmax_cross_entropy,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the cross-entropy of each example, and the scores whose argmax is the prediction.
+    """Return the loss of each example, and the scores whose argmax is the prediction.
 
     Args:
       outputs: logits (batch, num_classes), or `{"main": …, "aux1": …, …}` for several heads.
@@ -32,6 +39,7 @@ def cross_entropy(
       heads: how several heads combine. "prob_mix" mixes their probabilities, with weight 1 for the
         main head and 0.3 for each auxiliary head, in training and in evaluation. "weighted_loss"
         adds 0.3 of each auxiliary loss to the main loss, and the main head alone predicts.
+      loss: of scores and targets, see `jaxcnn.optim.losses`; cross-entropy by default.
 
     Returns:
       Losses (batch,) and scores (batch, num_classes), float32.
@@ -41,28 +49,10 @@ def cross_entropy(
       2014, Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842.
     """
     scores = to_scores(outputs, heads)
-    if isinstance(outputs, dict) and heads == "weighted_loss":
-        losses = {name: optax.softmax_cross_entropy(outputs[name], targets) for name in outputs}
-        return sum(_head_weight(name) * loss for name, loss in losses.items()), scores
-    return optax.softmax_cross_entropy(scores, targets), scores
-
-
-def to_scores(outputs: jax.Array | dict[str, jax.Array], heads: str = "prob_mix") -> jax.Array:
-    """Return the scores (batch, num_classes) whose softmax gives the network's probabilities.
-
-    They are the logits of a single head. For several heads they are the logarithm of the mixed
-    probabilities ("prob_mix"), or the main head's logits ("weighted_loss").
-    """
-    if not isinstance(outputs, dict):
-        return outputs
-    if heads == "weighted_loss":
-        return outputs["main"]
-    weighted = [jnp.log(_head_weight(n)) + jax.nn.log_softmax(outputs[n]) for n in outputs]
-    return jax.nn.logsumexp(jnp.stack(weighted), axis=0) - jnp.log(sum(map(_head_weight, outputs)))
-
-
-def _head_weight(name: str) -> float:
-    return 1.0 if name == "main" else AUX_WEIGHT
+    if isinstance(outputs, dict) and len(outputs) > 1 and heads == "weighted_loss":
+        losses = [head_weight(name) * loss(outputs[name], targets) for name in outputs]
+        return functools.reduce(operator.add, losses), scores
+    return loss(scores, targets), scores
 
 
 def is_correct(scores: jax.Array, targets: jax.Array) -> jax.Array:

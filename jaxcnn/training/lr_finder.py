@@ -82,12 +82,13 @@ def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
 def hold_rate(config: ConfigDict) -> ConfigDict:
     """Return a copy of the config in which the sweep alone changes the learning rate.
 
-    The schedule is constant, and each step is a call of its own. No bad step is skipped, because
-    the loss has to show where the rate is too high.
+    The schedule is constant, the run has no end, and each step is a call of its own. No bad step is
+    skipped, because the loss has to show where the rate is too high.
     """
     config = copy.deepcopy(config)
     config.schedule.name, config.schedule.warmup_epochs = "constant", 0.0
     config.optimizer.skip_bad_steps, config.steps_per_dispatch = False, 1
+    config.num_steps = 0
     return config
 
 

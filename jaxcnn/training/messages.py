@@ -2,6 +2,10 @@
 
 from ml_collections import ConfigDict
 
+from jaxcnn.config.defaults import flatten
+from jaxcnn.config.parts import used_parts
+from jaxcnn.text import join_names
+
 MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
 
 
@@ -49,6 +53,8 @@ def not_finite(
     limit = ""
     if config.optimizer.skip_bad_steps:
         limit = f"; a run skips at most {MAX_SKIPPED} such steps in an epoch"
+    if parts := [p for p in used_parts(flatten(config)) if p.kind not in ("dataset", "metric")]:
+        limit += f"; your own {join_names(parts)} may cause it"
     kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
     return (
         f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "

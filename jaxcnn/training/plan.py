@@ -13,7 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
-from jaxcnn.training.recipe import build_model
+from jaxcnn.training.recipe import build_model, check_num_steps
 from jaxcnn.workdir.position import Position
 
 _MIN_EVAL_BATCH_SIZE = 256
@@ -64,6 +64,22 @@ class Plan:
         """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
+    def count_images(self, row: int, num_steps: int) -> int:
+        """Return the images of an epoch's steps from `row` on; its last batch may be short."""
+        images_left = self.num_examples - row * self.global_batch_size
+        return min(num_steps * self.global_batch_size, images_left)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the whole run; the last is a part where `config.num_steps` ends within it."""
+        num_steps = self.config.num_steps
+        return -(-num_steps // self.steps_per_epoch) if num_steps else self.config.num_epochs
+
+    def steps_of_epoch(self, position: Position) -> int:
+        """Return the steps of a position's epoch; fewer where `config.num_steps` ends within it."""
+        num_steps, steps = self.config.num_steps, self.steps_per_epoch
+        return min(steps, num_steps - position.first_step) if num_steps else steps
+
     def position(self, step: int = 0) -> Position:
         """Return the position after a step of a run whose batch size never changed."""
         return Position(step, self.steps_per_epoch)
@@ -91,6 +107,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
             "number of batches in an epoch, or 0 for all of them"
         )
     steps = config.steps_per_epoch or batches
+    check_num_steps(config, steps)
     network = models.summary(build_model(config, dataset, abstract=True))
     return Plan(
         config=config,

@@ -15,9 +15,12 @@ from jaxcnn import models
 from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
+from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
+from jaxcnn.optim.losses import LOSSES, Loss
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
+from jaxcnn.training.trial import try_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Recipe:
       pixel_shift, pixel_scale: float32 (channels,) or (); the network's input is
         (pixels - pixel_shift) * pixel_scale.
       num_classes: number of classes.
-      heads: how several heads combine, see `losses.cross_entropy`.
+      heads: how several heads combine, see `losses.losses_and_scores`.
+      loss: of scores and targets.
       l2: factor of the sum of squared kernels in the loss.
       ema_decay: decay of the parameters' moving average; 0 for none.
       accumulation_steps: number of parts in which a batch is computed.
@@ -51,6 +55,7 @@ class Recipe:
     pixel_scale: Scaling
     num_classes: int
     heads: str = "prob_mix"
+    loss: Loss = LOSSES["cross_entropy"]
     l2: float = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1
@@ -97,6 +102,37 @@ def build_model(config: ConfigDict, dataset: Dataset, **options: Any) -> Network
     )
 
 
+def total_steps(config: ConfigDict, steps_per_epoch: int) -> int:
+    """Return the training steps of a whole run: `num_steps`, or those of `num_epochs`."""
+    return config.num_steps or config.num_epochs * steps_per_epoch
+
+
+def check_num_steps(config: ConfigDict, steps_per_epoch: int) -> None:
+    """Check `num_steps` against the steps of the run's epochs and of its warm-up.
+
+    Raises:
+      UserError: the epochs have fewer steps, or the warm-up has as many.
+    """
+    most, warmup = config.num_epochs * steps_per_epoch, config.schedule.warmup_epochs
+    if config.num_steps > most:
+        raise UserError(
+            f"config.num_steps = {config.num_steps}: must be at most {most}, the steps of "
+            f"config.num_epochs = {config.num_epochs}, or 0 for all of them"
+        )
+    if 0 < config.num_steps <= round(warmup * steps_per_epoch):
+        raise UserError(
+            f"config.schedule.warmup_epochs = {warmup}: takes {round(warmup * steps_per_epoch)} "
+            f"steps; must take fewer than config.num_steps = {config.num_steps}"
+        )
+
+
+def augmentation_of(config: ConfigDict, dataset: Dataset, seed: int | jax.Array) -> Callable | None:
+    """Return the augmentations of a config for the images of a dataset, see `make_augment`."""
+    return make_augment(
+        config.augment, seed=seed, fill=dataset.pixel_mean, deviation=dataset.pixel_std
+    )
+
+
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
@@ -120,23 +156,27 @@ def make_recipe(
     Returns:
       The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.
     """
+    try_parts(config, dataset, steps)
     train_graph, eval_graph, params, batch_stats = split_model(model)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(
         train_graph=train_graph,
         eval_graph=eval_graph,
-        optimizer=make_optimizer(config.optimizer, config.global_batch_size),
+        optimizer=make_optimizer(
+            config.optimizer, config.global_batch_size, total_steps(config, steps)
+        ),
         schedule=make_schedule(
             config.schedule,
             learning_rate=scaled_rate(config.optimizer, config.global_batch_size),
             steps_per_epoch=steps,
-            num_epochs=config.num_epochs,
+            num_steps=total_steps(config, steps),
         ),
-        augment=make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean),
+        augment=augmentation_of(config, dataset, config.seed),
         pixel_shift=shift,
         pixel_scale=scale,
         num_classes=dataset.num_classes,
         heads=config.loss.heads,
+        loss=LOSSES[config.loss.name],
         l2=config.loss.l2,
         ema_decay=config.optimizer.ema_decay,
         accumulation_steps=config.optimizer.accumulation_steps,

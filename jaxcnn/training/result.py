@@ -52,9 +52,19 @@ def score_test_split(run: Run, state: TrainState, progress: Progress) -> dict[st
     return evaluate(run, state, "test")
 
 
-def describe_training(plan: Plan, progress: Progress, position: Position) -> dict[str, Any]:
-    """Return the fields of `result.json` about a training that ended at a position."""
+def describe_training(
+    plan: Plan, progress: Progress, position: Position, ended: str
+) -> dict[str, Any]:
+    """Return the fields of `result.json` about a training that ended at a position.
+
+    Args:
+      plan, progress, position: of the run.
+      ended: the reason, see `Stopping.reason`.
+    """
+    hook = {"hook_epochs": progress.hook_epochs, "hook_reason": progress.hook_reason}
     return {
+        "ended": ended,
+        **(hook if ended == "hook" else {}),
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
         "last_validation_accuracy": progress.last_accuracy,

@@ -63,6 +63,8 @@ def take_up(
         progress.run = run_files.read_identity(workdir).id
         return Start(run.state, progress, progress.position(0, plan.steps_per_epoch), False)
     state, progress = with_hyperparams_of(run.state, restored[0]), Progress(**restored[1])
+    if plan.config.schedule.name != "plateau":
+        progress.plateau = {}
     steps = plan.steps_per_epoch
     if not plan.config.steps_per_epoch:  # with it, the batch size cannot change
         steps = steps_per_epoch(plan.num_examples, progress.global_batch_size)

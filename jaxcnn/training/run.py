@@ -88,11 +88,19 @@ class Run:
           call. A streaming run yields the examples of one call only.
         """
         order = self._train_order(position.epoch)
-        feed = self._feed("train", order, self._portions(position.row))
+        feed = self._feed("train", order, self._portions(position))
         return self.watch(feed, position, clock) if self.watch and clock else feed
 
-    def epoch_numbers(self, position: Position) -> dict[str, jax.Array]:
-        """Return the numbers of an epoch that the training step needs, int32 (), on the devices."""
+    def epoch_numbers(self, position: Position, rate_factor: float = 1.0) -> dict[str, jax.Array]:
+        """Return the numbers of an epoch that the training step needs, on the devices.
+
+        Args:
+          position: in the epoch.
+          rate_factor: of the learning rate in this epoch, beside the schedule's.
+
+        Returns:
+          float32 () `rate_factor`, and int32 () for the others, see `make_train_step`.
+        """
         numbers = {
             "number": position.epoch,
             "num_examples": self.plan.num_examples,
@@ -100,7 +108,8 @@ class Run:
             "first_step": position.first_step,
             "schedule_shift": position.schedule_shift,
         }
-        on_host = {name: np.int32(value) for name, value in numbers.items()}
+        on_host: dict[str, np.number] = {name: np.int32(n) for name, n in numbers.items()}
+        on_host["rate_factor"] = np.float32(rate_factor)
         return parallel.on_every_device(on_host, self.plan.mesh)
 
     def eval_feed(self, name: str) -> Feed:
@@ -121,12 +130,13 @@ class Run:
         sums = {name: np.zeros(devices, np.float32) for name in ("loss", "correct", "count")}
         return feed.put_share(sums | {"row": np.zeros(devices, np.int32)}, self.plan.mesh)
 
-    def _portions(self, row: int) -> list[tuple[int, int]]:
-        """Return the rows (start, stop) of an epoch's order for each call, from a row on."""
-        portions, num_steps = [], self.plan.steps_per_dispatch
-        while row < self.plan.steps_per_epoch:
+    def _portions(self, position: Position) -> list[tuple[int, int]]:
+        """Return the rows (start, stop) of an epoch's order for each call, from a position on."""
+        portions, num_steps, row = [], self.plan.steps_per_dispatch, position.row
+        end = self.plan.steps_of_epoch(position)
+        while row < end:
             # `take_batch` needs portions of several rows to start at a multiple of their number
-            fits = row % num_steps == 0 and row + num_steps <= self.plan.steps_per_epoch
+            fits = row % num_steps == 0 and row + num_steps <= end
             portions.append((row, row + (num_steps if fits else 1)))
             row = portions[-1][1]
         return portions
@@ -223,8 +233,10 @@ def describe_data(run: Run) -> dict[str, Any]:
     shift, scale = pixel_scaling(run.dataset, run.plan.config.dataset.scaling)
     train = run.plan.views["train"]
     train_images = run.dataset.splits[train.split].images
+    origin = {"from_python": True} if run.dataset.is_of_arrays else {}
     return {
         "name": run.dataset.name,
+        **origin,
         **data_identity(run.dataset, run.plan.views),
         "pixel_shift": shift.tolist(),  # the network's input is (pixels - shift) * scale
         "pixel_scale": scale.tolist(),

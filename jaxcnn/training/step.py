@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
+from jaxcnn.training.losses import is_correct, losses_and_scores, make_targets
 from jaxcnn.training.parallel import AXIS, sum_over_devices
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.state import Array, TrainState, zero_sums
@@ -52,8 +52,9 @@ def make_train_step(recipe: Recipe) -> Callable:
     Returns:
       `step(state, data, epoch, order) -> (state, sums)`. `data` and `order` are those of
       `take_batch`. `epoch` has int32 () `number`, `num_examples`, `global_batch_size`,
-      `first_step` and `schedule_shift`, the steps to add to the state's for the schedule. `sums`
-      are the epoch's so far, equal to `state.sums`.
+      `first_step` and `schedule_shift`, the steps to add to the state's for the schedule, and
+      float32 () `rate_factor`, a factor of the epoch's learning rate. `sums` are the epoch's so
+      far, equal to `state.sums`.
     """
     gradients_of = _accumulate(recipe) if recipe.accumulation_steps > 1 else _gradients(recipe)
 
@@ -70,7 +71,7 @@ def make_train_step(recipe: Recipe) -> Callable:
         norm = optax.tree.norm(gradients)
         is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
         with jax.named_scope("optimizer"):
-            updated = _update(recipe, state, gradients, batch_stats, epoch["schedule_shift"])
+            updated = _update(recipe, state, gradients, batch_stats, epoch)
         if recipe.skip_bad_steps:
             updated = _skip_unless(is_good, updated, state)
             sums = jax.tree.map(lambda value: jnp.where(is_good, value, 0), sums)
@@ -105,6 +106,12 @@ def _num_examples(epoch: dict, row: jax.Array) -> jax.Array:
     return jnp.minimum(epoch["num_examples"] - row * batch_size, batch_size)
 
 
+def random_keys(seed: Array | int, step: Array | int) -> tuple[jax.Array, jax.Array]:
+    """Return the keys of a step's augmentation and dropout."""
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+    return augment_key, dropout_key
+
+
 def _prepare(
     recipe: Recipe, batch: Batch, num_examples: jax.Array, state: TrainState, epoch: jax.Array
 ) -> Batch:
@@ -118,8 +125,7 @@ def _prepare(
       `mask` bool (batch,), and `keys` (batch,) for dropout.
     """
     hyperparams = state.hyperparams
-    step_key = jax.random.fold_in(jax.random.key(hyperparams["seed"]), state.step)
-    augment_key, dropout_key = jax.random.split(step_key)
+    augment_key, dropout_key = random_keys(hyperparams["seed"], state.step)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     images, labels = batch["images"], batch["labels"]
     size = len(images)
@@ -157,12 +163,13 @@ def _gradients(recipe: Recipe) -> Callable:
         mask = batch["mask"]
         outputs = model(
             batch["images"],
+            heads=True,
             keys=batch["keys"],
             mask=mask,
             axis_name=axis_name,
             dtype=recipe.dtype,
         )
-        losses, scores = cross_entropy(outputs, batch["targets"], recipe.heads)
+        losses, scores = losses_and_scores(outputs, batch["targets"], recipe.heads, recipe.loss)
         penalty = recipe.penalty(model, params)
         # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
@@ -207,12 +214,12 @@ def _accumulate(recipe: Recipe) -> Callable:
 
 
 def _update(
-    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, schedule_shift: jax.Array
+    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, epoch: dict
 ) -> TrainState:
     """Return the state after a step of the optimizer."""
     opt_state = state.opt_state
-    factor = recipe.schedule(state.step + schedule_shift) * state.rate_scale
-    rate = state.hyperparams["learning_rate"] * factor
+    factor = recipe.schedule(state.step + epoch["schedule_shift"]) * state.rate_scale
+    rate = state.hyperparams["learning_rate"] * (factor * epoch["rate_factor"])
     hyperparams = opt_state.hyperparams | {"learning_rate": rate}
     opt_state = opt_state._replace(hyperparams=hyperparams)
     updates, opt_state = recipe.optimizer.update(gradients, opt_state, state.params)
@@ -270,9 +277,10 @@ def make_eval_step(recipe: Recipe) -> Callable:
     def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:
         batch = take_batch(data, order, sums["row"])
         model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
-        outputs = model(recipe.scale(batch["images"]), mask=batch["mask"], dtype=recipe.dtype)
+        images = recipe.scale(batch["images"])
+        outputs = model(images, heads=True, mask=batch["mask"], dtype=recipe.dtype)
         targets = make_targets(batch["labels"], recipe.num_classes)
-        losses, scores = cross_entropy(outputs, targets, recipe.heads)
+        losses, scores = losses_and_scores(outputs, targets, recipe.heads, recipe.loss)
         losses += recipe.penalty(model, params)
         added = _sums(losses, scores, targets, batch["mask"])
         return {"row": sums["row"] + 1} | {name: sums[name] + added[name] for name in added}

@@ -1,15 +1,20 @@
-"""Stopping a run: after its epochs, by early stopping, by its time, or by a signal."""
+"""Stopping a run: after its epochs or steps, early, by its time, by a hook, or by a signal."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 from ml_collections import ConfigDict
 
+from jaxcnn.errors import StopTraining
+from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.parallel import Agreement
 from jaxcnn.training.timing import Clock, RunTime
 from jaxcnn.workdir.position import Position
 from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.schemas import Row
 
+Hook = Callable[[Row], object]  # gets the row of each epoch, see `workdir.epochs.epoch_row`
 REFRESH_SECONDS = 0.5  # how often the host reads the sums for the progress bar
 
 
@@ -64,6 +69,21 @@ class Stopping:
         """Return whether any process of the group was asked to stop."""
         return any(self._agree.at_once(signal.requested))
 
+    def call_hooks(self, hooks: Sequence[Hook], row: Row, progress: Progress) -> None:
+        """Call the user's hooks with an epoch's row, in process 0; one of them may end the run.
+
+        All hooks get the row, also after one that ends the run.
+        """
+        reasons = []
+        for hook in hooks if group.is_main() else ():
+            try:
+                hook(dict(row))
+            except StopTraining as stop:
+                reasons.append(str(stop))
+        if any(self._agree.at_once(bool(reasons))):
+            progress.hook_epochs = self._config.num_epochs
+            progress.hook_reason = "; ".join(filter(None, reasons))
+
     def end_by_time(self) -> None:
         """End the run here, because its time is over."""
         self._is_time_over = True
@@ -75,9 +95,16 @@ class Stopping:
             self._is_time_over = any(self._agree.at_once(is_over))
 
     def reason(self, position: Position, progress: Progress) -> str:
-        """Return why the run has ended: "epochs", "early_stopping" or "max_minutes"; "" if not."""
+        """Return why the run has ended; "" if it has not.
+
+        The reasons are "epochs", "steps", "early_stopping", "max_minutes" and "hook".
+        """
         if position.epoch >= self._config.num_epochs:
             return "epochs"
+        if 0 < self._config.num_steps <= position.step:
+            return "steps"
         if 0 < self._config.early_stopping.patience <= progress.epochs_without_gain:
             return "early_stopping"
-        return "max_minutes" if self._is_time_over else ""
+        if self._is_time_over:
+            return "max_minutes"
+        return "hook" if self._config.num_epochs <= progress.hook_epochs else ""

@@ -1,6 +1,7 @@
 """Test-time augmentation: the weighted mean of the scores of mirrored and shifted images.
 
-References: Jordan 2024, https://arxiv.org/abs/2404.00498
+References: Jordan 2024, https://arxiv.org/abs/2404.00498; for the least certain images,
+https://github.com/hiverge/cifar10-speedrun
 """
 
 from collections.abc import Callable
@@ -11,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcnn.training.losses import is_correct, make_targets, to_scores
+from jaxcnn.nn.heads import to_scores
+from jaxcnn.training.losses import is_correct, make_targets
 from jaxcnn.training.recipe import Recipe
 
 # of the image and its mirror image, and of two shifted images and their mirror images
 WEIGHTS = (0.25, 0.25, 0.125, 0.125, 0.125, 0.125)
+LEAST_CERTAIN = 0.25  # the part of the images that "least_certain" tests with views
 
 
 def six_views(images: jax.Array) -> jax.Array:
@@ -36,34 +39,69 @@ def six_views(images: jax.Array) -> jax.Array:
     return jnp.stack([view for image in shifted for view in (image, image[:, :, ::-1])])
 
 
-def make_score(recipe: Recipe, *, batch_size: int) -> Callable:
+def make_score(recipe: Recipe, *, batch_size: int, views: str = "all") -> Callable:
     """Return the function that computes test accuracies, to be compiled.
 
     Args:
       recipe: of the run.
       batch_size: images that are evaluated at once.
+      views: the images whose scores are means over six views: "all", or "least_certain" for the
+        quarter with the lowest probabilities of their predictions.
 
     Returns:
       `score(params, batch_stats, data) -> {"accuracy": …, "tta_accuracy": …}`, float32 ():
-      the accuracy on the images, and that of the weighted mean of the scores of their six views.
+      the accuracy on the images, and that of the means of the scores of their six views. With
+      "least_certain" all views have the same weight.
     """
+    scores_of = {"all": _scores_of_all, "least_certain": _scores_of_least_certain}[views]
 
     def score(params: dict[str, Any], batch_stats: dict[str, Any], data: dict[str, jax.Array]):
         model = nnx.merge(recipe.eval_graph, nnx.State(params), nnx.State(batch_stats))
 
-        def scores_of(images: jax.Array) -> jax.Array:
-            views = six_views(recipe.scale(images))
-            outputs = model(views.reshape(-1, *views.shape[2:]), dtype=recipe.dtype)
-            scores = to_scores(outputs, recipe.heads).reshape(*views.shape[:2], -1)
-            weights = np.array(WEIGHTS, np.float32)[:, None, None]
-            return jnp.stack([scores[0], (weights * scores).sum(0)])
+        def predict(images: jax.Array) -> jax.Array:
+            """Return the scores (batch, num_classes) of scaled images."""
+            return to_scores(model(images, heads=True, dtype=recipe.dtype), recipe.heads)
 
-        scores = _in_batches(scores_of, data["images"], batch_size)
+        scores = scores_of(predict, recipe.scale, data["images"], batch_size)
         targets = make_targets(data["labels"], recipe.num_classes)
         plain, augmented = (is_correct(logits, targets).mean() for logits in scores)
         return {"accuracy": plain, "tta_accuracy": augmented}
 
     return score
+
+
+def _scores_of_views(predict: Callable, images: jax.Array) -> jax.Array:
+    """Return the scores of six views of scaled images, (6, batch, num_classes)."""
+    views = six_views(images)
+    return predict(views.reshape(-1, *views.shape[2:])).reshape(*views.shape[:2], -1)
+
+
+def _scores_of_all(
+    predict: Callable, scale: Callable, images: jax.Array, batch_size: int
+) -> jax.Array:
+    """Return the scores without and with views, (2, images, num_classes)."""
+    weights = np.array(WEIGHTS, np.float32)[:, None, None]
+
+    def scores_of(batch: jax.Array) -> jax.Array:
+        scores = _scores_of_views(predict, scale(batch))
+        return jnp.stack([scores[0], (weights * scores).sum(0)])
+
+    return _in_batches(scores_of, images, batch_size)
+
+
+def _scores_of_least_certain(
+    predict: Callable, scale: Callable, images: jax.Array, batch_size: int
+) -> jax.Array:
+    """Return the scores without and with views of the least certain, (2, images, num_classes)."""
+
+    def means_of_views(batch: jax.Array) -> jax.Array:
+        return _scores_of_views(predict, scale(batch)).mean(0)[None]
+
+    plain = _in_batches(lambda batch: predict(scale(batch))[None], images, batch_size)[0]
+    certainties = jax.nn.softmax(plain).max(axis=-1)
+    _, least = jax.lax.top_k(-certainties, int(LEAST_CERTAIN * len(images)))
+    augmented = plain.at[least].set(_in_batches(means_of_views, images[least], batch_size)[0])
+    return jnp.stack([plain, augmented])
 
 
 def _in_batches(function: Callable, images: jax.Array, batch_size: int) -> jax.Array:

@@ -13,7 +13,8 @@ from jaxcnn.training.state import TrainState
 
 PROTOCOL = (
     "seconds from the first use of the training images to the end of the last step, by the host's "
-    "clock; compilation, a warm-up run on shuffled labels, initialization and tests are not counted"
+    "clock; compilation, a warm-up run on shuffled labels, initialization and tests are not "
+    "counted; test_seconds are those of the test, without and with views"
 )
 
 
@@ -63,11 +64,13 @@ def measure(run: CompiledRun, seeds: list[int]) -> list[dict[str, Any]]:
 
     Returns:
       A row per seed: `seed`, `accuracy` (with test-time augmentation), `plain_accuracy` (without),
-      `train_loss` (mean of the last epoch) and `seconds` (the call's, divided by the seeds).
-      Accuracies are fractions.
+      `train_loss` (mean of the last epoch), `seconds` (the call's, divided by the seeds) and
+      `test_seconds`. Accuracies are fractions.
     """
     states, losses, seconds = _train(run, seeds, run.train_data)
+    started = time.perf_counter()
     scores = [run.scores(state) for state in states]
+    test_seconds = time.perf_counter() - started
     return [
         {
             "seed": seed,
@@ -75,6 +78,7 @@ def measure(run: CompiledRun, seeds: list[int]) -> list[dict[str, Any]]:
             "plain_accuracy": score["accuracy"],
             "train_loss": loss,
             "seconds": seconds / len(seeds),
+            "test_seconds": test_seconds / len(seeds),
         }
         for seed, score, loss in zip(seeds, scores, losses, strict=True)
     ]
@@ -85,7 +89,7 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
       `runs`, their number; `mean`, `std` (sample standard deviation; None for one run) and `min` of
-      the accuracy; the mean `plain_accuracy`; and the median `seconds`.
+      the accuracy; the mean `plain_accuracy`; and the medians `seconds` and `test_seconds`.
     """
     accuracies = [row["accuracy"] for row in rows]
     return {
@@ -95,6 +99,7 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "min": min(accuracies),
         "plain_accuracy": statistics.mean(row["plain_accuracy"] for row in rows),
         "seconds": statistics.median(row["seconds"] for row in rows),
+        "test_seconds": statistics.median(row["test_seconds"] for row in rows),
     }
 
 

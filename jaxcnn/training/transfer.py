@@ -70,13 +70,14 @@ def _take(source: dict, target: dict) -> tuple[dict, dict[str, Any], dict[str, A
       The target with the copied arrays, and by name the shapes of its arrays that were replaced and
       of those that were not.
     """
-    source, target = flatten_dict(source, sep="/"), flatten_dict(target, sep="/")
+    source, target = flatten_dict(source), flatten_dict(target)
     placed = {
-        name: jax.device_put(np.asarray(array), target[name].sharding)
-        for name, array in source.items()
-        if name in target and target[name].shape == array.shape
+        path: jax.device_put(np.asarray(array), target[path].sharding)
+        for path, array in source.items()
+        if path in target and target[path].shape == array.shape
     }
-    shapes = {name: array.shape for name, array in target.items()}
-    taken = {name: shape for name, shape in shapes.items() if name in placed}
-    missing = {name: shape for name, shape in shapes.items() if name not in placed}
-    return unflatten_dict(target | placed, sep="/"), taken, missing
+    # the path of a module in a list of modules holds its number
+    shapes = {path: ("/".join(map(str, path)), array.shape) for path, array in target.items()}
+    taken = dict(shape for path, shape in shapes.items() if path in placed)
+    missing = dict(shape for path, shape in shapes.items() if path not in placed)
+    return unflatten_dict(target | placed), taken, missing

@@ -75,8 +75,8 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
-    if change.name == "global_batch_size":  # it changes an epoch of a fixed number of steps
-        return bool(now["steps_per_epoch"])
+    if change.name == "global_batch_size":  # it changes what a fixed number of steps is
+        return bool(now["steps_per_epoch"] or now["num_steps"])
     if change.name == "dataset.name" and (
         same_dataset(change.before, change.now) or (workdir / PICTURES).exists()
     ):  # the pictures may have moved, and `load_run_data` has compared them

@@ -16,7 +16,7 @@ from jaxcnn.process import group
 from jaxcnn.workdir import checkpoint_damage as damage
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.digests import check_digests, digests_of
-from jaxcnn.workdir.orbax_fixes import apply_fixes, quiet_reads
+from jaxcnn.workdir.orbax_fixes import apply_fixes, quiet_log, quiet_reads
 from jaxcnn.workdir.progress import Progress
 
 
@@ -45,9 +45,10 @@ class Checkpoints:
         self._folder = self._workdir / "checkpoints"
         can_rename = group.is_main() and not read_only
         self._renamed = damage.rename_damaged_extras(self._folder, _rank) if can_rename else []
-        options = _options(keep_latest, keep_best, read_only)
         try:
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            with quiet_log():
+                options = _options(keep_latest, keep_best, read_only)
+                self._manager = ocp.CheckpointManager(self._folder, options=options)
         except Exception as error:  # damage can raise anything
             group.end_if_lost(error)
             raise UserError(f"{self._folder}: cannot be read ({self.reason(error)})") from error
@@ -70,7 +71,7 @@ class Checkpoints:
             progress=ocp.args.JsonSave(progress),
             digests=ocp.args.JsonSave(digests_of(_parts(state) | {"progress": progress})),
         )
-        with self._writing():
+        with self._writing(), quiet_log():
             self._manager.save(int(state.step), args=args, metrics=validation, force=True)
 
     @contextlib.contextmanager

@@ -7,7 +7,9 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
-from jaxcnn.text import integer, percent
+from jaxcnn.text import integer, percent, printable, shorten
+
+_REASON_LETTERS = 201
 
 
 def read_ended(workdir: Path) -> dict[str, Any] | None:
@@ -31,10 +33,13 @@ def read_ended(workdir: Path) -> dict[str, Any] | None:
 def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the limits of a config that an ended run has reached; with none the run continues.
 
-    They are "epochs", "early_stopping" and "max_minutes".
+    They are "epochs", "steps", "early_stopping", "max_minutes" and "hook". A run that a hook ended
+    continues with a larger `num_epochs` than it had then.
     """
     is_reached = {
         "epochs": config["num_epochs"] <= result["num_epochs"],
+        "steps": 0 < config.get("num_steps", 0) <= result.get("steps", 0),
+        "hook": result["num_epochs"] < config["num_epochs"] <= result.get("hook_epochs", 0),
         "early_stopping": 0 < config["early_stopping"]["patience"] <= result["epochs_without_gain"],
         "max_minutes": 0 < 60 * config["max_minutes"] <= result["seconds"],
     }
@@ -46,10 +51,17 @@ def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
     reason = {
         "epochs": "",
+        "steps": f", {integer(result.get('steps'))} steps: num_steps is reached",
         "early_stopping": f", {result['epochs_without_gain']} without a lower validation loss",
         "max_minutes": f", {integer(result.get('steps'))} steps: max_minutes is over",
+        "hook": f": a hook ended it{_reason(result)}",
     }
     return text + reason[result["ended"]]
+
+
+def _reason(result: Mapping[str, Any]) -> str:
+    reason = printable(result.get("hook_reason", ""))
+    return f" ({shorten(reason, _REASON_LETTERS)})" if reason else ""
 
 
 def how_to_continue(
@@ -60,6 +72,8 @@ def how_to_continue(
     minutes = math.ceil(2 * max(config["max_minutes"], result["seconds"] / 60))
     remedies = {
         "epochs": f"more epochs: --config.num_epochs={epochs}",
+        "hook": f"more epochs: --config.num_epochs={epochs}",
+        "steps": "more steps: --config.num_steps=0 (0: all epochs)",
         "early_stopping": "more patience: --config.early_stopping.patience="
         f"{2 * result['epochs_without_gain']} (0: all epochs)",
         "max_minutes": f"more time: --config.max_minutes={minutes} (0: no limit)",

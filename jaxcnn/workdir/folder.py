@@ -19,6 +19,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import identify_end
 from jaxcnn.workdir.environment import environment
+from jaxcnn.workdir.run_parts import changed_parts, describe_parts
 
 
 @contextlib.contextmanager
@@ -118,6 +119,10 @@ def write_config(
       step: finished training steps.
     """
     changed = [str(change) for change in changes if change.changes_numbers]
+    changed += [
+        f"{part.kind} {part.name!r}: its file {part.file or 'in a notebook'} has changed"
+        for _, part in changed_parts(workdir)
+    ]
     earlier = _read_environment(workdir) if step else {}
     all_changes = list(earlier.get("changes", []))
     if step and changed:
@@ -129,6 +134,8 @@ def write_config(
     write_json(workdir / "dataset.json", dataset | owner)
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
     now = environment(devices) | history | owner
+    if parts := describe_parts(config):
+        now["parts"] = parts
     now["exact"] = now["exact"] and earlier.get("exact", True)
     write_json(workdir / "environment.json", now)
 

@@ -8,6 +8,7 @@ does nothing. "Seen in" names the versions that showed the fault; others were no
 import asyncio
 import contextlib
 import functools
+import logging
 import sys
 import time
 import types
@@ -30,6 +31,18 @@ def apply_fixes() -> None:
     allow_unknown_owners()
     _stop_collecting_metrics()
     _use_steady_clock()
+
+
+@contextlib.contextmanager
+def quiet_log() -> Iterator[None]:
+    """Hide Orbax's warnings in the block, such as the one that a folder is opened to be read."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _stop_collecting_metrics() -> None:

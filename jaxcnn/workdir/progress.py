@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from jaxcnn.workdir.position import Position
 
@@ -22,9 +23,13 @@ class Progress:
       global_batch_size: images per step over all devices.
       anchor_epoch, anchor_step: see `Position`.
       resumed: finished epochs at each resume.
+      plateau: fields of the plateau schedule's state, see `optim.plateau.Plateau`; {} without it.
       run: id of the run, see `run_files.Identity`.
       metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
       data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
+      hook_epochs: `num_epochs` of the config when a hook ended the run, which continues with more;
+        0 if no hook did.
+      hook_reason: the reason that the hook gave.
     """
 
     best_epoch: int = 0
@@ -42,9 +47,12 @@ class Progress:
     anchor_epoch: int = 0
     anchor_step: int = 0
     resumed: list[float] = dataclasses.field(default_factory=list)
+    plateau: dict[str, Any] = dataclasses.field(default_factory=dict)
     run: str = ""
     metrics_digest: str = ""
     data_digest: str = ""
+    hook_epochs: int = 0
+    hook_reason: str = ""
 
     def position(self, step: int, steps_per_epoch: int) -> Position:
         """Return the position after `step` steps, in epochs of `steps_per_epoch` steps."""

@@ -8,28 +8,50 @@ from jaxcnn.config.check import Registries, check_fields, rule_of
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import describe_fields
+from jaxcnn.config.parts import names_of
 from jaxcnn.models import check_options, network_names, network_options
+from jaxcnn.optim.losses import LOSSES
 from jaxcnn.optim.optimizers import OPTIMIZERS
 from jaxcnn.optim.schedules import BATCH_SCALINGS, SCHEDULES
 from jaxcnn.workdir import run_files
+from jaxcnn.workdir.run_parts import recorded_parts, require_parts
+
+# the key in `registries` of each kind of part
+_KEY_OF = {
+    "network": "networks",
+    "augmentation": "augmentations",
+    "optimizer": "optimizers",
+    "schedule": "schedules",
+    "loss": "losses",
+    "metric": "metrics",
+}
 
 
 def registries() -> Registries:
     """Return the names that the rules of `config/fields.py` refer to."""
     return {
         "networks": network_names(),
+        "augmentations": names_of("augmentation"),
         "optimizers": list(OPTIMIZERS),
         "schedules": list(SCHEDULES),
+        "losses": list(LOSSES),
+        "metrics": names_of("metric"),
         "batch scalings": list(BATCH_SCALINGS),
     }
 
 
-def check_config(config: ConfigDict) -> None:
+def check_config(config: ConfigDict, *runs: Path | None) -> None:
     """Check a config before anything is read or written.
+
+    Args:
+      config: the config.
+      runs: the folders of runs whose records may name the file of an unregistered part.
 
     Raises:
       UserError: a field is wrong; the line names it, its value and the allowed values.
     """
+    for workdir in filter(None, runs if isinstance(config, ConfigDict) else ()):
+        require_parts(workdir, config)
     check_fields(config, registries())
     check_options(**config.model)
 
@@ -49,10 +71,21 @@ def describe_config() -> str:
 def read_config(workdir: Path) -> ConfigDict:
     """Return the config of a run; fields that an older run lacks get their older defaults.
 
+    Of the user's parts that it names, the network alone must be registered.
+
     Raises:
-      UserError: `config.json` is missing, damaged, or not a run's.
+      UserError: `config.json` is missing, damaged, or not a run's; or the user's file with the
+        network is not registered.
     """
+    recorded = recorded_parts(workdir)
+    names = {
+        key: [*names, *(part["name"] for part in recorded if _KEY_OF.get(part["kind"]) == key)]
+        for key, names in registries().items()
+    }
     with run_files.refusing_damage(workdir / "config.json"):
         config = from_dict(run_files.read_part(workdir, "config.json"))
-        check_config(config)
+        check_fields(config, names)
+    require_parts(workdir, config, ["network"])
+    with run_files.refusing_damage(workdir / "config.json"):
+        check_options(**config.model)
     return config

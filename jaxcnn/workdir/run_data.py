@@ -30,6 +30,22 @@ _IDENTITY = (
 _FINGERPRINTED = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
+def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
+    """Let a config name a dataset that was given from Python.
+
+    The images are used in their own size, so `image_size` of a user's arrays becomes 0.
+
+    Args:
+      config: changed in place.
+      dataset: of the run.
+    """
+    height, width, _ = dataset.image_shape
+    config.dataset.name = dataset.name
+    config.dataset.image_size = height if height == width and not dataset.is_of_arrays else 0
+    if dataset.is_of_arrays:
+        config.dataset.label_set = config.dataset.data_dir = ""
+
+
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
     """Return the dataset of a new or resumed run.
 
@@ -43,10 +59,13 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
         prepared datasets.
 
     Raises:
-      UserError: the data are not available, or pictures of the run are missing or changed.
+      UserError: the data are not available, or came from Python, or pictures of the run are
+        missing or changed.
     """
     config = _moved(config, data_at)
     name, list_path, saved = config.dataset.name, workdir / PICTURES, _read_saved(workdir)
+    if saved.get("from_python"):
+        raise _needs_dataset(workdir)
     if not (list_path.exists() and "fingerprint" in saved and is_folder_name(name)):
         return load_data(config)
     before = str(saved.get("name"))
@@ -59,6 +78,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
             image_size=config.dataset.image_size,
+            classes=config.dataset.classes,
             reuse=not data_at and same_dataset(name, before),
         )
     except UserError as error:
@@ -70,6 +90,26 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
         ) from error
     check_data(config, dataset)
     return dataset
+
+
+def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
+    """Refuse a config that names the data of a run on arrays otherwise than its folder.
+
+    Raises:
+      UserError: the run's data came from Python, and no dataset was given.
+    """
+    saved = _read_saved(workdir)
+    if saved.get("from_python") and saved.get("name") != config.dataset.name:
+        raise _needs_dataset(workdir)
+
+
+def _needs_dataset(workdir: Path) -> UserError:
+    name = repr(str(workdir))
+    return UserError(
+        f"{workdir}: its data came from Python; evaluate it there with "
+        f"jaxcnn.load({name}).evaluate(dataset), continue it with "
+        f"jaxcnn.train(config, {name}, dataset=dataset)"
+    )
 
 
 def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:

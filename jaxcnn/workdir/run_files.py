@@ -18,7 +18,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.schemas import Kind, Wrong
-from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS
+from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS, PROVENANCE
 
 EVALUATIONS = "evaluation/*.json"
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
@@ -68,15 +68,16 @@ def read_part(workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] 
 
     Args:
       workdir: the run's folder.
-      name: "config.json", "dataset.json", "environment.json", "result.json", or a file of
-        `evaluation/`.
+      name: "config.json", "dataset.json", "environment.json", "result.json",
+        "provenance.json", or a file of `evaluation/`.
       need: fields that must be present and not null; a mapping gives the text of the error.
 
     Raises:
       UserError: the file is missing, damaged, of another run, or lacks a field.
     """
     path = workdir / name
-    content = _read_checked(path, FILES.get(name, EVALUATION))
+    others = PROVENANCE if name == "provenance.json" else EVALUATION
+    content = _read_checked(path, FILES.get(name, others))
     for field in need:
         if content.get(field) is None:
             fault = need[field] if isinstance(need, Mapping) else f"has no {field}"

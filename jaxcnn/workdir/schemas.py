@@ -28,10 +28,14 @@ CONFIG = fields(
         "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
         "seed": integer(),
         "num_epochs": integer(),
+        "global_batch_size": integer(1),
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
         "model": _NAMED,
-        "dataset": fields({"name": text(), "label_set": text(), "data_dir": text()}, need=["name"]),
+        "dataset": fields(
+            {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
+            need=["name"],
+        ),
         "early_stopping": fields({"patience": integer()}),
         "published": fields(
             {"by": text(), "accuracy": number(0, 1), "differs": text(), "recipe": text()},
@@ -53,6 +57,7 @@ _DATASET = fields(
         "pixel_std": items(number()),
         "fingerprint": text(),
         "split_fingerprints": fields({}, others=text()),
+        "from_python": scalar,
     }
 )
 _ENVIRONMENT = fields(
@@ -68,8 +73,15 @@ _ENVIRONMENT = fields(
         "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
         "exact": scalar,
         "settings": fields({}, others=scalar),
+        "parts": items(
+            fields(
+                {"kind": text(), "name": text(), "file": text(), "digest": text()},
+                need=["kind", "name", "file", "digest"],
+            )
+        ),
     }
 )
+PROVENANCE = fields({"run": text(), "commit": text()})  # of whoever starts a queue of runs
 _RESULT = fields(
     {
         "run": text(),
@@ -77,7 +89,9 @@ _RESULT = fields(
         "test_accuracy": _SHARE,
         "test_loss": _SCORE,
         "tested_with": text("best", "last"),
-        "ended": text("epochs", "early_stopping", "max_minutes"),
+        "ended": text("epochs", "steps", "early_stopping", "max_minutes", "hook"),
+        "hook_epochs": integer(),
+        "hook_reason": text(),
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
@@ -121,6 +135,7 @@ EVALUATION = fields(
         "mean_f1": _SHARE,
         "calibration_error": _SHARE,
         "tied_labels": integer(),
+        "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
         "superclasses": worded(_CLASSES, _FIGURES.format("superclasses")),
         "selected_classes": items(text()),
@@ -157,9 +172,19 @@ PROGRESS = fields(
         "anchor_epoch": integer(),
         "anchor_step": integer(-(2**31)),  # negative after a change to smaller batches
         "resumed": items(number(0)),
+        "plateau": fields(
+            {
+                "lowest_loss": number(),
+                "epochs_without_gain": integer(),
+                "cooldown_left": integer(),
+                "factor": number(0, 1),
+            }
+        ),
         "run": text(),
         "metrics_digest": text(),
         "data_digest": text(),
+        "hook_epochs": integer(),
+        "hook_reason": text(),
     }
 )
 DIGESTS = fields({}, others=integer())

@@ -43,11 +43,40 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("model.name", "lenett", "config.model.name = 'lenett': allowed is one of"),
         ("model.name", "simpler_cnn_", "config.model.name"),
         ("dataset.label_set", "coarse", "only cifar100 has label sets"),
+        ("schedule.patience", 3, "config.schedule.patience = 3 has no effect with"),
+        ("schedule.min_rate", 1e-5, "'constant'; only plateau takes it"),
+        ("schedule.power", 2.0, "only polynomial takes it"),
+        ("schedule.restart_growth", 2.0, "only cosine_restarts takes it"),
+        ("schedule.patience", 0, "config.schedule.patience = 0: allowed is at least 1"),
     ],
 )
 def test_a_wrong_value_is_named(field, value, said):
     config = default_config()
     config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError) as error:
+        check_config(config)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"schedule.factor": 1.0}, "config.schedule.factor = 1.0: must be less than 1 for plateau"),
+        ({"schedule.min_rate": 1e-3}, "min_rate = 0.001: must be less than config.optimizer.learn"),
+        (
+            {"schedule.name": "exponential", "schedule.decay_rate": 0.0},
+            "config.schedule.decay_rate = 0.0: must be more than 0 for exponential",
+        ),
+        (
+            {"schedule.name": "constant", "optimizer.name": "adam_keras"}
+            | {"optimizer.weight_decay": 0.1},
+            "config.optimizer.weight_decay = 0.1: adam_keras takes no weight decay; use adamw",
+        ),
+    ],
+)
+def test_a_wrong_combination_is_named(fields, said):
+    config = default_config()
+    config.update_from_flattened_dict({"schedule.name": "plateau"} | fields)
     with pytest.raises(UserError) as error:
         check_config(config)
     assert said in str(error.value) and "\n" not in str(error.value)
@@ -195,10 +224,16 @@ def noise(config):
     return Dataset("noise", names, splits, *statistics, 127.0, 74.0)
 
 
+# the first of each file, and those whose data or augmentation are others
+TRAINED = {*{name.split(":")[0]: name for name in reversed(VARIANTS)}.values()}
+TRAINED |= {"compact_cnn:ferplus", "simpler_cnn:augmented", "simpler_cnn:ferplus", *QUICK}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in VARIANTS]
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in sorted(TRAINED)],
 )
-def test_every_config_trains_a_step(name):
+def test_a_config_of_each_file_trains_a_step(name):
     config = VARIANTS[name]()
     config.num_devices, config.global_batch_size = 1, 4
     run = make_run(config, noise(config))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+import jaxcnn
 from jaxcnn.data import augment, mixing
 from jaxcnn.errors import UserError
 
@@ -42,7 +43,8 @@ def keys_of(seed):
 
 def config(**fields):
     off = dict(crop=0, crop_mode="reflect", shift=0.0, rotation=0.0, flip="none", cutout=0)
-    return SimpleNamespace(**(off | dict(color_jitter=0.0, mixup=0.0, cutmix=0.0) | fields))
+    others = dict(color_jitter=0.0, brightness=0.0, contrast=0.0, extra=(), mixup=0.0, cutmix=0.0)
+    return SimpleNamespace(**(off | others | fields))
 
 
 EVERYTHING = config(
@@ -167,6 +169,37 @@ def test_no_color_jitter_is_identity():
     np.testing.assert_allclose(jitter(images, keys_of(7), 0.0), images, atol=1e-3)
 
 
+def test_brightness_and_contrast_are_those_of_the_record():
+    """cifar10-speedrun's `batch_color_jitter`, of standardized pixels: (x + shift) * stretch."""
+    images, mean, deviation = images_of(8), np.float32([125, 120, 110]), np.float32([60, 61, 66])
+    change = augment.make_augment(
+        config(brightness=0.14, contrast=0.13), seed=0, fill=mean, deviation=deviation
+    )
+    changed, _ = jax.jit(partial(change, batch_key=None, epoch=0))(
+        images, None, keys=keys_of(8), example_indices=jnp.arange(BATCH)
+    )
+    before, after = ((np.asarray(x) - mean) / deviation for x in (images, changed))
+    lines = [np.polyfit(x.ravel(), y.ravel(), 1) for x, y in zip(before, after, strict=True)]
+    stretches, shifts = np.array(lines).T
+    for i in range(BATCH):
+        np.testing.assert_allclose(after[i], stretches[i] * before[i] + shifts[i], atol=1e-4)
+    assert 0.06 < np.abs(shifts / stretches).max() < 0.14
+    assert 0.06 < np.abs(stretches - 1).max() < 0.13 and len(set(stretches.round(5))) == BATCH
+
+
+def test_brightness_alone_keeps_differences():
+    images = images_of(8)
+    change = augment.make_augment(config(brightness=0.5), seed=0, deviation=50.0)
+    changed, _ = change(
+        images, None, keys=keys_of(8), batch_key=None, example_indices=None, epoch=0
+    )
+    shifts = np.asarray(changed) - images
+    np.testing.assert_allclose(
+        shifts, np.broadcast_to(shifts[:, :1, :1, :1], images.shape), atol=1e-3
+    )
+    assert 5 < np.abs(shifts).max() < 25
+
+
 @few
 @given(seeds, st.floats(0.1, 4.0))
 def test_cutmix_labels_have_the_share_of_the_pixels(seed, alpha):
@@ -274,11 +307,26 @@ def test_a_population_of_seeds_is_a_vmap():
     assert np.abs(np.asarray(labels[0] - labels[1])).max() > 1e-3
 
 
-def test_augmentations_are_registered_once_and_in_order():
-    names = ["flip", "affine", "crop", "cutout", "color_jitter"]
+def test_augmentations_are_registered_in_order():
+    names = ["flip", "affine", "crop", "cutout", "color_jitter", "brightness_contrast"]
     assert list(augment._MAKERS) == names
-    with pytest.raises(ValueError, match="'flip' is already registered"):
-        augment.augmentation("flip")(lambda options: None)
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_the_user_s_augmentations_follow_in_the_order_of_the_config():
+    jaxcnn.augmentation("double")(lambda image, key: 2 * image)
+    jaxcnn.augmentation("noise")(lambda image, key: image + jax.random.normal(key, image.shape))
+    images, keys = jnp.ones((3, 4, 4, 1)), jax.random.split(jax.random.key(0), 3)
+    numbers = {"keys": keys, "batch_key": keys[0], "example_indices": jnp.arange(3), "epoch": 0}
+
+    def augmented(*extra):
+        function = augment.make_augment(config(extra=extra), seed=0)
+        return np.asarray(function(images, None, **numbers)[0])
+
+    noise = augmented("noise") - 1
+    assert np.ptp(noise[:, 0, 0, 0]) > 0  # each example has its own key
+    np.testing.assert_allclose(augmented("double", "noise"), 2 + noise, atol=1e-6)
+    np.testing.assert_allclose(augmented("noise", "double"), 2 * (1 + noise), atol=1e-6)
 
 
 def test_nothing_on_is_none():

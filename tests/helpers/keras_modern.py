@@ -14,7 +14,9 @@ def depthwise(size, **options):
 SHORT = functools.partial(BATCH_NORM, epsilon=1e-12, momentum=0.6, scale=False)
 modern = {
     "short": ("batch_norm", SHORT),
+    "shorter": ("batch_norm", functools.partial(SHORT, momentum=0.5566)),
     "gelu": ("gelu", functools.partial(L.Activation, "gelu")),
+    "silu": ("silu", functools.partial(L.Activation, "silu")),
     "norm": ("batch_norm", functools.partial(BATCH_NORM, epsilon=1e-5, momentum=0.9)),
     "deep": ("depthwise_conv", depthwise),
 }
@@ -146,13 +148,13 @@ def mnist_compact(images):
     return link(x, "max 2 > conv 16 3 name=conv3 > bn name=batch_norm3 > relu" + END)
 
 
-def airbench(images):
+def airbench(images, end="short > gelu"):
     """https://github.com/KellerJordan/cifar10-airbench, `airbench94_muon.py`."""
     whiten = CONV(24, 2, name="whiten")
     x = whiten(images)
     whiten.kernel.trainable = False
     conv = "conv {0} 3 same nobias"
-    group = f"{conv} > max 2 > short > gelu > {conv} > short > gelu"
+    group = f"{conv} > max 2 > {end} > {conv} > {end}"
     groups = " > ".join(group.format(width) for width in (64, 256, 256))
     x = link(x, f"gelu > {groups} > max 3 > flatten > dense 10 nobias name=logits")
     return L.Rescaling(1 / 256)(x)
@@ -160,6 +162,7 @@ def airbench(images):
 
 FUNCTIONS = {
     "airbench": airbench,
+    "airbench2025": functools.partial(airbench, end="shorter > silu"),
     "compact_cnn": compact,
     "compact_cnn_ferplus": functools.partial(compact, num_classes=8),
     "mnist_compact": mnist_compact,

@@ -1,5 +1,9 @@
 """What the tests of runs share: reading back what a run left."""
 
+import dataclasses
+import os
+import signal
+
 import jax
 import numpy as np
 import pytest
@@ -24,3 +28,16 @@ def last_state(config, dataset, workdir):
 
 def assert_same_bits(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def stopping_after(run, num_steps, number=signal.SIGTERM):
+    """The run, with a signal to this process after some steps."""
+    steps = iter(range(1, 1000))
+
+    def train_step(*args):
+        result = run.train_step(*args)
+        if next(steps) == num_steps:
+            os.kill(os.getpid(), number)
+        return result
+
+    return dataclasses.replace(run, train_step=train_step)

@@ -48,6 +48,17 @@ def test_the_whitening_layer_whitens():
     np.testing.assert_allclose(np.diag(covariance), expected, rtol=2e-3)
 
 
+def test_the_record_of_2025_whitens_by_fewer_images():
+    images = smooth_colors(1_000)
+    small = models.build("airbench2025", num_classes=10, image_shape=(32, 32, 3), widths=(4, 4, 4))
+    fits = [
+        small.fit({"whiten": {}}, images[:number], np.float32)["whiten"]["kernel"]
+        for number in (960, 1_000, 959)
+    ]
+    np.testing.assert_array_equal(fits[0], fits[1])
+    assert np.abs(fits[0] - fits[2]).max() > 0
+
+
 def test_other_networks_have_nothing_to_whiten():
     network = models.build("mnist_small_bn", num_classes=10, image_shape=(28, 28, 1))
     stats = {"batch_norm1": {"mean": np.zeros(3)}}

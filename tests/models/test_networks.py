@@ -17,6 +17,7 @@ from jaxcnn.errors import UserError
 # total, trainable, for the published number of classes and image size
 COUNTS = {
     "airbench": (1_973_944, 1_971_352),
+    "airbench2025": (1_973_944, 1_971_352),
     "alexnet": (21_591_306, 21_590_602),
     "alexnet_bn": (24_806_194, 24_787_038),
     "compact_cnn": (295_810, 294_770),
@@ -172,7 +173,9 @@ def test_training_keeps_shapes_and_types(name):
 
     def forward(params, stats, images, keys):
         model = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-        return model(images, keys=keys), nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+        return model(images, heads=True, keys=keys), nnx.to_pure_dict(
+            nnx.state(model, nnx.BatchStat)
+        )
 
     images = jax.ShapeDtypeStruct((3, *model.image_shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 3))
@@ -195,7 +198,7 @@ def test_every_parameter_gets_a_gradient(name):
 
     def loss(params):
         model = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-        heads = jax.tree.leaves(model(images))
+        heads = model(images, heads=True).values()
         return -sum(jax.nn.log_softmax(logits)[:, 3].mean() for logits in heads)
 
     quick = {"xla_backend_optimization_level": 0}  # compiling is all that costs time here

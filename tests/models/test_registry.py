@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import jaxcnn
 from jaxcnn import models
 from jaxcnn.errors import UserError
+from jaxcnn.nn import Dense
 
 CIFAR = {"num_classes": 10, "image_shape": (32, 32, 3)}
 
@@ -33,6 +35,8 @@ def test_options_and_variants():
         ("mlp", {"hidden": 5}, ["option hidden must be a tuple", "not 5"]),
         ("mlp", {"hidden": (5, -5)}, ["option hidden = (5, -5)", "sizes from 1 on"]),
         ("mlp", {"hidden": ("a",)}, ["option hidden = ('a',)", "sizes from 1 on"]),
+        ("lenet", {"num_classes": 0}, ["num_classes = 0: must be an integer from 1 on"]),
+        ("lenet", {"image_shape": (28, 28)}, ["image_shape = (28, 28): must be (height,"]),
         ("lenet", {"image_shape": (12, 40, 3)}, ["lenet", "12x40", "after conv2", "16x16"]),
         ("googlenet", {"image_shape": (8, 8, 3)}, ["googlenet", "after max_pool2", "25x25"]),
         ("mnist_vanilla", {}, ["mnist_vanilla", "32x32", "(90,)", "28x28"]),
@@ -47,6 +51,21 @@ def test_mistakes_are_answered_in_one_line(name, options, words):
 
 def test_smallest_size_is_taken():
     models.build("lenet", num_classes=10, image_shape=(16, 16, 1))
+
+
+def test_the_published_sizes_are_the_default():
+    model = jaxcnn.build("mnist_vanilla")
+    assert (model.num_classes, model.image_shape) == (10, (28, 28, 1))
+    model = jaxcnn.build("mlp", num_classes=3, image_shape=[4, 4, 1], hidden=(5,))
+    assert (model.num_classes, model.image_shape) == (3, (4, 4, 1))
+    assert "lenet" in jaxcnn.network_names()
+
+
+def test_lines_that_do_not_fit_are_answered_in_one_line(monkeypatch):
+    entry = models.registry.Entry(lambda num_classes: [Dense(num_classes)], {}, (8, 8, 3), 4)
+    monkeypatch.setitem(models.registry._ENTRIES, "mine", entry)
+    with pytest.raises(UserError, match="^network mine: dense1 takes inputs .* put Flatten"):
+        jaxcnn.build("mine")
 
 
 def test_seed_decides_the_parameters():

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from scipy.stats import chisquare
 
+from jaxcnn.errors import UserError
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.nn.dropout import Dropout
 from jaxcnn.nn.layer import Context, Scope
@@ -198,10 +199,10 @@ def test_dropout_in_evaluation_is_the_identity():
 
 
 def test_dropout_without_keys_says_so():
-    with pytest.raises(ValueError, match="layer needs keys in training"):
+    with pytest.raises(UserError, match="layer needs a PRNG key in training"):
         built(Dropout(0.5), (4,))(jnp.ones((2, 4)), Context())
 
 
 def test_dropout_rate_is_a_share():
-    with pytest.raises(ValueError, match="not in"):
+    with pytest.raises(UserError, match="not in"):
         Dropout(1.0)

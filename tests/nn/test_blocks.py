@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from flax.traverse_util import flatten_dict
 
+from jaxcnn.errors import UserError
 from jaxcnn.models import Network
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.nn.blocks import AuxHead, Branches, Residual, Sequential
@@ -59,7 +60,7 @@ def test_heads_and_intermediates():
     model = toy()
     model.eval()
     seen = {}
-    heads = model(images(), intermediates=seen)
+    heads = model(images(), heads=True, intermediates=seen)
     assert {name: logits.shape for name, logits in heads.items()} == {"main": (6, 4), "aux": (6, 4)}
     np.testing.assert_array_equal(seen["logits"], heads["main"])
     np.testing.assert_array_equal(seen["aux/dense1"], heads["aux"])
@@ -69,6 +70,12 @@ def test_heads_and_intermediates():
     joined = jax.nn.relu(seen["plain/main/batch_norm1"] + seen["mix"])
     np.testing.assert_array_equal(seen["plain"], joined)
     np.testing.assert_allclose(seen["projected"].shape, (6, 4, 4, 6))
+
+
+def test_a_head_stands_in_the_network_itself():
+    head = AuxHead(Flatten(), Dense(4), name="aux")
+    with pytest.raises(UserError, match="sum/main/aux: an AuxHead must be a line of the network"):
+        Network([Residual([head], name="sum")], name="n", num_classes=4, image_shape=(8, 8, 3))
 
 
 def test_penalty_is_of_the_kernels_that_ask_for_it():
@@ -87,7 +94,7 @@ def test_training_step_over_devices_equals_one_device():
     def step(params, images, keys, axis_name="batch"):
         def loss(params):
             model = nnx.merge(graphdef, nnx.State(params), nnx.State(stats))
-            heads = model(images, keys=keys, axis_name=axis_name)
+            heads = model(images, heads=True, keys=keys, axis_name=axis_name)
             new_stats = nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
             return sum(jnp.square(logits).mean() for logits in heads.values()), new_stats
 
@@ -106,8 +113,8 @@ def test_training_step_over_devices_equals_one_device():
 def test_bfloat16_is_close_and_gives_float32():
     model = toy()
     model.eval()
-    exact = jax.jit(lambda x: model(x))(images())
-    rough = jax.jit(lambda x: model(x, dtype=jnp.bfloat16))(images())
+    exact = jax.jit(lambda x: model(x, heads=True))(images())
+    rough = jax.jit(lambda x: model(x, heads=True, dtype=jnp.bfloat16))(images())
     for name, logits in rough.items():
         assert logits.dtype == jnp.float32
         error = np.abs(logits - exact[name]).max() / np.abs(exact[name]).max()
@@ -128,7 +135,7 @@ def test_outputs_must_be_logits():
 
 
 def test_names_are_unique():
-    with pytest.raises(ValueError, match="second layer named head"):
+    with pytest.raises(UserError, match="second layer named head"):
         Sequential(Dense(4, name="head"), Dense(4, name="head"))
 
 
@@ -136,9 +143,9 @@ def test_shapes_of_branches_and_paths_must_fit():
     def network(layer):
         return Network([layer], name="wrong", num_classes=4, image_shape=(8, 8, 3))
 
-    with pytest.raises(ValueError, match="branches of mix differ"):
+    with pytest.raises(UserError, match="branches of mix differ"):
         network(Branches(Conv(4, 1), Conv(4, 3), name="mix"))
-    with pytest.raises(ValueError, match="paths of sum differ"):
+    with pytest.raises(UserError, match="paths of sum differ"):
         network(Residual([Conv(4, 3)], name="sum"))
 
 

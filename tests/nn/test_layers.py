@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from jax import lax
 
+from jaxcnn.errors import UserError
 from jaxcnn.nn import layers
 from jaxcnn.nn.layer import Context, ImageSizeError, Scope
 
@@ -153,5 +154,5 @@ def test_nothing_left_of_the_image():
 
 def test_a_layer_stands_in_one_place():
     layer = built(layers.Dense(4), (4,))
-    with pytest.raises(ValueError, match="second time"):
+    with pytest.raises(UserError, match="second time"):
         layer.build((4,), Scope().child("again"))

@@ -10,6 +10,8 @@ from jaxcnn.config.defaults import default_config
 from jaxcnn.optim.optimizers import OPTIMIZERS, make_optimizer
 
 RATE, DECAY = 0.1, 0.01
+# the first two take none, and the records' decay everything
+NO_DECAY = ("adam", "adam_keras", "airbench", "airbench2025")
 
 
 def config_of(name, **fields):
@@ -53,7 +55,7 @@ def test_nesterov_looks_ahead(params, gradients):
     np.testing.assert_allclose(first["matrix"], -RATE * 1.9 * gradients[0]["matrix"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in ("adam", "airbench")])
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in NO_DECAY])
 def test_weight_decay_shrinks_filters_and_leaves_biases_alone(name, params):
     zero = [jax.tree.map(jnp.zeros_like, params)]
     (update,) = updates_of(config_of(name, weight_decay=DECAY), zero, params)
@@ -75,6 +77,45 @@ def test_muon_is_nadam_for_all_but_filters(params, gradients):
         theirs, state = nadam.update(gradients[0], state, params)
         for name in ("matrix", "bias"):
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4)
+
+
+def adam_by_keras(parameter, gradients, *, rate, b1, b2, eps):
+    """`update_step` of Keras's Adam, in float64: the parameter after each step."""
+    m, v, way = np.zeros_like(parameter), np.zeros_like(parameter), []
+    for step, gradient in enumerate(gradients, 1):
+        alpha = rate * np.sqrt(1 - b2**step) / (1 - b1**step)
+        m += (gradient - m) * (1 - b1)
+        v += (np.square(gradient) - v) * (1 - b2)
+        parameter = parameter - m * alpha / (np.sqrt(v) + eps)
+        way.append(parameter)
+    return way
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6])  # a small gradient shows where epsilon is added
+def test_adam_keras_is_keras_s(size):
+    rng = np.random.default_rng(2)
+    start, gradients = rng.normal(size=(4, 3)), list(size * rng.normal(size=(20, 4, 3)))
+    settings = {"b1": 0.9, "b2": 0.99, "eps": 1e-4}
+    expected = adam_by_keras(start, gradients, rate=RATE, **settings)
+    with jax.enable_x64(True):
+        optimizer = make_optimizer(config_of("adam_keras", **settings))
+        params = {"matrix": jnp.asarray(start)}
+        state = optimizer.init(params)
+        for gradient, wanted in zip(gradients, expected, strict=True):
+            updates, state = optimizer.update({"matrix": jnp.asarray(gradient)}, state, params)
+            params = optax.apply_updates(params, updates)
+            np.testing.assert_allclose(params["matrix"], wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_adam_keras_has_a_larger_epsilon_at_first(params, gradients):
+    small = [jax.tree.map(lambda g: 1e-5 * g, gradients[0])]
+    for eps, most in ((1e-5, 0.2), (1e-15, 1 + 1e-4)):
+        adam, keras = (
+            updates_of(config_of(name, eps=eps), small, params)[0]["matrix"]
+            for name in ("adam", "adam_keras")
+        )
+        ratio = np.abs(keras / adam)
+        assert np.all(ratio < most) and np.all(ratio > most - 0.2)
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov"])  # the others are scale-free

@@ -51,6 +51,23 @@ with group.joined(find_cluster=False):
     time.sleep(100)
 """
 
+# trains from Python with a hook, which tells its process and ends the run
+HOOKED = """
+import sys
+import jaxcnn
+from jaxcnn.process import group, host
+
+def stop(row):
+    print("hook of process", group.index(), "epoch", row["epoch"], file=sys.stderr, flush=True)
+    if row["epoch"] == 2:
+        raise jaxcnn.StopTraining("enough")
+
+flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
+host.prepare()
+with group.joined(find_cluster=False):
+    jaxcnn.train(flags["--config"], flags["--workdir"], hooks=[stop], quiet=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
@@ -164,6 +181,16 @@ def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_pat
     assert others == [(75, "")] * 3
     assert ends(start(workdir, devices=2)) == [(0, "")]
     assert_same(outcome(workdir), whole)
+
+
+@pytest.mark.slow
+def test_a_hook_in_process_0_ends_all(start, tmp_path):
+    processes = start(tmp_path / "run", processes=2, program=("-c", HOOKED))
+    called = "".join(f"hook of process 0 epoch {epoch}\n" for epoch in (1, 2))
+    assert ends(processes) == [(0, called), (0, "")]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["ended"], result["num_epochs"]) == ("hook", 2)
+    assert result["hook_reason"] == "enough"
 
 
 def test_a_process_dies_while_the_others_wait(start, tmp_path):

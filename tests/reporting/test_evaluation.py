@@ -142,7 +142,9 @@ def test_it_says_what_the_figures_are_worth(validation, split, checkpoint, says)
 
 def test_a_folder_s_validation_split_has_no_publisher():
     about = ABOUT | {"validation": "validation"}
-    assert "best on the publisher's validation split" in provenance(about)
+    published = provenance(about | {"dataset": "ferplus"})
+    assert "best on the publisher's validation split" in published
+    assert "best on the dataset's validation split" in provenance(about)  # of a user's arrays
     assert "best on the folder's validation split" in provenance(about | {"dataset": "folder:x"})
 
 

@@ -84,7 +84,7 @@ def test_a_run_is_asked_in_its_own_precision(trained_workdir, images, tmp_path):
 def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypatch):
     renamed = load_data(trained.config)
     renamed = dataclasses.replace(renamed, class_names=tuple(reversed(renamed.class_names)))
-    monkeypatch.setattr("jaxcnn.evaluation.trained.load_run_data", lambda *_: renamed)
+    monkeypatch.setattr("jaxcnn.evaluation.examples.load_run_data", lambda *_: renamed)
     with pytest.raises(UserError, match="was trained on other data: their class_names"):
         evaluate_run(trained_workdir)
 

@@ -35,7 +35,7 @@ def dataset():
 
 def make_config(**changes):
     """The record's recipe with two narrow groups: 4 epochs of 12 steps, on one device."""
-    config = config_variants(ROOT / "configs")["speedrun"]()
+    config = config_variants(ROOT / "configs")["speedrun:airbench94"]()
     config.num_devices, config.num_epochs, config.global_batch_size = 1, 4, 50
     config.precision, config.model.widths = "float32", (8, 16)
     config.update_from_flattened_dict(changes)
@@ -132,9 +132,33 @@ def test_mistakes_of_the_command(tmp_path):
     assert done.stderr == "error: --together=2: must divide --runs=3\n"
 
 
+@pytest.mark.slow
+def test_a_run_of_some_steps_ends_within_an_epoch(dataset):
+    """5 steps of 300 images are two epochs and a half."""
+    config = make_config(global_batch_size=300, num_epochs=3, num_steps=5)
+    config.model.widths = (8,)
+    run = make_compiled_run(config, dataset)
+    quick = {"xla_backend_optimization_level": 0}
+    arguments = run.first_state(0), run.train_data
+    state, sums = run.train.lower(*arguments).compile(compiler_options=quick)(*arguments)
+    assert int(state.step) == 5
+    np.testing.assert_array_equal(sums["count"], [600, 600, 300])
+
+
 @pytest.mark.parametrize(
-    "changes", [{"dataset.fraction": 0.5}, {"steps_per_epoch": 3}, {"max_minutes": 1.0}]
+    ("changes", "said"),
+    [
+        ({"steps_per_epoch": 3}, "steps_per_epoch = 3: a speedrun trains on all whole batches"),
+        ({"num_steps": 49}, "config.num_steps = 49: must be at most 48"),
+        ({"schedule.name": "plateau"}, 'schedule.name = "plateau": a speedrun has no validation'),
+    ],
 )
+def test_steps_and_schedules_of_the_loop_are_refused(dataset, changes, said):
+    with pytest.raises(UserError, match=said):
+        make_compiled_run(make_config(**changes), dataset)
+
+
+@pytest.mark.parametrize("changes", [{"dataset.fraction": 0.5}, {"max_minutes": 1.0}])
 def test_what_a_compiled_run_cannot_do_is_refused(dataset, changes):
     ((name, value),) = changes.items()
     with pytest.raises(UserError, match=f"config.{name} = {value}: a speedrun trains on all"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import bars
 import jax
 import pytest
+from families import FAMILIES
 from flax import linen
 
 from jaxcnn import models
@@ -30,7 +31,10 @@ def cuda_operations(config, dataset):
     """The operations of the training step of a config, as it is compiled for CUDA."""
     shape = dataset.image_shape
     model = models.build(
-        **config.model, num_classes=4, image_shape=shape, abstract=config.model.name != "airbench"
+        **config.model,
+        num_classes=4,
+        image_shape=shape,
+        abstract="airbench" not in config.model.name,
     )
     recipe, params, batch_stats = make_recipe(config, dataset, model, 4)
 
@@ -44,12 +48,9 @@ def cuda_operations(config, dataset):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in models.network_names()
-    ],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
 )
-def test_no_network_s_step_has_an_operation_that_gpus_add_up_in_any_order(
+def test_no_family_s_step_has_an_operation_that_gpus_add_up_in_any_order(
     name, config, dataset28, dataset32
 ):
     config.model = model_config(name)

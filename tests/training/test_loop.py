@@ -9,7 +9,7 @@ import signal
 
 import numpy as np
 import pytest
-from runs import assert_same_bits, last_state, without_times
+from runs import assert_same_bits, last_state, stopping_after, without_times
 
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
@@ -77,19 +77,6 @@ def test_steps_that_compile_are_not_timed(config, dataset, tmp_path):
     config.num_epochs = 1
     loop = make_loop(make_run(config, dataset), tmp_path / "short", Console(io.StringIO()))
     assert loop.train()["images_per_second"] is None
-
-
-def stopping_after(run, num_steps, number=signal.SIGTERM):
-    """The run, with a signal to this process after some steps."""
-    steps = iter(range(1, 1000))
-
-    def train_step(*args):
-        result = run.train_step(*args)
-        if next(steps) == num_steps:
-            os.kill(os.getpid(), number)
-        return result
-
-    return dataclasses.replace(run, train_step=train_step)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.training.losses import cross_entropy, is_correct, make_targets
+from jaxcnn.training.losses import is_correct, losses_and_scores, make_targets
 
 
 def test_targets():
@@ -19,7 +19,7 @@ def test_targets():
 
 def test_cross_entropy_against_a_distribution():
     logits, targets = jnp.array([[1.0, 2.0, 0.5]]), jnp.array([[0.2, 0.3, 0.5]])
-    losses, _ = cross_entropy(logits, targets)
+    losses, _ = losses_and_scores(logits, targets)
     np.testing.assert_allclose(losses, -(targets * jnp.log(jax.nn.softmax(logits))).sum(-1))
 
 
@@ -37,7 +37,7 @@ def _heads():
 
 def test_prob_mix_is_minus_log_of_the_mixed_probability():
     outputs, labels = _heads(), jnp.array([0, 1, 2, 4])
-    losses, scores = cross_entropy(outputs, make_targets(labels, 5), "prob_mix")
+    losses, scores = losses_and_scores(outputs, make_targets(labels, 5), "prob_mix")
     mixed = sum(
         weight * jax.nn.softmax(outputs[name])
         for name, weight in (("main", 1.0), ("aux1", 0.3), ("aux2", 0.3))
@@ -49,8 +49,8 @@ def test_prob_mix_is_minus_log_of_the_mixed_probability():
 
 def test_weighted_loss_predicts_with_the_main_head():
     outputs, targets = _heads(), make_targets(jnp.array([0, 1, 2, 4]), 5)
-    losses, scores = cross_entropy(outputs, targets, "weighted_loss")
-    parts = {name: cross_entropy(logits, targets)[0] for name, logits in outputs.items()}
+    losses, scores = losses_and_scores(outputs, targets, "weighted_loss")
+    parts = {name: losses_and_scores(logits, targets)[0] for name, logits in outputs.items()}
     expected = parts["main"] + 0.3 * (parts["aux1"] + parts["aux2"])
     np.testing.assert_allclose(losses, expected, rtol=1e-6)
     np.testing.assert_array_equal(scores, outputs["main"])

@@ -144,14 +144,14 @@ def test_start_from_another_run_s_weights(config, train, dataset, tmp_path):
 
 
 def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatch, tmp_path):
-    from jaxcnn import api
+    from jaxcnn.api import arguments, run
 
     train(config, tmp_path / "first")
     config.init_from = str(tmp_path / "first")
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(api, "load_run_data", lambda *_: others)
+    monkeypatch.setattr(arguments, "load_run_data", lambda *_: others)
     printed = io.StringIO()
-    api.train(config, tmp_path / "second", Console(printed))
+    run.train(config, tmp_path / "second", console=Console(printed))
     assert "because name or shape differ: logits/bias, logits/kernel" in printed.getvalue()
 
 
@@ -163,14 +163,14 @@ def test_nothing_to_start_from(config, train, tmp_path):
 
 
 def test_nothing_that_fits(config, train, dataset, monkeypatch, tmp_path):
-    from jaxcnn import api
+    from jaxcnn.api import arguments, run
 
     train(config, tmp_path / "first")
     config.init_from, config.model = str(tmp_path / "first"), model_config("lenet")
     others = dataclasses.replace(dataset, class_names=tuple("abcdefg"))
-    monkeypatch.setattr(api, "load_run_data", lambda *_: others)
+    monkeypatch.setattr(arguments, "load_run_data", lambda *_: others)
     with pytest.raises(UserError, match="config.init_from = .* no array of mlp has a name"):
-        api.train(config, tmp_path / "second", Console(io.StringIO()))
+        run.train(config, tmp_path / "second", console=Console(io.StringIO()))
     assert not (tmp_path / "second").exists()
 
 
@@ -203,7 +203,7 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
 
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
-    from jaxcnn import api
+    from jaxcnn.api import arguments, run
 
     config.num_epochs = 1
     train(config, tmp_path)
@@ -214,10 +214,12 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
         "pixel_mean": {"pixel_mean": dataset.pixel_mean + 1},
         "num_examples": {"splits": dataset.splits | {"train": fewer}},
     }[field]
-    monkeypatch.setattr(api, "load_run_data", lambda *_: dataclasses.replace(dataset, **change))
+    monkeypatch.setattr(
+        arguments, "load_run_data", lambda *_: dataclasses.replace(dataset, **change)
+    )
     config.num_epochs = 2
     with pytest.raises(UserError, match=f"was trained on other data: their {field}, "):
-        api.train(config, tmp_path, Console(io.StringIO()))
+        run.train(config, tmp_path, console=Console(io.StringIO()))
     assert (tmp_path / "dataset.json").read_text() == before
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
-from jaxcnn import api
+from jaxcnn.api import arguments, run
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
@@ -90,13 +90,13 @@ def test_weights_that_are_worse_by_design_are_warned_of(validation, config, trai
 def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path, monkeypatch):
     workdir = shutil.copytree(trained_workdir, tmp_path / "run")
     config = job_config(workdir)
-    monkeypatch.setattr(api, "load_run_data", lambda *_: pytest.fail("the data are not needed"))
-    monkeypatch.setattr(api, "make_run", lambda *_: pytest.fail("the network is not needed"))
+    monkeypatch.setattr(arguments, "load_run_data", lambda *_: pytest.fail("no data are needed"))
+    monkeypatch.setattr(run, "make_run", lambda *_: pytest.fail("the network is not needed"))
     before, printed = files_in(workdir), io.StringIO()
-    result = api.train(config, workdir, Console(printed))
+    result = run.train(config, workdir, console=Console(printed))
     assert files_in(workdir) == before
-    assert result == json.loads((workdir / "result.json").read_text())
-    accuracy = f"{100 * result['test_accuracy']:.2f}%"
+    assert result.values == json.loads((workdir / "result.json").read_text())
+    accuracy = f"{100 * result.accuracy:.2f}%"
     assert printed.getvalue() == (
         f"ended after 2 of 2 epochs; test accuracy {accuracy}; it continues with more epochs: "
         f"--config.num_epochs=4\neverything is in {workdir}\n"
@@ -115,7 +115,7 @@ def test_what_is_missing_of_the_report_is_made_again(missing, trained_workdir, t
     content = (workdir / missing).read_bytes()
     (workdir / missing).unlink()
     before, printed = files_in(workdir), io.StringIO()
-    api.train(job_config(workdir), workdir, Console(printed))
+    run.train(job_config(workdir), workdir, console=Console(printed))
     assert f"missing files, written again: {missing}" in printed.getvalue()
     assert (workdir / missing).read_bytes() == content
     after = files_in(workdir)
@@ -128,7 +128,7 @@ def test_no_report_of_an_earlier_end_is_left(config, train, tmp_path, monkeypatc
     train(config, tmp_path)
     config.num_epochs = 2
     with monkeypatch.context() as patch, pytest.raises(InterruptedError):
-        patch.setattr(api, "write_report", lambda _: raise_interrupted())  # killed there
+        patch.setattr(run, "write_report", lambda _: raise_interrupted())  # killed there
         train(config, tmp_path)
     _, printed = train(config, tmp_path)
     assert "ended after 2 of 2 epochs" in printed and "report.md\n" in printed

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn import api
+from jaxcnn.api import run
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
@@ -43,7 +43,7 @@ def add_pictures(folder, count, seed):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Trains one epoch on a folder; gives the result and what was printed."""
-    monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: None)
+    monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
 
     def train(
         workdir, pictures="pictures", num_epochs=1, data_at=None, holdout="stratified", **dataset
@@ -56,8 +56,8 @@ def train(tmp_path, monkeypatch):
         config.num_devices, config.global_batch_size = 1, 16
         config.num_epochs = num_epochs
         printed = io.StringIO()
-        result = api.train(config, tmp_path / workdir, Console(printed), data_at=data_at)
-        return result, printed.getvalue()
+        result = run.train(config, tmp_path / workdir, console=Console(printed), data_at=data_at)
+        return result.values, printed.getvalue()
 
     return train
 
@@ -243,3 +243,22 @@ def test_a_version_in_use_is_not_removed(tmp_path):
         process.kill()
     assert held in there and len(there) == 4
     assert not is_in_use(held / "1.0.0")
+
+
+@pytest.mark.slow
+def test_a_run_on_some_classes_keeps_its_pictures(train, tmp_path):
+    pictures, workdir = tmp_path / "pictures", tmp_path / "run"
+    add_pictures(pictures, 25, seed=0)
+    shutil.copytree(pictures / "dark", pictures / "another")
+    chosen = {"classes": ("light", "dark")}  # not the order of the folders
+    train("run", **chosen)
+    before = data_of(workdir)
+    assert before["class_names"] == ["light", "dark"]
+    listed = {picture.class_name for picture in read_pictures(workdir / "pictures.csv")}
+    assert listed == {"light", "dark"}
+    add_pictures(pictures, 25, seed=1)
+    shutil.rmtree(tmp_path / "data")
+    train("run", num_epochs=2, **chosen)
+    after = data_of(workdir)
+    assert all(after[name] == before[name] for name in before if name != "reading")
+    assert evaluate_run(workdir)["num_examples"] == before["num_examples"]["test"]

@@ -1,4 +1,4 @@
-"""The registry of datasets: the classes and the image shape of each, and its builder.
+"""The registries of datasets: those of jaxcnn, with their classes and image shapes, and the user's.
 
 The table is read without tfds and without any files. To add a dataset, write a module with an
 `ImageBuilder`, and add an entry here. Folders of images have no entry, because their classes and
@@ -7,10 +7,13 @@ image shape depend on the folder.
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from jaxcnn.config.parts import Registry
+
 if TYPE_CHECKING:
+    from jaxcnn.data.dataset import Dataset
     from jaxcnn.data.preparing.builder import ImageBuilder
 
 _DIGITS = tuple("0123456789")
@@ -83,7 +86,21 @@ DATASETS = {
     ),
     "mnist": DatasetSpec("jaxcnn.data.datasets.mnist:Mnist", {"": _DIGITS}, (28, 28, 1)),
 }
+# functions without arguments that return a `Dataset`, registered by the user
+OWN_DATASETS: Registry[Callable[[], "Dataset"]] = Registry("dataset", built_in=DATASETS)
 FOLDER_BUILDER = "jaxcnn.data.datasets.folder:ImageFolder"
+
+
+def dataset(name: str) -> Callable:
+    """Register a function without arguments that returns a `jaxcnn.Dataset`.
+
+    Name it with `config.dataset.name`. The function is called once in a process. It must return the
+    same images and labels each time: a run refuses others.
+
+    Raises:
+      UserError: the name is taken, or the function takes arguments.
+    """
+    return OWN_DATASETS.decorator(name, lambda function, _: function)
 
 
 def load_builder(builder: str) -> type["ImageBuilder"]:

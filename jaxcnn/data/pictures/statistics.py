@@ -25,10 +25,10 @@ _ROWS = 256  # pictures in memory at a time
 
 
 def feature_names(channels: int) -> tuple[str, ...]:
-    """Return the names of the features of gray (one channel) or colored (three) pictures."""
-    if channels == 1:
-        return ("brightness", "border", "contrast")
-    return ("brightness", "border", "contrast_red", "contrast_green", "contrast_blue")
+    """Return the names of the features of pictures: gray ones, colored ones, or arrays."""
+    names = {1: ("contrast",), 3: ("contrast_red", "contrast_green", "contrast_blue")}
+    others = tuple(f"contrast_{channel}" for channel in range(channels))
+    return ("brightness", "border", *names.get(channels, others))
 
 
 def features(images: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
@@ -162,4 +162,6 @@ def _words(name: str, values: np.ndarray, low: float, high: float) -> str:
         return name
     least, most = round(values.min()), round(values.max())
     value = f"{least}" if least == most else f"{least} to {most}"
-    return f"{_WORDS[name]} {value}, in training {low:.0f} to {high:.0f}"
+    channel = name.removeprefix("contrast_")
+    feature = _WORDS.get(name, f"contrast (standard deviation) of channel {channel}")
+    return f"{feature} {value}, in training {low:.0f} to {high:.0f}"

@@ -92,7 +92,7 @@ def write_cache(
         "class_names": {key: list(names) for key, names in class_names.items()},
         "splits": list(splits),
         "reading": conversion,
-        **_statistics(train_images),
+        **pixel_statistics(train_images),
     }
     info["digests"] = _digests(partial, info)
     (partial / _INFO).write_text(json.dumps(info, indent=1))
@@ -165,8 +165,15 @@ def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
 
-def _statistics(images: np.ndarray) -> dict[str, Any]:
-    """Return exact means and standard deviations, from a histogram of each channel."""
+def pixel_statistics(images: np.ndarray) -> dict[str, Any]:
+    """Return exact means and standard deviations, from a histogram of each channel.
+
+    Args:
+      images: uint8 (n, height, width, channels).
+
+    Returns:
+      `pixel_mean` and `pixel_std`, a number for each channel; `scalar_mean` and `scalar_std`.
+    """
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), _ROWS):
         rows = images[start : start + _ROWS]

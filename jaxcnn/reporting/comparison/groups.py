@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from jaxcnn.config.published import published_accuracy
 from jaxcnn.data.places import is_folder_name
+from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
 from jaxcnn.reporting.comparison.recipes import differences, recipe_key
 from jaxcnn.reporting.comparison.runs import SavedRun
@@ -73,6 +74,23 @@ class RecipeGroup:
     def evaluated(self, name: str) -> MeanAndStd | None:
         """Return a metric of the test evaluation over the finished runs that have it."""
         return MeanAndStd.of(run.evaluation.get(name) for run in self.finished)
+
+    @property
+    def seconds_per_epoch(self) -> MeanAndStd | None:
+        """The runs' `SavedRun.seconds_per_epoch`."""
+        return MeanAndStd.of(run.seconds_per_epoch for run in self.shown)
+
+    @property
+    def batch_loss(self) -> MeanAndStd | None:
+        """The test loss divided by the batch size, the figure of [SGD]; None for other recipes.
+
+        See docs/publications.md.
+        """
+        batch_size = self.run.config.get("global_batch_size")
+        if not batch_size or not protocol.divides_loss(self.run.config):
+            return None
+        losses = ((run.result or {}).get("test_loss") for run in self.finished)
+        return MeanAndStd.of(loss / batch_size for loss in losses if loss is not None)
 
     def class_metric(
         self, class_name: str, metric: str = "accuracy", kind: str = "classes"

@@ -41,12 +41,12 @@ def _distinct_labels(network: str, runs: Sequence[SavedRun]) -> list[str]:
     explains them.
     """
     columns = differences(runs)
-    values = {name: [_short_value(value) for value in column] for name, column in columns.items()}
+    values = {name: [short_value(value) for value in column] for name, column in columns.items()}
     usual = {name: _majority(column) for name, column in values.items()}
     for omitted in (dict.fromkeys(values), usual):
         texts = [
             ", ".join(
-                f"{_short_name(name)} {values[name][i]}"
+                f"{short_name(name)} {values[name][i]}"
                 for name, omitted_value in omitted.items()
                 if values[name][i] != omitted_value
             )
@@ -64,13 +64,14 @@ def _majority(values: Sequence[str]) -> str | None:
     return most if 2 * values.count(most) > len(values) else None
 
 
-def _short_name(field: str) -> str:
+def short_name(field: str) -> str:
     """Return `lr` for `optimizer.learning_rate`, `schedule` for `schedule.name`."""
     group, _, leaf = field.rpartition(".")
     return group if leaf == "name" else _SHORT.get(leaf, leaf)
 
 
-def _short_value(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """Return a field's value as text: `0.001` for 0.0010, the steps of changes during a run."""
     if isinstance(value, list) and value and isinstance(value[0], dict):  # changes during the run
         return "after step " + " and ".join(str(change.get("step")) for change in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,5 +1,6 @@
 """The files of a comparison: `index.html`, `comparison.md`, CSV tables and pictures."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,44 +8,74 @@ from pathlib import Path
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.files.writing import write_text, writing_to
 from jaxcnn.reporting.comparison import records, tables
+from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.grid import Fields, check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import Section, compare
+from jaxcnn.reporting.comparison.heat_map import axis_name, plot_grid
 from jaxcnn.reporting.comparison.plots import plot_section
 from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
 from jaxcnn.reporting.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 
+_ONLY_IF_ASKED = ("grids", "goals")
 _TITLE = "Comparison of networks"
 
 
-def write_comparison(folders: Iterable[str | Path], out: Path) -> tuple[list[Section], list[str]]:
+@dataclasses.dataclass(frozen=True)
+class Questions:
+    """What a user asks of a comparison.
+
+    Attributes:
+      grid: the two fields of the grids; () for those that differ, if they are two.
+      goal: what the runs should reach.
+    """
+
+    grid: Sequence[str] = ()
+    goal: Goal = Goal()
+
+
+_NO_QUESTIONS = Questions()
+
+
+def write_comparison(
+    folders: Iterable[str | Path], out: Path, questions: Questions = _NO_QUESTIONS
+) -> tuple[list[Section], list[str]]:
     """Compare the runs in the folders, and write all files to `out`, which is made if needed.
 
     Returns:
       The sections, and a line for each folder or file that was left out.
 
     Raises:
-      UserError: a folder does not exist, none holds a run, or `out` cannot be written.
+      UserError: a folder does not exist, none holds a run, `out` cannot be written, or the fields
+        of the grids are not two in which the runs differ.
     """
     runs, left_out = read_runs(folders)
     for run in runs:
         refuse_among_pictures(out, run.config["dataset"]["name"], "name another --out")
     sections, repeats = compare(runs)
     left_out += repeats
+    fields, goal = check_fields(questions.grid, sections), questions.goal
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
-        blocks = _document(sections, left_out, out)
-        for name, rows in records.everything(sections).items():
-            write_text(out / f"{name}.csv", records.to_csv(rows))
+        blocks = _document(sections, left_out, out, fields, goal)
+        for name, rows in records.everything(sections, fields, goal).items():
+            if rows or name not in _ONLY_IF_ASKED:
+                write_text(out / f"{name}.csv", records.to_csv(rows))
+            else:  # that of an earlier comparison
+                (out / f"{name}.csv").unlink(missing_ok=True)
         write_text(out / "comparison.md", to_markdown(_TITLE, blocks))
         write_text(out / "index.html", to_html(_TITLE, blocks, out))
     return sections, left_out
 
 
-def _document(sections: list[Section], left_out: list[str], out: Path) -> list[Block]:
-    blocks: list[Block] = [
-        block
-        for number, section in enumerate(sections)
-        for block in _section(section, out, _prefix(section, sections[:number]))
-    ]
+def _document(
+    sections: list[Section], left_out: list[str], out: Path, fields: Fields | None, goal: Goal
+) -> list[Block]:
+    blocks: list[Block] = []
+    for number, section in enumerate(sections):
+        prefix = _prefix(section, sections[:number])
+        grids = _grids(section, out, prefix, fields)
+        blocks += _section(section, out, prefix, grids, goal)
     if left_out:
         blocks += [Heading("Left out"), *map(Paragraph, left_out)]
     return blocks
@@ -56,17 +87,31 @@ def _prefix(section: Section, earlier: Sequence[Section]) -> str:
     return slugs[-1] if slugs[-1] and slugs.count(slugs[-1]) == 1 else f"dataset{len(slugs)}"
 
 
-def _section(section: Section, out: Path, prefix: str) -> list[Block]:
+def _grids(section: Section, out: Path, prefix: str, fields: Fields | None) -> list[Block]:
+    blocks: list[Block] = []
+    for number, grid in enumerate(grids_of(section, fields), 1):
+        name = f"{prefix}-grid{number}"
+        plot_grid(grid, out / name)
+        first, second = map(axis_name, grid.fields)
+        blocks += [*grid_tables(grid), Picture(name, f"Test accuracy by {first} and {second}")]
+    return blocks
+
+
+def _section(
+    section: Section, out: Path, prefix: str, grids: list[Block], goal: Goal
+) -> list[Block]:
     pictures = [Picture(*item) for item in plot_section(section, out, prefix).items()]
     by_class = [picture for picture in pictures if picture.name.endswith("classes")]
     return [
         Heading(section.dataset),
         tables.results_table(section),
         *tables.remarks(section),
+        *goal_tables(section, goal),
+        *grids,
         *(picture for picture in pictures if picture not in by_class),
         *tables.recipe_table(section),
         *tables.class_tables(section),
         *by_class,
         *tables.evaluation_remarks(section),
-        tables.runs_table(section),
+        tables.runs_table(section, goal),
     ]

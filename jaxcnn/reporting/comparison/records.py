@@ -2,15 +2,25 @@
 
 import csv
 import io
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
-from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.errors import UserError
+from jaxcnn.files.paths import user_path
+from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.grid import Fields, grids_of
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
+from jaxcnn.reporting.comparison.labels import short_value
+from jaxcnn.reporting.comparison.runs import SavedRun, read_runs
 from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import count_names
 
 TableRow = dict[str, Any]  # the same keys in each row of a table
+_NO_GOAL = Goal()
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
 _EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
 _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
@@ -20,6 +30,28 @@ _SPLITS = {
     "validation": "{owner} validation",
     "test": "test set",
 }
+
+
+def compare_runs(folders: Iterable[str | Path]) -> list[TableRow]:
+    """Return a row for each run, as `runs.csv` of the command `compare` has it.
+
+    `pandas.DataFrame(jaxcnn.compare_runs(folders))` takes the rows. Runs that differ in the seed
+    alone have the same `label`. A warning names folders and files that are left out. Nothing is
+    written, and JAX is not loaded.
+
+    Args:
+      folders: of the runs, finished or not.
+
+    Raises:
+      UserError: a folder does not exist, or none of them holds a run.
+    """
+    if isinstance(folders, (str, Path)):
+        raise UserError(f"folders: is {str(folders)!r}; give a list of folders")
+    found, left_out = read_runs(user_path(os.fspath(folder)) for folder in folders)
+    sections, repeats = compare(found)
+    for line in left_out + repeats:
+        warnings.warn(f"left out: {line}", stacklevel=2)
+    return runs(sections)
 
 
 def validation_split(run: SavedRun) -> str:
@@ -45,6 +77,21 @@ def device(run: SavedRun) -> str:
     return count_names(run.environment.get("devices") or [])
 
 
+def machines(group: RecipeGroup) -> str:
+    """Return the devices of a group's runs; "" if unknown."""
+    return "; ".join(sorted({device(run) for run in group.shown} - {""}))
+
+
+def code(group: RecipeGroup) -> str:
+    """Return version and commit of the code of a group's runs, such as `0.2.0 d7d8e1a`."""
+    return "; ".join(sorted({f"{run.version} {_short_commit(run)}".strip() for run in group.shown}))
+
+
+def _short_commit(run: SavedRun) -> str:
+    commit, comma, modified = run.commit.partition(",")
+    return commit[:7] + comma + modified
+
+
 def networks(sections: list[Section]) -> list[TableRow]:
     """Return a row for each group: means and standard deviations over its finished runs."""
     return [_network(section, group) for section in sections for group in section.groups]
@@ -67,7 +114,9 @@ def _network(section: Section, group: RecipeGroup) -> TableRow:
         row |= _mean_and_std(name, group.result(name))
     for name in _EVALUATED:
         row |= _mean_and_std(name, group.evaluated(name))
-    return row
+    row |= _mean_and_std("test_loss_by_batch_size", group.batch_loss)
+    row |= _mean_and_std("seconds_per_epoch", group.seconds_per_epoch)
+    return row | {"machines": machines(group), "code": code(group)}
 
 
 def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
@@ -76,10 +125,10 @@ def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
     return {name: value.mean, f"{name}_std": value.std}
 
 
-def runs(sections: list[Section]) -> list[TableRow]:
+def runs(sections: list[Section], goal: Goal = _NO_GOAL) -> list[TableRow]:
     """Return a row for each run."""
     return [
-        _run(section, group, run)
+        _run(section, group, run) | {"goal_epoch": goal.first_epoch(run)}
         for section in sections
         for group in section.groups
         for run in group.runs
@@ -108,7 +157,10 @@ def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
         "recipe_tuned_on_test": run.is_tuned_on_test,
         "seconds": result.get("seconds"),
         "images_per_second": result.get("images_per_second"),
+        "seconds_per_epoch": run.seconds_per_epoch,
         "device": device(run),
+        "version": run.version,
+        "commit": run.commit,
         "class_wise_figures": bool(run.evaluation),
     }
 
@@ -133,6 +185,48 @@ def _class(section: Section, group: RecipeGroup, kind: str, name: str) -> TableR
     return row | {"support": support and round(support.mean), "n": accuracy and accuracy.n}
 
 
+def grids(sections: list[Section], fields: Fields | None = None) -> list[TableRow]:
+    """Return a row for each cell of each grid that was run."""
+    return [
+        {
+            "dataset": section.dataset,
+            "grid": grid.title,
+            "label": group.label,
+            "row_field": grid.fields[0],
+            "row": short_value(grid.rows[row]),
+            "column_field": grid.fields[1],
+            "column": short_value(grid.columns[column]),
+            "n": len(group.finished),
+            **_mean_and_std("test_accuracy", group.result("test_accuracy")),
+            **_mean_and_std("test_loss", group.result("test_loss")),
+            **_mean_and_std("test_loss_by_batch_size", group.batch_loss),
+        }
+        for section in sections
+        for grid in grids_of(section, fields)
+        for (row, column), group in sorted(grid.cells.items(), key=lambda cell: cell[0])
+    ]
+
+
+def goals(sections: list[Section], goal: Goal) -> list[TableRow]:
+    """Return a row for each group with what it reaches; none without a goal."""
+    if not goal:
+        return []
+    return [
+        {
+            "dataset": section.dataset,
+            "label": group.label,
+            "goal": goal.accuracy,
+            **_mean_and_std("first_epoch", first := goal.first_epochs(group)),
+            "runs": len(group.shown),
+            "runs_that_reach_it": first.n if first else 0,
+            "max_parameters": goal.max_parameters,
+            "within_max_parameters": goal.is_within(group),
+        }
+        for section in sections
+        for group in section.groups
+    ]
+
+
 def to_csv(rows: list[TableRow]) -> str:
     """Return rows with the same keys as CSV with a header line; None is an empty cell."""
     text = io.StringIO(newline="")
@@ -142,6 +236,19 @@ def to_csv(rows: list[TableRow]) -> str:
     return text.getvalue()
 
 
-def everything(sections: list[Section]) -> dict[str, list[TableRow]]:
-    """Return all tables by name: networks, runs, classes."""
-    return {"networks": networks(sections), "runs": runs(sections), "classes": classes(sections)}
+def everything(
+    sections: list[Section], fields: Fields | None = None, goal: Goal = _NO_GOAL
+) -> dict[str, list[TableRow]]:
+    """Return all tables by name: networks, runs, classes, grids, goals.
+
+    Args:
+      fields: see `grids_of`.
+      goal: see `goals`.
+    """
+    return {
+        "networks": networks(sections),
+        "runs": runs(sections, goal),
+        "classes": classes(sections),
+        "grids": grids(sections, fields),
+        "goals": goals(sections, goal),
+    }

@@ -1,6 +1,7 @@
 """Runs, finished or not, read from the files in their folders."""
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.balance import balanced_accuracy
 from jaxcnn.reporting import protocol
+from jaxcnn.reporting.series import series
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 from jaxcnn.workdir.schemas import Row
@@ -30,6 +32,8 @@ class SavedRun:
       evaluation: the content of `evaluation/test.json`; empty if the run was not evaluated.
       environment: the content of `environment.json`; empty without the file.
       data: the content of `dataset.json`; empty without the file.
+      provenance: the content of `provenance.json`, which a queue of runs may write: the commit of
+        the code. Older code does not record it in `environment.json`.
     """
 
     folder: Path
@@ -39,6 +43,7 @@ class SavedRun:
     evaluation: dict[str, Any]
     environment: dict[str, Any]
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def network(self) -> str:
@@ -47,15 +52,36 @@ class SavedRun:
 
     @property
     def dataset(self) -> str:
-        """The run's dataset and its label set, if named, such as `cifar100, coarse labels`."""
-        dataset = self.config["dataset"]
-        labels = dataset.get("label_set")
-        return f"{dataset['name']}, {labels} labels" if labels else dataset["name"]
+        """The run's dataset, and its label set and classes where the config names them.
+
+        An example is `cifar100, coarse labels, 5 classes`.
+        """
+        config, dataset = self.config, self.config["dataset"]
+        labels = f"{label_set} labels" if (label_set := dataset.get("label_set")) else ""
+        return ", ".join(filter(None, (dataset["name"], labels, protocol.chosen_classes(config))))
 
     def fingerprint(self, view: str) -> str:
         """Return the digest of the "train", "validation" or "test" examples; "" if unknown."""
         digests = self.data.get("split_fingerprints")
         return str(digests.get(view, "")) if isinstance(digests, dict) else ""
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """The median time of an epoch's training, without evaluation; None if unknown."""
+        seconds = series(self.rows, "train", "seconds").values()
+        return statistics.median(seconds) if seconds else None
+
+    @property
+    def version(self) -> str:
+        """The version of the run's code; "" if unknown."""
+        older = self.environment.get("versions", {}).get("jaxcnn", "")
+        return self.environment.get("code", {}).get("version", older)
+
+    @property
+    def commit(self) -> str:
+        """The commit of the run's code, followed by "modified" if it was; "" if unknown."""
+        code = self.environment.get("code") or self.provenance
+        return code.get("commit", "") + ", modified" * bool(code.get("modified"))
 
     @property
     def is_test_in_sight(self) -> bool:
@@ -130,4 +156,6 @@ def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:
         evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
     data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
-    return SavedRun(folder, config, rows, result, evaluation, environment, data), lines
+    origin = read(lambda: run_files.read_part_if_there(folder, "provenance.json") or {}, {})
+    run = SavedRun(folder, config, rows, result, evaluation, environment, data, origin)
+    return run, lines

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
+from jaxcnn.reporting.comparison.goal import Goal
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
@@ -14,6 +15,7 @@ from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 _MARKS = {"†": IN_SIGHT, "‡": TUNED}
 _SAME = 1e-3  # differences in accuracy up to this may come from rounding on another device
+_NO_GOAL = Goal()
 _MANY_CLASSES = 20  # a longer table is folded
 
 
@@ -25,15 +27,21 @@ def results_table(section: Section) -> Table:
         "network": lambda group: group.title,
         "test accuracy": _accuracy,
         "balanced accuracy": _balanced,
-        "top-5 accuracy": lambda group: _text(group.evaluated("top5_accuracy"), percent),
-        "superclass accuracy": lambda group: _text(group.evaluated("superclass_accuracy"), percent),
-        "n": lambda group: str(len(group.finished)) if has_seeds and group.finished else "-",
+        "top-5 accuracy": lambda group: mean_text(group.evaluated("top5_accuracy"), percent),
+        "superclass accuracy": lambda group: mean_text(
+            group.evaluated("superclass_accuracy"), percent
+        ),
+        "n": lambda group: str(len(group.finished)) if group.finished else "-",
         "published": lambda group: percent(group.published),
-        "test loss": lambda group: _text(group.result("test_loss"), loss),
+        "test loss": lambda group: mean_text(group.result("test_loss"), loss),
+        "test loss / batch size": lambda group: mean_text(group.batch_loss, loss),
         "parameters": lambda group: _mean(group, "parameters", integer),
         "million FLOPs": lambda group: _mean(group, "flops", lambda value: decimal(value / 1e6)),
         "training time": lambda group: _mean(group, "seconds", clock),
         "epochs": lambda group: _mean(group, "num_epochs", integer),
+        "seconds per epoch": lambda group: mean_text(group.seconds_per_epoch, decimal),
+        "machine": lambda group: records.machines(group) or "-",
+        "code": lambda group: records.code(group) or "-",
         "validation split": _validation_split,
         "tested weights": records.weights_of,
     }
@@ -44,7 +52,7 @@ def results_table(section: Section) -> Table:
 
 
 def _accuracy(group: RecipeGroup) -> str:
-    text = _text(group.result("test_accuracy"), percent)
+    text = mean_text(group.result("test_accuracy"), percent)
     return text if text == "-" else text + _marks_of(group)
 
 
@@ -52,7 +60,7 @@ def _balanced(group: RecipeGroup) -> str:
     """Return the balanced accuracy, or "-" if it hardly differs from the accuracy."""
     if not any(is_unequal(run.evaluation.get("classes", ())) for run in group.finished):
         return "-"
-    return _text(group.evaluated("balanced_accuracy"), percent)
+    return mean_text(group.evaluated("balanced_accuracy"), percent)
 
 
 def _marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:
@@ -68,7 +76,7 @@ def _validation_split(group: RecipeGroup) -> str:
     return records.validation_split(group.run) + _marks_of(group)
 
 
-def _text(value: MeanAndStd | None, to_text: Callable[[float], str]) -> str:
+def mean_text(value: MeanAndStd | None, to_text: Callable[[float], str]) -> str:
     """Return `59.39%` for one run, `59.39% ± 0.41%` for several, `-` for none."""
     if value is None:
         return "-"
@@ -144,7 +152,7 @@ def _class_table(
 ) -> list[Table]:
     groups = [g for g in section.finished if any(run.evaluation for run in g.finished)]
     rows = [
-        [name, *(_text(group.class_metric(name, kind=kind), percent) for group in groups)]
+        [name, *(mean_text(group.class_metric(name, kind=kind), percent) for group in groups)]
         for name in names
     ]
     head = ["class", *(group.label for group in groups)]
@@ -172,12 +180,13 @@ def _missing_text(runs: Sequence[SavedRun]) -> str:
     return f"Without metrics by class ({TEST_EVALUATION}): {folders}. Make them with {command}"
 
 
-def runs_table(section: Section) -> Table:
+def runs_table(section: Section, goal: Goal = _NO_GOAL) -> Table:
     """Return a table with a row for each run."""
-    rows = [_run_row(run) for run in records.runs([section])]
+    rows = [_run_row(run) for run in records.runs([section], goal)]
     head = [
         "run", "network", "seed", "test accuracy", "validation, best", "validation, last",
-        "validation split", "tested weights", "training time", "machine",
+        "validation split", "tested weights", f"first epoch with {percent(goal.accuracy)}",
+        "training time", "seconds per epoch", "machine", "code",
     ]  # fmt: skip
     return _without_empty_columns(Table("The runs.", head, rows))
 
@@ -195,6 +204,9 @@ def _run_row(run: records.TableRow) -> list[str]:
         percent(run["last_validation_accuracy"]),
         run["validation_split"] + mark,
         run["tested_weights"],
+        integer(run["goal_epoch"]),
         clock(run["seconds"]),
+        decimal(run["seconds_per_epoch"]),
         run["device"] or "-",
+        f"{run['version']} {run['commit'][:7]}".strip() or "-",
     ]

@@ -1,6 +1,6 @@
 """Pictures of a run's curves: accuracy, loss and learning rate by epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from jaxcnn.workdir.schemas import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 _LOOKS = {
@@ -31,7 +32,8 @@ _LOOKS = {
     "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, evaluated"},
     "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
-_LOG_SCHEDULES = ("step", "inverse_time", "inverse_time_rounded")  # they scale the rate by factors
+# they scale the rate by factors
+_LOG_SCHEDULES = ("step", "plateau", "exponential", "inverse_time", "inverse_time_rounded")
 _FEW_EPOCHS = 20  # with so many or fewer, every epoch has a marker
 
 
@@ -49,9 +51,18 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     Raises:
       UserError: there are no metrics, or the pictures cannot be written.
     """
+    folder = Path(workdir) / "plots"
+    return [save(figure, folder / name) for name, figure in draw_curves(workdir)]
+
+
+def draw_curves(workdir: str | Path) -> Iterator[tuple[str, "Figure"]]:
+    """Yield each picture of `plot_curves` with its name, drawn but not saved.
+
+    Raises:
+      UserError: there are no metrics.
+    """
     rows = read_metrics(workdir)
     resumed = (read_part_if_there(Path(workdir), "result.json") or {}).get("resumed", [])
-    folder = Path(workdir) / "plots"
     config = read_part_if_there(Path(workdir), "config.json") or {}
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
     pictures = {
@@ -63,14 +74,16 @@ def plot_curves(workdir: str | Path) -> list[Path]:
         ),
         "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
     }
-    drawn = (_draw(draw, rows, resumed, folder / name) for name, draw in pictures.items())
-    return [path for path in drawn if path is not None]
+    for name, draw in pictures.items():
+        figure = _draw(draw, rows, resumed)
+        if figure is not None:
+            yield name, figure
 
 
 def _draw(
-    draw: Callable[["Axes", list[Row]], bool], rows: list[Row], resumed: list[float], stem: Path
-) -> Path | None:
-    """Draw one picture as PNG and SVG, and return the PNG; None if it would be empty."""
+    draw: Callable[["Axes", list[Row]], bool], rows: list[Row], resumed: list[float]
+) -> "Figure | None":
+    """Return one picture; None if it would be empty."""
     with styled():
         figure = new_figure(COLUMN, 3.0)
         axes = figure.add_subplot()
@@ -80,7 +93,7 @@ def _draw(
         if not draw(axes, rows):
             return None
         _set_epochs(axes, rows)
-        return save(figure, stem)
+        return figure
 
 
 def _set_epochs(axes: "Axes", rows: list[Row]) -> None:

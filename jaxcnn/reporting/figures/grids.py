@@ -33,7 +33,7 @@ def plot_first(images: np.ndarray, predictions: LabeledPredictions, stem: Path) 
     """
     with styled():
         figure = new_figure(COLUMN, COLUMN * 1.2)
-        shown, title = _shown(predictions.true)
+        shown, title = pick_images(predictions.true)
         figure.suptitle(f"{title}, with their predicted classes", fontsize=9)
         grid = figure.subplots(_FIRST_SIDE, _FIRST_SIDE).ravel()
         for axes in grid[len(shown) :]:
@@ -44,8 +44,12 @@ def plot_first(images: np.ndarray, predictions: LabeledPredictions, stem: Path) 
         return save(figure, stem)
 
 
-def _shown(true: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return the positions of the images that are shown of a split, and a title for them."""
+def pick_images(true: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the positions of 16 images of a split, and a title for them; see `plot_first`.
+
+    Args:
+      true: int (n,), the class of each image.
+    """
     count = min(_FIRST_SIDE**2, len(true))
     if np.all(np.diff(true) >= 0):
         return np.linspace(0, len(true) - 1, count).astype(int), "images from the whole split"
@@ -111,13 +115,13 @@ def plot_saliency(
 
 
 def plot_filters(kernels: np.ndarray, name: str, stem: Path) -> Path:
-    """Draw all filters of a first layer; three channels give one color image each.
+    """Draw all filters of a first layer: in color for three channels, else their mean in gray.
 
     Gray is a weight of zero, brighter is positive, darker is negative. Each filter is scaled to its
     own largest weight.
 
     Args:
-      kernels: float (num_filters, height, width, 1 or 3).
+      kernels: float (num_filters, height, width, channels).
       name: the layer's name.
     """
     largest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
@@ -172,11 +176,11 @@ def _show_all(grid: np.ndarray, pictures: Iterable[np.ndarray]) -> None:
 
 
 def _show(axes: "Axes", picture: np.ndarray) -> None:
-    """Draw an image, gray if it has one channel; imshow scales values that are no bytes."""
-    is_gray = picture.ndim == 2 or picture.shape[-1] == 1
+    """Draw an image, gray unless it has three channels; imshow scales values that are no bytes."""
+    is_gray = picture.ndim == 2 or picture.shape[-1] != 3
     limits = {"vmin": 0, "vmax": 255} if picture.dtype == np.uint8 else {}
     if is_gray and picture.ndim == 3:  # a filter, between 0 and 1
-        picture = picture[..., 0]
+        picture = picture.mean(axis=-1)
         limits = limits or {"vmin": 0, "vmax": 1}
     axes.imshow(picture, cmap="gray", **(limits if is_gray else {}))
     axes.set_axis_off()

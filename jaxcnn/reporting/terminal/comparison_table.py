@@ -7,8 +7,22 @@ from rich.text import Text
 from jaxcnn.reporting.document import Table
 from jaxcnn.text import printable
 
-_PAGE_ONLY = ("test loss", "million FLOPs", "epochs", "tested weights")
+_PAGE_ONLY = (
+    "test loss",
+    "test loss / batch size",
+    "million FLOPs",
+    "tested weights",
+    "machine",
+    "code",
+)
 _FEWEST_COLUMNS = 3
+
+
+def print_grid(table: Table) -> None:
+    """Print a table with all its columns, broken into lines where the terminal is narrow."""
+    shown = _as_rich("", table, list(range(len(table.head))), no_wrap=False)
+    console = Console()
+    Console(width=console.width if console.is_terminal else 120).print(shown)
 
 
 def print_table(title: str, table: Table) -> None:
@@ -23,7 +37,7 @@ def print_table(title: str, table: Table) -> None:
     Console(width=width).print(shown)
 
 
-def _as_rich(title: str, table: Table, kept: list[int]) -> RichTable:
+def _as_rich(title: str, table: Table, kept: list[int], *, no_wrap: bool = True) -> RichTable:
     """Return the table with the columns at the `kept` positions."""
     shown = RichTable(
         title=Text(printable(title)), caption=Text(table.caption), box=None, title_justify="left"
@@ -31,7 +45,10 @@ def _as_rich(title: str, table: Table, kept: list[int]) -> RichTable:
     for index in kept:
         justify = "right" if index else "left"
         shown.add_column(
-            Text(table.head[index]), justify=justify, no_wrap=bool(index), overflow="fold"
+            Text(table.head[index]),
+            justify=justify,
+            no_wrap=no_wrap and bool(index),
+            overflow="fold",
         )
     for row in table.rows:
         shown.add_row(*(Text(printable(row[index])) for index in kept))

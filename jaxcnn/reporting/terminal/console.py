@@ -38,17 +38,23 @@ HEADER = (
 
 
 class Console:
-    """The output of a run to a terminal or a file, by default to standard output."""
+    """The output of a run to a terminal or a file.
 
-    def __init__(self, stream: TextIO | None = None):
+    Args:
+      stream: where it is written; standard output by default.
+      quiet: write warnings alone.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False):
         self._stream = stream or sys.stdout
         reconfigure = getattr(self._stream, "reconfigure", None)
         if reconfigure is not None:  # an ASCII terminal gets "?", not a crash
             reconfigure(errors="replace")
         is_terminal = self._stream.isatty()
         self._rich = RichConsole(
-            file=self._stream, force_terminal=is_terminal, highlight=False, soft_wrap=True
-        )
+            file=self._stream, force_terminal=is_terminal, force_jupyter=False, highlight=False,
+            soft_wrap=True, quiet=quiet,
+        )  # fmt: skip
         self.is_live = is_terminal and not self._rich.is_dumb_terminal
         self._times = TimeLeft()
         self._duration = DurationNotice(self._times)
@@ -63,8 +69,10 @@ class Console:
         self._stream.flush()
 
     def warn(self, text: str) -> None:
-        """Print a warning; the run continues."""
+        """Print a warning, also if the console is quiet; the run continues."""
+        quiet, self._rich.quiet = self._rich.quiet, False
         self.print(f"warning: {text}", "yellow")
+        self._rich.quiet = quiet
 
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """Print the network's summary (text or a rich renderable), the config and the folder."""

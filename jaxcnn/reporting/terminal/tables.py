@@ -1,6 +1,6 @@
 """Networks as tables for the terminal: the layers of one, or a list of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -9,7 +9,11 @@ from rich.measure import Measurement
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from jaxcnn.models import Summary
+
+FIRST_VALUES = 4  # of an array, in row-major order
 
 
 def _size(shape: Sequence[int]) -> str:
@@ -97,4 +101,20 @@ def render_networks(summaries: Sequence["Summary"]) -> Table:
         counts = (summary.parameters, summary.trainable_parameters, summary.flops)
         sizes = (_size(summary.image_shape), str(summary.num_classes))
         table.add_row(summary.name, *sizes, *(f"{count:,}" for count in counts))
+    return table
+
+
+def render_tensors(tensors: Mapping[str, "np.ndarray"], title: str) -> Table:
+    """Return a table of a network's arrays: name, shape, number and first values."""
+    count = sum(array.size for array in tensors.values())
+    caption = f"{len(tensors)} arrays, {count:,} numbers"
+    table = Table(title=f"weights: {title}", caption=caption, box=box.SIMPLE_HEAD)
+    table.add_column("array", overflow="fold")
+    table.add_column("shape", no_wrap=True)
+    table.add_column("numbers", justify="right", no_wrap=True)
+    table.add_column("first values", no_wrap=True)
+    for name, array in tensors.items():
+        values = ", ".join(f"{value:.4g}" for value in array.ravel()[:FIRST_VALUES])
+        more = ", …" if array.size > FIRST_VALUES else ""
+        table.add_row(name, _size(array.shape) or "1", f"{array.size:,}", values + more)
     return table

@@ -1,16 +1,21 @@
 """Training a config: check, prepare, train, test and report, all in one folder."""
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxcnn.api.arguments import Source, check_hooks, own_config
+from jaxcnn.api.result import Result
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
-from jaxcnn.files.paths import check_for_checkpoints
+from jaxcnn.evaluation.metrics import try_metrics
+from jaxcnn.files.paths import check_for_checkpoints, user_path
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import devices, group
 from jaxcnn.reporting.evaluate_run import evaluate_run
@@ -25,75 +30,108 @@ from jaxcnn.training.loop import Loop, make_loop
 from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
+from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
-from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
     adopt_older_rules,
-    load_run_data,
     notes_on_data,
     refuse_other_data,
+    refuse_other_origin,
     write_pictures_of,
 )
 from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
+from jaxcnn.workdir.run_parts import notes_on_parts
 
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
-_FILES_OF_THE_END = ("result.json", "report.md", "evaluation/test.json")
+_FILES_OF_THE_END = (
+    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv"
+)  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
 _NOT_PROFILED = "--profile: the run ended before a step could be traced"
 
 
 def train(
-    config: ConfigDict,
-    workdir: Path,
+    config: ConfigDict | str | Path,
+    workdir: str | Path,
+    dataset: Dataset | None = None,
+    hooks: Iterable[Hook] = (),
+    *,
+    quiet: bool = False,
     console: Console | None = None,
     data_at: Path | None = None,
     profile_steps: int = 0,
-) -> dict[str, Any]:
+) -> Result:
     """Train a config in a folder, or resume the run that is there; test it and write its report.
 
-    In a group of processes all train, and process 0 writes everything but the checkpoints.
+    The same call resumes a run that was interrupted, and returns the result of one that has ended.
+    It works in a notebook, in any thread, and several times in a process. In the main thread
+    Ctrl-C stops the run after its step and saves it.
+
+    In a group of processes all train, and process 0 writes everything but the checkpoints and calls
+    the hooks.
 
     Args:
-      config: the whole config.
+      config: the whole config, which is not changed; or what `load_config` takes, such as a
+        recipe's name.
       workdir: the run's folder; it is made if it does not exist.
+      dataset: the data, in place of those that the config names. Their images are used in their own
+        size. The run keeps their fingerprint, and `dataset.json` says that they came from Python.
+      hooks: callables that get a dict after each epoch: `epoch` (from 1 on), `step`, `train_loss`,
+        `train_accuracy`, `validation_loss`, `validation_accuracy`, `learning_rate`, `seconds` and
+        `images_per_second`, the row of `Result.history`. `StopTraining` raised by a hook ends the
+        run, which is saved, tested and reported; it continues with a larger `num_epochs` only. Any
+        other exception leaves `train`, and the run can be resumed from this epoch on.
+      quiet: print warnings alone; a dataset that is prepared still tells its progress.
       console: shows the training; standard output by default.
       data_at: where the data are, if not where the config says.
       profile_steps: how many steps to trace, see `Profiler`; 0 for none.
-
-    Returns:
-      The content of `result.json`.
 
     Raises:
       UserError: the config, the dataset or the folder is wrong; no run there is changed.
       Diverged: the loss was not finite.
       Stopped: a signal asked for it; the run is saved.
     """
-    console = console or Console()
-    check_config(config)
+    hooks, workdir = check_hooks(hooks), user_path(os.fspath(workdir))
+    config = own_config(config, dataset, workdir)
+    source, console = Source(dataset, data_at), console or Console(quiet=quiet)
+    return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
+
+
+def _train(
+    config: ConfigDict,
+    workdir: Path,
+    source: Source,
+    hooks: Sequence[Hook],
+    console: Console,
+    profile_steps: int,
+) -> dict[str, Any]:
+    """Return the content of `result.json`, see `train`."""
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    if source.dataset is None:
+        refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and _is_complete(workdir, config, ended):
         if profile_steps:
             console.warn(_NOT_PROFILED)
-        return _complete_report(workdir, config, ended, console, data_at)
+        return _complete_report(workdir, config, ended, console, source)
     is_new = _is_new(workdir, ended)
-    run, transfer_lines = _prepare(config, workdir, data_at, is_new=is_new)
+    run, transfer_lines = _prepare(config, workdir, source, is_new=is_new)
     description = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
-        for line in missing_parts(workdir):
+        for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
             console.warn(line)
-        data_warnings = _check_data(run, workdir, description, data_at, is_new=is_new)
+        data_warnings = _check_data(run, workdir, description, source.data_at, is_new=is_new)
         _introduce(run, workdir, console)
         profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
-        loop = make_loop(profiler.attach(run), workdir, console, check_folder)
+        loop = make_loop(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
         _record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
@@ -104,7 +142,7 @@ def train(
         check_folder()
         if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
-        classes = _report(workdir, result, data_at) if group.is_main() else []
+        classes = _report(workdir, result, run.dataset) if group.is_main() else []
     console.result(result, workdir, classes)
     return result
 
@@ -125,14 +163,15 @@ def _is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
 
 
 def _prepare(
-    config: ConfigDict, workdir: Path, data_at: Path | None, *, is_new: bool
+    config: ConfigDict, workdir: Path, source: Source, *, is_new: bool
 ) -> tuple[Run, list[str]]:
     """Return the run before its first step, and lines on the weights it takes from another run."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     weights = load_start(config) if config.init_from and is_new else None
-    dataset = load_run_data(config, workdir, data_at)
+    dataset = source.load(config, workdir)
     check_group(config, dataset, workdir, weights)
+    try_metrics(config.metrics, dataset.class_names)
     run = make_run(config, dataset)
     if not weights:
         return run, []
@@ -214,7 +253,9 @@ def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bo
     """Return whether an ended run has nothing left to train, test or record."""
     if not reached_limits(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
         return False
-    return read_part(workdir, "config.json").get("test_with") == config.test_with
+    saved = read_part(workdir, "config.json")
+    has_metrics = saved.get("metrics", []) == list(config.metrics)
+    return has_metrics and saved.get("test_with") == config.test_with
 
 
 def _complete_report(
@@ -222,7 +263,7 @@ def _complete_report(
     config: ConfigDict,
     ended: dict[str, Any],
     console: Console,
-    data_at: Path | None,
+    source: Source,
 ) -> dict[str, Any]:
     """Show that a run has ended, and write the files that its report lacks; return its result."""
     with open_workdir(workdir, config):
@@ -231,16 +272,16 @@ def _complete_report(
             console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)
             if any(is_of_evaluation(name) for name in missing):
-                evaluate_run(workdir, data_at=data_at)
+                evaluate_run(workdir, data_at=source.data_at, dataset=source.dataset)
             write_report(workdir)
     console.print(f"everything is in {workdir}")
     return ended
 
 
-def _report(workdir: Path, result: dict[str, Any], data_at: Path | None) -> list[dict[str, Any]]:
+def _report(workdir: Path, result: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
     """Write the result, the figures and the report; return the test figures of each class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
-    evaluate_run(workdir, data_at=data_at)
+    evaluate_run(workdir, dataset=dataset)
     write_report(workdir)
     return tested_classes(workdir, result)

@@ -1,0 +1,82 @@
+"""The arguments of `train`: the config, the data and the hooks, checked."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from jaxcnn.config.files import load_config
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.loading import check_data
+from jaxcnn.errors import UserError
+from jaxcnn.training.stopping import Hook
+from jaxcnn.workdir.run_config import check_config
+from jaxcnn.workdir.run_data import adopt_dataset, load_run_data
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The place of a run's data.
+
+    Attributes:
+      dataset: given from Python; None for the one that the config names.
+      data_at: the place of the data, if not where the config says.
+    """
+
+    dataset: Dataset | None = None
+    data_at: Path | None = None
+
+    def load(self, config: ConfigDict, workdir: Path) -> Dataset:
+        """Return the dataset of a new or resumed run, checked against its config.
+
+        Raises:
+          UserError: it cannot be loaded, or does not fit the config.
+        """
+        if self.dataset is None:
+            return load_run_data(config, workdir, self.data_at)
+        check_data(config, self.dataset)
+        return self.dataset
+
+
+def own_config(
+    config: ConfigDict | str | Path, dataset: Dataset | None, workdir: Path
+) -> ConfigDict:
+    """Return a checked copy of a config, which names the dataset if one is given.
+
+    Args:
+      config: a config, or what `load_config` takes.
+      dataset: given from Python; None for the one that the config names.
+      workdir: the run's folder, whose record may name the file of an unregistered part.
+
+    Raises:
+      UserError: the config or the dataset is wrong.
+    """
+    if isinstance(config, (str, Path)):
+        config = load_config(config)
+    if not isinstance(config, ConfigDict):
+        kind = type(config).__name__
+        raise UserError(f"config: is {kind}; it must be a config, or what load_config takes")
+    config = config.copy_and_resolve_references()
+    check_config(config, workdir)
+    if dataset is not None:
+        if not isinstance(dataset, Dataset):
+            kind = type(dataset).__name__
+            raise UserError(f"dataset: is {kind}; make a jaxcnn.Dataset with Dataset.from_arrays")
+        adopt_dataset(config, dataset)
+    return config
+
+
+def check_hooks(hooks: Iterable[Hook]) -> list[Hook]:
+    """Return the hooks as a list.
+
+    Raises:
+      UserError: one of them cannot be called, or they are no list.
+    """
+    if callable(hooks):
+        raise UserError("hooks: is a callable; give a list of callables")
+    hooks = list(hooks)
+    for hook in hooks:
+        if not callable(hook):
+            raise UserError(f"hooks: {hook!r} must be a callable")
+    return hooks

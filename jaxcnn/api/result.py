@@ -1,0 +1,73 @@
+"""The result of a run, as `jaxcnn.train` returns it."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxcnn.evaluation.trained import Trained, load_trained
+from jaxcnn.reporting.figures.curves import draw_curves
+from jaxcnn.reporting.terminal.console import result_lines
+from jaxcnn.text import printable
+from jaxcnn.workdir import epochs
+from jaxcnn.workdir.metrics_log import read_metrics
+from jaxcnn.workdir.run_files import read_part
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """The result of a run that has ended.
+
+    Attributes:
+      workdir: the run's folder.
+      values: the content of its `result.json`.
+    """
+
+    workdir: Path
+    values: dict[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """The test accuracy, a fraction."""
+        return self.values["test_accuracy"]
+
+    @property
+    def loss(self) -> float:
+        """The test loss."""
+        return self.values["test_loss"]
+
+    @functools.cached_property
+    def history(self) -> list[dict[str, Any]]:
+        """A row for each epoch, which `pandas.DataFrame(result.history)` takes.
+
+        The columns are `epoch` (from 1 on), `step`, `train_loss`, `train_accuracy`,
+        `validation_loss`, `validation_accuracy`, `learning_rate`, `seconds` and
+        `images_per_second`. A number that was not finite is None.
+        """
+        return epochs.history(read_metrics(self.workdir))
+
+    @functools.cached_property
+    def figures(self) -> dict[str, "Figure"]:
+        """The curves as matplotlib figures by name.
+
+        The names are `accuracy`, `loss`, `learning_rate`, `difference_accuracy` and
+        `difference_loss`; the differences are training minus validation.
+        """
+        return dict(draw_curves(self.workdir))
+
+    @functools.cached_property
+    def trained(self) -> Trained:
+        """The trained network, as `jaxcnn.load(workdir)` gives it."""
+        return load_trained(self.workdir)
+
+    def __repr__(self) -> str:
+        config = read_part(self.workdir, "config.json")
+        lines = [
+            f"  {name:<15}{text}"
+            for name, text in result_lines(self.values, config, [])
+            if name != "continues with"
+        ]
+        return "\n".join([f"Result of {printable(str(self.workdir))}", *lines])

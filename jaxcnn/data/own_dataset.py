@@ -1,0 +1,58 @@
+"""The datasets that a user's functions return, resized if the config asks for it."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.data.datasets.registry import OWN_DATASETS
+from jaxcnn.data.preparing.cache import pixel_statistics
+from jaxcnn.errors import UserError
+
+
+def load_own(name: str, *, label_set: str = "", image_size: int = 0) -> Dataset:
+    """Return a dataset that the user's function of this name makes; see `load_dataset`.
+
+    The function is called once in a process.
+
+    Raises:
+      UserError: the function has an error, or does not return a `Dataset`.
+    """
+    if label_set:
+        raise UserError(f"{name} has no label set {label_set!r}: it has only one")
+    dataset = _make(OWN_DATASETS[name])
+    if not isinstance(dataset, Dataset):
+        kind = type(dataset).__name__
+        raise OWN_DATASETS.parts[name].fault(f"must return a jaxcnn.Dataset, not {kind}")
+    dataset = dataclasses.replace(dataset, name=name, is_of_arrays=False)
+    if not image_size or dataset.image_shape[:2] == (image_size, image_size):
+        return dataset
+    return _resized(dataset, image_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _make(function: Callable[[], Dataset]) -> Dataset:
+    return function()
+
+
+def _resized(dataset: Dataset, image_size: int) -> Dataset:
+    """Return a dataset with square images of another size (bilinear)."""
+    splits = {
+        name: Split(np.stack([_resize(image, image_size) for image in split.images]), split.labels)
+        for name, split in dataset.splits.items()
+    }
+    statistics = {
+        name: np.asarray(value, np.float32) if isinstance(value, list) else value
+        for name, value in pixel_statistics(splits["train"].images).items()
+    }
+    return dataclasses.replace(dataset, splits=splits, **statistics)
+
+
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Return an image uint8 (height, width, channels) in another size, channel by channel."""
+    channels = [Image.fromarray(channel) for channel in np.moveaxis(image, -1, 0)]
+    resized = [channel.resize((size, size), Image.Resampling.BILINEAR) for channel in channels]
+    return np.stack(list(map(np.asarray, resized)), axis=-1)

@@ -1,0 +1,179 @@
+"""Lines of a network that are not layers of this package: modules of Flax NNX, and functions."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxcnn.errors import UserError
+from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.operations import count_operations
+
+_EXAMPLES = 2  # in the batch that tells the shape of an output
+
+
+class _Foreign(Layer):
+    """The base of both: the shape of the output and the operations come from tracing a call."""
+
+    def _trace(self, shape: Shape, function: Callable, *arguments: Any) -> Shape:
+        """Return the output's shape for inputs of `shape`, without the batch axis.
+
+        Args:
+          shape: of one input.
+          function: `(*arguments, x) -> output`, pure.
+          *arguments: pytrees of arrays or shapes.
+
+        Raises:
+          UserError: the call fails, or its result is not one array with the batch axis first.
+        """
+        x = jax.ShapeDtypeStruct((_EXAMPLES, *shape), jnp.float32)
+        where = f"{self.path} ({self.details()})"
+        try:
+            traced, out = jax.make_jaxpr(function, return_shape=True)(*arguments, x)
+        except UserError:
+            raise
+        except Exception as error:  # the user's code can raise anything
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(f"{where} does not take inputs of shape {shape}: {reason}") from error
+        if not hasattr(out, "shape") or out.shape[:1] != (_EXAMPLES,):
+            raise UserError(f"{where} must return one array (batch, …), not {out}")
+        self.operations = count_operations(traced.jaxpr) // _EXAMPLES
+        return tuple(out.shape[1:])
+
+    def flops(self) -> int:
+        """Return the operations of convolutions and matrix products for one image, forward."""
+        return self.operations
+
+
+class Function(_Foreign):
+    """A function of a batch, such as `jax.nn.relu`; it has no parameters.
+
+    A function that needs random numbers or the mask is written as a `Layer`.
+    """
+
+    def __init__(self, function: Callable[[jax.Array], jax.Array], name: str = ""):
+        super().__init__(name)
+        named = getattr(function, "func", function)  # of a functools.partial
+        self.function, self.function_name = function, getattr(named, "__name__", "function")
+        self.kind = self.function_name if self.function_name.isidentifier() else "function"
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """Return the shape of the function's output."""
+        return self._trace(shape, self.function)
+
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, ...) -> (batch, ...), with the dtype of x."""
+        return self.function(x).astype(x.dtype)
+
+    def details(self) -> str:
+        """Return the function's name."""
+        return self.function_name
+
+
+class FlaxModule(_Foreign):
+    """A module of Flax NNX as a layer: `FlaxModule(nnx.Conv, 3, 16, kernel_size=(3, 3))`.
+
+    Given a class and its arguments, the module is made together with the network: its `nnx.Rngs`
+    come from the network's seed and the layer's path. A module that exists already is copied and
+    keeps its values, whatever the seed.
+
+    A module whose call takes an argument `context` gets the network's, with the mask, the keys and
+    the mesh axis, or None if the network was called without any of them. Any other module computes
+    on the device's part of the batch alone, filling included. Its statistics are then averaged over
+    the devices.
+
+    Its output gets the dtype of its input. To compute in bfloat16, give the module that dtype too.
+    """
+
+    def __init__(
+        self, module: type[nnx.Module] | nnx.Module, *arguments: Any, name: str = "", **options: Any
+    ):
+        super().__init__(name)
+        is_class = isinstance(module, type)
+        cls = module if is_class else type(module)
+        if not issubclass(cls, nnx.Module):
+            raise UserError(f"FlaxModule takes an nnx.Module or its class, not {module!r}")
+        self.class_name = cls.__name__
+        self.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.class_name).lower()
+        self.takes_context = "context" in inspect.signature(cls.__call__).parameters
+        if not is_class and (arguments or options):
+            raise UserError(f"this {self.class_name} exists already and takes no arguments here")
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        takes_rngs = any(p.name == "rngs" or p.kind is p.VAR_KEYWORD for p in parameters)
+        self.needs_rngs = is_class and takes_rngs and "rngs" not in options
+        self.make = functools.partial(
+            module if is_class else lambda: nnx.clone(module), *arguments, **options
+        )
+
+    def setup(self, shape: Shape, scope: Scope) -> Shape:
+        """Make the module; return the shape of its output."""
+        self.module = self._made(scope)
+        self._check_state()
+        graph, state = nnx.split(self.module)
+
+        def call(state: Any, x: jax.Array) -> jax.Array:
+            context = Context(keys=jax.random.split(jax.random.key(0), len(x)))
+            return self._call(nnx.merge(graph, state), x, context)
+
+        return self._trace(shape, call, jax.tree.map(_shape_of, state))
+
+    def _made(self, scope: Scope) -> nnx.Module:
+        make = self.make
+        del self.make  # its arguments may be unhashable, which an attribute must not be
+
+        def module() -> nnx.Module:
+            rngs = {"rngs": nnx.Rngs(scope.derive_seed())} if self.needs_rngs else {}
+            return make(**rngs)
+
+        if not scope.abstract:
+            return module()
+        graph, state = nnx.split(nnx.eval_shape(module))
+        return nnx.merge(graph, jax.tree.map(_shape_of, state))
+
+    def _check_state(self) -> None:
+        """Refuse variables that a training step does not carry."""
+        for variable in self.variables():
+            where = f"{self.path} ({self.class_name}) holds {type(variable).__name__}"
+            if isinstance(variable, nnx.RngState):
+                raise UserError(f"{where}, random state that is not saved: use jaxcnn.nn.Dropout")
+            if not isinstance(variable, nnx.Param | nnx.BatchStat):
+                raise UserError(f"{where}: a network keeps nnx.Param and nnx.BatchStat alone")
+            if variable.get_value().dtype != jnp.float32:
+                dtype = variable.get_value().dtype
+                raise UserError(f"{where} of {dtype}: give the module param_dtype=jnp.float32")
+
+    def variables(self) -> list[nnx.Variable]:
+        """Return the module's parameters and statistics."""
+        return _variables(self.module)
+
+    def _call(self, module: nnx.Module, x: jax.Array, context: Context) -> jax.Array:
+        if not self.takes_context:
+            return module(x)
+        return module(x, context=context if context.given() else None)
+
+    def forward(self, x: jax.Array, context: Context) -> jax.Array:
+        """(batch, ...) -> (batch, ...), with the dtype of x."""
+        out = self._call(self.module, x, context)
+        statistics = [v for v in _variables(self.module) if isinstance(v, nnx.BatchStat)]
+        if context.axis_name and statistics:  # the state must be the same on every device
+            values = jax.lax.pmean([v[...] for v in statistics], context.axis_name)
+            for variable, value in zip(statistics, values, strict=True):
+                variable.set_value(value)
+        return out.astype(x.dtype)
+
+    def details(self) -> str:
+        """Return the name of the module's class."""
+        return self.class_name
+
+
+def _variables(module: nnx.Module) -> list[nnx.Variable]:
+    return [variable for _, variable in nnx.to_flat_state(nnx.state(module))]
+
+
+def _shape_of(array: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
