@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxcnn.config.help import guess_value
 from jaxcnn.data.counts import likeliest
-from jaxcnn.data.preparing.cache import pixel_statistics
+from jaxcnn.data.preparing.cache import pixel_statistics, statistics_fields
 from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.errors import UserError
 from jaxcnn.text import some_names
@@ -50,15 +50,11 @@ def select_classes(dataset: "Dataset", classes: Sequence[object]) -> "Dataset":
         name: _take(split, rows[name], numbers, dataset.num_classes)
         for name, split in dataset.splits.items()
     }
-    statistics = pixel_statistics(splits["train"].images)
     return dataclasses.replace(
         dataset,
         class_names=names,
         splits=splits,
-        pixel_mean=np.asarray(statistics["pixel_mean"], np.float32),
-        pixel_std=np.asarray(statistics["pixel_std"], np.float32),
-        scalar_mean=statistics["scalar_mean"],
-        scalar_std=statistics["scalar_std"],
+        **statistics_fields(pixel_statistics(splits["train"].images)),
         pictures=dataset.pictures
         and tuple(picture for picture in dataset.pictures if picture.class_name in names),
     )

@@ -28,6 +28,7 @@ from jaxcnn.data.preparing.cache import (
     pixel_statistics,
     read_info,
     split_digests,
+    statistics_fields,
 )
 from jaxcnn.data.preparing.versions import hold
 from jaxcnn.errors import UserError
@@ -136,15 +137,11 @@ class Dataset:
         }
         labels = {split: rows.labels for split, rows in splits.items()}
         arrays.check_same_kind({split: rows.images for split, rows in splits.items()}, labels)
-        statistics = pixel_statistics(splits["train"].images)
         return cls(
             name=arrays.check_name(name),
             class_names=names or arrays.default_class_names(labels),
             splits=splits,
-            pixel_mean=np.asarray(statistics["pixel_mean"], np.float32),
-            pixel_std=np.asarray(statistics["pixel_std"], np.float32),
-            scalar_mean=statistics["scalar_mean"],
-            scalar_std=statistics["scalar_std"],
+            **statistics_fields(pixel_statistics(splits["train"].images)),
             is_of_arrays=True,
         )
 
@@ -285,10 +282,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
             name=info["name"],
             class_names=tuple(info["class_names"][label_set]),
             splits=splits,
-            pixel_mean=np.asarray(info["pixel_mean"], np.float32),
-            pixel_std=np.asarray(info["pixel_std"], np.float32),
-            scalar_mean=info["scalar_mean"],
-            scalar_std=info["scalar_std"],
+            **statistics_fields(info),
             pictures=read_pictures(pictures) if pictures.exists() else None,
             conversion=info.get("reading"),
         )

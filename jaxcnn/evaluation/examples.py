@@ -65,7 +65,8 @@ def load_examples(
         return _take(dataset, split, _whole_split(trained, dataset, split))
     views = data_views.views_of(trained.config, dataset)
     refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
-    return _take(dataset, split, views[split], trained_on(dataset, views, split))
+    examples = _take(dataset, split, views[split], trained_on(dataset, views, split))
+    return dataclasses.replace(examples, dataset=trained.config.dataset.name)  # it may have moved
 
 
 def describe_evaluation(trained: "Trained", examples: Examples) -> dict[str, Any]:

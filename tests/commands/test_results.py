@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parents[2] / "results"
     [
         ("lenet", "lenet: there is no such config; there are alexnet"),
         ("lenet:cifar10", "is no run of lenet:cifar10: its "),
-        ("digits", "is no run of digits: its augment.rotation is 0.0, not 10.0"),
+        ("digits", "is no run of digits: its num_epochs is 2, not 60"),
     ],
 )
 def test_a_run_of_another_recipe_is_no_result(trained_workdir, name, said):

@@ -114,10 +114,12 @@ def test_a_view_changes_modes_and_shares_the_arrays():
 
 
 def test_tabulate_shows_each_layer():
+    plain = {"width": 160, "color_system": None}
+    total = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(small())))
     for model, key in ((small(), jax.random.key(0)), (nnx.view(small(), **MODES), None)):
-        table = nnx.tabulate(model, images(), key=key, console_kwargs={"width": 160})
+        table = nnx.tabulate(model, images(), key=key, console_kwargs=plain)
         assert all(word in table for word in ("batch_norm1", "aux/dense1", "float32[6,4]"))
-        assert "Total Parameters: 732" in table
+        assert f"Total Parameters: {total}" in table
 
 
 def test_split_and_merge_keep_everything():

@@ -105,7 +105,7 @@ def test_command_lists_as_json():
     "arguments, words",
     [
         (["--network=lenet", "--image_size=8"], "the smallest it takes is 16x16"),
-        ([], "give one of --config=FILE, --network=NAME and --list"),
+        ([], "give one of --config=FILE, --network=NAME, --workdir=DIR and --list"),
     ],
 )
 def test_command_answers_mistakes_in_one_line(arguments, words):

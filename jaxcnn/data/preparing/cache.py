@@ -189,6 +189,16 @@ def pixel_statistics(images: np.ndarray) -> dict[str, Any]:
     }
 
 
+def statistics_fields(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a `Dataset` that hold statistics, from `pixel_statistics` or a cache."""
+    return {
+        "pixel_mean": np.asarray(statistics["pixel_mean"], np.float32),
+        "pixel_std": np.asarray(statistics["pixel_std"], np.float32),
+        "scalar_mean": statistics["scalar_mean"],
+        "scalar_std": statistics["scalar_std"],
+    }
+
+
 def _moments(histogram: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation of a histogram (256,)."""
     values, weights = np.arange(256), histogram / histogram.sum()
