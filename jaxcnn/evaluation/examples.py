@@ -63,7 +63,9 @@ def load_examples(
         return _take(dataset, split, _whole_split(trained, dataset, split))
     views = data_views.views_of(trained.config, dataset)
     refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
-    return _take(dataset, split, views[split], trained_on(dataset, views, split))
+    examples = _take(dataset, split, views[split], trained_on(dataset, views, split))
+    # the run's name for the data, which may have moved
+    return dataclasses.replace(examples, dataset=trained.config.dataset.name)
 
 
 def describe_evaluation(trained: "Trained", examples: Examples) -> dict[str, Any]:
