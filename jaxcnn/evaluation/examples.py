@@ -66,7 +66,8 @@ def load_examples(
     views = data_views.views_of(trained.config, dataset)
     refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
     examples = _take(dataset, split, views[split], trained_on(dataset, views, split))
-    return dataclasses.replace(examples, dataset=trained.config.dataset.name)  # it may have moved
+    # the run's name for the data, which may have moved
+    return dataclasses.replace(examples, dataset=trained.config.dataset.name)
 
 
 def describe_evaluation(trained: "Trained", examples: Examples) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
         program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
         kind, line, folder = "command", shlex.join(["python", *program, *arguments]), "`--workdir`"
     else:
-        kind, line, folder = "call", _call(workdir), "folder"
+        kind, line, folder = "call", _call(workdir), "second argument"
     text = (
         f"## {kind.capitalize()}\n\n```\n{line}\n```\n\n"
         f"The same {kind} resumes the run if it was interrupted. With another {folder} it "
@@ -176,10 +176,10 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
 
 
 def _call(workdir: Path) -> str:
-    """Return the call that resumes a run from Python."""
+    """Return the call that resumes a run from Python; RUN is its folder, which may be moved."""
     about = read_part_if_there(workdir, "dataset.json") or {}
     dataset = ", dataset=dataset" if about.get("from_python") else ""
-    return f"jaxcnn.train({str(workdir / 'config.json')!r}, {str(workdir)!r}{dataset})"
+    return f'jaxcnn.train("RUN/config.json", "RUN"{dataset})  # RUN is this folder'
 
 
 def _exactness(environment: Mapping[str, Any]) -> str:

@@ -67,8 +67,10 @@ def test_a_run_from_python_names_its_call(tmp_path):
     write_run(tmp_path)
     environment = json.loads((tmp_path / "environment.json").read_text())
     write_json(tmp_path / "environment.json", environment | {"command": ["-c"]})
-    call = f"jaxcnn.train('{tmp_path / 'config.json'}', '{tmp_path}'"
-    assert f"## Call\n\n```\n{call})\n```" in write_report(tmp_path).read_text()
+    call = 'jaxcnn.train("RUN/config.json", "RUN"'
+    assert (
+        f"## Call\n\n```\n{call})  # RUN is this folder\n```" in write_report(tmp_path).read_text()
+    )
     write_json(tmp_path / "dataset.json", {"from_python": True})
     assert f"{call}, dataset=dataset)" in write_report(tmp_path).read_text()
 
