@@ -14,6 +14,7 @@ from jaxcnn.nn import AuxHead, BatchNorm, Conv, Dense, Dropout, Flatten, GlobalA
 from jaxcnn.nn.heads import to_scores
 
 MODES = {"deterministic": True, "use_running_average": True}
+PLAIN = {"width": 160, "force_terminal": False}
 
 
 def small(**options):
@@ -115,7 +116,7 @@ def test_a_view_changes_modes_and_shares_the_arrays():
 
 def test_tabulate_shows_each_layer():
     for model, key in ((small(), jax.random.key(0)), (nnx.view(small(), **MODES), None)):
-        table = nnx.tabulate(model, images(), key=key, console_kwargs={"width": 160})
+        table = nnx.tabulate(model, images(), key=key, console_kwargs=PLAIN)
         assert all(word in table for word in ("batch_norm1", "aux/dense1", "float32[6,4]"))
         assert "Total Parameters: 732" in table
 
