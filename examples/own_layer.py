@@ -94,7 +94,7 @@ def main() -> None:
     lines = [Conv(16, 3, activation="relu"), block(32), GlobalAveragePool(), Dense(10)]
     network = Network(lines, name="mine", num_classes=10, image_shape=(32, 32, 3))
     for row in summary(network).rows:
-        print(f"{row.name:42} {row.kind:17} {row.output_shape!s:13} {row.parameters:5,}")
+        print(f"{row.name:52} {row.kind:17} {row.output_shape!s:13} {row.parameters:5,}")
     images = jnp.ones((4, 32, 32, 3))
     print("network:", network(images).shape)
     print("module: ", MyModule()(images, key=jax.random.key(0)).shape)

@@ -2,8 +2,9 @@
 
     python examples/own_loop.py [NETWORK [EPOCHS]]
 
-It takes any network that `jaxcnn.network_names()` lists, by default `mnist_bn_dropout`, and any
-optimizer of Optax. The digits have 8x8 pixels; they are enlarged to the network's size.
+It takes any network that `jaxcnn.network_names()` lists, by default LeNet, and any optimizer of
+Optax. The digits have 8x8 pixels; they are enlarged to the network's size. A network with BatchNorm
+needs some hundred steps, 20 epochs or more, until its running averages follow.
 """
 
 import sys
@@ -52,7 +53,7 @@ def predict(model, images):
     return model(images).argmax(axis=-1)
 
 
-def main(name: str = "mnist_bn_dropout", num_epochs: str = "5") -> float:
+def main(name: str = "lenet", num_epochs: str = "10") -> float:
     """Train a network and print its test accuracy after each epoch; return the last one."""
     model = jaxcnn.build(name, num_classes=10, seed=0)
     optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)

@@ -34,7 +34,7 @@ def test_the_python_of_a_page_runs(page):
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("name", ["own_layer", "own_loop"])
 def test_an_example_runs(name, monkeypatch, capsys):
-    arguments = {"own_loop": ["mnist_bn_dropout", "1"]}.get(name, [])
+    arguments = {"own_loop": ["lenet", "1"]}.get(name, [])
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out

@@ -14,6 +14,7 @@ from jaxcnn.nn import AuxHead, BatchNorm, Conv, Dense, Dropout, Flatten, GlobalA
 from jaxcnn.nn.heads import to_scores
 
 MODES = {"deterministic": True, "use_running_average": True}
+PLAIN = {"width": 160, "force_terminal": False}
 
 
 def small(**options):
@@ -114,10 +115,9 @@ def test_a_view_changes_modes_and_shares_the_arrays():
 
 
 def test_tabulate_shows_each_layer():
-    plain = {"width": 160, "color_system": None}
     total = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(small())))
     for model, key in ((small(), jax.random.key(0)), (nnx.view(small(), **MODES), None)):
-        table = nnx.tabulate(model, images(), key=key, console_kwargs=plain)
+        table = nnx.tabulate(model, images(), key=key, console_kwargs=PLAIN)
         assert all(word in table for word in ("batch_norm1", "aux/dense1", "float32[6,4]"))
         assert f"Total Parameters: {total}" in table
 
