@@ -254,7 +254,7 @@ FIELDS: dict[str, Field] = {
         0.0, "Largest random change of brightness, contrast and saturation.", between(0, 1)
     ),
     "augment.extra": Field(
-        (), "Further augmentations, which your file registers.", registered("augmentations")
+        (), "Augmentations that your file registers.", registered("augmentations")
     ),
     "augment.mixup": Field(
         0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA
