@@ -253,9 +253,7 @@ FIELDS: dict[str, Field] = {
     "augment.color_jitter": Field(
         0.0, "Largest random change of brightness, contrast and saturation.", between(0, 1)
     ),
-    "augment.extra": Field(
-        (), "Augmentations that your file registers.", registered("augmentations")
-    ),
+    "augment.extra": Field((), "Your file's augmentations.", registered("augmentations")),
     "augment.mixup": Field(
         0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA
     ),
