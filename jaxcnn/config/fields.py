@@ -230,9 +230,7 @@ FIELDS: dict[str, Field] = {
         "Largest random change of an image's contrast, about the training images' mean color.",
         between(0, 1),
     ),
-    "augment.extra": Field(
-        (), "Further augmentations, which your file registers.", registered("augmentations")
-    ),
+    "augment.extra": Field((), "Your file's augmentations.", registered("augmentations")),
     "augment.mixup": Field(
         0.0, "Alpha of the Beta distribution that blends two images; 0: none.", ALPHA
     ),

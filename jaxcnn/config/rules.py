@@ -60,13 +60,13 @@ def one_of(*choices: str) -> Rule:
 
 def some_of(registry: str, *choices: str) -> Rule:
     """Return the rule of a field that holds a tuple of registered names, each at most once."""
-    listed = ", ".join(choices) or "none yet"
+    listed = f": {', '.join(choices)}" if choices else ""
     return Rule(
         lambda value: (
             all(isinstance(name, str) and name in choices for name in value)
             and len(set(value)) == len(value)
         ),
-        f"a tuple of registered {registry}: {listed}",
+        f"a tuple of registered {registry}{listed}",
         choices,
     )
 
