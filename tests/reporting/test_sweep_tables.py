@@ -104,7 +104,7 @@ def test_the_losses_of_sgd_are_also_divided_by_the_batch_size(sweep):
     assert len(grid_tables(grids_of(others)[0])) == 1
 
 
-def test_a_grid_is_in_the_files_and_goes_with_the_next_comparison(sweep, tmp_path):
+def test_a_grid_is_in_the_files_and_goes_with_the_next_comparison(sweep, tmp_path, undrawn):
     out = tmp_path / "out"
     folders = sweep((0.1, 0, 0.5), (0.01, 0, 0.4), (0.01, 0.9, 0.6))
     write_comparison(folders, out, Questions(RATE_AND_MOMENTUM, Goal(0.2, 60_000)))
@@ -112,7 +112,7 @@ def test_a_grid_is_in_the_files_and_goes_with_the_next_comparison(sweep, tmp_pat
     assert [(row["row"], row["column"]) for row in rows] == [
         ("0.01", "0"), ("0.01", "0.9"), ("0.1", "0")
     ]  # fmt: skip
-    assert (out / "cifar10-grid1.png").stat().st_size > 5000 and (out / "goals.csv").exists()
+    assert (out / "cifar10-grid1.png").exists() and (out / "goals.csv").exists()
     text = (out / "comparison.md").read_text()
     assert "not run" in text and "![Test accuracy by learning rate and momentum]" in text
     write_comparison(folders[:1], out)
@@ -123,7 +123,7 @@ def test_a_grid_of_equal_or_missing_accuracies_is_drawn(sweep, tmp_path):
     for accuracy in (0.5, None):
         cells = [(0.1, 0, accuracy), (0.01, 0, accuracy), (0.01, 0.9, accuracy)]
         (grid,) = grids_of(section_of(sweep(*cells, num_epochs=5 + bool(accuracy))))
-        assert plot_grid(grid, tmp_path / "grid").stat().st_size > 1000
+        assert plot_grid(grid, tmp_path / "grid").stat().st_size > 5000
 
 
 def test_a_goal_is_reached_by_runs_and_recipes(write_run):

@@ -40,12 +40,15 @@ def print_table(title: str, table: Table) -> None:
 def _as_rich(title: str, table: Table, kept: list[int], *, no_wrap: bool = True) -> RichTable:
     """Return the table with the columns at the `kept` positions."""
     shown = RichTable(
-        title=Text(printable(title)), caption=Text(table.caption), box=None, title_justify="left"
+        title=Text(printable(title)),
+        caption=Text(printable(table.caption)),
+        box=None,
+        title_justify="left",
     )
     for index in kept:
         justify = "right" if index else "left"
         shown.add_column(
-            Text(table.head[index]),
+            Text(printable(table.head[index])),
             justify=justify,
             no_wrap=no_wrap and bool(index),
             overflow="fold",
