@@ -81,7 +81,9 @@ class Network(Sequential):
         keys = keys_of(key, images) if keys is None else keys
         context = Context(keys, mask, axis_name, intermediates)
         x, auxiliary = self._run(self.children, images.astype(dtype), context)
-        outputs = {name: _widened(logits) for name, logits in ({"main": x} | auxiliary).items()}
+        # in the order of the names, which decides how the sums over heads are rounded
+        outputs = dict(sorted(({"main": x} | auxiliary).items()))
+        outputs = {name: _widened(logits) for name, logits in outputs.items()}
         return outputs if heads else to_scores(outputs)
 
     def features(
