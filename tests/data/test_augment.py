@@ -290,6 +290,7 @@ def test_the_same_keys_give_the_same_bits_and_follow_the_example():
     np.testing.assert_array_equal(turned, first[::-1])
 
 
+@pytest.mark.slow
 def test_a_population_of_seeds_is_a_vmap():
     function = augment.make_augment(config(cutout=2, mixup=0.2), seed=0)
 

@@ -83,7 +83,7 @@ COUNTS_WITH_OPTIONS = [
 ]
 
 
-# large ones, all but "googlenet" with a smaller relative of the same layers; with -m slow
+# what takes long to compile; with -m slow
 SLOW = (
     "alexnet",
     "compact_cnn_ferplus",
@@ -99,10 +99,14 @@ SLOW = (
     "resnet18",
     "resnet34",
     "resnet50",
+    "vgg11",
     "vgg13",
     "vgg16",
+    "vgg16_bn",
     "vgg19",
+    "wide_resnet16_4",
     "wide_resnet28_10",
+    "xception_small",
 )
 
 

@@ -149,8 +149,8 @@ def float64():
         keras.config.set_dtype_policy("float32")
 
 
-# dense layers; convolutions and pools; SELU; BatchNorm and Dropout; a residual block
-SOON_COMPILED = {"mlp_base", "lenet", "usp_cnn", "mnist_bn_dropout", "mnist_compact"}
+# dense layers; convolutions and pools; BatchNorm and Dropout
+SOON_COMPILED = {"mlp_base", "lenet", "mnist_bn_dropout"}
 NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
 CASES = [
     pytest.param(name, marks=() if name in SOON_COMPILED else pytest.mark.slow) for name in NETWORKS

@@ -45,6 +45,7 @@ def augmenting(config):
     return config
 
 
+@pytest.mark.slow
 def test_it_is_the_batch_of_the_first_step(augmenting, dataset, tiny):
     augmenting.model, augmenting.dataset.scaling = tiny, "none"
     batch = augmented_batch(augmenting, dataset)

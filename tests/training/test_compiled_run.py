@@ -78,6 +78,7 @@ def test_it_learns_and_compiles_once(compiled_run):
     assert 0 < result["seconds"] < result["compile_seconds"]
 
 
+@pytest.mark.slow
 def test_a_seed_is_a_run(compiled_run):
     first, again, other = (trained(compiled_run, seed) for seed in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, first, again)
