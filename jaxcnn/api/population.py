@@ -20,10 +20,11 @@ from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints, user_path
 from jaxcnn.files.writing import write_json
-from jaxcnn.process import devices, group
+from jaxcnn.process import group
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import Member, MemberRun, make_member_runs
-from jaxcnn.training.population import Form, Population, choose_form
+from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.population import Population
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.variation import check_population
@@ -247,7 +248,6 @@ def _finish(
 def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     """Return lines that say what a sweep would train, and the bytes that it takes."""
     run = make_run(sweep.configs[0], Source(data_at=data_at).load(sweep.configs[0], sweep.workdir))
-    devices.start(sweep.configs[0].deterministic)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
     keep = run.plan.config.checkpoint
     on_disk = size * (keep.keep_latest + keep.keep_best) * len(sweep.members)

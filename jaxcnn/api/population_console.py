@@ -18,7 +18,7 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.text import integer, percent
 from jaxcnn.training.member import Member
-from jaxcnn.training.population import Form
+from jaxcnn.training.member_programs import Form
 from jaxcnn.training.run import Run
 
 
@@ -40,7 +40,8 @@ class PopulationConsole:
         self._console.start(config, render_summary(run.plan.network), str(workdir))
         finished = len(self._members) - num_left
         done = f", of which {finished} have ended" if finished else ""
-        self._console.print(f"{len(self._members)} members{done}; {form}")
+        names = ", ".join(self._members[0])
+        self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
 
     def note(self, lines: Sequence[str]) -> None:
         """Show lines that hold for several members once."""

@@ -142,8 +142,8 @@ class Loop:
     def _count_epoch(self, sums: Sums, clock: Clock) -> None:
         """Warn of the epoch's skipped steps, and count its time."""
         if skipped := int(sums["bad_steps"]):
-            first, scale = int(sums["bad_step"]), float(self.state.rate_scale)
-            self.display.warn(steps_skipped(skipped, first, scale))
+            scale = float(self.state.rate_scale)
+            self.display.warn(steps_skipped(skipped, int(sums["bad_step"]), scale))
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
 

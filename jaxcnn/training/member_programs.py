@@ -74,7 +74,6 @@ class MemberPrograms:
         devices = np.array(jax.local_devices()[: form.num_devices]).reshape(-1, 1)
         self.form, self.mesh = form, Mesh(devices, (_MEMBERS, AXIS))
         step, axes = variation.train_step(), (0, 0, None, 0, 0)
-        self.num_steps = num_steps
         self.step = self._compile(step, axes, donate=True)
         self.steps = self._compile(_repeat(step, num_steps), axes, donate=True)
         self.evaluate = self._compile(
@@ -142,5 +141,5 @@ def _repeat(step: Callable, num_steps: int) -> Callable:
 
 
 def take_member(tree: Any, index: int) -> Any:
-    """Return a member's entry of a chunk's pytree, on the host."""
-    return jax.tree.map(lambda array: array[index], tree)
+    """Return a copy of a member's entry of a chunk's pytree on the host."""
+    return jax.tree.map(lambda array: np.array(array[index]), tree)

@@ -107,7 +107,7 @@ class Variation:
         if "loss.l2" in self.fields:
             values["l2"] = jnp.asarray(recipe.l2, float)
         if self._has_own_schedules:
-            steps = jnp.arange(num_steps)
+            steps = jnp.arange(num_steps, dtype=jnp.int32)
             factors = jax.jit(jax.vmap(recipe.schedule))(steps)
             values["schedule"] = jnp.broadcast_to(factors, steps.shape)
         return values
