@@ -149,7 +149,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
         ends = _Ends(members, folders, shown)
         ends.report()  # of members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]
-        population = Population(slots, [run.values for run in runs], variation, form)
+        population = Population(slots, variation, form)
         population.train(ends.report)
     return _finish(sweep, folders, ends.failures, shown)
 
@@ -205,6 +205,7 @@ class _Opener:
             self.shown.warn(index, line)
         display = self.shown.display(index)
         member = Member.open(run, folder, display, check_folder)
+        member.values = member_run.values
         self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
         self.stack.enter_context(contextlib.closing(member.metrics))
         record_start(member, folder, self.description, changes)

@@ -33,10 +33,12 @@ class Member(Loop):
     """The training of a member, in its own folder; a `Population` computes its steps.
 
     Attributes:
+      values: those of its numbers that are not in its state, see `Variation.values`.
       scores: `loss` and `accuracy` of the state by view, from the population.
       failure: the line of the error that ended the member, "" for none.
     """
 
+    values: dict[str, jax.Array] = {}
     scores: dict[str, dict[str, float]] = {}
     failure: str = ""
 

@@ -30,7 +30,6 @@ class Population:
 
     Args:
       members: the members; None for one that has ended, whose slot stays.
-      values: of each member, see `Variation.values`.
       variation: how the members differ.
       form: the members of a call.
     """
@@ -38,7 +37,6 @@ class Population:
     def __init__(
         self,
         members: Sequence[Member | None],
-        values: Sequence[dict],
         variation: Variation,
         form: Form,
     ):
@@ -46,7 +44,6 @@ class Population:
         first = self._members[0]
         plan = first.plan
         self._programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
-        self._values = {id(member): value for member, value in zip(members, values, strict=True)}
         self._chunks = [
             members[start : start + form.width] for start in range(0, len(members), form.width)
         ]
@@ -92,7 +89,7 @@ class Population:
         slots += [lead] * (programs.form.width - len(slots))
         starts = {id(member): member.position.step for member in group}
         start = state = programs.put([member.state for member in slots])
-        values = programs.put([self._values[id(member)] for member in slots])
+        values = programs.put([member.values for member in slots])
         row, end = _steps_left(lead)
         done = 0
         for state, num_steps in self._steps(slots, start, values, clock, signal):

@@ -69,10 +69,10 @@ def train_together(configs, dataset, folder, form, on_epoch=lambda members: None
             stack.enter_context(open_workdir(workdir, configs[index]))
             run = widened(member_run.run)
             members.append(Member.open(run, workdir, Console(io.StringIO())))
+            members[-1].values = member_run.values
             stack.enter_context(contextlib.closing(members[-1].saving.checkpoints))
             stack.enter_context(contextlib.closing(members[-1].metrics))
-        values = [run.values for run in runs]
-        Population(members, values, variation, form).train(lambda: on_epoch(members))
+        Population(members, variation, form).train(lambda: on_epoch(members))
         for member in members:
             member.saving.checkpoints.wait()
     return members
