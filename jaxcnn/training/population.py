@@ -78,6 +78,8 @@ class Population:
         training = [member for member in self._members if member.is_training]
         for member in training:
             member.save_to_stop()
+        for member in self._members:  # some may have ended since the last report
+            member.saving.checkpoints.wait()
         raise Stopped(f"stopped and saved {len(training)} members; the same command resumes them")
 
     def _train_epoch(
