@@ -240,10 +240,9 @@ class Loop:
         A part can neither be the best epoch nor cost patience.
         """
         self.saving.save_if_new(self.state, self.position.step)
-        number = self.position.epoch + 1
+        number, progress = self.position.epoch + 1, self.progress
         validation, row = self._evaluate(train, number)
-        self.progress.last_loss = validation["loss"]
-        self.progress.last_accuracy = validation["accuracy"]
+        progress.last_loss, progress.last_accuracy = validation["loss"], validation["accuracy"]
         self.show_epoch(epoch=number, train=train, validation=validation, is_best=False)
         self.stopping.call_hooks(self.hooks, row, self.progress)
 
@@ -252,8 +251,7 @@ class Loop:
         where = {"step": self.position.step, "epoch": epoch}
         rows = [where | train]
         if self.config.evaluate_train:
-            means = {"split": "train_evaluated"} | self._scores("train")
-            rows.append(where | means)
+            rows.append(where | {"split": "train_evaluated"} | self._scores("train"))
         with self._compiling(self.run.eval_step):
             validation = self._scores("validation")
         self.compiled.add(self.run.eval_step)
@@ -287,8 +285,8 @@ class Loop:
             self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
         test = score_test_split(self.run, self.state, self.progress)
-        where = {"step": self.position.step, "epoch": self.position.epoch}
-        self.metrics.write(where | {"split": "test"} | test)
+        step, epoch = self.position.step, self.position.epoch
+        self.metrics.write({"step": step, "epoch": epoch, "split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],

@@ -102,7 +102,7 @@ def assert_as_alone(configs, dataset, tmp_path, form):
         for name in ("params", "batch_stats", "opt_state", "ema"):
             one, other = getattr(member.state, name), getattr(loop.state, name)
             assert not jax.tree.leaves(one) or largest_difference(one, other) < 1e-9, name
-    assert largest_difference(members[0].state.params, members[1].state.params) > 1e-3
+    assert largest_difference(members[0].state.params, members[1].state.params) > 1e-5
 
 
 def test_a_demanding_population_ends_as_alone(demanding, dataset, tmp_path):
@@ -138,7 +138,7 @@ def test_networks_end_as_alone(name, demanding, dataset28, tmp_path):
 
 @pytest.mark.parametrize("form", [ON_DEVICES, ONE])
 def test_the_same_program_gives_the_same_bits(form, demanding, dataset, tmp_path):
-    demanding.optimizer.name = "adam"
+    demanding.optimizer.name, demanding.augment.flip = "adam", "random"
     configs = configs_of(demanding, "optimizer.learning_rate=.005,.01; seed=3,7")[:3]
     members = train_together(configs, dataset, tmp_path / "all", form)
     for index in (0, 2):
