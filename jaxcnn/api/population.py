@@ -146,6 +146,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
             for index in range(len(folders))
             if is_left[index]
         }
+        shown.resume(members)
         ends = _Ends(members, folders, shown)
         ends.report()  # of members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]

@@ -43,6 +43,15 @@ class PopulationConsole:
         names = ", ".join(self._members[0])
         self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
 
+    def resume(self, members: Mapping[int, Member]) -> None:
+        """Show where resumed members go on; those further behind train first."""
+        epochs = [member.position.epoch for member in members.values()]
+        if any(member.position.step for member in members.values()):
+            low, high = min(epochs), max(epochs)
+            where = f"{low} to {high}" if low < high else str(low)
+            self._console.print(f"resuming after {where} epochs", "bold")
+        self._epoch = min(epochs)
+
     def note(self, lines: Sequence[str]) -> None:
         """Show lines that hold for several members once."""
         for line in lines:
