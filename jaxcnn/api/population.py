@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxcnn.api.arguments import Source, own_config
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
-from jaxcnn.api.run import check_data, is_complete, is_new, record_start, report
+from jaxcnn.api.run import check_data, complete_report, is_complete, is_new, record_start
 from jaxcnn.config.sweep import Assignment, assignments, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.errors import Diverged, UserError
@@ -129,11 +129,11 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     """Train what is left of a population in its open folder; return its result."""
     folders = [member_folder(sweep.workdir, index) for index in range(len(sweep.members))]
     is_left = [
-        not ((ended := read_ended(folder)) and is_complete(folder, config, ended))
+        _result_of(folder, config) is None
         for folder, config in zip(folders, sweep.configs, strict=True)
     ]
     if not any(is_left):
-        return _finish(sweep, folders, {}, shown)
+        return _finish(sweep, folders, {}, source, shown)
     dataset = source.load(sweep.configs[0], folders[0])
     try_metrics(sweep.configs[0].metrics, dataset.class_names)
     runs, variation = make_member_runs(sweep.configs, dataset)
@@ -152,11 +152,17 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
         slots = [members.get(index) for index in range(len(folders))]
         population = Population(slots, variation, form)
         population.train(ends.report)
-    return _finish(sweep, folders, ends.failures, shown)
+    return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
+
+
+def _result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """Return the result of a member that has ended; None while there is something left."""
+    ended = read_ended(folder)
+    return ended if ended and is_complete(folder, config, ended) else None
 
 
 class _Ends:
-    """Tests and reports members when they end.
+    """Tests members when they end.
 
     Attributes:
       failures: the line of the error that ended a member, by its number.
@@ -170,7 +176,7 @@ class _Ends:
         self.failures: dict[int, str] = {}
 
     def report(self) -> None:
-        """Report the members that have ended since the last call, and show the epoch of all."""
+        """Test the members that have ended since the last call, and show the epoch of all."""
         for index, member in self._members.items():
             if member.is_training or index in self._ended:
                 continue
@@ -179,7 +185,7 @@ class _Ends:
                 self.failures[index] = member.failure
                 self._shown.warn(index, member.failure)
             else:
-                _report(member, self._folders[index])
+                _test(member, self._folders[index])
         self._shown.epoch(self._members)
 
 
@@ -213,21 +219,22 @@ class _Opener:
         return member
 
 
-def _report(member: Member, folder: Path) -> None:
-    """Test a member that has ended, and write its result and its report."""
+def _test(member: Member, folder: Path) -> None:
+    """Test a member that has ended, and write its result; its report follows at the end."""
     member.saving.checkpoints.wait()
     result = member.result()
     member.check_folder()
-    report(folder, result, member.run.dataset)
+    write_json(folder / "result.json", result)
 
 
 def _finish(
     sweep: Sweep,
     folders: Sequence[Path],
     failures: Mapping[int, str],
+    source: Source,
     shown: PopulationConsole,
 ) -> dict[str, Any]:
-    """Write and show the result of a population; return it.
+    """Write the members' reports and the result of a population; show it and return it.
 
     Raises:
       Diverged: no member has ended well.
@@ -235,7 +242,8 @@ def _finish(
     rows = []
     for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
         row = {"member": folder.name, "folder": str(folder.relative_to(sweep.workdir)), **values}
-        ended = {} if index in failures else read_ended(folder) or {}
+        if ended := _result_of(folder, sweep.configs[index]):
+            complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
         failed = {"ended": "diverged", "reason": failures.get(index, "")}
         rows.append(row | (ended or failed))
     fields = {name: list(values) for name, values in sweep.fields.items()}

@@ -28,11 +28,14 @@ class PopulationConsole:
     Args:
       console: where it is written.
       members: the fields' values of each member.
+
+    Attributes:
+      quiet: a console for what concerns a single member, which shows warnings alone.
     """
 
     def __init__(self, console: Console, members: Sequence[Assignment]):
         self._console, self._members = console, members
-        self._epoch = 0
+        self.quiet, self._epoch = Console(quiet=True), 0
         self._notes: set[str] = set()
 
     def start(self, config: ConfigDict, run: Run, workdir: Path, form: Form, num_left: int) -> None:
