@@ -134,7 +134,7 @@ def _train(
         loop = make_loop(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
         record_start(loop, workdir, description, changes)
-        show_start(loop, ended, changes, console)
+        _show_start(loop, ended, changes, console)
         _show_notes(data_warnings, transfer_lines, console)
         result = loop.train()
         if not profiler.is_done:
@@ -142,7 +142,7 @@ def _train(
         check_folder()
         if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
-        classes = report(workdir, result, run.dataset) if group.is_main() else []
+        classes = _report(workdir, result, run.dataset) if group.is_main() else []
     console.result(result, workdir, classes)
     return result
 
@@ -228,7 +228,7 @@ def record_start(
         (workdir / name).unlink(missing_ok=True)
 
 
-def show_start(
+def _show_start(
     loop: Loop, ended: dict[str, Any] | None, changes: Sequence[Change], console: Console
 ) -> None:
     """Show where a resumed run starts, and what changed in its config."""
@@ -278,7 +278,7 @@ def complete_report(
     return ended
 
 
-def report(workdir: Path, result: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
+def _report(workdir: Path, result: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
     """Write the result, the figures and the report; return the test figures of each class."""
     write_json(workdir / "result.json", result)
     plot_curves(workdir)
