@@ -16,7 +16,7 @@ from jaxcnn.errors import Stopped
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.evaluate import to_means
 from jaxcnn.training.member import Member
-from jaxcnn.training.member_programs import Form, MemberPrograms, take_member
+from jaxcnn.training.member_programs import Form, MemberPrograms
 from jaxcnn.training.parallel import on_every_device, wait_for
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation
@@ -97,12 +97,12 @@ class Population:
         for state, num_steps in self._steps(slots, start, values, clock, signal):
             done += num_steps
             due = [member for member in group if member.is_save_due(starts[id(member)] + done)]
-            for member, own in _handed_out(chunk, due, state):
+            for member, own in self._handed_out(chunk, due, state):
                 member.save_within_epoch(own, starts[id(member)] + done)
         scores = self._scores(lead, state, values) if row + done == end else {}
-        for member, own in _handed_out(chunk, group, state):
+        for member, own in self._handed_out(chunk, group, state):
             index = chunk.index(member)
-            means = {view: to_means(take_member(sums, index)) for view, sums in scores.items()}
+            means = {view: to_means(programs.take(sums, index)) for view, sums in scores.items()}
             share = _share(clock, len(group))
             member.take_steps(own, starts[id(member)] + done, share, means)
 
@@ -140,6 +140,16 @@ class Population:
         jax.block_until_ready(sums)
         clock.stop()
 
+    def _handed_out(
+        self, chunk: Sequence[Member | None], members: Sequence[Member], state: Any
+    ) -> Iterator[tuple[Member, Any]]:
+        """Yield members of a chunk, each with its own state, on its device."""
+        on_host = jax.device_get(state) if members else None
+        for index, member in enumerate(chunk):
+            if member and member in members:
+                own = self._programs.take(on_host, index)
+                yield member, on_every_device(own, member.plan.mesh)
+
     def _scores(self, lead: Member, state: Any, values: Any) -> dict[str, Any]:
         """Return the sums of each view that an epoch evaluates, an entry per slot, on the host."""
         views = ["validation", *(["train"] if lead.config.evaluate_train else [])]
@@ -176,18 +186,6 @@ def _next_group(chunk: Sequence[Member | None]) -> list[Member]:
 def _steps_left(member: Member) -> tuple[int, int]:
     """Return the row of a member's next step, and the end of its epoch."""
     return member.position.row, member.plan.steps_of_epoch(member.position)
-
-
-def _handed_out(
-    chunk: Sequence[Member | None], members: Sequence[Member], state: Any
-) -> Iterator[tuple[Member, Any]]:
-    """Yield members of a chunk, each with its own state, on its device."""
-    if not members:
-        return
-    on_host = jax.device_get(state)
-    for index, member in enumerate(chunk):
-        if member and member in members:
-            yield member, on_every_device(take_member(on_host, index), member.plan.mesh)
 
 
 def _share(clock: Clock, num_members: int) -> Clock:
