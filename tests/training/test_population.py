@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
+from jaxcnn import models
 from jaxcnn.config.sweep import assignments, parse_sweep, with_values
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.member import Member, make_member_runs
-from jaxcnn.training.member_programs import Form
+from jaxcnn.training.member_programs import Form, choose_form
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population
@@ -26,6 +27,7 @@ from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 
 BATCHED, ON_DEVICES, ONE = Form(1, 3), Form(2, 1), Form(1, 1)
+FORMS = [BATCHED, pytest.param(ON_DEVICES, marks=pytest.mark.slow)]
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def assert_as_alone(configs, dataset, tmp_path, form):
     assert largest_difference(members[0].state.params, members[1].state.params) > 1e-5
 
 
-@pytest.mark.parametrize("form", [BATCHED, ON_DEVICES])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_demanding_population_ends_as_alone(form, demanding, dataset, tmp_path):
     """In float64: in float32 one ReLU that flips by rounding is soon everywhere."""
     demanding.precision = "float64"
@@ -215,13 +217,13 @@ def interrupted(how, num_calls, monkeypatch):
         monkeypatch.setattr(Member, "is_save_due", is_due)
 
 
-@pytest.mark.parametrize("form", [BATCHED, ON_DEVICES])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("how", "num_calls"), [("killed", 5), ("stopped", 20)])
-def test_it_resumes_to_the_last_bit(
-    how, num_calls, form, demanding, dataset, tmp_path, monkeypatch
-):
+def test_it_resumes_to_the_last_bit(how, num_calls, form, config, dataset, tmp_path, monkeypatch):
     """After a kill, one member has finished an epoch that the others have not."""
-    configs = configs_of(demanding, "seed=3..5")
+    config.optimizer.ema_decay = 0.9
+    config.augment.update(crop=2, flip="alternating", mixup=0.2)
+    configs = configs_of(config, "seed=3..5")
     train_together(configs, dataset, tmp_path / "whole", form)
     with monkeypatch.context() as patches:
         interrupted(how, num_calls, patches)
@@ -242,6 +244,17 @@ def test_steps_between_checkpoints_and_a_part_of_an_epoch(config, dataset, tmp_p
     assert [member.ended for member in members] == ["steps", "steps"]
     assert (tmp_path / "0" / "checkpoints" / "7").exists()
     assert [row["step"] for row in rows_of(tmp_path / "0")] == [5, 5, 7, 7]
+
+
+def test_the_form_on_a_cpu():
+    """The products of a dense network use all cores; convolutions lie on devices of their own."""
+    forms = {}
+    for name in ("mlp", "lenet"):
+        network = models.build(
+            **model_config(name), num_classes=10, image_shape=(32, 32, 3), abstract=True
+        )
+        forms[name] = choose_form(models.summary(network), num_members=4, num_devices=2)
+    assert forms == {"mlp": ONE, "lenet": ON_DEVICES}
 
 
 @pytest.mark.parametrize(
