@@ -34,7 +34,7 @@ _JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON."
 
 NETWORKS = ("googlenet", "resnet50")
 COMMANDS = (
-    "main", "evaluate", "predict", "compare", "prepare", "summary", "export", "find_lr",
+    "main", "sweep", "evaluate", "predict", "compare", "prepare", "summary", "export", "find_lr",
 )  # fmt: skip
 LARGE = (
     "jax", "flax", "optax", "orbax", "tensorstore", "tensorflow_datasets", "matplotlib", "sklearn",

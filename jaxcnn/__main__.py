@@ -13,6 +13,7 @@ import jaxcnn
 # module and purpose by command
 _COMMANDS = {
     "train": ("main", "Train a config, or resume its run."),
+    "sweep": ("sweep", "Train a config with many seeds or settings at once."),
     "evaluate": ("evaluate", "Evaluate a run on a split."),
     "predict": ("predict", "Classify pictures with a run's network."),
     "compare": ("compare", "Compare runs in tables and plots."),

@@ -35,6 +35,9 @@ _PROFILE = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1000,
 )
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 1, "Train so many seeds as a population, from config.seed on.", 1, 1000
+)
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
 register_flag()
 
@@ -46,6 +49,7 @@ def main(arguments: list[str]) -> None:
             f"unexpected argument {arguments[0]!r}; flags begin with --, such as --config=FILE"
         )
     from jaxcnn.api import train
+    from jaxcnn.api.population import train_population
     from jaxcnn.workdir.run_config import check_config
 
     workdir = _WORKDIR.value or Path("runs", given_name())
@@ -53,6 +57,13 @@ def main(arguments: list[str]) -> None:
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
+    if _SEEDS.value > 1:
+        if _PROFILE.value or _DISTRIBUTED.value:
+            raise UserError("--seeds: trains in one process and without --profile; drop the others")
+        first = _CONFIG.value.seed
+        seeds = f"seed={first}..{first + _SEEDS.value - 1}"
+        train_population(_CONFIG.value, seeds, workdir, data_at=_DATA_AT.value)
+        return
     with group.joined(find_cluster=_DISTRIBUTED.value):
         train(
             _CONFIG.value,

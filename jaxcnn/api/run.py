@@ -118,22 +118,22 @@ def _train(
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
-    if ended and _is_complete(workdir, config, ended):
+    if ended and is_complete(workdir, config, ended):
         if profile_steps:
             console.warn(_NOT_PROFILED)
-        return _complete_report(workdir, config, ended, console, source)
-    is_new = _is_new(workdir, ended)
-    run, transfer_lines = _prepare(config, workdir, source, is_new=is_new)
+        return complete_report(workdir, config, ended, console, source)
+    is_first = is_new(workdir, ended)
+    run, transfer_lines = _prepare(config, workdir, source, is_new=is_first)
     description = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
         for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
             console.warn(line)
-        data_warnings = _check_data(run, workdir, description, source.data_at, is_new=is_new)
+        data_warnings = check_data(run, workdir, description, source.data_at, is_new=is_first)
         _introduce(run, workdir, console)
         profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
         loop = make_loop(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
-        _record_start(loop, workdir, description, changes)
+        record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
         _show_notes(data_warnings, transfer_lines, console)
         result = loop.train()
@@ -147,7 +147,7 @@ def _train(
     return result
 
 
-def _is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
+def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
     """Return whether a run starts at its first step: the folder has no checkpoint.
 
     Raises:
@@ -179,7 +179,7 @@ def _prepare(
     return dataclasses.replace(run, state=state), lines
 
 
-def _check_data(
+def check_data(
     run: Run, workdir: Path, description: dict[str, Any], data_at: Path | None, *, is_new: bool
 ) -> list[str]:
     """Check that the data are the run's; return warnings about them.
@@ -213,7 +213,7 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
         console.warn(warning)
 
 
-def _record_start(
+def record_start(
     loop: Loop, workdir: Path, description: dict[str, Any], changes: Sequence[Change]
 ) -> None:
     """Write the files that describe a run, and delete those of an earlier end."""
@@ -249,7 +249,7 @@ def _show_notes(warnings: Sequence[str], notes: Sequence[str], console: Console)
         console.print(line)
 
 
-def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
+def is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bool:
     """Return whether an ended run has nothing left to train, test or record."""
     if not reached_limits(ended, config) or not all((workdir / name).exists() for name in _RECORDS):
         return False
@@ -258,7 +258,7 @@ def _is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> bo
     return has_metrics and saved.get("test_with") == config.test_with
 
 
-def _complete_report(
+def complete_report(
     workdir: Path,
     config: ConfigDict,
     ended: dict[str, Any],

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import jax
 
@@ -69,6 +69,31 @@ class Loop:
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         self.stopping.check_time(self.position.step)
 
+    @classmethod
+    def open(
+        cls,
+        run: Run,
+        workdir: Path,
+        display: Display,
+        check_folder: Callable[[], None] = lambda: None,
+        hooks: Sequence[Hook] = (),
+    ) -> Self:
+        """Return the loop of a run that starts, or resumes from its folder's newest checkpoint.
+
+        Raises:
+          UserError: the run in the folder cannot be resumed.
+        """
+        keep = run.plan.config.checkpoint
+        checkpoints = Checkpoints(workdir, keep_latest=keep.keep_latest, keep_best=keep.keep_best)
+        start = take_up(run, workdir, checkpoints, display.warn)
+        metrics: MetricsWriter | NoWriter = NoWriter()
+        if group.is_main():
+            metrics = MetricsWriter(workdir, resume_step=start.kept_step, warn=display.warn)
+        return cls(
+            run, start, display=display, metrics=metrics, checkpoints=checkpoints,
+            check_folder=check_folder, hooks=hooks,
+        )  # fmt: skip
+
     @property
     def ended(self) -> str:
         """The reason why no step is left, see `Stopping.reason`; "" while one is."""
@@ -93,13 +118,13 @@ class Loop:
                 while not self.ended:
                     epoch, row = self.position.epoch, self._train_epoch(signal)
                     if self.position.epoch > epoch:
-                        self._finish_epoch(row)
+                        self.finish_epoch(row)
                 if self.position.row:
-                    self._finish_part(row or self._train_row(self.state.sums, Clock()))
+                    self.finish_part(row or self._train_row(self.state.sums, Clock()))
                 checkpoints.wait()
                 if self.stopping.is_requested(signal):
-                    self._stop(None)
-            return self._result()
+                    self.stop(None)
+            return self.result()
 
     def _train_epoch(self, signal: StopSignal) -> Row:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
@@ -111,12 +136,16 @@ class Loop:
                     steps_done, speed = self.position.step - first_step, clock.images_per_second
                     bar.update(steps_done, images_per_second=speed, **self._means(sums))
             row = self._train_row(sums, clock)
+        self._count_epoch(sums, clock)
+        return row
+
+    def _count_epoch(self, sums: Sums, clock: Clock) -> None:
+        """Warn of the epoch's skipped steps, and count its time."""
         if skipped := int(sums["bad_steps"]):
-            first, scale = int(sums["bad_step"]), float(self.state.rate_scale)
-            self.display.warn(steps_skipped(skipped, first, scale))
+            scale = float(self.state.rate_scale)
+            self.display.warn(steps_skipped(skipped, int(sums["bad_step"]), scale))
         self.progress.train_seconds += clock.seconds
         self.progress.train_images += clock.images
-        return row
 
     def _steps(self, signal: StopSignal, clock: Clock) -> Iterator[tuple[Sums, bool]]:
         """Run the remaining steps of the epoch.
@@ -131,7 +160,7 @@ class Loop:
         for data, order, num_steps in run.train_feed(start, clock):
             decision = self.stopping.decide(signal, self.saving.saved_at, clock)
             if decision.stop:
-                self._stop(sums)
+                self.stop(sums)
             if decision.end and self.position.step:  # a run without a step cannot be tested
                 self.stopping.end_by_time()
                 break
@@ -187,7 +216,7 @@ class Loop:
             self._diverge(int(sums["bad_step"]), float(sums["gradient_norm"]))
         return to_means(sums)
 
-    def _finish_epoch(self, train: Row) -> None:
+    def finish_epoch(self, train: Row) -> None:
         """Evaluate, write the epoch's rows, call the hooks, and save."""
         number, step = self.position.epoch, self.position.step
         validation, row = self._evaluate(train, number)
@@ -205,16 +234,15 @@ class Loop:
         if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
             self.saving.save(self.state, step, validation)
 
-    def _finish_part(self, train: Row) -> None:
+    def finish_part(self, train: Row) -> None:
         """Save, then evaluate the part of an epoch in which the run ended.
 
         A part can neither be the best epoch nor cost patience.
         """
         self.saving.save_if_new(self.state, self.position.step)
-        number = self.position.epoch + 1
+        number, progress = self.position.epoch + 1, self.progress
         validation, row = self._evaluate(train, number)
-        self.progress.last_loss = validation["loss"]
-        self.progress.last_accuracy = validation["accuracy"]
+        progress.last_loss, progress.last_accuracy = validation["loss"], validation["accuracy"]
         self.show_epoch(epoch=number, train=train, validation=validation, is_best=False)
         self.stopping.call_hooks(self.hooks, row, self.progress)
 
@@ -223,10 +251,9 @@ class Loop:
         where = {"step": self.position.step, "epoch": epoch}
         rows = [where | train]
         if self.config.evaluate_train:
-            means = {"split": "train_evaluated"} | evaluate(self.run, self.state, "train")
-            rows.append(where | means)
+            rows.append(where | {"split": "train_evaluated"} | self._scores("train"))
         with self._compiling(self.run.eval_step):
-            validation = evaluate(self.run, self.state, "validation")
+            validation = self._scores("validation")
         self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
             self._diverge(self.position.step, float(self.state.sums["gradient_norm"]))
@@ -236,7 +263,10 @@ class Loop:
             self.metrics.write(row)
         return validation, epoch_row(rows)
 
-    def _stop(self, sums: Sums | None) -> NoReturn:
+    def _scores(self, view: str) -> dict[str, float]:
+        return evaluate(self.run, self.state, view)
+
+    def stop(self, sums: Sums | None) -> NoReturn:
         """Save and raise `Stopped`; `sums` are of the last step, if it is not checked yet."""
         if sums is not None:
             self._means(sums)  # raises for a state that diverged, which is not saved
@@ -249,14 +279,14 @@ class Loop:
         saved = self.saving.checkpoints.latest_step()
         raise Diverged(not_finite(self.config, step, rate, gradient_norm, saved))
 
-    def _result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """Test, and return the content of `result.json`."""
         self.state, tested_with = choose_weights(
             self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
         )
         test = score_test_split(self.run, self.state, self.progress)
-        where = {"step": self.position.step, "epoch": self.position.epoch}
-        self.metrics.write(where | {"split": "test"} | test)
+        step, epoch = self.position.step, self.position.epoch
+        self.metrics.write({"step": step, "epoch": epoch, "split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],
@@ -267,34 +297,4 @@ class Loop:
         } | describe_training(self.plan, self.progress, self.position, self.ended)
 
 
-def make_loop(
-    run: Run,
-    workdir: Path,
-    display: Display,
-    check_folder: Callable[[], None] = lambda: None,
-    hooks: Sequence[Hook] = (),
-) -> Loop:
-    """Return the loop of a run that starts, or resumes from the newest checkpoint of its folder.
-
-    Args:
-      workdir: the run's folder.
-      run, display, check_folder, hooks: see `Loop`.
-
-    Raises:
-      UserError: the run in the folder cannot be resumed.
-    """
-    keep = run.plan.config.checkpoint
-    checkpoints = Checkpoints(workdir, keep_latest=keep.keep_latest, keep_best=keep.keep_best)
-    start = take_up(run, workdir, checkpoints, display.warn)
-    metrics: MetricsWriter | NoWriter = NoWriter()
-    if group.is_main():
-        metrics = MetricsWriter(workdir, resume_step=start.kept_step, warn=display.warn)
-    return Loop(
-        run,
-        start,
-        display=display,
-        metrics=metrics,
-        checkpoints=checkpoints,
-        check_folder=check_folder,
-        hooks=hooks,
-    )
+make_loop = Loop.open

@@ -37,7 +37,8 @@ class Recipe:
       num_classes: number of classes.
       heads: how several heads combine, see `losses.losses_and_scores`.
       loss: of scores and targets.
-      l2: factor of the sum of squared kernels in the loss.
+      l2: factor of the sum of squared kernels in the loss; an array where it differs between the
+        members of a population.
       ema_decay: decay of the parameters' moving average; 0 for none.
       accumulation_steps: number of parts in which a batch is computed.
       global_batch_norm: BatchNorm over the global batch, else over each device's part.
@@ -56,7 +57,7 @@ class Recipe:
     num_classes: int
     heads: str = "prob_mix"
     loss: Loss = LOSSES["cross_entropy"]
-    l2: float = 0.0
+    l2: float | jax.Array = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1
     global_batch_norm: bool = True
@@ -75,7 +76,7 @@ class Recipe:
     def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""
         penalty = model.penalty()
-        if self.l2:
+        if isinstance(self.l2, jax.Array) or self.l2:
             kernels = jax.tree.map(
                 lambda p, k: jnp.sum(p * p) if k else 0.0, params, is_kernel(params)
             )

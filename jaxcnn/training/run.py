@@ -88,7 +88,7 @@ class Run:
           call. A streaming run yields the examples of one call only.
         """
         order = self._train_order(position.epoch)
-        feed = self._feed("train", order, self._portions(position))
+        feed = self._feed("train", order, self.portions(position))
         return self.watch(feed, position, clock) if self.watch and clock else feed
 
     def epoch_numbers(self, position: Position, rate_factor: float = 1.0) -> dict[str, jax.Array]:
@@ -130,7 +130,7 @@ class Run:
         sums = {name: np.zeros(devices, np.float32) for name in ("loss", "correct", "count")}
         return feed.put_share(sums | {"row": np.zeros(devices, np.int32)}, self.plan.mesh)
 
-    def _portions(self, position: Position) -> list[tuple[int, int]]:
+    def portions(self, position: Position) -> list[tuple[int, int]]:
         """Return the rows (start, stop) of an epoch's order for each call, from a position on."""
         portions, num_steps, row = [], self.plan.steps_per_dispatch, position.row
         end = self.plan.steps_of_epoch(position)

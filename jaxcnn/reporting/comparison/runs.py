@@ -1,6 +1,7 @@
 """Runs, finished or not, read from the files in their folders."""
 
 import dataclasses
+import itertools
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -102,7 +103,7 @@ class SavedRun:
 
 
 def read_runs(folders: Iterable[str | Path]) -> tuple[list[SavedRun], list[str]]:
-    """Read the runs in the folders.
+    """Read the runs in the folders; a population's folder stands for its members.
 
     Returns:
       The runs, each folder once; and a line for each folder or file that was left out.
@@ -115,7 +116,7 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[SavedRun], list[str]]
     for folder in folders:
         if not folder.exists():
             raise UserError(f"{folder}: there is no such folder; name the folders of runs")
-    for folder in folders:
+    for folder in itertools.chain.from_iterable(map(_members_of, folders)):
         if folder.resolve() in seen:
             left_out.append(f"{folder}: named twice, counted once")
             continue
@@ -130,6 +131,12 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[SavedRun], list[str]]
     if not runs:
         raise UserError(f"nothing to compare: {'; '.join(left_out) or 'no folder is named'}")
     return runs, left_out
+
+
+def _members_of(folder: Path) -> list[Path]:
+    """Return the folders of a population's members, or the folder of a run."""
+    members = sorted(folder.glob("members/[0-9]*"))
+    return [folder] if (folder / "config.json").exists() or not members else members
 
 
 def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:

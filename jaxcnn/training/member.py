@@ -1,0 +1,189 @@
+"""A member of a population: a run whose steps and evaluations are computed with the others'."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.views import views_of
+from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.optim.plateau import Plateau
+from jaxcnn.training import parallel
+from jaxcnn.training.device_defaults import evaluation_options
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.recipe import (
+    Recipe,
+    build_model,
+    make_hyperparams,
+    make_recipe,
+    total_steps,
+)
+from jaxcnn.training.run import Run, make_run
+from jaxcnn.training.state import TrainState, create_state
+from jaxcnn.training.step import make_eval_step
+from jaxcnn.training.timing import Clock
+from jaxcnn.training.variation import Variation, check_population, differing_fields
+
+
+class Member(Loop):
+    """The training of a member, in its own folder; a `Population` computes its steps.
+
+    Attributes:
+      values: those of its numbers that are not in its state, see `Variation.values`.
+      scores: `loss` and `accuracy` of the state by view, from the population.
+      failure: the line of the error that ended the member, "" for none.
+    """
+
+    values: dict[str, jax.Array] = {}
+    scores: dict[str, dict[str, float]] = {}
+    failure: str = ""
+
+    @property
+    def is_training(self) -> bool:
+        """True while the member has steps left."""
+        return not self.failure and not self.ended
+
+    def is_save_due(self, step: int) -> bool:
+        """Return whether `checkpoint.every_steps` or `every_minutes` asks for a save at a step.
+
+        At the end of an epoch, `finish_epoch` decides it.
+        """
+        position = dataclasses.replace(self.position, step=step)
+        minutes, saved_at = self.config.checkpoint.every_minutes, self.saving.saved_at
+        is_due = self.saving.is_due(step) or self.time.exceeds(minutes, saved_at)
+        return is_due and position.row > 0 and not self.failure
+
+    def epoch_numbers(self) -> dict[str, Any]:
+        """Return the numbers of the epoch, see `Run.epoch_numbers`, on the host."""
+        factor = Plateau(**self.progress.plateau).factor
+        return jax.device_get(self.run.epoch_numbers(self.position, factor))
+
+    def save_within_epoch(self, state: TrainState, step: int) -> None:
+        """Take the state after a step within an epoch, and save it if it has not diverged."""
+        with self._failing():
+            self._take(state, step)
+            self._means(state.sums)
+            self.saving.save(state, step, None)
+
+    def take_steps(
+        self, state: TrainState, step: int, clock: Clock, scores: dict[str, dict[str, float]]
+    ) -> None:
+        """Take the state after a step; with the scores of the state, end the epoch there.
+
+        Args:
+          state: the state, on the member's device.
+          step: the finished steps of the state.
+          clock: the member's share of the epoch's time.
+          scores: `loss` and `accuracy` by view; {} where the population stops within an epoch.
+        """
+        if self.failure:
+            return
+        epoch, self.scores = self.position.epoch, scores
+        self._take(state, step)
+        if not scores:
+            return
+        with self._failing():
+            row = self._train_row(state.sums, clock)
+            self._count_epoch(state.sums, clock)
+            if self.position.epoch > epoch:
+                self.finish_epoch(row)
+            else:
+                self.finish_part(row)
+
+    def _take(self, state: TrainState, step: int) -> None:
+        self.state = state
+        self.position = dataclasses.replace(self.position, step=step)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Let a divergence in the block end this member alone."""
+        try:
+            yield
+        except Diverged as error:
+            self.failure = str(error)
+
+    def save_to_stop(self) -> None:
+        """Save the state where the population stops."""
+        with self._failing(), contextlib.suppress(Stopped):
+            self.stop(self.state.sums)
+
+    def _scores(self, view: str) -> dict[str, float]:
+        return self.scores[view]
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberRun:
+    """A member, ready to train.
+
+    Attributes:
+      run: the run; its data are those of all members.
+      values: see `Variation.values`.
+    """
+
+    run: Run
+    values: dict[str, jax.Array]
+
+
+def make_member_runs(
+    configs: Sequence[ConfigDict], dataset: Dataset
+) -> tuple[list[MemberRun], Variation]:
+    """Return the members of a population, ready to train, and how they differ.
+
+    A member trains on one device, so `config.num_devices` is 1 in each config.
+
+    Raises:
+      UserError: a config, the dataset and the devices do not fit each other, or one compiled step
+        cannot train the configs.
+    """
+    check_population(configs)
+    first = make_run(configs[0], dataset)
+    steps = first.plan.steps_per_epoch
+    recipes = [_make(config, dataset, steps) for config in configs]
+    fields = frozenset(differing_fields(configs))
+    variation = Variation(configs[0], dataset, recipes[0].recipe, fields)
+    members = []
+    for config, parts in zip(configs, recipes, strict=True):
+        plan = dataclasses.replace(first.plan, config=config, views=views_of(config, dataset))
+        state = parallel.on_every_device(parts.state, plan.mesh)
+        run = dataclasses.replace(first, plan=plan, model=parts.model, state=state)
+        if "loss.l2" in fields:  # which is in the loss of its test
+            run = dataclasses.replace(run, eval_step=_eval_step(parts.recipe, run))
+        values = variation.values(parts.recipe, total_steps(config, steps))
+        members.append(MemberRun(run, values))
+    return members, variation
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    recipe: Recipe
+    model: Any
+    state: TrainState
+
+
+def _make(config: ConfigDict, dataset: Dataset, steps: int) -> _Parts:
+    """Return a member's recipe, network and state before the first step, as `make_run` does."""
+    model = build_model(config, dataset, seed=config.seed)
+    recipe, params, batch_stats = make_recipe(config, dataset, model, steps)
+    state = create_state(
+        params,
+        batch_stats,
+        recipe.optimizer,
+        hyperparams=make_hyperparams(config),
+        ema=config.optimizer.ema_decay > 0,
+    )
+    return _Parts(recipe, model, state)
+
+
+def _eval_step(recipe: Recipe, run: Run) -> Any:
+    return parallel.parallelize(
+        make_eval_step(recipe),
+        mesh=run.plan.mesh,
+        backend="shard_map",
+        in_axes=(0, None, None, None, 0),
+        out_axis=0,
+        compiler_options=evaluation_options(run.plan.network),
+    )

@@ -1,0 +1,195 @@
+"""A population: runs that differ in numbers alone, trained by one compiled step.
+
+Each member is a run of its own, with its own folder, checkpoints and metrics (`member.py`). The
+population computes the steps and the evaluations of a chunk of members together, an epoch at a
+time, and hands each member its state.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcnn.data import feed
+from jaxcnn.errors import Stopped
+from jaxcnn.process.signals import StopSignal
+from jaxcnn.training.evaluate import to_means
+from jaxcnn.training.member import Member
+from jaxcnn.training.member_programs import Form, MemberPrograms
+from jaxcnn.training.parallel import on_every_device, wait_for
+from jaxcnn.training.timing import Clock
+from jaxcnn.training.variation import Variation
+
+
+class Population:
+    """The training of members, in chunks that a compiled step trains together.
+
+    A chunk has the same number of slots at each call, so that a member's numbers do not depend on
+    the others: a slot without a member to train computes a copy, which is dropped.
+
+    Args:
+      members: the members; None for one that has ended, whose slot stays.
+      variation: how the members differ.
+      form: the members of a call.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member | None],
+        variation: Variation,
+        form: Form,
+    ):
+        self._members = [member for member in members if member]
+        first = self._members[0]
+        plan = first.plan
+        self._programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
+        self._chunks = [
+            members[start : start + form.width] for start in range(0, len(members), form.width)
+        ]
+        self._compiled: set[Callable] = set()
+        data = first.run.data
+        if form.num_devices > 1:
+            dataset = first.run.dataset
+            data = {n: feed.put_split(dataset.splits[n], self._programs.mesh) for n in data}
+        self._data = data
+
+    def train(self, on_epoch: Callable[[], None]) -> None:
+        """Train all members to their ends, an epoch of each chunk in turn.
+
+        Args:
+          on_epoch: called when members have finished an epoch.
+
+        Raises:
+          Stopped: a signal asked for it; all members are saved.
+          UserError: a member's folder is no longer this process's.
+        """
+        with StopSignal() as signal:
+            while any(member.is_training for member in self._members):
+                for chunk in self._chunks:
+                    if group := _next_group(chunk):
+                        self._train_epoch(chunk, group, signal)
+                        if signal.requested:
+                            self._stop()
+                        on_epoch()
+
+    def _stop(self) -> None:
+        """Save all members and raise `Stopped`."""
+        training = [member for member in self._members if member.is_training]
+        for member in training:
+            member.save_to_stop()
+        for member in self._members:  # some may have ended since the last report
+            member.saving.checkpoints.wait()
+        raise Stopped(f"stopped and saved {len(training)} members; the same command resumes them")
+
+    def _train_epoch(
+        self, chunk: Sequence[Member | None], group: Sequence[Member], signal: StopSignal
+    ) -> None:
+        """Train the rest of an epoch of a group of the chunk, or until a signal asks to stop."""
+        programs, lead, clock = self._programs, group[0], Clock()
+        slots = [member if member and member in group else lead for member in chunk]
+        slots += [lead] * (programs.form.width - len(slots))
+        starts = {id(member): member.position.step for member in group}
+        start = state = programs.put([member.state for member in slots])
+        values = programs.put([member.values for member in slots])
+        row, end = _steps_left(lead)
+        done = 0
+        for state, num_steps in self._steps(slots, start, values, clock, signal):
+            done += num_steps
+            due = [member for member in group if member.is_save_due(starts[id(member)] + done)]
+            for member, own in self._handed_out(chunk, due, state):
+                member.save_within_epoch(own, starts[id(member)] + done)
+        scores = self._scores(lead, state, values) if row + done == end else {}
+        for member, own in self._handed_out(chunk, group, state):
+            index = chunk.index(member)
+            means = {view: to_means(programs.take(sums, index)) for view, sums in scores.items()}
+            share = _share(clock, len(group))
+            member.take_steps(own, starts[id(member)] + done, share, means)
+
+    def _steps(
+        self,
+        slots: Sequence[Member],
+        state: Any,
+        values: Any,
+        clock: Clock,
+        signal: StopSignal,
+    ) -> Iterator[tuple[Any, int]]:
+        """Run the remaining steps of an epoch; yield the state and the steps of each call."""
+        programs, lead, sums = self._programs, slots[0], None
+        numbers = programs.put([member.epoch_numbers() for member in slots])
+        order = programs.put([member.run.train_order(member.position.epoch)[0] for member in slots])
+        data = self._data[lead.plan.views["train"].split]
+        clock.start()
+        for row, end in lead.run.portions(lead.position):
+            if signal.requested:
+                break
+            program = programs.steps if end - row > 1 else programs.step
+            is_new, previous = program not in self._compiled, sums
+            if is_new:
+                jax.block_until_ready(previous)
+                clock.stop()
+            state, sums = program(state, values, data, numbers, order)
+            if is_new:
+                jax.block_until_ready(sums)
+                self._compiled.add(program)
+                clock.start()
+            else:
+                clock.add(lead.plan.count_images(row, end - row))
+                wait_for(previous)
+            yield state, end - row
+        jax.block_until_ready(sums)
+        clock.stop()
+
+    def _handed_out(
+        self, chunk: Sequence[Member | None], members: Sequence[Member], state: Any
+    ) -> Iterator[tuple[Member, Any]]:
+        """Yield members of a chunk, each with its own state, on its device."""
+        on_host = jax.device_get(state) if members else None
+        for index, member in enumerate(chunk):
+            if member and member in members:
+                own = self._programs.take(on_host, index)
+                yield member, on_every_device(own, member.plan.mesh)
+
+    def _scores(self, lead: Member, state: Any, values: Any) -> dict[str, Any]:
+        """Return the sums of each view that an epoch evaluates, an entry per slot, on the host."""
+        views = ["validation", *(["train"] if lead.config.evaluate_train else [])]
+        return {view: self._sums(lead, view, state, values) for view in views}
+
+    def _sums(self, lead: Member, view: str, state: Any, values: Any) -> dict[str, np.ndarray]:
+        """Return the evaluation's sums of a view; all members evaluate the same examples."""
+        programs = self._programs
+        zeros = {"row": np.int32(0)} | dict.fromkeys(("loss", "correct", "count"), np.float32(0))
+        sums = programs.put([zeros] * programs.form.width)
+        data = self._data[lead.plan.views[view].split]
+        for _, order, _ in lead.run.eval_feed(view):
+            order = programs.put_on_all(order[0])
+            previous = sums
+            sums = programs.evaluate(
+                sums, values, state.evaluated_params, state.batch_stats, data, order
+            )
+            wait_for(previous)
+        return jax.device_get(sums)
+
+
+def _next_group(chunk: Sequence[Member | None]) -> list[Member]:
+    """Return the members of a chunk that train next: those at the row of the one furthest behind.
+
+    All members are at the same row, unless the process was killed while it saved them.
+    """
+    training = [member for member in chunk if member and member.is_training]
+    if not training:
+        return []
+    lead = min(training, key=lambda member: member.position.step)
+    return [member for member in training if _steps_left(member) == _steps_left(lead)]
+
+
+def _steps_left(member: Member) -> tuple[int, int]:
+    """Return the row of a member's next step, and the end of its epoch."""
+    return member.position.row, member.plan.steps_of_epoch(member.position)
+
+
+def _share(clock: Clock, num_members: int) -> Clock:
+    """Return a member's share of the time in which several were trained."""
+    share = Clock()
+    share.images, share.seconds = clock.images, clock.seconds / num_members
+    return share

@@ -1,0 +1,143 @@
+"""The fields in which the members of a population may differ, and their values as arrays.
+
+A compiled step serves all members because nothing that differs is a constant in it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxcnn.config.defaults import flatten
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.errors import UserError
+from jaxcnn.optim.optimizers import OPTIMIZERS
+from jaxcnn.training.recipe import Recipe, augmentation_of
+from jaxcnn.training.state import TrainState
+from jaxcnn.training.step import Batch, make_eval_step, make_train_step
+
+_IN_STATE = (
+    "seed", "loss.label_smoothing", "optimizer.learning_rate", "optimizer.momentum",
+    "optimizer.b1", "optimizer.b2", "optimizer.weight_decay",
+)  # fmt: skip
+_ON_HOST = ("early_stopping.patience", "early_stopping.min_delta")
+_SCHEDULE = (
+    "schedule.warmup_epochs", "schedule.decay_rate", "schedule.decay_epochs",
+    "schedule.decay_steps", "schedule.factor", "schedule.final_fraction", "schedule.power",
+    "schedule.restart_epochs", "schedule.restart_growth", "schedule.patience",
+    "schedule.min_delta", "schedule.cooldown", "schedule.min_rate",
+)  # fmt: skip
+FIELDS = (*_IN_STATE, "loss.l2", *_SCHEDULE, *_ON_HOST)
+_OF_EVERY_OPTIMIZER = ("seed", "loss.label_smoothing", "loss.l2", *_SCHEDULE, *_ON_HOST)
+# its table depends on the rate, which other schedules multiply alone
+_RATE_SCHEDULES = ("inverse_time_rounded",)
+# they compute with settings that are not in their state
+_FIXED_OPTIMIZERS = ("airbench", "airbench2025")
+_ONLY_ALONE = {
+    "dataset.streaming": False, "max_minutes": 0.0, "batch_norm": "global",
+}  # fmt: skip
+
+
+def check_population(configs: Sequence[ConfigDict]) -> None:
+    """Check that one compiled step can train the configs.
+
+    Raises:
+      UserError: they differ in a field that is a constant of the step, or have a setting that only
+        a run alone supports.
+    """
+    config = configs[0]
+    leaves = flatten(config)
+    for name, value in _ONLY_ALONE.items():
+        if leaves[name] != value:
+            raise UserError(
+                f"config.{name} = {leaves[name]}: a population supports {value!r} alone; train "
+                "the configs one by one"
+            )
+    is_fixed = config.optimizer.name in (*_FIXED_OPTIMIZERS, *OPTIMIZERS.parts)
+    allowed = _OF_EVERY_OPTIMIZER if is_fixed else FIELDS
+    for name in sorted(differing_fields(configs)):
+        if name not in allowed:
+            reason = f" with optimizer.name = {config.optimizer.name}" * (name in FIELDS)
+            raise UserError(
+                f"{name}: cannot differ between the members of a population{reason}; these can: "
+                f"{', '.join(allowed)}"
+            )
+
+
+def differing_fields(configs: Sequence[ConfigDict]) -> set[str]:
+    """Return the dotted names of the fields in which configs differ."""
+    first, *others = map(flatten, configs)
+    names = first.keys() | {name for leaves in others for name in leaves}
+    return {n for n in names if any(leaves.get(n) != first.get(n) for leaves in others)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variation:
+    """The parts of a recipe that differ between members and are not in the training state.
+
+    Attributes:
+      config: of one of the members.
+      dataset: of all members.
+      recipe: of the same member.
+      fields: the names of the fields that differ.
+    """
+
+    config: ConfigDict
+    dataset: Dataset
+    recipe: Recipe
+    fields: frozenset[str]
+
+    @property
+    def _has_own_schedules(self) -> bool:
+        by_rate = self.config.schedule.name in _RATE_SCHEDULES
+        rate = {"optimizer.learning_rate"} if by_rate else set()
+        return not self.fields.isdisjoint(rate.union(_SCHEDULE))
+
+    def values(self, recipe: Recipe, num_steps: int) -> dict[str, jax.Array]:
+        """Return a member's values: `l2` () and `schedule` (num_steps,), where they differ.
+
+        Args:
+          recipe: the member's.
+          num_steps: training steps of the whole run.
+        """
+        values = {}
+        if "loss.l2" in self.fields:
+            values["l2"] = jnp.asarray(recipe.l2, float)
+        if self._has_own_schedules:
+            steps = jnp.arange(num_steps, dtype=jnp.int32)
+            factors = jax.jit(jax.vmap(recipe.schedule))(steps)
+            values["schedule"] = jnp.broadcast_to(factors, steps.shape)
+        return values
+
+    def train_step(self) -> Callable:
+        """Return `step(state, values, data, epoch, order)`; see `make_train_step`."""
+
+        def step(state: TrainState, values: dict, data: Batch, epoch: dict, order: jax.Array):
+            recipe = self._recipe(values)
+            if "seed" in self.fields and recipe.augment is not None:
+                seed = state.hyperparams["seed"]
+                augment = augmentation_of(self.config, self.dataset, seed)
+                recipe = dataclasses.replace(recipe, augment=augment)
+            return make_train_step(recipe)(state, data, epoch, order)
+
+        return step
+
+    def eval_step(self) -> Callable:
+        """Return `step(sums, values, params, batch_stats, data, order)`; see `make_eval_step`."""
+
+        def step(sums: dict, values: dict, *arguments: Any) -> dict:
+            return make_eval_step(self._recipe(values))(sums, *arguments)
+
+        return step
+
+    def _recipe(self, values: dict[str, jax.Array]) -> Recipe:
+        """Return the recipe with a member's values."""
+        recipe = self.recipe
+        if "l2" in values:
+            recipe = dataclasses.replace(recipe, l2=values["l2"])
+        if "schedule" in values:
+            recipe = dataclasses.replace(recipe, schedule=lambda step: values["schedule"][step])
+        return recipe

@@ -1,0 +1,100 @@
+"""A population as a user has it: each member is a run, with all that works on runs."""
+
+import io
+import json
+
+import pytest
+
+from jaxcnn.api import arguments, population, run
+from jaxcnn.config.sweep import with_values
+from jaxcnn.errors import Diverged, UserError
+from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.models import model_config
+from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.workdir.metrics_log import read_metrics
+
+SWEEP = "optimizer.learning_rate=.003,.01; seed=0..1"
+
+
+@pytest.fixture
+def config(config):
+    config.model = model_config("mlp", hidden=(16,))
+    config.num_devices = 1
+    return config
+
+
+@pytest.fixture
+def train_members(monkeypatch, dataset):
+    """Trains a population on `dataset`, without pictures; gives the result and the output."""
+    monkeypatch.setattr(arguments, "load_run_data", lambda *_: dataset)
+    monkeypatch.setattr(run, "plot_curves", lambda _: [])
+    monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
+
+    def train_members(config, sweep, workdir):
+        printed = io.StringIO()
+        result = population.train_population(config, sweep, workdir, console=Console(printed))
+        return result, printed.getvalue()
+
+    return train_members
+
+
+def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path, capsys):
+    result, printed = train_members(config, SWEEP, tmp_path / "all")
+    assert json.loads((tmp_path / "all" / "result.json").read_text()) == result
+    members = result["members"]
+    assert [row["folder"] for row in members] == [f"members/00{n}" for n in range(4)]
+    assert members[1]["seed"] == 1 and members[2]["optimizer.learning_rate"] == 0.01
+    assert "4 members" in printed and "epoch 2/2  validation" in printed
+    assert "test accuracy" in capsys.readouterr().out  # the table
+    folder = tmp_path / "all" / "members" / "002"
+    assert load_trained(folder).config.optimizer.learning_rate == 0.01
+    runs, left_out = read_runs([tmp_path / "all"])
+    assert [saved.folder.name for saved in runs] == ["000", "001", "002", "003"] and not left_out
+    config.update_from_flattened_dict({"optimizer.learning_rate": 0.01, "num_epochs": 3})
+    values, printed = train(config, folder)  # it goes on alone
+    assert values["num_epochs"] == 3 and "resuming in epoch 3" in printed
+
+
+def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_members, tmp_path):
+    first, _ = train_members(config, "seed=0..1", tmp_path / "parts")
+    again, printed = train_members(config, "seed=0..1", tmp_path / "parts")
+    assert again == first and "epoch 2/2" not in printed
+    config.num_epochs = 3
+    train_members(config, "seed=0..1", tmp_path / "parts")
+    train_members(config, "seed=0..1", tmp_path / "whole")
+    parts, whole = (
+        [row["loss"] for row in read_metrics(tmp_path / name / "members" / "001")
+         if row["split"] != "test"]
+        for name in ("parts", "whole")
+    )  # fmt: skip
+    assert parts == whole and len(whole) == 6
+
+
+def test_a_member_that_diverges_is_a_row(config, train_members, tmp_path):
+    config.optimizer.update(name="sgd")
+    result, printed = train_members(config, "optimizer.learning_rate=.01,1e38", tmp_path / "one")
+    assert [row["ended"] for row in result["members"]] == ["epochs", "diverged"]
+    assert "member 001 (optimizer.learning_rate = 1e+38)" in printed
+    with pytest.raises(Diverged, match="all members diverged"):
+        train_members(config, "optimizer.learning_rate=1e37,1e38", tmp_path / "all")
+
+
+def test_refusals_change_nothing(config, train_members, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds files but no sweep"):
+        train_members(config, SWEEP, tmp_path / "other")
+    with pytest.raises(UserError, match="optimizer.momentum"):
+        train_members(config, "optimizer.momentum=2,3", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    train_members(with_values(config, {"num_epochs": 1}), "seed=0..1", tmp_path / "used")
+    with pytest.raises(UserError, match="holds another sweep, of 2 members"):
+        train_members(config, SWEEP, tmp_path / "used")
+
+
+def test_a_dry_run(config, train_members, tmp_path):
+    lines = population.describe_sweep(population.make_sweep(config, SWEEP, tmp_path / "new"))
+    assert lines[1] == "001  optimizer.learning_rate = 0.003, seed = 1"
+    assert lines[4].startswith("4 members, ") and "MiB" in lines[-1]
+    assert not (tmp_path / "new").exists()

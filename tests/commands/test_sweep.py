@@ -1,0 +1,39 @@
+"""`jaxcnn sweep`: mistakes in one line, a sweep and its seeds from the command line."""
+
+import json
+
+import pytest
+from commands import ROOT, run
+from outcomes import assert_one_line
+
+CONFIG = f"--config={ROOT}/configs/digits.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --config=FILE and --sweep="),
+        ([CONFIG], "give --config=FILE and --sweep="),
+        ([CONFIG, "--sweep=seed"], "'seed' must be FIELD=VALUES"),
+        ([CONFIG, "--sweep=global_batch_size=32,64"], "global_batch_size: cannot differ"),
+        ([CONFIG, "--sweep=seed=0,-1"], "config.seed = -1"),
+    ],
+)
+def test_mistakes(command, tmp_path, arguments, message):
+    done = command("sweep", *arguments, folder=tmp_path)
+    assert done["code"] == 2 and done["output"] == ""
+    assert_one_line(done["errors"], message)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_seeds_of_a_training_are_a_population(tmp_path):
+    done = run(
+        "jaxcnn.main", CONFIG, "--seeds=2", "--config.num_epochs=1", cwd=tmp_path,
+        TFDS_DATA_DIR=str(tmp_path / "data"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "runs" / "digits" / "result.json").read_text())
+    assert [row["seed"] for row in result["members"]] == [0, 1]
+    done = run("jaxcnn.compare", "runs/digits", cwd=tmp_path)
+    assert done.returncode == 0 and "2" in done.stdout
