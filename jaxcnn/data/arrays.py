@@ -44,6 +44,8 @@ def to_images(subject: str, images: Any) -> np.ndarray:
       UserError: the images have another dtype or shape, or there are none.
     """
     array = _to_array(subject, images)
+    if not array.size:
+        raise UserError(f"{subject}: are empty, their shape is {array.shape}")
     if array.dtype != np.uint8:
         hint = "" if array.dtype.kind != "f" else _float_hint(array)
         raise UserError(f"{subject}: are {array.dtype}; pixels must be uint8, 0…255{hint}")
@@ -52,9 +54,17 @@ def to_images(subject: str, images: Any) -> np.ndarray:
             f"{subject}: have the shape {array.shape}; it must be (n, height, width) "
             "or (n, height, width, channels)"
         )
-    if not array.size:
-        raise UserError(f"{subject}: are empty, their shape is {array.shape}")
+    _refuse_channels_first(subject, array.shape)
     return array[..., None] if array.ndim == 3 else array
+
+
+def _refuse_channels_first(subject: str, shape: tuple[int, ...]) -> None:
+    """Refuse square images with one or three channels before height and width, as PyTorch's."""
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] > 4:
+        raise UserError(
+            f"{subject}: have the shape {shape}, channels first; it must be (n, height, width, "
+            "channels): use images.transpose(0, 2, 3, 1)"
+        )
 
 
 def check_labels(
@@ -141,7 +151,16 @@ def default_class_names(labels: Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
     Args:
       labels: int32 (n,) or float32 (n, num_classes) by split.
+
+    Raises:
+      UserError: all labels are above 0, so they count from 1.
     """
+    if all(array.ndim == 1 and array.min() > 0 for array in labels.values()):
+        least = min(int(array.min()) for array in labels.values())
+        raise UserError(
+            f"the labels: the least is {least}, but {_COUNTED_FROM_ZERO}; subtract {least}, or "
+            "give class_names"
+        )
     counts = [
         array.shape[1] if array.ndim == 2 else int(array.max()) + 1 for array in labels.values()
     ]
@@ -174,7 +193,7 @@ def _to_array(subject: str, values: Any) -> np.ndarray:
 
 def _float_hint(array: np.ndarray) -> str:
     """Return what to do with float pixels, as far as their range shows it."""
-    if array.size and array.min() >= 0 and array.max() <= 1:
+    if array.min() >= 0 and array.max() <= 1:
         return ": use (255 * images).round().astype('uint8')"
     return "; jaxcnn scales them itself (config.dataset.scaling)"
 

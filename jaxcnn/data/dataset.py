@@ -121,7 +121,7 @@ class Dataset:
             (n, num_classes).
           test: images and labels, of the same shapes.
           validation: images and labels for `config.validation = "validation"`.
-          class_names: in the order of the labels; "0", "1", … by default.
+          class_names: in the order of the labels; by default "0", "1", …, and labels contain a 0.
           name: of the dataset, for reports and comparisons.
 
         Raises:

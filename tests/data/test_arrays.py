@@ -66,6 +66,8 @@ def test_distributions_and_lists():
         ((IMAGES.astype(np.int32), LABELS), "are int32; pixels must be uint8"),
         ((IMAGES[0], LABELS), r"shape \(4, 5\); it must be \(n, height, width\)"),
         ((IMAGES[:0], LABELS[:0]), "images of train: are empty"),
+        (([], []), "images of train: are empty"),
+        ((np.zeros((6, 3, 5, 5), np.uint8), LABELS), r"use images.transpose\(0, 2, 3, 1\)"),
         (([IMAGES[0], IMAGES[0, :2]], [0, 1]), "cannot be read as one array"),
         ((IMAGES[:, :3], LABELS), r"shape \(4, 5, 1\); those of train have \(3, 5, 1\)"),
         ((IMAGES, LABELS[:5]), "train: has 6 images and 5 labels"),
@@ -84,6 +86,14 @@ def test_wrong_arrays_are_refused_in_one_line(train, line):
     with pytest.raises(UserError, match=line) as error:
         Dataset.from_arrays(train, GOOD)
     assert "\n" not in str(error.value)
+
+
+def test_labels_that_count_from_1_are_refused():
+    from_1 = (IMAGES, LABELS + 1)
+    with pytest.raises(UserError, match="the least is 1, but labels count from 0; subtract 1, or"):
+        Dataset.from_arrays(from_1, from_1)
+    dataset = Dataset.from_arrays(from_1, from_1, class_names=["none", "a", "b", "c"])
+    assert dataset.num_classes == 4  # a class of no example is allowed where it has a name
 
 
 @pytest.mark.parametrize(
