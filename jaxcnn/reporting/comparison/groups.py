@@ -82,7 +82,7 @@ class RecipeGroup:
 
     @property
     def batch_loss(self) -> MeanAndStd | None:
-        """The test loss divided by the batch size, the figure of [SGD]; None for other recipes.
+        """The test loss divided by the batch size, the figure of [sgd]; None for other recipes.
 
         See docs/publications.md.
         """

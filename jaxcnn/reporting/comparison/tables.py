@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 
+from jaxcnn.config.publications import current_key
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import Goal
@@ -141,7 +142,7 @@ def _selections(section: Section) -> dict[str, list[str]]:
     """Return the classes that the publications of the runs' recipes select, by publication."""
     evaluations = [run.evaluation for run in section.finished_runs]
     return {
-        evaluation["publication"]: evaluation["selected_classes"]
+        current_key(evaluation["publication"]): evaluation["selected_classes"]
         for evaluation in evaluations
         if evaluation.get("publication") and evaluation.get("selected_classes")
     }
