@@ -75,7 +75,7 @@ _HOMEWORK = {
     ),
     "simpler_cnn:cifar10": Figures(
         "homework", 0.8524, loss=0.708, lowest_loss=(0.6731, 3), train=(0.4247, 0.9231), epochs=7,
-        seconds=(18, 19), note="the log begins with a trained model",
+        seconds=(18, 19),
     ),
     "simpler_cnn:zscore": Figures(
         "homework", 0.8343, loss=0.652, lowest_loss=(0.6326, 10), train=(0.5203, 0.8683),
