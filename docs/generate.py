@@ -1,12 +1,14 @@
 """Write the generated pages: `python docs/generate.py`.
 
-They are `configs.md`, `networks.md` and `results.md`, which are committed, so that they can be read
-without a build and a review shows their changes. `tests/commands/test_docs.py` checks that they are
-current.
+They are `configs.md`, `networks.md`, `results.md` and the tables of `publications.md`. They are
+committed, so that they can be read without a build and a review shows their changes.
+`tests/commands/test_docs.py` checks that they are current.
 """
 
 from pathlib import Path
 from typing import Any
+
+from ml_collections import ConfigDict
 
 from jaxcnn import models
 from jaxcnn.config.check import rule_of
@@ -15,7 +17,7 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.config.rules import Effect, Field
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_text
-from jaxcnn.reporting import results_page
+from jaxcnn.reporting import publications_page, results_page
 from jaxcnn.reporting.kept_runs import RUNS, kept_groups
 from jaxcnn.workdir.run_config import registries
 
@@ -128,10 +130,25 @@ def networks_page() -> str:
 
 def results_text() -> str:
     """Return `results.md`: the kept runs beside the published figures, by publication."""
-    configs = {name: make() for name, make in config_variants(DOCS.parent / "configs").items()}
-    page = results_page.results_page(RESULTS, configs, kept_groups())
-    earlier = read_json(RUNS.parent / "cpu.json")["rows"]
-    return f"{page}\n{results_page.earlier_section(earlier)}"
+    page = results_page.results_page(RESULTS, _configs(), kept_groups())
+    return f"{page}\n{results_page.earlier_section(_earlier())}"
+
+
+def publications_text() -> str:
+    """Return `publications.md`, whose text is written by hand, with new tables of the figures."""
+    earlier = {row["config"]: row["accuracy"] for row in _earlier()}
+    page = (DOCS / "publications.md").read_text()
+    return publications_page.fill_tables(page, _configs(), kept_groups(), earlier)
+
+
+def _configs() -> dict[str, ConfigDict]:
+    folder = DOCS.parent / "configs"
+    return {name: make() for name, make in config_variants(folder).items()}
+
+
+def _earlier() -> list[dict[str, Any]]:
+    """Return the figures that are left of runs of older code."""
+    return read_json(RUNS.parent / "cpu.json")["rows"]
 
 
 def _default(field: Field) -> str:
@@ -149,7 +166,12 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-PAGES = {"configs.md": configs_page, "networks.md": networks_page, "results.md": results_text}
+PAGES = {
+    "configs.md": configs_page,
+    "networks.md": networks_page,
+    "results.md": results_text,
+    "publications.md": publications_text,
+}
 
 
 def main() -> None:
