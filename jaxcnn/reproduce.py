@@ -8,12 +8,16 @@ keeps what has ended. Their test accuracies are compared with the records in a c
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, heap
+
+if TYPE_CHECKING:
+    from jaxcnn.reporting.comparison.groups import RecipeGroup
 
 _SEEDS = flags.DEFINE_integer(
     "seeds", 3, "The number of runs; their seeds count up from the recipe's.", 1
@@ -28,11 +32,10 @@ def main(arguments: list[str]) -> None:
 
     name = _recipe_of(arguments)
     load_config(name)  # a wrong name is told before JAX is loaded
-    if _RECORDS.value and not _RECORDS.value.is_dir():
-        raise UserError(f"--records={_RECORDS.value}: there is no such folder")
+    kept = _kept()
     out = _OUT.value or Path("runs", "reproduce", config_name(name))
     folders = _train(name, out)
-    for line in _judge(name, folders, out):
+    for line in _judge(name, folders, kept, out):
         print(line)
 
 
@@ -71,17 +74,29 @@ def _train(name: str, out: Path) -> list[Path]:
     return folders
 
 
-def _judge(name: str, folders: list[Path], out: Path) -> list[str]:
+def _kept() -> "list[RecipeGroup]":
+    """Return the kept runs.
+
+    Raises:
+      UserError: there is no such folder, or none of its folders holds a run.
+    """
+    from jaxcnn.reporting.kept_runs import RUNS, kept_groups
+
+    if _RECORDS.value and not _RECORDS.value.is_dir():
+        raise UserError(f"--records={_RECORDS.value}: there is no such folder")
+    return kept_groups(_RECORDS.value or RUNS)
+
+
+def _judge(name: str, folders: list[Path], kept: "list[RecipeGroup]", out: Path) -> list[str]:
     """Write `reproduction.json`; return its content as lines."""
     from jaxcnn.config.defaults import to_dict
     from jaxcnn.config.files import load_config
     from jaxcnn.files.writing import write_json
     from jaxcnn.reporting.comparison.runs import read_runs
-    from jaxcnn.reporting.kept_runs import RUNS, kept_groups
     from jaxcnn.reporting.reproduction import judge_runs, summarize
 
     runs, _ = read_runs(folders)
-    verdicts = judge_runs(to_dict(load_config(name)), runs, kept_groups(_RECORDS.value or RUNS))
+    verdicts = judge_runs(to_dict(load_config(name)), runs, kept)
     write_json(
         out / "reproduction.json",
         {

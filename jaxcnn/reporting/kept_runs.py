@@ -15,11 +15,12 @@ def kept_groups(folder: Path = RUNS) -> list[RecipeGroup]:
     """Return the kept runs, grouped by recipe and data; none if there is no such folder.
 
     Raises:
-      UserError: the folder holds no run.
+      UserError: the folder has folders, and none holds a run.
     """
-    if not folder.is_dir():
+    folders = sorted(path for path in folder.glob("*") if path.is_dir())
+    if not folders:
         return []
-    sections, _ = compare(read_runs(sorted(folder.iterdir()))[0])
+    sections, _ = compare(read_runs(folders)[0])
     return [group for section in sections for group in section.groups]
 
 
