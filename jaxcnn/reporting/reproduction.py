@@ -122,9 +122,7 @@ def _beside_kept(
     groups = [group for group in groups_of(config, kept) if group.finished]
     if not groups:
         return Verdict("none of this recipe", "")
-    views = ("train", "test")
-    data = [runs[0].fingerprint(view) for view in views]
-    same = [g for g in groups if [g.run.fingerprint(view) for view in views] == data]
+    same = [group for group in groups if _has_same_images(group.run, runs[0])]
     if not same:
         return Verdict("not compared", "the kept records are of other images")
     group = same[0]
@@ -136,9 +134,17 @@ def _beside_kept(
         for run in runs
         if run.result and earlier.get(run.config["seed"]) == run.result["test_accuracy"]
     ]
+    if not group.run.fingerprint("test"):
+        text += "; their images are not recorded"
     if equal:
         text += f"; the same figure for seed {', '.join(equal)}"
     return judge(new, list(earlier.values()), num_images, text)
+
+
+def _has_same_images(kept: SavedRun, new: SavedRun) -> bool:
+    """Return whether a kept run has the images of a new one; an older one may not record them."""
+    views = ("train", "test")
+    return all(kept.fingerprint(view) in ("", new.fingerprint(view)) for view in views)
 
 
 def _beside_published(config: Mapping[str, Any], new: Sequence[float], num_images: int) -> Verdict:

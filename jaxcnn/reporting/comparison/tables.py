@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from jaxcnn.config.publications import current_key
+from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import Goal
@@ -41,6 +42,7 @@ def results_table(section: Section) -> Table:
         "training time": lambda group: _mean(group, "seconds", clock),
         "epochs": lambda group: _mean(group, "num_epochs", integer),
         "seconds per epoch": lambda group: mean_text(group.seconds_per_epoch, decimal),
+        "published seconds per epoch": _published_seconds,
         "machine": lambda group: records.machines(group) or "-",
         "code": lambda group: records.code(group) or "-",
         "validation split": _validation_split,
@@ -50,6 +52,11 @@ def results_table(section: Section) -> Table:
     return _without_empty_columns(
         Table(f"Ranking by test accuracy{statistic}.", list(columns), rows)
     )
+
+
+def _published_seconds(group: RecipeGroup) -> str:
+    seconds = group.figures.seconds if group.figures else None
+    return " to ".join(f"{second:g}" for second in dict.fromkeys(seconds)) if seconds else "-"
 
 
 def _accuracy(group: RecipeGroup) -> str:
@@ -140,12 +147,14 @@ def class_tables(section: Section) -> list[Table]:
 
 def _selections(section: Section) -> dict[str, list[str]]:
     """Return the classes that the publications of the runs' recipes select, by publication."""
-    evaluations = [run.evaluation for run in section.finished_runs]
-    return {
-        current_key(evaluation["publication"]): evaluation["selected_classes"]
-        for evaluation in evaluations
-        if evaluation.get("publication") and evaluation.get("selected_classes")
-    }
+    selections = {}
+    for run in section.finished_runs:
+        publication = run.evaluation.get("publication")
+        if publication is None:  # an evaluation of older code
+            publication = publication_of(run.config, run.environment)
+        if publication and run.evaluation.get("selected_classes"):
+            selections[current_key(publication)] = run.evaluation["selected_classes"]
+    return selections
 
 
 def _class_table(
