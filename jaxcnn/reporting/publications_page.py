@@ -11,6 +11,7 @@ from jaxcnn.config.publications import FIGURES, Figures
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.kept_runs import groups_of
+from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.reporting.reproduction import judge_runs
 from jaxcnn.text import decimal, loss, percent
 
@@ -50,24 +51,17 @@ def _row(
     name: str, config: ConfigDict, groups: Sequence[RecipeGroup], earlier: float | None
 ) -> list[str]:
     figures, fields = FIGURES[name], to_dict(config)
-    published = figures.words or (percent(figures.accuracy) if figures.accuracy else "none")
     group = next((g for g in groups_of(fields, groups) if g.finished), None)
     return [
         f"`{name}`",
-        published,
-        _best(figures),
+        accuracy_text(figures) or "none",
+        best_text(figures),
         _losses(figures),
         _training(figures),
-        " to ".join(f"{seconds:g}" for seconds in dict.fromkeys(figures.seconds or ())),
+        seconds_text(figures),
         *(_ours(figures, fields, group) if group else ["not run yet", "", ""]),
         percent(earlier) if earlier else "",
     ]
-
-
-def _best(figures: Figures) -> str:
-    if figures.best is None:
-        return ""
-    return f"{percent(figures.best)} ({figures.best_epoch or 'epoch unknown'})"
 
 
 def _losses(figures: Figures) -> str:

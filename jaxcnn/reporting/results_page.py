@@ -12,6 +12,7 @@ from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.reporting.protocol import is_test_in_sight, is_tuned_on_test
+from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, decimal, percent
 
@@ -101,8 +102,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
     figures = FIGURES.get(name)
-    published = [_published(config, figures), _published_best(figures)]
-    seconds, remark = _published_seconds(figures), _remark(config, figures)
+    published = [_published(config, figures), best_text(figures) if figures else ""]
+    seconds, remark = seconds_text(figures) if figures else "", _remark(config, figures)
     if group is None:
         cells = [f"`{name}`", config.dataset.name, _split(config), "not run yet", "", ""]
         return [*cells, "", *published, "", seconds, "", "", remark]
@@ -154,28 +155,14 @@ def _epochs(group: RecipeGroup) -> str:
 
 
 def _published(config: ConfigDict, figures: Figures | None) -> str:
-    if figures and figures.words:
-        return figures.words
     accuracy = config.published.accuracy
-    return percent(accuracy) if accuracy else "none"
+    text = accuracy_text(figures) if figures else percent(accuracy) if accuracy else ""
+    return text or "none"
 
 
 def _remark(config: ConfigDict, figures: Figures | None) -> str:
     notes = [figures.note if figures else "", config.published.differs]
     return "; ".join(filter(None, notes))
-
-
-def _published_best(figures: Figures | None) -> str:
-    if figures is None or figures.best is None:
-        return ""
-    epoch = "unknown" if figures.best_epoch is None else figures.best_epoch
-    return f"{percent(figures.best)} (epoch {epoch})"
-
-
-def _published_seconds(figures: Figures | None) -> str:
-    if figures is None or figures.seconds is None:
-        return ""
-    return " to ".join(f"{number:g}" for number in dict.fromkeys(figures.seconds))
 
 
 def _others(groups: Iterable[RecipeGroup]) -> str:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 
-from jaxcnn.config.publications import current_key
+from jaxcnn.config.publications import Figures, current_key
 from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
@@ -12,6 +12,7 @@ from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
+from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.text import clock, decimal, integer, loss, percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
@@ -34,7 +35,8 @@ def results_table(section: Section) -> Table:
             group.evaluated("superclass_accuracy"), percent
         ),
         "n": lambda group: str(len(group.finished)) if group.finished else "-",
-        "published": lambda group: percent(group.published),
+        "published": _published,
+        "published best epoch": _from_figures(best_text),
         "test loss": lambda group: mean_text(group.result("test_loss"), loss),
         "test loss / batch size": lambda group: mean_text(group.batch_loss, loss),
         "parameters": lambda group: _mean(group, "parameters", integer),
@@ -42,7 +44,7 @@ def results_table(section: Section) -> Table:
         "training time": lambda group: _mean(group, "seconds", clock),
         "epochs": lambda group: _mean(group, "num_epochs", integer),
         "seconds per epoch": lambda group: mean_text(group.seconds_per_epoch, decimal),
-        "published seconds per epoch": _published_seconds,
+        "published seconds per epoch": _from_figures(seconds_text),
         "machine": lambda group: records.machines(group) or "-",
         "code": lambda group: records.code(group) or "-",
         "validation split": _validation_split,
@@ -54,9 +56,15 @@ def results_table(section: Section) -> Table:
     )
 
 
-def _published_seconds(group: RecipeGroup) -> str:
-    seconds = group.figures.seconds if group.figures else None
-    return " to ".join(f"{second:g}" for second in dict.fromkeys(seconds)) if seconds else "-"
+def _published(group: RecipeGroup) -> str:
+    figures = group.figures
+    words = accuracy_text(figures) if figures else ""
+    return words or percent(group.published)
+
+
+def _from_figures(to_text: Callable[[Figures], str]) -> Callable[[RecipeGroup], str]:
+    """Return the cell of a group that `to_text` makes of its published figures."""
+    return lambda group: (to_text(group.figures) if group.figures else "") or "-"
 
 
 def _accuracy(group: RecipeGroup) -> str:
