@@ -96,7 +96,7 @@ def blocks(pattern: str, text: str) -> str:
 
 
 def mnist(text: str) -> list[Part]:
-    """Return a network of [MNIST]; a block is a convolution, BatchNorm and dropout."""
+    """Return a network of [mnist]; a block is a convolution, BatchNorm and dropout."""
     return [blocks("conv {} relu > bn > dropout 0.1", f"{text} > flatten")]
 
 

@@ -27,4 +27,4 @@ def get_config(variant: str = "v2") -> ConfigDict:
     config.global_batch_size = 1000
     config.num_epochs = 1
     config.optimizer.learning_rate = 1e-3
-    return publish(config, "homework")
+    return publish(config, "homework", name=f"ownnet:{variant}")

@@ -43,11 +43,11 @@ def get_config(variant: str = "cifar10") -> ConfigDict:
     config.early_stopping.patience = 4
     if variant == "cifar10":
         differs = "the published run began with a model that had been trained before"
-        publish(config, "homework", 0.8524, differs)
+        publish(config, "homework", differs=differs, name="simpler_cnn:cifar10")
     if variant == "zscore":
-        publish(config, "homework", 0.8343)
+        publish(config, "homework", name="simpler_cnn:zscore")
     if variant == "augmented":
         config.augment.update(rotation=15.0, shift=0.1, flip="random")
     if variant == "ferplus_tail_split":
-        publish(config, "homework")
+        publish(config, "homework", name="simpler_cnn:ferplus_tail_split")
     return config

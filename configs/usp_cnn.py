@@ -10,7 +10,7 @@ epochs, Adam 1e-3, batch 128, pixels standardized by the training split's mean a
 augmentation. The later phases resume the run, optimizer included: `--config.num_epochs=55`, then
 `--config.num_epochs=105`, with the same --workdir.
 
-Source: [USP].
+Source: [usp].
 Published test accuracy: none (its pictures are missing).
 """
 

@@ -1,18 +1,24 @@
-"""Write the generated pages: `python docs/generate.py` makes `configs.md` and `networks.md`.
+"""Write the generated pages: `python docs/generate.py`.
 
-`results.md` is made by `python results/update.py`. The pages are committed, so that they can be
-read without a build and a review shows their changes. `tests/commands/test_docs.py` checks that
-they are current.
+They are `configs.md`, `networks.md`, `results.md` and the tables of `publications.md`. They are
+committed, so that they can be read without a build and a review shows their changes.
+`tests/commands/test_docs.py` checks that they are current.
 """
 
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxcnn import models
 from jaxcnn.config.check import rule_of
 from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.files import config_variants
 from jaxcnn.config.rules import Effect, Field
+from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_text
+from jaxcnn.reporting import publications_page, results_page
+from jaxcnn.reporting.kept_runs import RUNS, kept_groups
 from jaxcnn.workdir.run_config import registries
 
 DOCS = Path(__file__).parent
@@ -48,6 +54,26 @@ one image, forward; a multiply-add counts as two. All are for images and classes
 network layer by layer, for other sizes too (`--num_classes`, `--image_size`).
 
 The sources of the published networks are in [The publications](publications.md).
+"""
+RESULTS = """\
+# Results
+
+Test accuracies of the recipes, beside the published ones. This page is generated from the records
+in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is typed.
+
+- *Ours* is the test accuracy of the last epoch's weights, or of the best epoch's where a split held
+  out of training chose it: one run, or mean ± sample standard deviation over *n* seeds.
+- *Published* is the test accuracy after the last epoch; that of the best epoch is in the next
+  column.
+- *s/epoch* is the median time of an epoch's training on *machine*. The publications name no
+  hardware.
+- † The test set served as validation, as published: no estimate on unseen images.
+- ‡ A field of the recipe was chosen by test accuracies, see [Readings and recipes](readings.md).
+
+`jaxcnn train --config=CONFIG` makes a row, and `jaxcnn reproduce CONFIG --seeds=3` tells whether
+your machine gives the same. `python results/keep.py RUN…` keeps the records of a run, at most 100
+KB, and `jaxcnn compare results/runs/*` makes tables and pictures of them. What the figures mean is
+in [The publications](publications.md).\
 """
 
 
@@ -102,6 +128,29 @@ def networks_page() -> str:
     return "".join(lines)
 
 
+def results_text() -> str:
+    """Return `results.md`: the kept runs beside the published figures, by publication."""
+    page = results_page.results_page(RESULTS, _configs(), kept_groups())
+    return f"{page}\n{results_page.earlier_section(_earlier())}"
+
+
+def publications_text() -> str:
+    """Return `publications.md`, whose text is written by hand, with new tables of the figures."""
+    earlier = {row["config"]: row["accuracy"] for row in _earlier()}
+    page = (DOCS / "publications.md").read_text()
+    return publications_page.fill_tables(page, _configs(), kept_groups(), earlier)
+
+
+def _configs() -> dict[str, ConfigDict]:
+    folder = DOCS.parent / "configs"
+    return {name: make() for name, make in config_variants(folder).items()}
+
+
+def _earlier() -> list[dict[str, Any]]:
+    """Return the figures that are left of runs of older code."""
+    return read_json(RUNS.parent / "cpu.json")["rows"]
+
+
 def _default(field: Field) -> str:
     return "empty" if field.default == "" else f"`{field.default}`"
 
@@ -117,7 +166,12 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-PAGES = {"configs.md": configs_page, "networks.md": networks_page}
+PAGES = {
+    "configs.md": configs_page,
+    "networks.md": networks_page,
+    "results.md": results_text,
+    "publications.md": publications_text,
+}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "summary": ("summary", "Show the layers of a network, or list all networks."),
     "export": ("export", "Export a run's network for use without jaxcnn."),
     "find_lr": ("find_lr", "Suggest a learning rate."),
+    "reproduce": ("reproduce", "Run a recipe with several seeds, and judge the result."),
     "speedrun": ("speedrun", "Time many runs, each one compiled program."),
 }
 _HELP = {"-h", "-help", "--help", "help"}

@@ -149,7 +149,7 @@ FIELDS: dict[str, Field] = {
     "dataset.classes": Field(
         (),
         "The only classes to train on, in the order of their numbers, such as cat,dog; or "
-        "classic-networks, the ten of cifar100 that this publication selects; empty: all.",
+        "classic, the ten of cifar100 that this publication selects; empty: all.",
         NAMES,
         RUN,
     ),
@@ -257,6 +257,7 @@ FIELDS: dict[str, Field] = {
     "published.by": Field(
         "", "The publication whose recipe the config file declares.", None, ABOUT
     ),
+    "published.name": Field("", "Name of the recipe, whose figures jaxcnn has.", None, ABOUT),
     "published.accuracy": Field(
         0.0, "The publication's test accuracy, a fraction; 0: none given.", between(0, 1), ABOUT
     ),

@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import OLDER_DEFAULTS, default_config, flatten
 from jaxcnn.config.fields import FIELDS, effect_of
+from jaxcnn.config.older_recipes import NAMES
+from jaxcnn.config.publications import FIGURES, Figures, current_key
 from jaxcnn.config.rules import Effect
 
 _DEFAULTS = {name: field.default for name, field in FIELDS.items()}
@@ -16,16 +18,22 @@ _DEFAULTS = {name: field.default for name, field in FIELDS.items()}
 _NOT_RECIPE = (Effect.ABOUT, Effect.NONE, Effect.REPEAT)
 
 
-def publish(config: ConfigDict, by: str, accuracy: float = 0.0, differs: str = "") -> ConfigDict:
+def publish(
+    config: ConfigDict, by: str, accuracy: float = 0.0, differs: str = "", *, name: str = ""
+) -> ConfigDict:
     """Declare the publication of a config's recipe, as the last step of a config file.
 
     Args:
       config: the whole recipe; it is changed in place and returned.
-      by: the key of the publication, such as "classic-networks".
+      by: the key of the publication, such as "classic".
       accuracy: the published test accuracy, a fraction; 0 for none.
       differs: how the published recipe differs from this one; "" if it does not.
+      name: of the recipe in `publications.FIGURES`, whose accuracy is taken; "" if it has none.
     """
-    config.published.update(by=by, accuracy=accuracy, differs=differs, recipe=_digest(config))
+    if name:
+        accuracy = FIGURES[name].accuracy or 0.0
+    declared = {"by": by, "name": name, "accuracy": accuracy, "differs": differs}
+    config.published.update(declared, recipe=recipe_digest(config))
     return config
 
 
@@ -36,14 +44,14 @@ def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) ->
       config: the content of the run's `config.json`.
       environment: the content of its `environment.json`.
     """
-    published = config.get("published") or {}
-    follows = (
-        published.get("by")
-        and not published["differs"]
-        and not environment.get("changes")
-        and published["recipe"] == _digest(config)
-    )
-    return published["by"] if follows else ""
+    if environment.get("changes"):
+        return ""
+    published = config.get("published")
+    if published is None:  # a run of older code
+        name = _older_name(config)
+        return FIGURES[name].by if name else ""
+    follows = not published["differs"] and published["recipe"] == recipe_digest(config)
+    return current_key(published["by"]) if follows else ""
 
 
 def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]) -> float | None:
@@ -51,8 +59,23 @@ def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]
 
     None where the run follows no published recipe, or the publication gives no figure.
     """
-    follows = publication_of(config, environment)
-    return config["published"]["accuracy"] or None if follows else None
+    if not publication_of(config, environment):
+        return None
+    if figures := published_figures(config, environment):
+        return figures.accuracy
+    return config["published"]["accuracy"] or None
+
+
+def published_figures(config: Mapping[str, Any], environment: Mapping[str, Any]) -> Figures | None:
+    """Return the publication's figures for the recipe that the run follows; None without any."""
+    if not publication_of(config, environment):
+        return None
+    return FIGURES.get(config.get("published", {}).get("name") or _older_name(config))
+
+
+def _older_name(config: Mapping[str, Any]) -> str:
+    """Return the name of the published recipe of a run that does not record it; "" for none."""
+    return NAMES.get(recipe_digest(config), "")
 
 
 def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
@@ -78,6 +101,7 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
         without_effect.add("holdout")
     if not str(leaves.get("dataset.name")).startswith("folder:"):
         without_effect.add("dataset.split")
+    leaves["dataset.classes"] = [current_key(str(name)) for name in leaves["dataset.classes"]]
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in leaves.items()
@@ -85,7 +109,7 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _digest(config: Mapping[str, Any]) -> str:
+def recipe_digest(config: Mapping[str, Any]) -> str:
     """Return the digest of the recipe's fields that differ from the defaults.
 
     Options of a network are always included. Because of the defaults, a field that is added to

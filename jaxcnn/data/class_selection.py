@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcnn.config.help import guess_value
+from jaxcnn.config.publications import current_key
 from jaxcnn.data.counts import likeliest
 from jaxcnn.data.preparing.cache import pixel_statistics, statistics_fields
 from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
@@ -71,8 +72,8 @@ def selected_names(classes: Sequence[object], class_names: Sequence[str] = ()) -
     for text in map(str, classes):
         if text in class_names:
             names.append(text)
-        elif text in SELECTIONS:
-            names += SELECTIONS[text]
+        elif current_key(text) in SELECTIONS:
+            names += SELECTIONS[current_key(text)]
         elif "," in text:
             parts = [part.strip() for part in text.split(",")]
             names += selected_names([part for part in parts if part], class_names)

@@ -1,10 +1,10 @@
 """Two AlexNets for small images, each as in a publication.
 
-`alexnet` is that of [classic-networks]: a 3x3 stem with stride 4, and BatchNorm only after the ReLU
+`alexnet` is that of [classic]: a 3x3 stem with stride 4, and BatchNorm only after the ReLU
 of the first two convolutions. `alexnet_bn` is that of [homework]: an 11x11 stem with stride 1, and
 BatchNorm before every activation, the softmax included.
 
-Sources: [classic-networks] and [homework], see docs/publications.md.
+Sources: [classic] and [homework], see docs/publications.md.
 
 References: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional networks".
 """

@@ -1,9 +1,9 @@
-"""GoogLeNet as in [classic-networks], with that publication's departures from the paper.
+"""GoogLeNet as in [classic], with that publication's departures from the paper.
 
 The departures: 3x3 stem convolutions with BatchNorm, pools of stride 1, fewer channels in 4c (24)
 and 4e (120), a Dense 1000 before the logits, 256 units in the auxiliary heads.
 
-Source: [classic-networks], see docs/publications.md.
+Source: [classic], see docs/publications.md.
 
 References: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 """

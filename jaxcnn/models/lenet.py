@@ -1,6 +1,6 @@
-"""LeNet as in [classic-networks]: He normal kernels.
+"""LeNet as in [classic]: He normal kernels.
 
-Source: [classic-networks], see docs/publications.md.
+Source: [classic], see docs/publications.md.
 
 References: LeCun et al. 1998, "Gradient-based learning applied to document recognition".
 """

@@ -1,8 +1,8 @@
-"""The LeNet-5-like CNNs of [SGD], with PyTorch's initial values.
+"""The LeNet-5-like CNNs of [sgd], with PyTorch's initial values.
 
 The publication names neither the kind of pool nor the activation: max and ReLU are assumed.
 
-Source: [SGD], see docs/publications.md.
+Source: [sgd], see docs/publications.md.
 """
 
 import functools

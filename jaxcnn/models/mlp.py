@@ -1,6 +1,6 @@
-"""The multi-layer perceptrons of [SGD], with PyTorch's initial values.
+"""The multi-layer perceptrons of [sgd], with PyTorch's initial values.
 
-Source: [SGD], see docs/publications.md.
+Source: [sgd], see docs/publications.md.
 """
 
 import functools

@@ -1,11 +1,11 @@
-"""The networks of [MNIST]: few kernels, no dense layer.
+"""The networks of [mnist]: few kernels, no dense layer.
 
 The last convolution is as large as the map that remains of a 28x28 image. Convolutions are "valid",
 with stride 1 and Glorot uniform kernels.
 
 `mnist_compact` is this project's own: fewer than 10,000 parameters.
 
-Source: [MNIST], see docs/publications.md.
+Source: [mnist], see docs/publications.md.
 """
 
 import functools

@@ -1,9 +1,9 @@
-"""ResNet50 as in [classic-networks].
+"""ResNet50 as in [classic].
 
 The stem is that of ImageNet (7x7 with stride 2, then a pool), so CIFAR images shrink to 2x2. The
 first 1x1 convolution of a block has its stride.
 
-Source: [classic-networks], see docs/publications.md.
+Source: [classic], see docs/publications.md.
 
 References: He et al. 2015, https://arxiv.org/abs/1512.03385
 """

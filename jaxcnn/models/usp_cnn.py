@@ -1,9 +1,9 @@
-"""The CNN of [USP]: ReLU and SELU in turn.
+"""The CNN of [usp]: ReLU and SELU in turn.
 
 The publication's table does not give the padding. It is also open whether the pool entry in a
 convolution's row and the pool in the next row are one pool or two. Each reading is an option.
 
-Source: [USP], see docs/publications.md.
+Source: [usp], see docs/publications.md.
 
 References: Klambauer et al. 2017 (SELU), https://arxiv.org/abs/1706.02515
 """

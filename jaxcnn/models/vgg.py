@@ -1,9 +1,9 @@
-"""VGG16 with BatchNorm as in [classic-networks].
+"""VGG16 with BatchNorm as in [classic].
 
 BatchNorm comes after the ReLU. Every kernel, including that of the logits, is He normal with an L2
 of 1e-4.
 
-Source: [classic-networks], see docs/publications.md.
+Source: [classic], see docs/publications.md.
 
 References: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 """

@@ -161,7 +161,7 @@ def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, 
 
     The rates are computed in double precision, as in the publication.
 
-    Source: [MNIST], see docs/publications.md.
+    Source: [mnist], see docs/publications.md.
     """
     epochs = range(-(-num_steps // steps_per_epoch))  # the last may be a part
     rates = [round(learning_rate / (1 + config.decay_rate * epoch), 10) for epoch in epochs]

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from jaxcnn.config.publications import current_key
 from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
 from jaxcnn.reporting.provenance import provenance, unrecognized
@@ -139,7 +140,8 @@ def _selected(evaluation: Mapping[str, Any]) -> document.Table:
     names = evaluation["selected_classes"]
     classes = [row for row in evaluation["classes"] if row["name"] in names]
     head, rows = class_table(classes)
-    caption = f"The {len(classes)} classes selected by the {evaluation['publication']} publication"
+    publication = current_key(evaluation["publication"])
+    caption = f"The {len(classes)} classes selected by the {publication} publication"
     return document.Table(caption, head, rows)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcnn.config.publications import current_key
 from jaxcnn.config.published import is_tuned_on_test
 from jaxcnn.data.class_selection import selected_names
 from jaxcnn.data.datasets.registry import DATASETS
@@ -32,13 +33,13 @@ def owner_of(dataset: str) -> str:
 
 
 def divides_loss(config: Mapping[str, Any]) -> bool:
-    """Return whether a run has a recipe of [SGD] or a change of one.
+    """Return whether a run has a recipe of [sgd] or a change of one.
 
     That publication divides the mean loss by the batch size, see docs/publications.md. Runs of
     older code do not name their publication; their networks tell it.
     """
     if "published" in config:
-        return config["published"]["by"] == "SGD"
+        return current_key(config["published"]["by"]) == "sgd"
     is_of_network = config["model"]["name"] in ("mlp", *_SGD_CNNS)
     return is_of_network and config["dataset"]["name"] == "cifar10"
 

@@ -45,7 +45,7 @@ def losses_and_scores(
       Losses (batch,) and scores (batch, num_classes), float32.
 
     References:
-      "prob_mix": [classic-networks], see docs/publications.md. "weighted_loss": Szegedy et al.
+      "prob_mix": [classic], see docs/publications.md. "weighted_loss": Szegedy et al.
       2014, Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842.
     """
     scores = to_scores(outputs, heads)

@@ -38,7 +38,13 @@ CONFIG = fields(
         ),
         "early_stopping": fields({"patience": integer()}),
         "published": fields(
-            {"by": text(), "accuracy": number(0, 1), "differs": text(), "recipe": text()},
+            {
+                "by": text(),
+                "name": text(),
+                "accuracy": number(0, 1),
+                "differs": text(),
+                "recipe": text(),
+            },
             need=["by", "accuracy", "differs", "recipe"],
         ),
     }

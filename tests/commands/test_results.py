@@ -1,58 +1,53 @@
-"""The table of docs/results.md is the one that the results make."""
+"""The kept runs, and the page of results made from them."""
 
 import runpy
 import shutil
 from pathlib import Path
 
 import pytest
-from ml_collections import ConfigDict
 
+from jaxcnn.config import load_config
+from jaxcnn.config.defaults import from_dict
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.page import write_comparison
+from jaxcnn.reporting.kept_runs import kept_groups
+from jaxcnn.reporting.results_page import results_page
 
 RESULTS = Path(__file__).parents[2] / "results"
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("lenet", "lenet: there is no such config; there are alexnet"),
-        ("lenet:cifar10", "is no run of lenet:cifar10: its "),
-        ("digits", "is no run of digits: its num_epochs is 2, not 60"),
-    ],
-)
-def test_a_run_of_another_recipe_is_no_result(trained_workdir, name, said):
-    update = runpy.run_path(str(RESULTS / "update.py"))
-    with pytest.raises(UserError, match=said):
-        update["make_row"](name, [trained_workdir])
-
-
-def test_a_run_counts_once(trained_workdir, tmp_path, monkeypatch):
-    update = runpy.run_path(str(RESULTS / "update.py"))
+def test_the_page_of_results_tells_each_recipe_s_runs(trained_workdir, tmp_path):
     config = read_json(trained_workdir / "config.json")
-    recipe = {"digits": lambda: ConfigDict(config)}
-    monkeypatch.setitem(update["check_recipe"].__globals__, "config_variants", lambda _: recipe)
-    assert update["make_row"]("digits", [trained_workdir])["n"] == 1
-    with pytest.raises(UserError, match="its seed, 0, is that of another run"):
-        update["make_row"]("digits", [trained_workdir, trained_workdir])
-    changed = tmp_path / "changed"
-    shutil.copytree(trained_workdir, changed)
-    environment = read_json(changed / "environment.json")
-    write_json(changed / "environment.json", environment | {"changes": [{"step": 1}]})
-    with pytest.raises(UserError, match="its settings were changed on the way"):
-        update["make_row"]("digits", [changed])
-    with pytest.raises(UserError, match="digits: is not NAME=WORKDIR"):
-        update["update"](["digits"])
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(trained_workdir, unfinished)
+    (unfinished / "result.json").unlink()
+    write_json(unfinished / "config.json", config | {"num_epochs": 9})
+    groups = kept_groups(_folder(tmp_path / "runs", trained_workdir, unfinished))
+    configs = {
+        "digits": from_dict(config),
+        "lenet:cifar10": load_config("lenet:cifar10"),
+        "mnist:small_bn": load_config("mnist:small_bn"),
+        "mine": from_dict(config | {"num_epochs": 9}),
+    }
+    page = results_page("# Results", configs, groups)
+    rows = {line.split(" | ")[0]: line for line in page.splitlines() if line.startswith("| `")}
+    accuracy = read_json(trained_workdir / "result.json")["test_accuracy"]
+    assert f"| {100 * accuracy:.2f}% | 1 | 2 |" in rows["| `digits`"]
+    assert "unfinished: epoch 2 of 9, validation " in rows["| `mine`"]
+    assert "not run yet" in rows["| `lenet:cifar10`"] and "59.74%" in rows["| `lenet:cifar10`"]
+    assert "| none | 99.42% (epoch unknown) |" in rows["| `mnist:small_bn`"]
+    assert "other recipes" not in page
+    page = results_page("# Results", {"lenet:cifar10": configs["lenet:cifar10"]}, groups)
+    assert "## Kept runs of other recipes" in page
 
 
-def test_the_table_is_up_to_date():
-    update = runpy.run_path(str(RESULTS / "update.py"))
-    rows = {row["config"]: row for row in read_json(RESULTS / "cpu.json")["rows"]}
-    page = update["PAGE"].read_text()
-    assert update["BEGIN"] + update["table"](rows) + update["END"] in page
+def _folder(folder, *runs):
+    for run in runs:
+        shutil.copytree(run, folder / run.name)
+    return folder
 
 
 def test_a_kept_run_is_small_and_can_be_compared(trained_workdir, tmp_path, undrawn):

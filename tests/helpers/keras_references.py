@@ -115,7 +115,7 @@ normalized = functools.partial(blocks, "conv {} same > bn > relu")
 leaky = functools.partial(blocks, "conv {} same > bn > leaky")
 
 TEXTS = {
-    # Source: [USP], see docs/publications.md
+    # Source: [usp], see docs/publications.md
     "usp_cnn": """conv 36 3 same relu > conv 36 2 same selu > dropout 0.2 > max 2
         > conv 48 2 same selu > conv 48 4 same relu > dropout 0.3 > max 2
         > conv 64 3 same relu > conv 64 3 same selu > dropout 0.3 > max 2 > flatten
@@ -128,7 +128,7 @@ TEXTS = {
         > conv 48 2 same selu > conv 48 4 relu > dropout 0.3 > max 2
         > conv 64 3 same relu > conv 64 3 selu > dropout 0.3 > max 2 > flatten
         > dense 500 selu > dropout 0.8 > dense 300 relu > dropout 0.4 > dense 10 name=logits""",
-    # Source: [MNIST], see docs/publications.md
+    # Source: [mnist], see docs/publications.md
     "mnist_vanilla": """conv 16 3 relu > conv 32 3 relu > conv 10 1 relu > max 2 > conv 16 3 relu
         > conv 32 3 relu > conv 32 3 relu > conv 64 3 relu > conv 10 4 > flatten""",
     "mnist_small": """conv 8 3 relu > conv 16 3 relu > conv 10 1 relu > max 2 > conv 8 3 relu
@@ -165,7 +165,7 @@ TEXTS = {
         > block 96 5 > max 2 > block 64 4 > conv 58 3 same > bn > elu > block 42 2 > flatten
         > dense 256 > bn > leaky > dropout 0.5 > dense 128 > bn > elu > dropout 0.5
         > dense 10 > bn name=logits"""),
-    # Source: [SGD], see docs/publications.md
+    # Source: [sgd], see docs/publications.md
     "mlp_base": "flatten > dense 512 relu > dense 512 relu > dense 256 relu > dense 10 name=logits",
     "mlp_model1": """flatten > dense 512 relu > dense 512 relu > dense 512 relu
         > dense 10 name=logits""",
@@ -179,7 +179,7 @@ TEXTS = {
         > dense 512 relu > dense 256 relu > dense 10 name=logits""",
     "lenet5_model3": """conv 64 3 relu > max 2 > conv 128 3 relu > max 2 > flatten
         > dense 512 relu > dense 512 relu > dense 10 name=logits""",
-    # Source: [classic-networks], see docs/publications.md
+    # Source: [classic], see docs/publications.md
     "lenet": """conv 6 5 relu > avg 2 > conv 16 5 relu > avg 2 > flatten > dense 120 relu
         > dense 84 relu > dense 10 name=logits""",
     "alexnet": """conv 96 3 stride=4 relu > bn > max 2 > conv 256 5 same relu > bn > max 2
@@ -208,7 +208,7 @@ def auxiliary(x, where):
 
 
 def googlenet(images):
-    """The heads of GoogLeNet of [classic-networks]."""
+    """The heads of GoogLeNet of [classic]."""
     text = """pad 3 > conv 32 3 stride=2 > bn > relu > max 2 stride=1
         > conv 192 3 > bn > relu > conv 192 3 > bn > relu > max 2 stride=1"""
     x = inception(chain(images, text), "3a", 64, 96, 128, 16, 32, 32)
@@ -234,7 +234,7 @@ def bottleneck(x, name, width, stride, project):
 
 
 def resnet50(images):
-    """The head of ResNet50 of [classic-networks]."""
+    """The head of ResNet50 of [classic]."""
     x = chain(images, "pad 3 > conv 64 7 stride=2 same > bn > relu > max 3 stride=2")
     for stage, width, letters in (
         (2, 64, "abc"),

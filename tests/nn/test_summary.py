@@ -54,7 +54,7 @@ def test_publications_parameters_by_module():
 
 
 def test_a_thin_convolution_in_front_saves_operations():
-    """The classic-networks publication's example: 112.9 M multiply-adds against 5.3 M."""
+    """The classic publication's example: 112.9 M multiply-adds against 5.3 M."""
     wide = Conv(48, 5, padding="same")
     thin = [Conv(16, 1), Conv(48, 5, padding="same")]
     layers = [Branches(wide, thin, name="mix"), AveragePool(14), Flatten(), Dense(10)]

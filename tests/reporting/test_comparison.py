@@ -259,11 +259,11 @@ def test_a_recipe_tuned_on_the_test_split_is_marked(write_run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "changes", "accuracy", "publication"),
     [
-        ("lenet:cifar10", {}, 0.5974, "classic-networks"),
-        ("lenet:cifar100", {"seed": 3, "dataset.streaming": True}, 0.2843, "classic-networks"),
-        ("mlp:model2", {}, 0.545, "SGD"),
+        ("lenet:cifar10", {}, 0.5974, "classic"),
+        ("lenet:cifar100", {"seed": 3, "dataset.streaming": True}, 0.2843, "classic"),
+        ("mlp:model2", {}, 0.545, "sgd"),
         ("alexnet_bn", {}, 0.692, "homework"),
-        ("mnist:vanilla", {}, None, "MNIST"),  # without a figure
+        ("mnist:vanilla", {}, None, "mnist"),  # without a figure
         ("lenet:cifar10", {"num_epochs": 3}, None, ""),
         ("lenet:cifar10", {"init_from": "runs/x"}, None, ""),
         ("lenet:cifar10", {"validation": "holdout"}, None, ""),

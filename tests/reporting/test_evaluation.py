@@ -90,7 +90,7 @@ def test_both_levels_of_cifar100(tmp_path):
     assert "The 10 classes recognized best, and the 10 recognized worst" in text
     assert "| top-5 accuracy |" in text and "| superclass accuracy |" in text
     assert "| medium\\_mammals |" in text
-    selection = "The 10 classes selected by the classic-networks publication"
+    selection = "The 10 classes selected by the classic publication"
     assert selection in text
     scores = write_and_draw(tmp_path, "test", found, ABOUT | {"publication": ""})
     assert "selected_classes" not in scores

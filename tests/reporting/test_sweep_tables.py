@@ -100,7 +100,7 @@ def test_the_losses_of_sgd_are_also_divided_by_the_batch_size(sweep):
     (grid,) = grids_of(section)
     assert grid_tables(grid)[1].rows[0] == ["0.01", "1.2500, 0.0195", "not finished"]
     assert records.networks([section])[0]["test_loss_by_batch_size"] == 1.25 / 64
-    others = section_of(sweep(*cells, global_batch_size=64, published=SGD | {"by": "MNIST"}))
+    others = section_of(sweep(*cells, global_batch_size=64, published=SGD | {"by": "mnist"}))
     assert len(grid_tables(grids_of(others)[0])) == 1
 
 

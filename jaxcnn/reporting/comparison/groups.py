@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-from jaxcnn.config.published import published_accuracy
+from jaxcnn.config.publications import Figures
+from jaxcnn.config.published import published_accuracy, published_figures
 from jaxcnn.data.places import is_folder_name
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
@@ -82,7 +83,7 @@ class RecipeGroup:
 
     @property
     def batch_loss(self) -> MeanAndStd | None:
-        """The test loss divided by the batch size, the figure of [SGD]; None for other recipes.
+        """The test loss divided by the batch size, the figure of [sgd]; None for other recipes.
 
         See docs/publications.md.
         """
@@ -105,6 +106,11 @@ class RecipeGroup:
         epochs = sorted(set().union(*curves))
         means = ((epoch, MeanAndStd.of(curve.get(epoch) for curve in curves)) for epoch in epochs)
         return {epoch: mean for epoch, mean in means if mean is not None}
+
+    @property
+    def figures(self) -> Figures | None:
+        """The publication's figures for the recipe; None without any."""
+        return published_figures(self.run.config, self.run.environment)
 
     @property
     def published(self) -> float | None:

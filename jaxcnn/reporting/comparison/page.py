@@ -15,6 +15,7 @@ from jaxcnn.reporting.comparison.heat_map import axis_name, plot_grid
 from jaxcnn.reporting.comparison.plots import plot_section
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
+from jaxcnn.reporting.comparison.worth import best_classes_tables, worth_text
 from jaxcnn.reporting.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 
 _ONLY_IF_ASKED = ("grids", "goals")
@@ -106,10 +107,12 @@ def _section(
         Heading(section.dataset),
         tables.results_table(section),
         *tables.remarks(section),
+        *worth_text(section),
         *goal_tables(section, goal),
         *grids,
         *(picture for picture in pictures if picture not in by_class),
         *tables.recipe_table(section),
+        *best_classes_tables(section),
         *tables.class_tables(section),
         *by_class,
         *tables.evaluation_remarks(section),

@@ -105,6 +105,7 @@ def _network(section: Section, group: RecipeGroup) -> TableRow:
         "finished_runs": len(group.finished),
         "unfinished_runs": len(group.unfinished),
         "published_accuracy": group.published,
+        "published_best_accuracy": group.figures.best if group.figures else None,
         "validation_split": validation_split(group.run),
         "tested_weights": weights_of(group),
         "test_set_served_as_validation": group.run.is_test_in_sight,

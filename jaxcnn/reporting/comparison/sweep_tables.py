@@ -13,7 +13,7 @@ from jaxcnn.text import decimal, integer, join_names, loss, percent
 
 
 def grid_tables(grid: Grid) -> list[Table]:
-    """Return the grid of test accuracies; for [SGD], also that of the losses.
+    """Return the grid of test accuracies; for [sgd], also that of the losses.
 
     That publication divides the mean loss by the batch size, see docs/publications.md.
     """

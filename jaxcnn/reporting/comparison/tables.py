@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Callable, Sequence
 
+from jaxcnn.config.publications import Figures, current_key
+from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import Goal
@@ -10,6 +12,7 @@ from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
+from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.text import clock, decimal, integer, loss, percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
@@ -32,7 +35,8 @@ def results_table(section: Section) -> Table:
             group.evaluated("superclass_accuracy"), percent
         ),
         "n": lambda group: str(len(group.finished)) if group.finished else "-",
-        "published": lambda group: percent(group.published),
+        "published": _published,
+        "published best epoch": _from_figures(best_text),
         "test loss": lambda group: mean_text(group.result("test_loss"), loss),
         "test loss / batch size": lambda group: mean_text(group.batch_loss, loss),
         "parameters": lambda group: _mean(group, "parameters", integer),
@@ -40,6 +44,7 @@ def results_table(section: Section) -> Table:
         "training time": lambda group: _mean(group, "seconds", clock),
         "epochs": lambda group: _mean(group, "num_epochs", integer),
         "seconds per epoch": lambda group: mean_text(group.seconds_per_epoch, decimal),
+        "published seconds per epoch": _from_figures(seconds_text),
         "machine": lambda group: records.machines(group) or "-",
         "code": lambda group: records.code(group) or "-",
         "validation split": _validation_split,
@@ -49,6 +54,17 @@ def results_table(section: Section) -> Table:
     return _without_empty_columns(
         Table(f"Ranking by test accuracy{statistic}.", list(columns), rows)
     )
+
+
+def _published(group: RecipeGroup) -> str:
+    figures = group.figures
+    words = accuracy_text(figures) if figures else ""
+    return words or percent(group.published)
+
+
+def _from_figures(to_text: Callable[[Figures], str]) -> Callable[[RecipeGroup], str]:
+    """Return the cell of a group that `to_text` makes of its published figures."""
+    return lambda group: (to_text(group.figures) if group.figures else "") or "-"
 
 
 def _accuracy(group: RecipeGroup) -> str:
@@ -139,12 +155,14 @@ def class_tables(section: Section) -> list[Table]:
 
 def _selections(section: Section) -> dict[str, list[str]]:
     """Return the classes that the publications of the runs' recipes select, by publication."""
-    evaluations = [run.evaluation for run in section.finished_runs]
-    return {
-        evaluation["publication"]: evaluation["selected_classes"]
-        for evaluation in evaluations
-        if evaluation.get("publication") and evaluation.get("selected_classes")
-    }
+    selections = {}
+    for run in section.finished_runs:
+        publication = run.evaluation.get("publication")
+        if publication is None:  # an evaluation of older code
+            publication = publication_of(run.config, run.environment)
+        if publication and run.evaluation.get("selected_classes"):
+            selections[current_key(publication)] = run.evaluation["selected_classes"]
+    return selections
 
 
 def _class_table(

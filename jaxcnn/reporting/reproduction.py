@@ -1,0 +1,179 @@
+"""The verdict on a recipe that was run again: within, above or below the earlier figures."""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jaxcnn.config.publications import FIGURES
+from jaxcnn.reporting.comparison import records
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup
+from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.reporting.comparison.tables import mean_text
+from jaxcnn.reporting.kept_runs import groups_of
+from jaxcnn.text import percent
+
+_LEVEL = 0.95
+_NORMAL = 1.959964  # the normal distribution's quantile for it, two-sided
+UNKNOWN = "cannot tell with n = 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The place of new test accuracies beside earlier ones.
+
+    Attributes:
+      word: "within", "above", "below", `UNKNOWN`, or the reason why nothing was compared.
+      reference: the earlier accuracies as text.
+      interval: the 95 % interval that decided, as fractions; None if nothing was compared.
+      how: the kind of the interval.
+    """
+
+    word: str
+    reference: str
+    interval: tuple[float, float] | None = None
+    how: str = ""
+
+    def __str__(self) -> str:
+        if self.interval is None:
+            return f"{self.word}: {self.reference}" if self.reference else self.word
+        low, high = map(percent, self.interval)
+        return f"{self.word}: {self.reference}; 95 % interval {low} to {high} ({self.how})"
+
+
+def judge(
+    new: Sequence[float], earlier: Sequence[float], num_images: int, reference: str = ""
+) -> Verdict:
+    """Return whether new test accuracies lie where earlier ones of the same recipe let expect.
+
+    The side with several runs gives a t interval, for the mean or the single run of the other side;
+    the earlier side goes first. With one run on both sides the spread over the seeds is unknown:
+    a figure outside the Wilson interval of the new run may come from the seed.
+
+    Args:
+      new, earlier: accuracies, fractions, one for each run; at least one each.
+      num_images: of the test split.
+      reference: the earlier accuracies as text.
+    """
+    mean, mean_earlier = statistics.mean(new), statistics.mean(earlier)
+    if len(earlier) > 1:
+        low, high = prediction_interval(earlier, len(new), num_images)
+        how = f"t, for {_runs(len(new))} from the earlier {len(earlier)}"
+        word = "below" if mean < low else "above" if mean > high else "within"
+    elif len(new) > 1:
+        low, high = prediction_interval(new, 1, num_images)
+        how = f"t, for one run from these {len(new)}"
+        word = "above" if mean_earlier < low else "below" if mean_earlier > high else "within"
+    else:
+        low, high = wilson_interval(mean, num_images)
+        how = "Wilson, of the one run; the seeds' spread is unknown"
+        word = "within" if low <= mean_earlier <= high else UNKNOWN
+    return Verdict(word, reference, (low, high), how)
+
+
+def prediction_interval(
+    accuracies: Sequence[float], num_runs: int, num_images: int
+) -> tuple[float, float]:
+    """Return the 95 % interval for the mean of `num_runs` further runs, by Student's t.
+
+    It is at least one image wide on each side: equal accuracies of a few runs are no certainty.
+    """
+    from scipy.special import stdtrit
+
+    n = len(accuracies)
+    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
+    quantile = float(stdtrit(n - 1, (1 + _LEVEL) / 2))
+    half = max(quantile * std * math.sqrt(1 / n + 1 / num_runs), 1 / num_images)
+    return max(mean - half, 0.0), min(mean + half, 1.0)
+
+
+def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
+    """Return the 95 % interval for the accuracy of one network on images like the tested ones.
+
+    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
+    """
+    square = _NORMAL**2 / num_images
+    center = (accuracy + square / 2) / (1 + square)
+    inner = accuracy * (1 - accuracy) / num_images + square / num_images / 4
+    half = _NORMAL * math.sqrt(inner) / (1 + square)
+    return center - half, center + half
+
+
+def judge_runs(
+    config: Mapping[str, Any], runs: Sequence[SavedRun], kept: Iterable[RecipeGroup]
+) -> dict[str, Verdict]:
+    """Return the verdicts on finished runs of one recipe, by "kept records" and "published"."""
+    new = [run.result["test_accuracy"] for run in runs if run.result]
+    num_images = int(runs[0].evaluation["num_examples"])
+    return {
+        "kept records": _beside_kept(config, runs, new, num_images, kept),
+        "published": _beside_published(config, new, num_images),
+    }
+
+
+def _beside_kept(
+    config: Mapping[str, Any],
+    runs: Sequence[SavedRun],
+    new: Sequence[float],
+    num_images: int,
+    kept: Iterable[RecipeGroup],
+) -> Verdict:
+    groups = [group for group in groups_of(config, kept) if group.finished]
+    if not groups:
+        return Verdict("none of this recipe", "")
+    same = [group for group in groups if _has_same_images(group.run, runs[0])]
+    if not same:
+        return Verdict("not compared", "the kept records are of other images")
+    group = same[0]
+    accuracy = group.result("test_accuracy")
+    text = f"{mean_text(accuracy, percent)}, n = {len(group.finished)}, {records.code(group)}"
+    earlier = {r.config["seed"]: r.result["test_accuracy"] for r in group.finished if r.result}
+    equal = [
+        str(run.config["seed"])
+        for run in runs
+        if run.result and earlier.get(run.config["seed"]) == run.result["test_accuracy"]
+    ]
+    if not group.run.fingerprint("test"):
+        text += "; their images are not recorded"
+    if equal:
+        text += f"; the same figure for seed {', '.join(equal)}"
+    return judge(new, list(earlier.values()), num_images, text)
+
+
+def _has_same_images(kept: SavedRun, new: SavedRun) -> bool:
+    """Return whether a kept run has the images of a new one; an older one may not record them."""
+    views = ("train", "test")
+    return all(kept.fingerprint(view) in ("", new.fingerprint(view)) for view in views)
+
+
+def _beside_published(config: Mapping[str, Any], new: Sequence[float], num_images: int) -> Verdict:
+    published = config["published"]
+    figures = FIGURES.get(published["name"])
+    if not published["accuracy"]:
+        best = f"; the best epoch's is {percent(figures.best)}" if figures and figures.best else ""
+        return Verdict(f"no figure of the last epoch{best}", "")
+    text = (figures.words if figures else "") or percent(published["accuracy"])
+    if published["differs"]:
+        return Verdict("not compared", f"{text}, but {published['differs']}")
+    if figures and figures.note:
+        text += f" ({figures.note})"
+    return judge(new, [published["accuracy"]], num_images, f"{text}, one run, seed unknown")
+
+
+def summarize(name: str, runs: Sequence[SavedRun], verdicts: Mapping[str, Verdict]) -> list[str]:
+    """Return the lines that tell the result of runs of the recipe `name`."""
+    accuracies = [run.result["test_accuracy"] for run in runs if run.result]
+    numbers = [str(run.config["seed"]) for run in runs]
+    seeds = f"seed{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+    listed = ", ".join(map(percent, accuracies))
+    mean = mean_text(MeanAndStd.of(accuracies), percent)
+    summary = f" (mean ± standard deviation {mean})" if len(accuracies) > 1 else ""
+    return [
+        f"{name}, {seeds}: test accuracy {listed}{summary}",
+        *(f"{what}: {verdict}" for what, verdict in verdicts.items()),
+    ]
+
+
+def _runs(number: int) -> str:
+    return "one run" if number == 1 else f"the mean of {number} runs"
