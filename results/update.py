@@ -99,9 +99,8 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         num_classes, image_shape = dataset_sizes(config.dataset)
         sizes = {"num_classes": num_classes, "image_shape": image_shape}
         network = models.build(**config.model, **sizes, abstract=True)
-        file, _, variant = name.partition(":")
         cells = [
-            f"`configs/{file}.py{':' if variant else ''}{variant}`",
+            f"`{name}`",
             config.model.name,
             f"{models.summary(network).parameters:,}",
             config.dataset.name,
