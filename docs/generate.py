@@ -85,10 +85,10 @@ def configs_page() -> str:
             group = name.rpartition(".")[0]
             parts.append(
                 f"\n## {f'`{group}`' if group else 'General'}\n\n"
-                "| field | default | allowed | meaning | effect on a resumed run |\n"
+                "| field | meaning | default | allowed | effect on a resumed run |\n"
                 "|---|---|---|---|---|\n"
             )
-        cells = (f"`{name}`", _default(field), _allowed(field, names), field.help)
+        cells = (f"`{name}`", field.help, _default(field), _allowed(field, names))
         parts.append(_row(*cells, field.effect.value))
     parts.append(
         "\n## Options of the networks\n\n"

@@ -158,7 +158,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """The shape of an image: (height, width, channels)."""
+        """The shape (height, width, channels) of an image."""
         return self.splits["train"].images.shape[1:]
 
     def __repr__(self) -> str:

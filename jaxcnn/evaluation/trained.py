@@ -62,7 +62,7 @@ class Trained(RunWeights):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The network's parameters: nested dicts of NumPy arrays by the names of the layers."""
+        """The network's parameters, as nested dicts of NumPy arrays by layer."""
         return jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model, nnx.Param)))
 
     def predict(self, images: Any, *, invert: bool = False) -> Predictions:
