@@ -82,8 +82,8 @@ class Network(Sequential):
         context = Context(keys, mask, axis_name, intermediates)
         x, auxiliary = self._run(self.children, images.astype(dtype), context)
         # in the order of the names, which decides how the sums over heads are rounded
-        outputs = dict(sorted(({"main": x} | auxiliary).items()))
-        outputs = {name: _widened(logits) for name, logits in outputs.items()}
+        named = sorted(({"main": x} | auxiliary).items())
+        outputs = {name: _widened(logits) for name, logits in named}
         return outputs if heads else to_scores(outputs)
 
     def features(
