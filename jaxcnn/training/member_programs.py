@@ -135,9 +135,7 @@ class MemberPrograms:
                 shard if axis is None else jax.tree.map(lambda array: array[0], shard)
                 for shard, axis in zip(shards, in_axes, strict=True)
             ]
-            # the barriers keep XLA from fusing the axis of members into the step
-            result = function(*jax.lax.optimization_barrier(arguments))
-            return jax.tree.map(lambda array: array[None], jax.lax.optimization_barrier(result))
+            return jax.tree.map(lambda array: array[None], function(*arguments))
 
         return of_one
 
