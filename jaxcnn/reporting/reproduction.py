@@ -24,7 +24,7 @@ class Verdict:
     """The place of new test accuracies beside earlier ones.
 
     Attributes:
-      word: "within", "above", "below", `UNKNOWN`, or the reason why nothing was compared.
+      word: "within", "above", "below", "equal", `UNKNOWN`, or why nothing was compared.
       reference: the earlier accuracies as text.
       interval: the 95 % interval that decided, as fractions; None if nothing was compared.
       how: the kind of the interval.
@@ -138,6 +138,8 @@ def _beside_kept(
         text += "; their images are not recorded"
     if equal:
         text += f"; the same figure for seed {', '.join(equal)}"
+    if len(equal) == len(new):  # the same runs again, which are no second sample
+        return Verdict("equal", text)
     return judge(new, list(earlier.values()), num_images, text)
 
 

@@ -55,7 +55,7 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     shutil.copytree(trained_workdir, tmp_path / "kept" / "a")
     [run], _ = read_runs([trained_workdir])
     verdicts = judge_runs(run.config, [run], kept_groups(tmp_path / "kept"))
-    assert verdicts["kept records"].word == "within"
+    assert verdicts["kept records"].word == "equal"
     assert "the same figure for seed 0" in verdicts["kept records"].reference
     assert verdicts["published"].word == "no figure of the last epoch"
     data = read_json(tmp_path / "kept" / "a" / "dataset.json")
