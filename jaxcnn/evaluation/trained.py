@@ -46,11 +46,12 @@ class Trained(RunWeights):
     Attributes:
       class_names: in the order of the logits.
       image_shape: the network's input (height, width, channels).
-      pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
-        (pixels 0…255 − shift) · scale.
+      pixel_shift: float32 (channels,) or (). The network's input is
+        `(pixels - pixel_shift) * pixel_scale`, with pixels in 0 to 255.
+      pixel_scale: float32 (channels,) or ().
       conversion: how the training pictures were converted to 8 bits.
-      picture_statistics: those of the training pictures, see `data/pictures/statistics.py`; None
-        if the run is of older code, which kept none.
+      picture_statistics: statistics of the training pictures, see `data/pictures/statistics.py`;
+        None for a run of older code.
     """
 
     class_names: tuple[str, ...]
@@ -119,7 +120,8 @@ class Trained(RunWeights):
         """Return the predictions for a split with the true classes.
 
         Args:
-          data, split: see `evaluate`.
+          data: see `evaluate`.
+          split: see `evaluate`.
 
         Raises:
           UserError: see `evaluate`.
