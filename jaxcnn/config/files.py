@@ -55,12 +55,12 @@ def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
 
 
 def load_config(name_or_path: str | Path) -> ConfigDict:
-    """Return a config, to be changed at will.
+    """Return a config of its own, which the caller may change.
 
     Args:
       name_or_path: a recipe such as "googlenet" or "googlenet:cifar100", a config file such as
-        "mine.py" or "mine.py:large", or the `config.json` of a run. A file that exists goes before
-        a recipe.
+        "mine.py" or "mine.py:large", or the `config.json` of a run. An existing file takes
+        precedence over a recipe of the same name.
 
     Raises:
       UserError: there is no such config or variant, or its file has an error.
