@@ -165,7 +165,7 @@ def _is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
 def _prepare(
     config: ConfigDict, workdir: Path, source: Source, *, is_new: bool
 ) -> tuple[Run, list[str]]:
-    """Return the run before its first step, and lines on the weights it takes from another run."""
+    """Return the run before its first step, and lines about weights from another run."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     weights = load_start(config) if config.init_from and is_new else None
@@ -185,8 +185,8 @@ def _check_data(
     """Check that the data are the run's; return warnings about them.
 
     Raises:
-      UserError: the data differ from those the run was trained on, or a new run would train on no
-        example of a class.
+      UserError: the run was trained on other data, or the training split of a new run lacks a
+        class.
     """
     refuse_other_data(workdir, description)
     if is_new:

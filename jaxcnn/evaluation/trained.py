@@ -98,7 +98,7 @@ class Trained(RunWeights):
 
         Args:
           data: "test", "validation" or "train", a split of the run's data; or a dataset. A run that
-            was trained on arrays needs them as a dataset. One of another name is evaluated as it is.
+            was trained on arrays needs them as a dataset. Another dataset is evaluated as it is.
           split: the split of the dataset, if `data` is one.
 
         Raises:
