@@ -73,29 +73,29 @@ def train(
     It works in a notebook, in any thread, and several times in a process. In the main thread
     Ctrl-C stops the run after its step and saves it.
 
-    In a group of processes all train, and process 0 writes everything but the checkpoints and calls
-    the hooks.
+    In a group of processes all of them train and save. Process 0 alone calls the hooks and writes
+    the other files.
 
     Args:
-      config: the whole config, which is not changed; or what `load_config` takes, such as a
+      config: the whole config, which is not changed; or an argument of `load_config`, such as a
         recipe's name.
-      workdir: the run's folder; it is made if it does not exist.
-      dataset: the data, in place of those that the config names. Their images are used in their own
-        size. The run keeps their fingerprint, and `dataset.json` says that they came from Python.
-      hooks: callables that get a dict after each epoch: `epoch` (from 1 on), `step`, `train_loss`,
-        `train_accuracy`, `validation_loss`, `validation_accuracy`, `learning_rate`, `seconds` and
-        `images_per_second`, the row of `Result.history`. `StopTraining` raised by a hook ends the
-        run, which is saved, tested and reported; it continues with a larger `num_epochs` only. Any
-        other exception leaves `train`, and the run can be resumed from this epoch on.
-      quiet: print warnings alone; a dataset that is prepared still tells its progress.
+      workdir: the run's folder; it is created if it does not exist.
+      dataset: the data, in place of the dataset that the config names. The images are used in their
+        own size. The run keeps a fingerprint, and `dataset.json` says that the data came from
+        Python.
+      hooks: callables that get the epoch's row of `Result.history`, a dict, after each epoch. A
+        hook that raises `StopTraining` ends the run, which is saved, tested and reported; it
+        continues only with a larger `num_epochs`. Any other exception leaves `train`; the next
+        call resumes after this epoch.
+      quiet: print only warnings, and the progress of a dataset that is being prepared.
       console: shows the training; standard output by default.
-      data_at: where the data are, if not where the config says.
-      profile_steps: how many steps to trace, see `Profiler`; 0 for none.
+      data_at: the folder of the data, if it is not the one in the config.
+      profile_steps: the number of steps to trace, see `Profiler`; 0 for none.
 
     Raises:
       UserError: the config, the dataset or the folder is wrong; no run there is changed.
-      Diverged: the loss was not finite.
-      Stopped: a signal asked for it; the run is saved.
+      Diverged: the loss is not finite.
+      Stopped: a signal stopped the run, which is saved.
     """
     hooks, workdir = check_hooks(hooks), user_path(os.fspath(workdir))
     config = own_config(config, dataset, workdir)
@@ -165,7 +165,7 @@ def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
 def _prepare(
     config: ConfigDict, workdir: Path, source: Source, *, is_new: bool
 ) -> tuple[Run, list[str]]:
-    """Return the run before its first step, and lines on the weights it takes from another run."""
+    """Return the run before its first step, and lines about weights from another run."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     weights = load_start(config) if config.init_from and is_new else None
@@ -185,8 +185,8 @@ def check_data(
     """Check that the data are the run's; return warnings about them.
 
     Raises:
-      UserError: the data differ from those the run was trained on, or a new run would train on no
-        example of a class.
+      UserError: the run was trained on other data, or the training split of a new run lacks a
+        class.
     """
     refuse_other_data(workdir, description)
     if is_new:

@@ -39,9 +39,9 @@ def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
 
 
 def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
-    """Return a function for each config file and variant of a folder, which makes its config.
+    """Return the functions that make the configs of a folder, one per file and variant.
 
-    The names are those of files and variants, such as `lenet:cifar100`.
+    The keys are names such as `lenet:cifar100`.
     """
     configs: dict[str, Callable[[], ConfigDict]] = {}
     for name, path in _config_files(folder).items():
@@ -55,12 +55,12 @@ def config_variants(folder: Path) -> dict[str, Callable[[], ConfigDict]]:
 
 
 def load_config(name_or_path: str | Path) -> ConfigDict:
-    """Return a config, to be changed at will.
+    """Return a config of its own, which the caller may change.
 
     Args:
       name_or_path: a recipe such as "googlenet" or "googlenet:cifar100", a config file such as
-        "mine.py" or "mine.py:large", or the `config.json` of a run. A file that exists goes before
-        a recipe.
+        "mine.py" or "mine.py:large", or the `config.json` of a run. An existing file takes
+        precedence over a recipe of the same name.
 
     Raises:
       UserError: there is no such config or variant, or its file has an error.
@@ -92,7 +92,7 @@ def register_file(path: str) -> None:
 def config_name(name_or_path: str) -> str:
     """Return the name of a config for files and folders, such as "lenet-cifar100".
 
-    That of a run's `config.json` is the name of the run's folder with "-again".
+    For a run's `config.json` it is the name of the run's folder with "-again".
     """
     path, variant = _find(name_or_path)
     if path.suffix == _SAVED:

@@ -43,8 +43,8 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 def guess_field(name: str, fields: Iterable[str]) -> str:
     """Return "; did you mean …?" for a name that is not a field, or "".
 
-    Fields of that last name in other groups come first, then fields with those initials (`lr`),
-    then fields of similar spelling.
+    Fields with the same last name in other groups come first, then fields with these initials
+    (`lr`), then fields of similar spelling.
 
     Args:
       name: the dotted name, such as "optimizer.lr".

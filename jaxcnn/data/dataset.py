@@ -43,7 +43,7 @@ class Split:
     Attributes:
       images: uint8 (n, height, width, channels), memory-mapped.
       labels: int32 (n,), or float32 (n, num_classes) distributions.
-      recorded_digest: from the cache; without it `digest` reads the arrays.
+      recorded_digest: the digest in the cache; without it `digest` reads the arrays.
     """
 
     images: np.ndarray
@@ -74,19 +74,21 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Dataset:
-    """A dataset.
+    """The images and labels of a dataset, with the statistics that scale its pixels.
+
+    `load_dataset` and `Dataset.from_arrays` make one.
 
     Attributes:
       name: the name that `load_dataset` takes.
-      class_names: of the label set.
-      splits: "train", "test", and "validation" if the publisher has one.
-      pixel_mean: float32 (channels,), of the training split, in units of the pixels, 0 to 255.
-      pixel_std: float32 (channels,), of the training split.
-      scalar_mean: over all pixels of the training split.
-      scalar_std: over all pixels of the training split.
+      class_names: the names of the classes, in the order of the labels.
+      splits: the examples by split: "train", "test", and "validation" if the publisher has one.
+      pixel_mean: mean of each channel over the training split, float32 (channels,), 0 to 255.
+      pixel_std: standard deviation of each channel, float32 (channels,).
+      scalar_mean: mean over all pixels of the training split.
+      scalar_std: standard deviation over all pixels of the training split.
       pictures: the files of a folder of images in the order of the examples, split after split;
         None for other datasets.
-      conversion: fields of the `Conversion` of its pictures; None if the cache records none.
+      conversion: the fields of the pictures' `Conversion`; None if the cache records none.
       is_of_arrays: True for a user's arrays, which no name can load again.
     """
 
@@ -122,7 +124,7 @@ class Dataset:
           test: images and labels, of the same shapes.
           validation: images and labels for `config.validation = "validation"`.
           class_names: in the order of the labels; by default "0", "1", …, and labels contain a 0.
-          name: of the dataset, for reports and comparisons.
+          name: the name of the dataset in reports and comparisons.
 
         Raises:
           UserError: an array has another dtype or shape, is empty, or does not fit the others.
@@ -185,10 +187,13 @@ def load_dataset(
 ) -> Dataset:
     """Return a dataset; the first call prepares it, which takes up to two minutes.
 
+    Images are uint8 (n, height, width, channels), memory-mapped from a cache.
+
     Args:
       name: one of `dataset_names()`, or `folder:PATH` for a folder of images.
-      data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      label_set: of cifar100: "fine", the default, or "coarse".
+      data_dir: the folder of prepared datasets; by default `$TFDS_DATA_DIR`, else
+        `~/tensorflow_datasets`.
+      label_set: the labels of cifar100: "fine", the default, or "coarse".
       image_size: height and width to resize to (bilinear); 0 for the dataset's own.
       split: the rule for the test split of a folder without one, "content" or "shuffle".
 

@@ -18,9 +18,15 @@ AUGMENTATIONS: Registry[_ImageFunction] = Registry(
 def augmentation(name: str) -> Callable:
     """Register a function `(image, key) -> image` as an augmentation.
 
-    List it in `config.augment.extra`. The image is float32 (height, width, channels) in 0 to 255;
-    the result has the same shape. `key` is the example's PRNG key, the only source of randomness.
-    The function is mapped over the batch with `jax.vmap`, in the compiled training step.
+    `image` is float32 (height, width, channels) in 0 to 255; the result has the same shape. `key`
+    is the example's PRNG key, the only source of randomness. `jax.vmap` maps the function over the
+    batch, in the compiled training step.
+
+    Args:
+      name: the name to list in `config.augment.extra`.
+
+    Returns:
+      The decorator.
 
     Raises:
       UserError: the name is taken, or the function does not take these arguments.

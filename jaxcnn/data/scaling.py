@@ -10,8 +10,8 @@ Scaling = np.ndarray | np.float32  # (channels,) or a scalar
 def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[Scaling, Scaling]:
     """Return shift and scale, float32: the network's input is (pixels - shift) * scale.
 
-    Channels without variation get the scale 1. With an epsilon alone, the noise of other pictures,
-    for example of JPEG, would be multiplied by 10⁷.
+    Channels without variation get the scale 1. Dividing by an epsilon instead would multiply the
+    noise of other pictures, for example of JPEG, by 10⁷.
 
     Args:
       dataset: its training split has the statistics.
@@ -32,7 +32,7 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[Scaling, Scaling]:
 
 
 def faint_channels(dataset: Dataset, scaling: str) -> list[str]:
-    """Return a line on each channel whose small variation "zscore_per_channel" makes large."""
+    """Return a line for each channel with little variation, which "zscore_per_channel" magnifies."""
     if scaling != "zscore_per_channel":
         return []
     return [

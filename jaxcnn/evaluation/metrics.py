@@ -21,9 +21,14 @@ METRICS: Registry[Metric] = Registry("metric", ["labels", "probabilities"])
 def metric(name: str) -> Callable:
     """Register a function `(labels, probabilities) -> float` as a metric.
 
-    List it in `config.metrics`. `labels` are int64 (n,), and `probabilities` float64
-    (n, num_classes) whose rows sum to 1, both NumPy arrays. Each evaluation computes it over all
-    images of the split.
+    Both arguments are NumPy arrays: `labels` int64 (n,), `probabilities` float64 (n, num_classes)
+    whose rows sum to 1. Each evaluation calls the function once, with all images of the split.
+
+    Args:
+      name: the name to list in `config.metrics`.
+
+    Returns:
+      The decorator.
 
     Raises:
       UserError: the name is taken, or the function does not take these arguments.

@@ -38,19 +38,20 @@ BATCH_SIZE = 256
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Trained(RunWeights):
-    """The trained network of a run, with what turns pictures into logits.
+    """The trained network of a run, with the conversion and scaling of its images.
 
-    `model` is the network, an `nnx.Module` in evaluation mode that takes scaled float images;
+    `model` is the network, an `nnx.Module` in evaluation mode; it takes scaled float images.
     `predict`, `forward` and `logits` take pixels and scale them. `config` is the run's config.
 
     Attributes:
       class_names: in the order of the logits.
       image_shape: the network's input (height, width, channels).
-      pixel_shift, pixel_scale: float32 (channels,) or (): the network's input is
-        (pixels 0…255 − shift) · scale.
+      pixel_shift: float32 (channels,) or (). The network's input is
+        `(pixels - pixel_shift) * pixel_scale`, with pixels in 0 to 255.
+      pixel_scale: float32 (channels,) or ().
       conversion: how the training pictures were converted to 8 bits.
-      picture_statistics: those of the training pictures, see `data/pictures/statistics.py`; None
-        if the run is of older code, which kept none.
+      picture_statistics: statistics of the training pictures, see `data/pictures/statistics.py`;
+        None for a run of older code.
     """
 
     class_names: tuple[str, ...]
@@ -72,8 +73,8 @@ class Trained(RunWeights):
           images: an array, uint8 (n, height, width, channels) of the network's `image_shape`, or
             one image; or the path of a picture or of a folder of pictures, or a list of paths.
             Pictures are cropped at their center and resized, as the command `predict` does it.
-          invert: invert the pictures of paths, such as black on white for training data white on
-            black.
+          invert: invert pictures read from paths, such as black digits on white paper for a
+            network that was trained on white digits.
 
         Raises:
           UserError: the array does not fit the network, or a file is no picture.
@@ -96,9 +97,9 @@ class Trained(RunWeights):
         """Return the metrics on a split, as `evaluation/SPLIT.json` has them; nothing is written.
 
         Args:
-          data: "test", "validation" or "train" of the run's data; or the run's dataset, which a run
-            on arrays needs. A dataset of another name is evaluated as it is.
-          split: of the dataset, if `data` is one.
+          data: "test", "validation" or "train", a split of the run's data; or a dataset. A run that
+            was trained on arrays needs them as a dataset. Another dataset is evaluated as it is.
+          split: the split of the dataset, if `data` is one.
 
         Raises:
           UserError: the data cannot be read, are not the run's, or do not fit the network.
@@ -119,7 +120,8 @@ class Trained(RunWeights):
         """Return the predictions for a split with the true classes.
 
         Args:
-          data, split: see `evaluate`.
+          data: see `evaluate`.
+          split: see `evaluate`.
 
         Raises:
           UserError: see `evaluate`.
@@ -230,11 +232,11 @@ class Trained(RunWeights):
 def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     """Return the network of a run, with the weights of one of its checkpoints.
 
-    Nothing is written, so a run may be training in the folder at the same time.
+    The function writes nothing, so a run may be training in the folder at the same time.
 
     Args:
       workdir: the run's folder.
-      checkpoint: "best" or "latest"; "" for the one that the run itself tests.
+      checkpoint: "best" or "latest"; "" for the checkpoint that the run itself tests.
 
     Raises:
       UserError: the folder holds no run or no such checkpoint, or a file in it is damaged.

@@ -26,8 +26,8 @@ WHITENING_EPSILON = 5e-4
 class Whitening(Conv):
     """A convolution with filters that whiten the images, and a bias that is trained.
 
-    The filters are statistics of the training images: `fit` computes them, and they are kept with
-    BatchNorm's. Before that they are random.
+    The filters are random until `fit` computes them from the training images. They are stored with
+    BatchNorm's statistics.
     """
 
     kind = WHITENING

@@ -50,8 +50,16 @@ def network(
 ) -> Callable:
     """Register a function `(num_classes, **options) -> list of layers` as a network.
 
-    `image_shape` and `num_classes` are those of the data that the network was published for.
-    `options` replace the function's defaults, so one function may have several names.
+    Use it as a decorator; a function may be registered under several names.
+
+    Args:
+      name: the name in `config.model.name`.
+      image_shape: (height, width, channels) that `build` takes by default.
+      num_classes: the number of classes that `build` takes by default.
+      **options: replace the function's own defaults under this name.
+
+    Returns:
+      The decorator, which returns the function unchanged.
 
     Raises:
       UserError: the name is taken, or the function or an option of it cannot be registered.
@@ -69,7 +77,11 @@ def network(
 
 
 def network_names(pattern: str = "*") -> list[str]:
-    """Return the registered names that match a wildcard pattern such as "mnist_*", sorted."""
+    """Return the names of the registered networks, sorted.
+
+    Args:
+      pattern: a wildcard pattern such as "mnist_*".
+    """
     return sorted(fnmatch.filter(_ENTRIES, pattern))
 
 
@@ -106,15 +118,19 @@ def build(
     abstract: bool = False,
     **options: Any,
 ) -> Network:
-    """Build a network with its initial parameters, in training mode.
+    """Build a network with its initial parameters, in training mode; `model.eval()` switches.
 
     Args:
       name: a registered name, see `network_names`.
-      num_classes: the number of logits; None for that of the data it was published for.
-      image_shape: (height, width, channels); None for that of the data it was published for.
-      seed: of the initial parameters.
+      num_classes: the number of logits; None for that of the data that the network is made for.
+      image_shape: (height, width, channels); None for that of the data that it is made for.
+      seed: the seed of the initial parameters.
       abstract: leave the parameters as `jax.ShapeDtypeStruct`, for counting and `jax.eval_shape`.
       **options: see `network_options`.
+
+    Returns:
+      An `nnx.Module` with float32 parameters. A call maps float images (batch, height, width,
+      channels) to logits (batch, num_classes).
 
     Raises:
       UserError: unknown name or option, an option of the wrong type, an image size that the

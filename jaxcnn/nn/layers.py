@@ -83,9 +83,16 @@ class _Linear(Layer):
 
 
 class Conv(_Linear):
-    """Square convolution, bias, then the activation; `padding` is "valid" or "same" (XLA's).
+    """Square convolution, bias, then the activation.
 
     A BatchNorm directly after it makes the bias redundant: `use_bias=False` leaves it out.
+
+    Args:
+      features: output channels.
+      size: height and width of the kernel.
+      stride: step of the kernel, in pixels.
+      padding: "valid" or "same" (XLA's).
+      **options: as in `Dense`: activation, initializer, l2, use_bias, name.
     """
 
     kind = "conv"
@@ -139,7 +146,16 @@ class DepthwiseConv(Conv):
 
 
 class Dense(_Linear):
-    """Fully connected layer with bias, then the activation."""
+    """Fully connected layer with bias, then the activation.
+
+    Args:
+      features: output features.
+      activation: "linear", "relu", "elu", "selu", "silu", "gelu" or "leaky_relu".
+      initializer: the distribution of the kernel, see `jaxcnn.nn.initializers`.
+      l2: factor of the sum of squared kernel entries in the loss.
+      use_bias: add a bias.
+      name: name of the layer in its network; by default "dense1", "dense2", ….
+    """
 
     kind = "dense"
     input_axes = ("features",)

@@ -1,6 +1,6 @@
 """Choice between the CPU's forms of the operations and plain `jnp` and `lax`.
 
-Some operations have forms that XLA's CPU compiler runs several times faster than the plain ones:
+XLA's CPU compiler runs some operations several times faster in another form than in the plain one:
 convolution, max pools, BatchNorm, the sum of a residual block. Their gradients are written out with
 `jax.custom_vjp`, so forward-mode differentiation cannot pass through them. The plain forms are
 equal to rounding, and every JAX transformation takes them.
@@ -22,7 +22,7 @@ import jax
 from jaxcnn.process.numerics import selects_plain_ops
 
 _PLAIN, _PORTABLE = "plain", "portable"
-# part of the key of JAX's caches: a function that was traced with other forms is traced again
+# part of the key of JAX's caches, so a change of forms traces a function again
 _forms = jax.make_user_context(None)
 
 
@@ -39,10 +39,10 @@ def _is_plain() -> bool:
 
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
-    """Trace what is called inside with plain `jnp` and `lax`, on the CPU as well.
+    """Use plain `jnp` and `lax` for everything that is traced inside, on the CPU as well.
 
-    Then `jax.jvp`, `jax.linearize`, forward over reverse and second derivatives work. Values and
-    gradients are those of the CPU's forms to rounding; dropout draws the same bits. Example::
+    Forward-mode derivatives need it on a CPU: `jax.jvp`, `jax.linearize`, forward over reverse.
+    Values and gradients are equal to rounding, and dropout draws the same bits. Example::
 
         with jaxcnn.ops.plain():
             outputs, tangents = jax.jvp(network_function, (params,), (directions,))
@@ -55,9 +55,9 @@ def plain() -> Iterator[None]:
 
 @contextlib.contextmanager
 def portable() -> Iterator[None]:
-    """Trace what is called inside with a form for each platform, whichever this process runs on.
+    """Trace everything inside with a form for each platform, whatever this process runs on.
 
-    Networks are exported inside. `plain` and its environment variable take precedence.
+    The export of networks uses it. `plain` and its environment variable take precedence.
     """
     with _forms(_PLAIN if _is_plain() else _PORTABLE):
         yield

@@ -15,9 +15,15 @@ LOSSES["cross_entropy"] = optax.softmax_cross_entropy
 def loss(name: str) -> Callable:
     """Register a function `(scores, targets) -> losses` as a loss.
 
-    Name it with `config.loss.name`. `scores` are float32 (batch, num_classes), whose softmax gives
-    the probabilities. `targets` are distributions float32 (batch, num_classes): one-hot labels,
-    smoothed and mixed as the config says, or votes. The result is float (batch,).
+    `scores` are float32 (batch, num_classes); their softmax gives the probabilities. `targets` are
+    distributions, float32 (batch, num_classes): one-hot labels, smoothed and mixed as the config
+    says, or votes. The result is float (batch,).
+
+    Args:
+      name: the name in `config.loss.name`.
+
+    Returns:
+      The decorator.
 
     Raises:
       UserError: the name is taken, or the function does not take these arguments.

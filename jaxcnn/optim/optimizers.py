@@ -23,10 +23,16 @@ OPTIMIZERS: Registry[_Maker] = Registry("optimizer", ["learning_rate", "config"]
 def optimizer(name: str) -> Callable:
     """Register a function `(learning_rate, config) -> optax.GradientTransformation`.
 
-    Name it with `config.optimizer.name`. The transformation turns gradients into the updates that
-    are added to the parameters. `learning_rate` is the rate of the step, float32 (), with the
-    schedule's factor in it. `config` is the run's `config.optimizer`. `config.gradient_clip` is
-    applied before; its other settings, such as `weight_decay`, count where the function reads them.
+    The transformation turns gradients into the updates that are added to the parameters.
+    `learning_rate` is the rate of the step, float32 (), with the schedule's factor applied.
+    `config` is the run's `config.optimizer`. jaxcnn clips the gradients before, by
+    `config.gradient_clip`. The function itself applies other settings, such as `weight_decay`.
+
+    Args:
+      name: the name in `config.optimizer.name`.
+
+    Returns:
+      The decorator.
 
     Raises:
       UserError: the name is taken, or the function does not take these arguments.

@@ -21,10 +21,16 @@ SCHEDULES: Registry[_Maker] = Registry(
 def schedule(name: str) -> Callable:
     """Register a function `(config, *, num_steps, steps_per_epoch) -> (step -> factor)`.
 
-    Name it with `config.schedule.name`. `config` is the run's `config.schedule`, and `num_steps`
-    the steps of the whole run. The function that it returns maps the step, int32 () from 0 on, to
-    a factor of `config.optimizer.learning_rate`. It runs in the compiled training step.
-    `warmup_epochs` is applied after it.
+    `config` is the run's `config.schedule`, and `num_steps` the number of steps of the whole run.
+    The returned function maps the step, int32 () from 0 on, to a factor of
+    `config.optimizer.learning_rate`. It runs in the compiled training step. Warm-up
+    (`warmup_epochs`) is applied after it.
+
+    Args:
+      name: the name in `config.schedule.name`.
+
+    Returns:
+      The decorator.
 
     Raises:
       UserError: the name is taken, or the function does not take these arguments.

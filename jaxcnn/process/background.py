@@ -10,7 +10,7 @@ def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
     """Run `work(is_over)` in a thread during the block, and wait for its end.
 
     Args:
-      work: must return soon after the event `is_over` is set, which the end of the block does.
+      work: must return soon after the end of the block, which sets the event `is_over`.
     """
     is_over = threading.Event()
     thread = threading.Thread(target=work, args=(is_over,), daemon=True)

@@ -47,8 +47,8 @@ def tune_host() -> bool:
     first where they are set, and `JAXCNN_HOST_TUNING=0` leaves the heap and the policy as they are.
 
     Returns:
-      True if all settings have effect. If JAX has started, the number of devices stays: the call
-      warns and returns False.
+      True if all settings have effect; False, with a warning, if JAX has started, because its
+      number of devices stays.
     """
     is_started = _is_started()
     _tune()

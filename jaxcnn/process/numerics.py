@@ -53,8 +53,8 @@ def selects_plain_ops() -> bool:
 def numeric_settings() -> dict[str, Any]:
     """Return the value of each setting by environment variable, ready for JSON.
 
-    JAX's options have their current values, set by a variable or in Python; options that this
-    version of JAX lacks are left out. `XLA_FLAGS` holds the flags that change numbers, sorted.
+    The value of a JAX option is the current one, whether a variable or Python set it. Options that
+    this version of JAX lacks are left out. `XLA_FLAGS` holds the flags that change numbers, sorted.
     """
     import jax
 
@@ -70,13 +70,13 @@ def refuse_other_settings(before: Any, now: dict[str, Any], workdir: Path) -> No
 
     Args:
       before: the settings that the run recorded; anything but a dict means none.
-      now: from `numeric_settings`.
+      now: the result of `numeric_settings`.
       workdir: the run's folder, for the message.
 
     Raises:
       UserError: a setting has changed.
     """
-    # records without the variable are of versions that had no plain forms
+    # versions without plain forms recorded no such variable
     recorded = {_PLAIN_OPS: ""} | before if isinstance(before, dict) else {}
     for name, value in now.items():
         if name in recorded and recorded[name] != value:

@@ -21,9 +21,9 @@ _CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")  # Linux: bytes, or "max"
 def usual_num_devices(network: models.Summary) -> int:
     """Return the usual `config.num_devices`: 1 for mostly dense networks on a CPU, else 0 for all.
 
-    A dense layer, such as AlexNet's, uses each parameter once per image. Exchanging its gradients
-    between simulated devices costs more than it saves, and the cores share each product of one
-    device anyway.
+    A dense layer, such as AlexNet's, uses each parameter once per image. So exchanging its
+    gradients between simulated devices costs more than it saves. The cores share each product of
+    one device anyway.
     """
     is_simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
     return int(is_simulated and network.flops < 4 * network.parameters)
@@ -46,8 +46,8 @@ def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epo
     """Return the usual `config.steps_per_dispatch`: 1 on a CPU, else up to 64.
 
     On a CPU, XLA's convolutions lose their threads inside a scan. On an accelerator it is the
-    largest number up to 64 that divides an epoch. Where that is below 16, it is 32, with single
-    steps at the end of an epoch. A call of a streaming run gets at most 64 MiB of images.
+    largest number up to 64 that divides an epoch. If that is below 16, it is 32, and the rest of an
+    epoch is done in single steps. A call of a streaming run gets at most 64 MiB of images.
     """
     if jax.default_backend() == "cpu":
         return 1
@@ -62,8 +62,8 @@ def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epo
 def room_for_data(mesh: Mesh) -> int:
     """Return how many bytes of data a device may hold: two thirds of its memory.
 
-    Simulated devices share the memory of the machine, or of its container. Devices that do not tell
-    their memory have no limit.
+    Simulated devices share the memory of the machine, or of its container. There is no limit for
+    devices that do not report their memory.
     """
     device = mesh.devices.flat[0]
     stats = device.memory_stats()

@@ -63,7 +63,7 @@ def not_finite(
 
 
 def _against_divergence(config: ConfigDict) -> str:
-    """Return advice against a loss that is not finite: only settings that the config lacks."""
+    """Return advice against a loss that is not finite, without settings that the config has."""
     optimizer, remedies = config.optimizer, []
     if optimizer.learning_rate > 0:
         remedies.append("a lower config.optimizer.learning_rate")
@@ -85,7 +85,7 @@ def last_weights_tested(config: ConfigDict) -> str:
     if not patience or config.test_with != "last":
         return ""
     remedy = "config.test_with=best"
-    if config.validation == "test":  # the test split may not choose the weights that it tests
+    if config.validation == "test":  # the test split must not choose the weights that it tests
         remedy = f"config.validation=holdout with {remedy}"
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "

@@ -26,11 +26,12 @@ _WIDTH, _NAME_WIDTH = 80, 32  # columns
 class Profiler:
     """Traces some training steps of a run, all in one epoch, and reports what they cost.
 
-    The trace begins when the steps are compiled and warm, in the first epoch that has enough steps
-    left, or in the last one. In a group, process 0 alone traces. The training's numbers stay.
+    The trace begins when the steps are compiled and warm, in the first epoch with enough steps
+    left, or else in the last epoch. In a group, process 0 alone traces. The training computes the
+    same numbers as without it.
 
     Args:
-      num_steps: training steps to trace; an epoch's steps if it has fewer; 0 for no trace.
+      num_steps: training steps to trace, at most those of an epoch; 0 for no trace.
       plan: the plan of the run.
       folder: gets the trace and `profile.json`.
       show: prints a line.
@@ -41,12 +42,12 @@ class Profiler:
         self._wanted = min(num_steps, plan.steps_per_epoch)
         self._known: set[int] = set()  # steps in a call of each compiled program
         self._warm_steps = self._traced_steps = 0
-        self._started: float | None = None  # time at which the trace began; None if none goes on
+        self._started: float | None = None  # start time of the trace, or None
         self._sums: Any = None  # of the last step
         self.is_done = not (num_steps and group.is_main())
 
     def attach(self, run: Run) -> Run:
-        """Return the run with its training watched; the same run if there is no trace to make."""
+        """Return the run with a training that is traced; the same run if no trace is due."""
         if self._wanted:  # a program from the compile cache may have another program's names
             jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
         if self.is_done:
@@ -59,7 +60,7 @@ class Profiler:
         )
 
     def _keeping_sums(self, train: Callable) -> Callable:
-        """Return the training step; its last sums are kept, by which the end of it is known."""
+        """Return the training step, which keeps its last sums: waiting for them tells its end."""
 
         def train_and_keep(*arguments: Any) -> Any:
             state, self._sums = train(*arguments)
@@ -68,11 +69,11 @@ class Profiler:
         return train_and_keep
 
     def _watch(self, feed: Feed, position: Position, clock: Clock) -> Feed:
-        """Yield an epoch's feed, and trace what is done with it when the time has come.
+        """Yield an epoch's feed, and trace the calls that use it once the trace is due.
 
         Args:
           feed: the arguments of each call of the devices.
-          position: that of the first call.
+          position: the position of the first call.
           clock: times the calls; it pauses while the trace is started and written.
         """
         try:
@@ -102,7 +103,7 @@ class Profiler:
         return is_last_epoch or position.row + self._wanted <= self._plan.steps_per_epoch
 
     def _goes_on(self, num_steps: int) -> bool:
-        """Return whether the next call of the devices belongs to the trace."""
+        """Return whether the trace includes the next call of the devices."""
         return self._traced_steps < self._wanted and num_steps in self._known
 
     def _count(self, num_steps: int) -> None:

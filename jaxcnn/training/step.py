@@ -19,10 +19,10 @@ def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
     """Return the batch of a device for one step.
 
     Args:
-      data: `images` uint8 (examples, height, width, channels) and `labels`; a share of a split has
-        `indices` int32 (examples,) as well, its rows' places in the split.
-      order: int32 (steps, batch), rows of `data`; `~row` for an example that does not count. It
-        may hold a part of an epoch: row r is then at r modulo its length.
+      data: `images` uint8 (examples, height, width, channels) and `labels`. A share of a split also
+        has `indices` int32 (examples,), the places of its rows in the split.
+      order: int32 (steps, batch), rows of `data`; `~row` for an example that does not count. If
+        it holds a part of an epoch, row r is at r modulo its length.
       row: int32 (), the step within the epoch.
 
     Returns:
@@ -33,7 +33,7 @@ def take_batch(data: Batch, order: jax.Array, row: jax.Array) -> Batch:
     mask = entries >= 0
     indices = jnp.where(mask, entries, ~entries)
     batch = {name: array.at[indices].get(mode="clip") for name, array in data.items()}
-    # the indices of a share replace these, which are places in the share
+    # these are places in the share, and the share's own indices replace them
     return {"indices": indices} | batch | {"mask": mask}
 
 
@@ -129,7 +129,7 @@ def _prepare(
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     images, labels = batch["images"], batch["labels"]
     size = len(images)
-    # the filling of a short batch repeats examples, with the keys of the examples it repeats
+    # a short batch is filled with repeated examples, which keep their keys
     positions = (jax.lax.axis_index(AXIS) * size + jnp.arange(size)) % num_examples
     targets = make_targets(labels, recipe.num_classes, hyperparams["label_smoothing"])
     if recipe.augment is not None:
@@ -192,7 +192,7 @@ def _gradients(recipe: Recipe) -> Callable:
 
 
 def _accumulate(recipe: Recipe) -> Callable:
-    """Return the function of `_gradients`, computed in parts; BatchNorm sees one part at a time."""
+    """Return the function of `_gradients` that works in parts; BatchNorm sees one at a time."""
     num_parts = recipe.accumulation_steps
     one_part = _gradients(recipe)
 

@@ -49,8 +49,8 @@ def make_score(recipe: Recipe, *, batch_size: int, views: str = "all") -> Callab
         quarter with the lowest probabilities of their predictions.
 
     Returns:
-      `score(params, batch_stats, data) -> {"accuracy": …, "tta_accuracy": …}`, float32 ():
-      the accuracy on the images, and that of the means of the scores of their six views. With
+      `score(params, batch_stats, data) -> {"accuracy": …, "tta_accuracy": …}`, float32 (): the
+      accuracy on the images, and the accuracy of the mean scores of their six views. With
       "least_certain" all views have the same weight.
     """
     scores_of = {"all": _scores_of_all, "least_certain": _scores_of_least_certain}[views]

@@ -15,7 +15,7 @@ _REASON_LETTERS = 201
 def read_ended(workdir: Path) -> dict[str, Any] | None:
     """Return the content of `result.json`, with the fields that an older run lacks.
 
-    None where the run has not ended: the file is missing or damaged.
+    Return None if the file is missing or damaged: the run has not ended.
     """
     if not (workdir / "result.json").exists():
         return None
@@ -33,8 +33,8 @@ def read_ended(workdir: Path) -> dict[str, Any] | None:
 def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the limits of a config that an ended run has reached; with none the run continues.
 
-    They are "epochs", "steps", "early_stopping", "max_minutes" and "hook". A run that a hook ended
-    continues with a larger `num_epochs` than it had then.
+    They are among "epochs", "steps", "early_stopping", "max_minutes" and "hook". A run that a hook
+    ended continues if `num_epochs` is larger than at that time.
     """
     is_reached = {
         "epochs": config["num_epochs"] <= result["num_epochs"],
@@ -90,5 +90,5 @@ def summarize_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells one end of a run from another: its epoch and the tested weights."""
+    """Return the identity of a run's end: its epoch and the tested weights."""
     return {"epoch": result["num_epochs"], "tested_with": result.get("tested_with")}

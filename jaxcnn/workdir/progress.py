@@ -27,7 +27,7 @@ class Progress:
       run: id of the run, see `run_files.Identity`.
       metrics_digest: digest of the rows of `metrics.jsonl` up to the checkpoint.
       data_digest: digest of the classes, image shape and scaling, see `run_files.data_digest`.
-      hook_epochs: `num_epochs` of the config when a hook ended the run, which continues with more;
+      hook_epochs: `config.num_epochs` when a hook ended the run, which continues with more epochs;
         0 if no hook did.
       hook_reason: the reason that the hook gave.
     """

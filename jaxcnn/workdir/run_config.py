@@ -71,7 +71,7 @@ def describe_config() -> str:
 def read_config(workdir: Path) -> ConfigDict:
     """Return the config of a run; fields that an older run lacks get their older defaults.
 
-    Of the user's parts that it names, the network alone must be registered.
+    The user's network must be registered if the config names one; other parts need not be.
 
     Raises:
       UserError: `config.json` is missing, damaged, or not a run's; or the user's file with the

@@ -94,8 +94,14 @@ FOLDER_BUILDER = "jaxcnn.data.datasets.folder:ImageFolder"
 def dataset(name: str) -> Callable:
     """Register a function without arguments that returns a `jaxcnn.Dataset`.
 
-    Name it with `config.dataset.name`. The function is called once in a process. It must return the
-    same images and labels each time: a run refuses others.
+    The function is called once in a process. It must return the same images and labels each time:
+    a run refuses others.
+
+    Args:
+      name: the name in `config.dataset.name`.
+
+    Returns:
+      The decorator, which returns the function unchanged.
 
     Raises:
       UserError: the name is taken, or the function takes arguments.

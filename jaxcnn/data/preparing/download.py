@@ -105,7 +105,7 @@ def _watched(folder: Path, total: int, reporter: Reporter) -> Iterator[None]:
     """Show the downloaded MiB during the block, from the size of the folder."""
 
     def size() -> int:
-        with contextlib.suppress(OSError):  # tfds moves files meanwhile
+        with contextlib.suppress(OSError):  # tfds moves files while they are counted
             return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return 0
 

@@ -39,9 +39,9 @@ def prepare_dataset(
 
     Args:
       name: one of `dataset_names()`, or `folder:PATH`.
-      archives: a folder with the publisher's files, or an archive, or the folder that it was
-        unpacked to. The dataset is prepared from it even if it is already prepared. Without it the
-        files are searched in `data_dir`/downloads/manual, and then downloaded.
+      archives: a folder with the publisher's files, an archive, or an unpacked archive. The dataset
+        is prepared from it again, even if it is prepared already. By default the files are looked
+        for in `data_dir`/downloads/manual, and downloaded if they are missing.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       image_size: height and width to which the images of a folder are resized; 0 if they are equal.
 
@@ -110,7 +110,7 @@ def _build_from_records(place: Place, report: Reporter) -> None:
         _write_arrays(place, builder, place.arrays, report)
     except (UserError, OSError):
         raise
-    except Exception as error:  # tfds' readers raise all sorts of exceptions
+    except Exception as error:  # tfds' readers raise exceptions of many types
         message = f"{place.directory} is damaged; delete it to prepare it again"
         raise UserError(message) from error
 

@@ -11,7 +11,7 @@ from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
 from jaxcnn.reporting.comparison.labels import short_name, short_value
 from jaxcnn.reporting.comparison.recipes import differences, recipe_fields
 
-Fields = tuple[str, str]  # dotted names: of the rows, and of the columns
+Fields = tuple[str, str]  # dotted names of the fields of rows and columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Grid:
       fields: the names of the two fields.
       rows: the values of the first field, ascending.
       columns: the values of the second field, ascending.
-      cells: groups by position, (row, column); a combination that was not run has none.
+      cells: groups by position (row, column); a combination that was not run is absent.
       others: the names of other fields that are not the same in all groups of the grid.
     """
 
@@ -71,8 +71,8 @@ def check_fields(fields: Sequence[str], sections: Sequence[Section]) -> Fields |
 def grids_of(section: Section, fields: Fields | None = None) -> list[Grid]:
     """Return the grids of a section, each with two cells or more.
 
-    Networks have grids of their own. If two recipes of a network have the same values in both
-    fields, there is a grid for each combination of the other fields that differ.
+    Each network has separate grids. If two recipes of a network agree in both fields, each
+    combination of the other differing fields has its own grid.
 
     Args:
       fields: the fields of rows and columns. None for the two fields that differ between the
@@ -104,7 +104,7 @@ def _split(groups: Sequence[RecipeGroup], names: Sequence[str]) -> list[list[Rec
 
 
 def _grid(groups: list[RecipeGroup], fields: Fields, differing: Sequence[str]) -> Grid:
-    """Return the grid of groups whose values of the two fields are not the same in any two.
+    """Return the grid of groups, no two of which agree in both fields.
 
     Args:
       differing: the other fields that differ between the groups of the section.

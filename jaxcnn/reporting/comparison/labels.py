@@ -7,7 +7,7 @@ from typing import Any
 from jaxcnn.reporting.comparison.recipes import differences
 from jaxcnn.reporting.comparison.runs import SavedRun
 
-_LONGEST_LABEL = 56  # letters, which fill two lines in a picture
+_LONGEST_LABEL = 56  # characters, two lines in a picture
 _SHORT = {
     "learning_rate": "lr",
     "global_batch_size": "batch",
@@ -35,7 +35,7 @@ def labels(runs: Sequence[SavedRun]) -> list[str]:
 
 
 def _distinct_labels(network: str, runs: Sequence[SavedRun]) -> list[str]:
-    """Return labels with all differing fields, or only those where a run differs from most runs.
+    """Return labels with all differing fields, or with those that differ from most runs.
 
     If both are too long or not distinct, the labels are numbers; the table of the differences
     explains them.

@@ -23,7 +23,7 @@ _COSTS = {
 
 
 def plot_section(section: Section, folder: Path, prefix: str) -> dict[str, str]:
-    """Draw `PREFIX-NAME.png` and `.svg` for each kind of figures that the section has.
+    """Draw the section's pictures as `PREFIX-NAME.png` and `.svg`.
 
     Returns:
       A caption for each picture's name, PREFIX-NAME.
@@ -121,7 +121,7 @@ def _whisker(value: MeanAndStd) -> list[list[float]] | None:
 
 
 def _band(value: MeanAndStd, scale: float, *, is_share: bool) -> tuple[float, float]:
-    """Return mean ± one standard deviation, scaled; of a share, within 0 and 1 before scaling."""
+    """Return mean ± one standard deviation, scaled; a share is first clipped to 0 to 1."""
     low, high = (scale * (value.mean + sign * (value.std or 0)) for sign in (-1, 1))
     return (max(low, 0), min(high, scale)) if is_share else (low, high)
 

@@ -33,14 +33,16 @@ _SPLITS = {
 
 
 def compare_runs(folders: Iterable[str | Path]) -> list[TableRow]:
-    """Return a row for each run, as `runs.csv` of the command `compare` has it.
+    """Return a table of runs, with the columns of `runs.csv`, which the command `compare` writes.
 
-    `pandas.DataFrame(jaxcnn.compare_runs(folders))` takes the rows. Runs that differ in the seed
-    alone have the same `label`. A warning names folders and files that are left out. Nothing is
-    written, and JAX is not loaded.
+    Runs that differ in the seed alone have the same `label`. A warning names the folders and files
+    that are left out. The function writes nothing, and does not load JAX.
 
     Args:
-      folders: of the runs, finished or not.
+      folders: the folders of runs, finished or not.
+
+    Returns:
+      A row for each run, a dict by column. `pandas.DataFrame` takes the list.
 
     Raises:
       UserError: a folder does not exist, or none of them holds a run.

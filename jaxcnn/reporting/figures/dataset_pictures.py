@@ -34,9 +34,9 @@ class Mosaic:
 
     Attributes:
       pixels: uint8 (height, width, channels).
-      centers: of the images, float (n, 2), x and y in pixels.
+      centers: the centers of the images, float (n, 2), x and y in pixels.
       bottoms: the y of the lower edge of each image, float (n,).
-      texts: to be drawn below each image; () for none.
+      texts: the text below each image; () for none.
     """
 
     pixels: np.ndarray
@@ -48,7 +48,7 @@ class Mosaic:
 def mosaic(
     images: np.ndarray, columns: int, gap: float, gap_below: float, texts: Sequence[str] = ()
 ) -> Mosaic:
-    """Return images row by row, in so many columns.
+    """Return a mosaic of the images, row by row.
 
     Args:
       images: uint8 (n, height, width, channels).
@@ -72,8 +72,8 @@ def mosaic(
 def draw_dataset(dataset: Dataset, file: Path) -> None:
     """Draw one image with axes, the first 16, and examples of each class with their number.
 
-    All are of the training split; the numbers are of each split. A dataset of more than 20 classes
-    is shown with one example of each class, up to 100.
+    The images are of the training split, and the numbers are given for every split. A dataset of
+    more than 20 classes shows one example of each class, up to 100 classes.
 
     Raises:
       UserError: the file cannot be written.
@@ -89,7 +89,7 @@ def draw_dataset(dataset: Dataset, file: Path) -> None:
         figure.set_layout_engine("none")  # the sizes are known, and every axes has its own form
 
         def place(left: float, below: float, width: float, size: float) -> "Axes":
-            """Return axes at a place in inches from the left upper corner."""
+            """Return axes at a place, in inches from the upper left corner."""
             bounds = (left / _WIDTH, 1 - (below + size) / height, width / _WIDTH, size / height)
             return figure.add_axes(bounds)
 
@@ -140,7 +140,7 @@ def _first_tiles(dataset: Dataset) -> tuple[Mosaic, str]:
 
 
 def _row_tiles(dataset: Dataset) -> Mosaic:
-    """Return a row of examples for each class; white where a class has too few."""
+    """Return a row of examples for each class, filled up with white if it has too few."""
     train = dataset.splits["train"]
     labels = likeliest(train.labels)
     blank = np.full(dataset.image_shape, 255, np.uint8)
