@@ -24,6 +24,7 @@ from jaxcnn.data.preparing.cache import (
     images_path,
     joined_digest,
     labels_path,
+    pick_label_set,
     pictures_path,
     pixel_statistics,
     read_info,
@@ -272,7 +273,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
     """Return the dataset of a directory of arrays."""
     info = read_info(directory) or {}
     try:
-        label_set = _pick_label_set(info, label_set)
+        label_set = pick_label_set(info, label_set)
         digests = split_digests(directory, info, label_set)
         splits = {
             split: Split(
@@ -293,11 +294,3 @@ def _read(directory: Path, label_set: str) -> Dataset:
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the cache {directory} is damaged ({error}); delete it") from error
-
-
-def _pick_label_set(info: dict[str, Any], label_set: str) -> str:
-    names = list(info["class_names"])
-    if label_set and label_set not in names:
-        choice = f"it has {' and '.join(names)}" if names[0] else "it has only one"
-        raise UserError(f"{info['name']} has no label set {label_set!r}: {choice}")
-    return label_set or names[0]

@@ -165,6 +165,19 @@ def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
 
+def pick_label_set(info: dict[str, Any], label_set: str) -> str:
+    """Return the label set of a cache that is meant; "" is its first one.
+
+    Raises:
+      UserError: it has no such label set.
+    """
+    names = list(info["class_names"])
+    if label_set and label_set not in names:
+        choice = f"it has {' and '.join(names)}" if names[0] else "it has only one"
+        raise UserError(f"{info['name']} has no label set {label_set!r}: {choice}")
+    return label_set or names[0]
+
+
 def pixel_statistics(images: np.ndarray) -> dict[str, Any]:
     """Return exact means and standard deviations, from a histogram of each channel.
 
