@@ -19,6 +19,7 @@ import numpy as np
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.pictures.content import Picture, write_pictures
 from jaxcnn.data.pictures.conversion import page_like
+from jaxcnn.errors import UserError
 
 _INFO = "dataset.json"
 _ROWS = 4096  # images in memory at a time
