@@ -1,6 +1,7 @@
 """The arguments of `train`: the config, the data and the hooks, checked."""
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jaxcnn.config.files import load_config
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
+from jaxcnn.files.paths import user_path
 from jaxcnn.training.stopping import Hook
 from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import adopt_dataset, load_run_data
@@ -65,6 +67,18 @@ def own_config(
             raise UserError(f"dataset: is {kind}; make a jaxcnn.Dataset with Dataset.from_arrays")
         adopt_dataset(config, dataset)
     return config
+
+
+def check_workdir(workdir: str | Path) -> Path:
+    """Return the path of a run's folder, with ~ expanded.
+
+    Raises:
+      UserError: it is no path.
+    """
+    if not isinstance(workdir, (str, os.PathLike)):
+        kind = type(workdir).__name__
+        raise UserError(f"workdir: is {kind}; it must be a folder: train(config, workdir, dataset)")
+    return user_path(os.fspath(workdir))
 
 
 def check_hooks(hooks: Iterable[Hook]) -> list[Hook]:

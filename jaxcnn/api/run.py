@@ -1,21 +1,20 @@
 """Training a config: check, prepare, train, test and report, all in one folder."""
 
 import dataclasses
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, check_hooks, own_config
+from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
 from jaxcnn.api.result import Result
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
-from jaxcnn.files.paths import check_for_checkpoints, user_path
+from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import devices, group
 from jaxcnn.reporting.evaluate_run import evaluate_run
@@ -97,7 +96,7 @@ def train(
       Diverged: the loss is not finite.
       Stopped: a signal stopped the run, which is saved.
     """
-    hooks, workdir = check_hooks(hooks), user_path(os.fspath(workdir))
+    hooks, workdir = check_hooks(hooks), check_workdir(workdir)
     config = own_config(config, dataset, workdir)
     source, console = Source(dataset, data_at), console or Console(quiet=quiet)
     return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import inspect
 import os
+import re
 import runpy
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,10 @@ from jaxcnn.files.reading import read_json
 Variant = TypeVar("Variant")
 _PACKAGE = Path(__file__).parents[1]
 _SAVED = ".json"  # the suffix of a run's config
+_WRONG_TYPE = re.compile(  # the words of ml_collections
+    r"Could not override field '(\w+)'.*?\. (.*) is of original type <class '(\w+)'> and cannot be "
+    r"casted to type <class '(\w+)'>"
+)
 
 
 def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
@@ -190,6 +195,8 @@ def _fault(path: Path, error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         numbers.append(error.lineno)
     place = f"line {numbers[-1]}: " if numbers and numbers[-1] else ""
+    if wrong := _WRONG_TYPE.match(_text(error)):
+        return f"{path}: {place}{wrong[1]} = {wrong[2]}: is {wrong[3]}; the field takes {wrong[4]}"
     message = error.msg if isinstance(error, SyntaxError) else _text(error)
     return f"{path}: {place}{type(error).__name__}: {message}"
 

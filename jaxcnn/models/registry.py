@@ -139,8 +139,7 @@ def build(
     entry = network_entry(name)
     options = check_options(name, **options)
     classes = entry.num_classes if num_classes is None else num_classes
-    shape = entry.image_shape if image_shape is None else tuple(image_shape)
-    _check_sizes(classes, shape)
+    shape = _checked_sizes(classes, entry.image_shape if image_shape is None else image_shape)
 
     def make(shape: Shape, abstract: bool) -> Network:
         settings = {"num_classes": classes, "image_shape": shape, "seed": seed}
@@ -165,16 +164,18 @@ def build(
 def _as_list(layers: Any) -> list:
     """Return the layers that a network's function returned, which must be a list."""
     if not isinstance(layers, (list, tuple)):
-        raise UserError(f"must return a list of layers, not {layers!r:.100}")
+        raise UserError(f"must return a list of layers, not {type(layers).__name__}")
     return list(layers)
 
 
-def _check_sizes(num_classes: int, image_shape: Shape) -> None:
-    """Refuse sizes that no network has."""
+def _checked_sizes(num_classes: int, image_shape: Any) -> Shape:
+    """Return the image shape; refuse sizes that no network has."""
     if not isinstance(num_classes, int) or num_classes < 1:
         raise UserError(f"num_classes = {num_classes!r}: must be an integer from 1 on")
-    if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
+    shape = tuple(image_shape) if isinstance(image_shape, (tuple, list)) else ()
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise UserError(f"image_shape = {image_shape!r}: must be (height, width, channels)")
+    return shape
 
 
 def _smallest(make: Callable[[int], Network]) -> int:

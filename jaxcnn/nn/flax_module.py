@@ -13,37 +13,21 @@ from flax import nnx
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import Context, Layer, Scope, Shape
 from jaxcnn.nn.operations import count_operations
-
-_EXAMPLES = 2  # in the batch that tells the shape of an output
+from jaxcnn.nn.tracing import shape_of, trace_call, trace_module
 
 
 class _Foreign(Layer):
     """The base of both: the shape of the output and the operations come from tracing a call."""
 
-    def _trace(self, shape: Shape, function: Callable, *arguments: Any) -> Shape:
-        """Return the output's shape for inputs of `shape`, without the batch axis.
+    operations = 0
 
-        Args:
-          shape: of one input.
-          function: `(*arguments, x) -> output`, pure.
-          *arguments: pytrees of arrays or shapes.
+    def _where(self) -> str:
+        return f"{self.path} ({self.details()})"
 
-        Raises:
-          UserError: the call fails, or its result is not one array with the batch axis first.
-        """
-        x = jax.ShapeDtypeStruct((_EXAMPLES, *shape), jnp.float32)
-        where = f"{self.path} ({self.details()})"
-        try:
-            traced, out = jax.make_jaxpr(function, return_shape=True)(*arguments, x)
-        except UserError:
-            raise
-        except Exception as error:  # the user's code can raise anything
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise UserError(f"{where} does not take inputs of shape {shape}: {reason}") from error
-        if not hasattr(out, "shape") or out.shape[:1] != (_EXAMPLES,):
-            raise UserError(f"{where} must return one array (batch, …), not {out}")
-        self.operations = count_operations(traced.jaxpr) // _EXAMPLES
-        return tuple(out.shape[1:])
+    def _note(self, jaxpr: Any, shape: Shape, examples: int) -> Shape:
+        """Keep the operations of a traced call for one image; return the output's shape."""
+        self.operations = count_operations(jaxpr) // examples
+        return shape
 
     def flops(self) -> int:
         """Return the operations of convolutions and matrix products for one image, forward."""
@@ -64,7 +48,7 @@ class Function(_Foreign):
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape of the function's output."""
-        return self._trace(shape, self.function)
+        return self._note(*trace_call(self._where(), shape, self.function))
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
@@ -114,13 +98,11 @@ class FlaxModule(_Foreign):
         """Make the module; return the shape of its output."""
         self.module = self._made(scope)
         self._check_state()
-        graph, state = nnx.split(self.module)
 
-        def call(state: Any, x: jax.Array) -> jax.Array:
-            context = Context(keys=jax.random.split(jax.random.key(0), len(x)))
-            return self._call(nnx.merge(graph, state), x, context)
+        def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
+            return self._call(module, x, Context(keys))
 
-        return self._trace(shape, call, jax.tree.map(_shape_of, state))
+        return self._note(*trace_module(self._where(), shape, self.module, call))
 
     def _made(self, scope: Scope) -> nnx.Module:
         make = self.make
@@ -133,7 +115,7 @@ class FlaxModule(_Foreign):
         if not scope.abstract:
             return module()
         graph, state = nnx.split(nnx.eval_shape(module))
-        return nnx.merge(graph, jax.tree.map(_shape_of, state))
+        return nnx.merge(graph, jax.tree.map(shape_of, state))
 
     def _check_state(self) -> None:
         """Refuse variables that a training step does not carry."""
@@ -173,7 +155,3 @@ class FlaxModule(_Foreign):
 
 def _variables(module: nnx.Module) -> list[nnx.Variable]:
     return [variable for _, variable in nnx.to_flat_state(nnx.state(module))]
-
-
-def _shape_of(array: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(array.shape, array.dtype)

@@ -19,6 +19,7 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn import initializers
+from jaxcnn.nn.tracing import trace_module
 
 Shape = tuple[int, ...]
 
@@ -125,11 +126,12 @@ class Layer(nnx.Module):
     kind = "layer"
     input_axes: tuple[str, ...] = ()
     needs_init = True
+    name = ""  # of layers whose own `__init__` does not call this one
+    path = ""
+    output_shape: Shape = ()
 
     def __init__(self, name: str = ""):
         self.name = name
-        self.path = ""
-        self.output_shape: Shape = ()
 
     def init(self, shape: Shape, *, seed: int) -> Self:
         """Make the parameters, so that the layer can be called outside a network; return it.
@@ -155,7 +157,8 @@ class Layer(nnx.Module):
 
         Raises:
           ImageSizeError: nothing is left of the image after this layer.
-          UserError: the layer takes inputs with other axes, or stands in two places.
+          UserError: the layer takes inputs with other axes, stands in two places, or is not
+            written as a layer must be.
         """
         if self.path:
             raise UserError(f"the layer {self.path} is used a second time, as {scope.path}")
@@ -164,10 +167,32 @@ class Layer(nnx.Module):
             axes = ", ".join(self.input_axes)
             raise UserError(f"{scope.path} takes inputs ({axes}), not of shape {shape}{flatten}")
         self.path = scope.path
-        self.output_shape = self.setup(shape, scope)
+        self.output_shape = self._checked(shape, self.setup(shape, scope))
         if min(self.output_shape, default=1) < 1:
             raise ImageSizeError(f"nothing is left of the image after {self.path}")
         return self.output_shape
+
+    def _checked(self, input_shape: Shape, shape: Any) -> Shape:
+        """Return the shape that `setup` returned, if the layer is written as it must be."""
+        kind = type(self).__name__
+        if type(self)._forward is Layer._forward:
+            raise UserError(f"{kind} has no method _forward(self, x, context); write it")
+        if not isinstance(shape, tuple):
+            raise UserError(f"{kind}.setup must return the output's shape, a tuple, not {shape!r}")
+        for name, value in vars(self).items():
+            if isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+                raise UserError(
+                    f"{kind}.{name} is a plain array, which is neither trained nor saved; write "
+                    f"self.{name} = nnx.Param(…), or nnx.BatchStat(…) without gradients"
+                )
+        if type(self).__module__.partition(".")[0] != __package__.partition(".")[0]:
+            where = f"{self.path} ({kind})"
+            _, traced, _ = trace_module(
+                where, input_shape, self, lambda layer, x, keys: layer._forward(x, Context(keys))
+            )
+            if traced != shape:
+                raise UserError(f"{where}: setup returns {shape}, but the output is {traced}")
+        return shape
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Make the parameters and return the output's shape; by default there are none to make."""

@@ -148,6 +148,12 @@ class Network(Sequential):
             sizes = ", ".join(map(str, self.image_shape))
             raise UserError(
                 f"{self.name} takes images (batch, {sizes}), not {shape or type(images).__name__}"
+                + (f"; for these build it with image_shape={shape[1:]}" if len(shape) == 4 else "")
+            )
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise UserError(
+                f"{self.name} takes float images, scaled as those of its training, not "
+                f"{images.dtype}: images / 255, for example"
             )
 
     def fit(

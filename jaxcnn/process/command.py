@@ -119,6 +119,9 @@ def _wrong_field(error: Exception, argv: list[str]) -> str:
         if field.startswith("model."):
             guess = re.search(r'Did you mean "(\w+)"', str(error))
             hint = f"; did you mean model.{guess[1]}?" if guess else ""
-            return f"{flag}: the network of the config file has no such option{hint}"
+            return (
+                f"{flag}: the network of the config file has no such option{hint}; for another "
+                "network's, set config.model = model_config(NAME, …) in a config file"
+            )
         return f"{flag} is not a field of a run{guess_field(field, fields)}"
     return ""

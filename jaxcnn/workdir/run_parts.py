@@ -81,6 +81,6 @@ def notes_on_parts(workdir: Path) -> list[str]:
         place = part.file or "a notebook or session"
         names.setdefault(place, []).append(f"{record['kind']} {record['name']!r}")
     return [
-        f"{place} has changed since {workdir} recorded it; the run has its {join_names(parts)}"
+        f"{place} has changed since {workdir} recorded it; it gives the run the {join_names(parts)}"
         for place, parts in names.items()
     ]

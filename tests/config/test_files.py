@@ -111,6 +111,10 @@ def test_a_config_that_is_not_there(name, text):
         ("x = 1\ndef get_config(:", "wrong.py: line 2: SyntaxError: invalid syntax"),
         ("import nothing_of_that_name", "line 1: ModuleNotFoundError: No module named"),
         ("def get_config(): return get_config()", "line 1: RecursionError"),
+        (
+            "import jaxcnn\n\n\ndef get_config():\n    jaxcnn.default_config().num_epochs = 2.5",
+            "line 5: num_epochs = 2.5: is float; the field takes int",
+        ),
     ],
 )
 def test_an_error_in_a_config_file_is_one_line_with_its_place(elsewhere, content, text):

@@ -23,6 +23,49 @@ class Mine(nnx.Module):
         return self.dense(self.dropout(x.mean((1, 2)), key=key))
 
 
+class WithoutShape(nn.Layer):
+    def setup(self, shape, scope):
+        self.scale = nnx.Param(scope.create("scale", shape[-1:], lambda rng, shape: np.ones(shape)))
+
+    def _forward(self, x, context):
+        return x * self.scale[...]
+
+
+class PlainArray(WithoutShape):
+    def setup(self, shape, scope):
+        self.scale = scope.create("scale", shape[-1:], lambda rng, shape: np.ones(shape))
+        return shape
+
+
+class WrongShape(WithoutShape):
+    def setup(self, shape, scope):
+        super().setup(shape, scope)
+        return (2,)
+
+
+class Failing(nn.Layer):
+    def _forward(self, x, context):
+        return x @ x
+
+
+class WithoutForward(nn.Layer):
+    def __call__(self, x):
+        return 2 * x
+
+
+class WithoutSuper(nn.Layer):
+    def __init__(self, factor):
+        self.factor = factor
+
+    def _forward(self, x, context):
+        return self.factor * x
+
+
+def test_init_of_the_base_class_may_be_left_out():
+    layer = WithoutSuper(3).init((8,), seed=0)
+    np.testing.assert_array_equal(layer(np.ones((2, 8))), np.full((2, 8), 3.0))
+
+
 def test_layers_in_a_module_of_the_user():
     model, x = Mine(), np.ones((5, 8, 8, 3), np.float32)
     assert model(x, key=jax.random.key(0)).shape == (5, 4)
@@ -48,6 +91,11 @@ def test_a_seed_decides_the_values():
         (lambda: nn.Dense(4).init((8, 8, 3), seed=0), "put Flatten() before it"),
         (lambda: nn.Conv(4, 5).init((3, 3, 1), seed=0), "nothing is left of the image after conv"),
         (lambda: nn.Dense(4).init((8,), seed=0).init((8,), seed=0), "used a second time"),
+        (lambda: WithoutShape().init((8,), seed=0), "WithoutShape.setup must return the output's"),
+        (lambda: PlainArray().init((8,), seed=0), "write self.scale = nnx.Param(…)"),
+        (lambda: WrongShape().init((8,), seed=0), "setup returns (2,), but the output is (8,)"),
+        (lambda: Failing().init((8,), seed=0), "(Failing) does not take inputs of shape (8,)"),
+        (lambda: WithoutForward().init((8,), seed=0), "has no method _forward(self, x, context)"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(call, words):

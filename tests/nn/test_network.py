@@ -61,7 +61,11 @@ def test_one_key_is_split_over_the_examples():
         ({"key": 0}, "key must be one PRNG key such as jax.random.key(0), not 0"),
         ({"key": jax.random.split(jax.random.key(0), 6)}, "for the whole batch, not of shape (6,)"),
         ({"images": images()[0]}, r"small takes images (batch, 8, 8, 3), not (8, 8, 3)"),
-        ({"images": images()[:, :5]}, r"not (6, 5, 8, 3)"),
+        (
+            {"images": images()[:, :5]},
+            "not (6, 5, 8, 3); for these build it with image_shape=(5, 8",
+        ),
+        ({"images": images().astype(np.uint8)}, "small takes float images, scaled as those of its"),
     ],
 )
 def test_a_wrong_call_is_answered_in_one_line(arguments, words):

@@ -133,7 +133,7 @@ def test_a_wrong_metric(function, text):
 @pytest.mark.parametrize(
     ("function", "text"),
     [
-        (lambda num_classes: 5, "must return a list of layers, not 5"),
+        (lambda num_classes: 5, "must return a list of layers, not int"),
         (lambda num_classes: [Dense(num_classes), Conv(4, 3)], "mine"),
         (lambda num_classes: bug(), "IndexError"),
     ],
