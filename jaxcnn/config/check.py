@@ -20,6 +20,7 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 }
 
 Registries = Mapping[str, Sequence[str]]
+_MOST_LISTED = 15  # choices, beside a guess that is likely right
 _OWN_PART = "register a part of your own with --register=FILE"
 
 
@@ -61,9 +62,9 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
         if rule and not rule.holds(values[name]):
             guess = guess_value(values[name], rule.choices)
             own = f"; {_OWN_PART}" if name in FIELD_OF.values() else ""
-            raise UserError(
-                f"config.{name} = {values[name]!r}: allowed is {rule.allowed}{guess}{own}"
-            )
+            is_long = guess and len(rule.choices) > _MOST_LISTED
+            allowed = "there is none of this name" if is_long else f"allowed is {rule.allowed}"
+            raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{own}")
     for message in _wrong_combinations(config):
         raise UserError(message)
 
