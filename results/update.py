@@ -108,7 +108,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             str(rows[name]["num_epochs"]) if name in rows else "",
             f"{100 * accuracy:.2f} %" if (accuracy := config.published.accuracy) else "none",
         ]
-        unbroken = [cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in cells]
+        unbroken = [cell.replace(" %", "\N{NO-BREAK SPACE}%") for cell in cells]
         lines.append("| " + " | ".join(unbroken) + " |")
     return "\n".join(lines) + "\n"
 

@@ -32,7 +32,7 @@ def pixel_scaling(dataset: Dataset, scaling: str) -> tuple[Scaling, Scaling]:
 
 
 def faint_channels(dataset: Dataset, scaling: str) -> list[str]:
-    """Return a line for each channel with little variation, which "zscore_per_channel" magnifies."""
+    """Return a line for each channel whose little variation "zscore_per_channel" magnifies."""
     if scaling != "zscore_per_channel":
         return []
     return [
