@@ -35,7 +35,7 @@ def labels(runs: Sequence[SavedRun]) -> list[str]:
 
 
 def _distinct_labels(network: str, runs: Sequence[SavedRun]) -> list[str]:
-    """Return labels with all differing fields, or with those that differ from most runs.
+    """Return labels with all differing fields, or with those that set a run apart from most.
 
     If both are too long or not distinct, the labels are numbers; the table of the differences
     explains them.
