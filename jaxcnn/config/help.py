@@ -44,14 +44,16 @@ def guess_field(name: str, fields: Iterable[str]) -> str:
     """Return "; did you mean …?" for a name that is not a field, or "".
 
     Fields with the same last name in other groups come first, then fields with these initials
-    (`lr`), then fields of similar spelling.
+    (`lr`), then fields of similar spelling. The group `published` is left out, because config
+    files alone declare it.
 
     Args:
       name: the dotted name, such as "optimizer.lr".
       fields: the dotted names of all fields.
     """
     leaf = name.rpartition(".")[2]
-    leaves = {field: field.rpartition(".")[2] for field in fields}
+    settable = [field for field in fields if _group(field) != "published"]
+    leaves = {field: field.rpartition(".")[2] for field in settable}
     matches = [field for field, other in leaves.items() if other == leaf]
     matches = matches or [field for field, other in leaves.items() if leaf == _initials(other)]
     if not matches:
