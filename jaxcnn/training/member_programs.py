@@ -44,20 +44,20 @@ class Form:
 
 
 def choose_form(network: models.Summary, num_members: int, num_devices: int) -> Form:
-    """Return the fastest form for a network.
+    """Return the form for a network.
 
-    On a CPU with two cores, which other jobs used too, the median speeds beside separate runs with
+    The choice for dense networks on a CPU is measured; the others are not measured yet. On a CPU with two cores, which other jobs used too, the median speeds beside separate runs with
     their usual devices were:
 
     | network, batch 64 | one member at a time | one on each device | batch on each device | batch |
     |---|--:|--:|--:|--:|
     | MLP 3072-512-512-256, 8 members | 1.15 | 0.69 | 0.81 | 0.82 |
 
-    A member at a time is the separate run itself there, so 1.15 is the noise. The products of that
-    MLP keep both cores busy, and a batch of them only costs memory. `vmap` turns convolutions of
-    several members into grouped ones, which XLA computes slowly on a CPU. Members on devices of
-    their own save the exchange of gradients. On accelerators a batch fills what a small network
-    leaves idle.
+    A member at a time is the separate run itself there, so 1.15 is the noise.
+
+    Expected, without a measurement: `vmap` turns convolutions of several members into grouped ones,
+    which XLA computes slowly on a CPU, while members on devices of their own save the exchange of
+    gradients. On accelerators a batch fills what a small network leaves idle.
 
     Args:
       network: the network's parameters and operations.
