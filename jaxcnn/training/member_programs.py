@@ -46,8 +46,9 @@ class Form:
 def choose_form(network: models.Summary, num_members: int, num_devices: int) -> Form:
     """Return the form for a network.
 
-    The choice for dense networks on a CPU is measured; the others are not measured yet. On a CPU with two cores, which other jobs used too, the median speeds beside separate runs with
-    their usual devices were:
+    The choice for dense networks on a CPU is measured, and the others are not. On a CPU with two
+    cores, which other jobs used too, the median speeds beside separate runs with their usual
+    devices were:
 
     | network, batch 64 | one member at a time | one on each device | batch on each device | batch |
     |---|--:|--:|--:|--:|
