@@ -12,14 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import compilation
 import filelock
 import pytest
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAXCNN_TEST_PLATFORM", "cpu")
-# without its fusion emitters XLA compiles small programs in half the time
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=8 --xla_cpu_use_fusion_emitters=false"
-)
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8" + compilation.FLAGS
 
 # a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import compilation
 import jax
 import numpy as np
 import pytest
@@ -29,9 +30,8 @@ references = importlib.import_module("keras_references")  # which imports Keras
 modern = importlib.import_module("keras_modern")
 BATCH, DRAWS = 4, 4
 PARTS = ("logits", "loss", "gradients", "statistics")
-# Most of the time goes into compiling, which is quicker without XLA's fusion emitters. (At XLA's
-# optimization level 0 it would be quicker still, but gradients of BatchNorm and max pool go wrong.)
-QUICK = {"xla_cpu_use_fusion_emitters": False}
+# at XLA's optimization level 0 gradients of BatchNorm and max pool go wrong
+QUICK = compilation.OPTIONS
 NAMES = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_variance": "var"}
 
 
