@@ -145,7 +145,11 @@ def test_every_field_has_its_help():
         ("batch_size", "; did you mean global_batch_size?"),
         ("epochs", "; did you mean num_epochs?"),
         ("optimizer.warmup_epochs", "; did you mean schedule.warmup_epochs?"),
-        ("name", "; did you mean dataset.name or model.name or optimizer.name or schedule.name?"),
+        (
+            "name",
+            "; did you mean dataset.name or loss.name or model.name or optimizer.name or "
+            "schedule.name?",
+        ),
         ("xyzzy", ""),
         ("", ""),
     ],
