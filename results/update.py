@@ -91,8 +91,8 @@ def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the table, with a line for each config, run or not."""
     lines = [
-        "| config | network | parameters | dataset | ours | epochs | published |",
-        "|---|---|--:|---|--:|--:|--:|",
+        "| config | ours | published | epochs | dataset | network | parameters |",
+        "|---|--:|--:|--:|---|---|--:|",
     ]
     for name, get_config in config_variants(HERE.parent / "configs").items():
         config = get_config()
@@ -101,12 +101,12 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         network = models.build(**config.model, **sizes, abstract=True)
         cells = [
             f"`{name}`",
+            ours(rows.get(name)),
+            f"{100 * accuracy:.2f} %" if (accuracy := config.published.accuracy) else "none",
+            str(rows[name]["num_epochs"]) if name in rows else "",
+            config.dataset.name,
             config.model.name,
             f"{models.summary(network).parameters:,}",
-            config.dataset.name,
-            ours(rows.get(name)),
-            str(rows[name]["num_epochs"]) if name in rows else "",
-            f"{100 * accuracy:.2f} %" if (accuracy := config.published.accuracy) else "none",
         ]
         unbroken = [cell.replace(" %", "\N{NO-BREAK SPACE}%") for cell in cells]
         lines.append("| " + " | ".join(unbroken) + " |")
