@@ -64,6 +64,7 @@ def test_a_run_s_config_names_all_its_parts(command, trained):
     assert_one_line(done["errors"], "of this run are not registered; give --register=mine.py")
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_named(command, run):
     (run / "mine.py").write_text(MINE.read_text() + "\n# changed\n")
     changed = "note: mine.py has changed since runs/mine recorded it"
@@ -98,6 +99,7 @@ def test_the_training_parts_are_not_needed_to_predict(command, run):
     assert_one_line(done["errors"], "the dataset 'bars' and the metric 'brier' of this run are not")
 
 
+@pytest.mark.slow
 def test_a_metric_can_be_added_to_a_finished_run(command, run):
     more = "\n\n@jaxcnn.metric('one')\ndef one(labels, probabilities):\n    return 1\n"
     (run / "mine.py").write_text(MINE.read_text() + more)

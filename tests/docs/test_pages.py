@@ -24,7 +24,13 @@ def elsewhere(own_parts, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("undrawn", "elsewhere")
-@pytest.mark.parametrize("page", BLOCKS)
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow)
+        for page in BLOCKS
+    ],
+)
 def test_the_python_of_a_page_runs(page):
     names: dict[str, object] = {"__name__": "__main__"}
     for block in BLOCKS[page]:

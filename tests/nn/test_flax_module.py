@@ -144,6 +144,7 @@ def test_operations_inside_other_programs_count():
     assert count_operations(traced.jaxpr) == 3 * 2 * 2 * 5 * 5
 
 
+@pytest.mark.slow
 def test_it_trains_resumes_exactly_and_evaluates(mixed_config, train, dataset, tmp_path):
     assert mixed_config.num_devices == 2
     whole, _ = train(mixed_config, tmp_path / "whole")

@@ -107,6 +107,7 @@ def assert_as_alone(configs, dataset, tmp_path, form):
     assert largest_difference(members[0].state.params, members[1].state.params) > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_demanding_population_ends_as_alone(form, demanding, dataset, tmp_path):
     """In float64: in float32 one ReLU that flips by rounding is soon everywhere."""
@@ -139,6 +140,7 @@ def test_networks_end_as_alone(name, demanding, dataset28, tmp_path):
         assert_as_alone(configs_of(demanding, sweep), dataset28, tmp_path, BATCHED)
 
 
+@pytest.mark.slow
 def test_the_same_program_gives_the_same_bits(demanding, dataset, tmp_path):
     demanding.optimizer.name, demanding.augment.flip = "adam", "random"
     configs = configs_of(demanding, "optimizer.learning_rate=.005,.01; seed=3,7")[:3]
@@ -218,7 +220,9 @@ def interrupted(how, num_calls, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("how", "num_calls"), [("killed", 5), ("stopped", 20)])
+@pytest.mark.parametrize(
+    ("how", "num_calls"), [("killed", 5), pytest.param("stopped", 20, marks=pytest.mark.slow)]
+)
 def test_it_resumes_to_the_last_bit(how, num_calls, form, config, dataset, tmp_path, monkeypatch):
     """After a kill, one member has finished an epoch that the others have not."""
     config.optimizer.ema_decay = 0.9
