@@ -121,8 +121,10 @@ def test_a_demanding_population_ends_as_alone(form, demanding, dataset, tmp_path
     "sweep",
     [
         "optimizer.momentum=.5,.9; optimizer.weight_decay=0,.01",
-        "loss.label_smoothing=0,.1; loss.l2=0,.01",
-        "schedule.final_fraction=0,.5; schedule.warmup_epochs=0,1",
+        pytest.param("loss.label_smoothing=0,.1; loss.l2=0,.01", marks=pytest.mark.slow),
+        pytest.param(
+            "schedule.final_fraction=0,.5; schedule.warmup_epochs=0,1", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_every_field_ends_as_alone(sweep, config, dataset, tmp_path):
