@@ -113,12 +113,11 @@ def write_predictions(workdir: Path, name: str, predictions: Predictions) -> Non
       UserError: the folder cannot be written.
     """
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(predictions.columns)
-    facts = csv.writer(text, lineterminator=",")
-    numbers = ",".join(["%.5g"] * len(predictions.class_names)) + "\r\n"  # the end of csv's lines
+    writer = csv.writer(text)
+    writer.writerow(predictions.columns)
+    numbers = " ".join(["%.5g"] * len(predictions.class_names))  # quicker than one by one
     for index, row in enumerate(predictions.probabilities.tolist()):
-        facts.writerow(predictions.facts(index))
-        text.write(numbers % tuple(row))
+        writer.writerow([*predictions.facts(index), *(numbers % tuple(row)).split()])
     file = "predictions" if name == "test" else f"{name}_predictions"
     _write_file(workdir, file, text.getvalue())
 
