@@ -13,18 +13,10 @@ from jaxcnn.data.views import views_of
 from jaxcnn.errors import Diverged, Stopped
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
-from jaxcnn.training.device_defaults import evaluation_options
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.recipe import (
-    Recipe,
-    build_model,
-    make_hyperparams,
-    make_recipe,
-    total_steps,
-)
-from jaxcnn.training.run import Run, make_run
-from jaxcnn.training.state import TrainState, create_state
-from jaxcnn.training.step import make_eval_step
+from jaxcnn.training.recipe import total_steps
+from jaxcnn.training.run import Run, compile_evaluation, make_run, prepare
+from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation, check_population, differing_fields
 
@@ -52,10 +44,9 @@ class Member(Loop):
 
         At the end of an epoch, `finish_epoch` decides it.
         """
-        position = dataclasses.replace(self.position, step=step)
         minutes, saved_at = self.config.checkpoint.every_minutes, self.saving.saved_at
         is_due = self.saving.is_due(step) or self.time.exceeds(minutes, saved_at)
-        return is_due and position.row > 0 and not self.failure
+        return is_due and not self.failure and dataclasses.replace(self.position, step=step).row > 0
 
     def epoch_numbers(self) -> dict[str, Any]:
         """Return the numbers of the epoch, see `Run.epoch_numbers`, on the host."""
@@ -142,48 +133,17 @@ def make_member_runs(
     check_population(configs)
     first = make_run(configs[0], dataset)
     steps = first.plan.steps_per_epoch
-    recipes = [_make(config, dataset, steps) for config in configs]
+    prepared = [prepare(config, dataset, steps) for config in configs]
     fields = frozenset(differing_fields(configs))
-    variation = Variation(configs[0], dataset, recipes[0].recipe, fields)
+    _, recipe, _ = prepared[0]
+    variation = Variation(configs[0], dataset, recipe, fields)
     members = []
-    for config, parts in zip(configs, recipes, strict=True):
+    for config, (model, recipe, state) in zip(configs, prepared, strict=True):
         plan = dataclasses.replace(first.plan, config=config, views=views_of(config, dataset))
-        state = parallel.on_every_device(parts.state, plan.mesh)
-        run = dataclasses.replace(first, plan=plan, model=parts.model, state=state)
+        state = parallel.on_every_device(state, plan.mesh)
+        run = dataclasses.replace(first, plan=plan, model=model, state=state)
         if "loss.l2" in fields:  # which is in the loss of its test
-            run = dataclasses.replace(run, eval_step=_eval_step(parts.recipe, run))
-        values = variation.values(parts.recipe, total_steps(config, steps))
+            run = dataclasses.replace(run, eval_step=compile_evaluation(recipe, plan))
+        values = variation.values(recipe, total_steps(config, steps))
         members.append(MemberRun(run, values))
     return members, variation
-
-
-@dataclasses.dataclass(frozen=True)
-class _Parts:
-    recipe: Recipe
-    model: Any
-    state: TrainState
-
-
-def _make(config: ConfigDict, dataset: Dataset, steps: int) -> _Parts:
-    """Return a member's recipe, network and state before the first step, as `make_run` does."""
-    model = build_model(config, dataset, seed=config.seed)
-    recipe, params, batch_stats = make_recipe(config, dataset, model, steps)
-    state = create_state(
-        params,
-        batch_stats,
-        recipe.optimizer,
-        hyperparams=make_hyperparams(config),
-        ema=config.optimizer.ema_decay > 0,
-    )
-    return _Parts(recipe, model, state)
-
-
-def _eval_step(recipe: Recipe, run: Run) -> Any:
-    return parallel.parallelize(
-        make_eval_step(recipe),
-        mesh=run.plan.mesh,
-        backend="shard_map",
-        in_axes=(0, None, None, None, 0),
-        out_axis=0,
-        compiler_options=evaluation_options(run.plan.network),
-    )

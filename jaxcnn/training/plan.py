@@ -64,6 +64,11 @@ class Plan:
         """True if each device holds only the examples it reads: when streaming or in a group."""
         return self.config.dataset.streaming or self.mesh.is_multi_process
 
+    @property
+    def data_axis(self) -> int | None:
+        """The axis of the data along which the devices' shares lie; None for whole data."""
+        return 0 if self.in_shares else None
+
     def count_images(self, row: int, num_steps: int) -> int:
         """Return the images of an epoch's steps from `row` on; its last batch may be short."""
         images_left = self.num_examples - row * self.global_batch_size

@@ -18,11 +18,12 @@ from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
 from jaxcnn.data.views import data_identity
 from jaxcnn.errors import UserError
+from jaxcnn.nn.network import Network
 from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
 from jaxcnn.training.device_defaults import evaluation_options, room_for_data
 from jaxcnn.training.plan import Plan, resolve
-from jaxcnn.training.recipe import build_model, make_hyperparams, make_recipe
+from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 from jaxcnn.training.timing import Clock
@@ -179,22 +180,13 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
       UserError: the dataset, the network and the devices do not fit each other.
     """
     plan = resolve(config, dataset)
-    model = build_model(config, dataset, seed=config.seed)
-    recipe, params, batch_stats = make_recipe(config, dataset, model, plan.steps_per_epoch)
-    state = create_state(
-        params,
-        batch_stats,
-        recipe.optimizer,
-        hyperparams=make_hyperparams(config),
-        ema=config.optimizer.ema_decay > 0,
-    )
+    model, recipe, state = prepare(config, dataset, plan.steps_per_epoch)
     train_step = make_train_step(recipe)
     if config.deterministic:
         refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
-    data_axis = 0 if plan.in_shares else None
     data = {} if plan.in_shares else _put_splits(dataset, plan)
     compiled = functools.partial(parallel.parallelize, mesh=plan.mesh, backend=config.parallel)
-    training = functools.partial(compiled, in_axes=(None, data_axis, None, 0), donate=True)
+    training = functools.partial(compiled, in_axes=(None, plan.data_axis, None, 0), donate=True)
     return Run(
         plan=plan,
         dataset=dataset,
@@ -202,16 +194,46 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         data=data,
         train_step=training(train_step),
         train_steps=training(repeat(train_step, plan.steps_per_dispatch)),
-        eval_step=parallel.parallelize(
-            make_eval_step(recipe),
-            mesh=plan.mesh,
-            backend="shard_map",
-            in_axes=(0, None, None, data_axis, 0),
-            out_axis=0,
-            compiler_options=evaluation_options(plan.network),
-        ),
+        eval_step=compile_evaluation(recipe, plan),
         add_up=compiled(functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,)),
         state=parallel.on_every_device(state, plan.mesh),
+    )
+
+
+def prepare(
+    config: ConfigDict, dataset: Dataset, steps_per_epoch: int
+) -> tuple[Network, Recipe, TrainState]:
+    """Return a run's network, its recipe, and its state before the first step.
+
+    Args:
+      config: the checked config.
+      dataset: the dataset, on the host.
+      steps_per_epoch: training steps of an epoch.
+
+    Raises:
+      UserError: the network does not take images of this size, or a part of the user's is wrong.
+    """
+    model = build_model(config, dataset, seed=config.seed)
+    recipe, params, batch_stats = make_recipe(config, dataset, model, steps_per_epoch)
+    state = create_state(
+        params,
+        batch_stats,
+        recipe.optimizer,
+        hyperparams=make_hyperparams(config),
+        ema=config.optimizer.ema_decay > 0,
+    )
+    return model, recipe, state
+
+
+def compile_evaluation(recipe: Recipe, plan: Plan) -> Callable:
+    """Return the evaluation step of a recipe, for all devices of a plan; see `make_eval_step`."""
+    return parallel.parallelize(
+        make_eval_step(recipe),
+        mesh=plan.mesh,
+        backend="shard_map",
+        in_axes=(0, None, None, plan.data_axis, 0),
+        out_axis=0,
+        compiler_options=evaluation_options(plan.network),
     )
 
 
