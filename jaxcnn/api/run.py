@@ -25,7 +25,7 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
-from jaxcnn.training.loop import Loop, make_loop
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
@@ -130,7 +130,7 @@ def _train(
         data_warnings = check_data(run, workdir, description, source.data_at, is_new=is_first)
         _introduce(run, workdir, console)
         profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
-        loop = make_loop(profiler.attach(run), workdir, console, check_folder, hooks)
+        loop = Loop.open(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
         record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)

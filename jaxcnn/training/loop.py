@@ -295,6 +295,3 @@ class Loop:
             "run": self.progress.run,
             "metrics_digest": self.metrics.digest(),
         } | describe_training(self.plan, self.progress, self.position, self.ended)
-
-
-make_loop = Loop.open

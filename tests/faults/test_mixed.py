@@ -14,7 +14,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import make_loop
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.folder import open_workdir
@@ -41,7 +41,7 @@ def resume(ready, workdir):
     """What `main` does before the first step; the step it goes on from."""
     config, run = ready
     with open_workdir(workdir, config):
-        loop = make_loop(run, workdir, Console(io.StringIO()))
+        loop = Loop.open(run, workdir, Console(io.StringIO()))
         loop.metrics.close()
         loop.saving.checkpoints.close()
         return loop.position.step

@@ -14,7 +14,7 @@ from runs import assert_same_bits, last_state, stopping_after, without_times
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import make_loop
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -71,11 +71,11 @@ def test_more_epochs_resume_to_the_last_bit(config, train, dataset, tmp_path):
 def test_steps_that_compile_are_not_timed(config, dataset, tmp_path):
     config.model = model_config("mlp", hidden=(16,))
     config.steps_per_dispatch = 4  # an epoch's fifth step is a program of its own
-    loop = make_loop(make_run(config, dataset), tmp_path, Console(io.StringIO()))
+    loop = Loop.open(make_run(config, dataset), tmp_path, Console(io.StringIO()))
     result = loop.train()
     assert loop.progress.train_images == 270 and result["images_per_second"] > 0
     config.num_epochs = 1
-    loop = make_loop(make_run(config, dataset), tmp_path / "short", Console(io.StringIO()))
+    loop = Loop.open(make_run(config, dataset), tmp_path / "short", Console(io.StringIO()))
     assert loop.train()["images_per_second"] is None
 
 
@@ -89,7 +89,7 @@ def test_a_signal_in_mid_epoch_loses_nothing(config, train, dataset, tmp_path, n
         open_workdir(stopped, config),
         pytest.raises(Stopped, match="stopped and saved at step 7; the same command resumes"),
     ):
-        make_loop(run, stopped, Console(io.StringIO())).train()
+        Loop.open(run, stopped, Console(io.StringIO())).train()
     _, printed = train(config, stopped)
     assert "resuming in epoch 2, after 7 steps" in printed
     states = [last_state(config, dataset, folder) for folder in (tmp_path / "whole", stopped)]
@@ -108,7 +108,7 @@ def test_a_signal_during_validation_stops_after_it(config, dataset, tmp_path):
         return run.eval_step(*args)
 
     stopping = dataclasses.replace(run, eval_step=eval_step)
-    loop = make_loop(stopping, tmp_path, Console(io.StringIO()))
+    loop = Loop.open(stopping, tmp_path, Console(io.StringIO()))
     with pytest.raises(Stopped, match="stopped and saved at step 5"):
         loop.train()
     assert [row["split"] for row in read_metrics(tmp_path)] == ["train", "validation"]

@@ -9,7 +9,7 @@ from runs import assert_same_bits, last_state, stopping_after, without_times
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import make_loop
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -45,7 +45,7 @@ def test_the_rate_falls_and_the_run_resumes_to_the_last_bit(plateau, train, data
         for num_steps in (7, 6, 7):  # within epochs, and after the fourth
             run = stopping_after(make_run(plateau, dataset), num_steps)
             with pytest.raises(Stopped):
-                make_loop(run, folder, Console(io.StringIO())).train()
+                Loop.open(run, folder, Console(io.StringIO())).train()
     train(plateau, folder)
     states = [last_state(plateau, dataset, each) for each in (tmp_path / "whole", folder)]
     assert_same_bits(*states)

@@ -15,7 +15,7 @@ from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import make_loop
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
@@ -46,7 +46,7 @@ def stop_after(config, dataset, workdir, num_steps):
 
     stopping = dataclasses.replace(run, train_step=train_step)
     with open_workdir(workdir, config), pytest.raises(Stopped):
-        make_loop(stopping, workdir, Console(io.StringIO())).train()
+        Loop.open(stopping, workdir, Console(io.StringIO())).train()
 
 
 def test_checkpoints_in_mid_epoch_change_nothing(config, train, dataset, tmp_path):
