@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcnn.data.augment import make_augment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.order import shuffled
 from jaxcnn.data.views import views_of
 from jaxcnn.errors import UserError
 from jaxcnn.training.losses import make_targets
+from jaxcnn.training.recipe import augmentation_of
 from jaxcnn.training.step import random_keys
 
 
@@ -37,7 +37,7 @@ def augmented_batch(config: ConfigDict, dataset: Dataset) -> AugmentedBatch:
     Raises:
       UserError: the config has no augmentation.
     """
-    augment = make_augment(config.augment, seed=config.seed, fill=dataset.pixel_mean)
+    augment = augmentation_of(config, dataset, config.seed)
     if augment is None:
         raise UserError("--augmented: the config augments nothing; all of config.augment is off")
     view = views_of(config, dataset)["train"]

@@ -80,6 +80,13 @@ def test_an_augmented_batch_is_drawn_with_its_labels(augmenting, dataset, tmp_pa
     assert "the first 32 of the 64 images" in text and "% left" in text
 
 
+def test_brightness_changes_by_the_deviation_of_the_pixels(config, dataset):
+    config.augment.brightness = 0.5
+    batch = augmented_batch(config, dataset)
+    changes = batch.after.astype(float) - batch.before
+    assert 0.25 * np.max(dataset.pixel_std) < np.abs(changes).max()
+
+
 def test_a_config_without_augmentation_is_one_line(config, dataset):
     with pytest.raises(UserError, match="the config augments nothing"):
         augmented_batch(config, dataset)
