@@ -157,7 +157,7 @@ def make_recipe(
     Returns:
       The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.
     """
-    try_parts(config, dataset, steps)
+    try_parts(config, dataset, steps, total_steps(config, steps))
     train_graph, eval_graph, params, batch_stats = split_model(model)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(

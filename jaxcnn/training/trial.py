@@ -17,13 +17,14 @@ from jaxcnn.optim.schedules import SCHEDULES
 _EXAMPLES = 8
 
 
-def try_parts(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> None:
+def try_parts(config: ConfigDict, dataset: Dataset, steps_per_epoch: int, num_steps: int) -> None:
     """Call the user's loss, schedule and augmentations of a config once.
 
     Args:
       config: the checked config.
       dataset: augmentations are tried on some of its training images.
       steps_per_epoch: training steps of an epoch.
+      num_steps: training steps of the whole run.
 
     Raises:
       UserError: a part has an error, or returns NaN, infinity, or another shape or dtype.
@@ -31,7 +32,7 @@ def try_parts(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Non
     if config.loss.name in LOSSES.parts:
         _try_loss(config.loss.name, dataset.num_classes)
     if config.schedule.name in SCHEDULES.parts:
-        _try_schedule(config, steps_per_epoch)
+        _try_schedule(config, steps_per_epoch, num_steps)
     for name in config.augment.extra:
         _try_augmentation(name, dataset.splits["train"].images[:_EXAMPLES])
 
@@ -51,9 +52,9 @@ def _try_loss(name: str, num_classes: int) -> None:
     _refuse_not_finite("loss", name, gradients, "as the gradient for one-hot targets")
 
 
-def _try_schedule(config: ConfigDict, steps_per_epoch: int) -> None:
+def _try_schedule(config: ConfigDict, steps_per_epoch: int, num_steps: int) -> None:
     """Compute the factor of the first, a middle, and the last step."""
-    name, num_steps = config.schedule.name, config.num_epochs * steps_per_epoch
+    name = config.schedule.name
     factor = SCHEDULES[name](
         config.schedule,
         learning_rate=config.optimizer.learning_rate,

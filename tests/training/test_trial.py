@@ -11,9 +11,10 @@ import pytest
 import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
-from jaxcnn.models import build
+from jaxcnn.models import build, model_config
 from jaxcnn.nn.layers import Conv, Dense, Flatten
 from jaxcnn.optim.optimizers import make_optimizer
+from jaxcnn.training.run import make_run
 from jaxcnn.training.trial import try_parts
 
 pytestmark = pytest.mark.usefixtures("own_parts")
@@ -53,7 +54,7 @@ def fails(function, text):
 def test_a_wrong_loss(config, dataset, function, text):
     jaxcnn.loss("mine")(function)
     config.loss.name = "mine"
-    fails(lambda: try_parts(config, dataset, 5), text)
+    fails(lambda: try_parts(config, dataset, 5, 10), text)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_wrong_loss(config, dataset, function, text):
 def test_a_wrong_augmentation(config, dataset, function, text):
     jaxcnn.augmentation("mine")(function)
     config.augment.extra = ("mine",)
-    fails(lambda: try_parts(config, dataset, 5), text)
+    fails(lambda: try_parts(config, dataset, 5, 10), text)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,21 @@ def test_a_wrong_augmentation(config, dataset, function, text):
 def test_a_wrong_schedule(config, dataset, function, text):
     jaxcnn.schedule("mine")(function)
     config.schedule.name = "mine"
-    fails(lambda: try_parts(config, dataset, 5), text)
+    fails(lambda: try_parts(config, dataset, 5, 10), text)
+
+
+def test_a_schedule_is_tried_with_the_steps_of_the_run(config, dataset):
+    steps = []
+
+    @jaxcnn.schedule("mine")
+    def mine(config, *, num_steps, **_):
+        steps.append(num_steps)
+        return lambda step: 1.0
+
+    config.model = model_config("mlp", hidden=(16,))
+    config.schedule.name, config.num_steps = "mine", 7
+    make_run(config, dataset)
+    assert set(steps) == {7}
 
 
 def update_with(change):
