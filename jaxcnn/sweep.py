@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
     workdir = _WORKDIR.value or Path("runs", f"{given_name()}-sweep")
     check_config(_CONFIG.value, given_run(), workdir)
     if _DRY_RUN.value:
-        print("\n".join(describe_sweep(make_sweep(_CONFIG.value, _SWEEP.value, workdir))))
+        planned = make_sweep(_CONFIG.value, _SWEEP.value, workdir)
+        print("\n".join(describe_sweep(planned, _DATA_AT.value)))
         return
     heap.tidy_after_compiling()
     result = train_population(

@@ -17,6 +17,11 @@ CONFIG = f"--config={ROOT}/configs/digits.py"
         ([CONFIG, "--sweep=seed"], "'seed' must be FIELD=VALUES"),
         ([CONFIG, "--sweep=global_batch_size=32,64"], "global_batch_size: cannot differ"),
         ([CONFIG, "--sweep=seed=0,-1"], "config.seed = -1"),
+        (
+            [CONFIG, "--sweep=seed=0..1", "--config.dataset.name=folder:gone", "--data_at=moved"]
+            + ["--dry_run"],
+            "moved",
+        ),
     ],
 )
 def test_mistakes(command, tmp_path, arguments, message):
