@@ -87,8 +87,9 @@ def check_hooks(hooks: Iterable[Hook]) -> list[Hook]:
     Raises:
       UserError: one of them cannot be called, or they are no list.
     """
-    if callable(hooks):
-        raise UserError("hooks: is a callable; give a list of callables")
+    if callable(hooks) or not isinstance(hooks, Iterable):
+        kind = "a callable" if callable(hooks) else type(hooks).__name__
+        raise UserError(f"hooks: is {kind}; give a list of callables")
     hooks = list(hooks)
     for hook in hooks:
         if not callable(hook):

@@ -235,6 +235,7 @@ def test_the_rows_of_a_comparison(run, tmp_path):
         ({"config": "lenett"}, "lenett"),
         ({"dataset": (1, 2)}, "dataset: is tuple"),
         ({"hooks": print}, "give a list of callables"),
+        ({"hooks": None}, "hooks: is NoneType; give a list of callables"),
         ({"hooks": [3]}, "3 must be a callable"),
     ],
 )
