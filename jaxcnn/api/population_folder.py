@@ -5,21 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.errors import UserError
-from jaxcnn.files.locks import FolderLock
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
+from jaxcnn.workdir.folder import lock_folder
 
 _SWEEP = "sweep.json"
-MEMBERS = "members"
+_MEMBERS = "members"
 
 
 def member_folder(workdir: Path, index: int) -> Path:
     """Return the folder of a member."""
-    return workdir / MEMBERS / f"{index:03}"
+    return workdir / _MEMBERS / f"{index:03}"
 
 
 @contextlib.contextmanager
@@ -37,19 +35,11 @@ def open_folder(
       UserError: the folder holds something else, cannot be written, or another process trains in
         it.
     """
-    lock = FolderLock(workdir)
+    lock = lock_folder(workdir, lambda: _check_sweep(workdir, members))
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(f"{workdir}: another process is training in it") from error
-    except OSError as error:
-        raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
-    try:
-        _check_sweep(workdir, members)
         content = {name: list(values) for name, values in fields.items()}
         write_json(workdir / _SWEEP, {"fields": content, "members": list(members)})
-        (workdir / MEMBERS).mkdir(exist_ok=True)
+        (workdir / _MEMBERS).mkdir(exist_ok=True)
         yield
     finally:
         lock.release()

@@ -45,7 +45,13 @@ def open_workdir(
         yield [], lambda: None
         return
     is_new = not (workdir / "config.json").exists()
-    lock = _lock(workdir, is_new)
+
+    def check_content() -> None:
+        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
+            raise UserError(f"{workdir}: holds files but no run; name another --workdir")
+        run_files.refuse_links(workdir)
+
+    lock = lock_folder(workdir, check_content)
     try:
         changes = [] if is_new else find_changes(workdir, config)
         check_run_files(workdir)
@@ -60,14 +66,22 @@ def open_workdir(
         lock.release()
 
 
-def _lock(workdir: Path, is_new: bool) -> FolderLock:
-    """Make the folder if it is missing, and lock it."""
+def lock_folder(workdir: Path, check_content: Callable[[], None]) -> FolderLock:
+    """Make a folder if it is missing, check what is in it, and lock it.
+
+    Args:
+      workdir: the folder.
+      check_content: raises `UserError` if the folder holds something else; nothing is written
+        before.
+
+    Raises:
+      UserError: the folder holds something else, cannot be written, or another process trains in
+        it.
+    """
     lock = FolderLock(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if is_new and any(not file.name.startswith(".") for file in workdir.iterdir()):
-            raise UserError(f"{workdir}: holds files but no run; name another --workdir")
-        run_files.refuse_links(workdir)
+        check_content()
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise UserError(f"{workdir}: another process is training in it") from error

@@ -85,6 +85,7 @@ def test_refusals_change_nothing(config, train_members, tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="holds files but no sweep"):
         train_members(config, SWEEP, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
     with pytest.raises(UserError, match="optimizer.momentum"):
         train_members(config, "optimizer.momentum=2,3", tmp_path / "new")
     assert not (tmp_path / "new").exists()
