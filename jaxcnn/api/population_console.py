@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.sweep import Assignment
+from jaxcnn.config.sweep import Assignment, describe_values
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.tables import results_table
@@ -64,8 +64,7 @@ class PopulationConsole:
 
     def warn(self, index: int, text: str) -> None:
         """Show a warning about a member."""
-        values = ", ".join(f"{name} = {value:g}" for name, value in self._members[index].items())
-        self._console.warn(f"member {index:03} ({values}): {text}")
+        self._console.warn(f"member {index:03} ({describe_values(self._members[index])}): {text}")
 
     def display(self, index: int) -> "_MemberDisplay":
         """Return the display of a member, which shows its warnings alone."""
@@ -80,18 +79,14 @@ class PopulationConsole:
             return
         self._epoch = epoch
         best = max(scored, key=lambda index: scored[index].progress.best_accuracy)
-        best_accuracy, num_epochs = (
-            scored[best].progress.best_accuracy,
-            scored[best].plan.num_epochs,
-        )
         accuracies = [member.progress.last_accuracy for member in scored.values()]
         progress = [member.progress for member in members.values()]
-        speed = sum(p.train_images for p in progress) / max(
-            sum(p.train_seconds for p in progress), 1e-9
-        )
+        images = sum(p.train_images for p in progress)
+        speed = images / max(sum(p.train_seconds for p in progress), 1e-9)
         self._console.print(
-            f"epoch {epoch}/{num_epochs}  validation {percent(min(accuracies))} to "
-            f"{percent(max(accuracies))}  best so far {percent(best_accuracy)} (member {best:03})  "
+            f"epoch {epoch}/{scored[best].plan.num_epochs}  validation {percent(min(accuracies))} "
+            f"to {percent(max(accuracies))}  best so far "
+            f"{percent(scored[best].progress.best_accuracy)} (member {best:03})  "
             f"{integer(speed)} images/s"
         )
 

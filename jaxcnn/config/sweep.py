@@ -83,6 +83,11 @@ def assignments(fields: Mapping[str, Sequence[Any]]) -> list[Assignment]:
     return [dict(zip(fields, values, strict=True)) for values in members]
 
 
+def describe_values(values: Assignment) -> str:
+    """Return the values of a member as text: `optimizer.learning_rate = 0.003, seed = 1`."""
+    return ", ".join(f"{name} = {value:.12g}" for name, value in values.items())
+
+
 def with_values(config: ConfigDict, values: Assignment) -> ConfigDict:
     """Return a copy of a config with other values of some fields."""
     changed = config.copy_and_resolve_references()

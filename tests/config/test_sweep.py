@@ -3,7 +3,7 @@
 import pytest
 
 from jaxcnn.config.defaults import default_config
-from jaxcnn.config.sweep import assignments, parse_sweep, with_values
+from jaxcnn.config.sweep import assignments, describe_values, parse_sweep, with_values
 from jaxcnn.errors import UserError
 
 
@@ -28,6 +28,11 @@ def test_members_are_the_product_and_the_last_field_varies_fastest():
     config = with_values(default_config(), members[1])
     assert (config.optimizer.momentum, config.seed) == (0.5, 1)
     assert default_config().optimizer.momentum == 0.9
+
+
+def test_seeds_are_written_in_full():
+    values = {"seed": 1234567, "optimizer.learning_rate": 0.003}
+    assert describe_values(values) == "seed = 1234567, optimizer.learning_rate = 0.003"
 
 
 @pytest.mark.parametrize(
