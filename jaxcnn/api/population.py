@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, own_config
+from jaxcnn.api.arguments import Source, check_workdir, own_config
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import check_data, complete_report, is_complete, is_new, record_start
-from jaxcnn.config.sweep import Assignment, assignments, parse_sweep, with_values
+from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.metrics import try_metrics
-from jaxcnn.files.paths import check_for_checkpoints, user_path
+from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
 from jaxcnn.reporting.terminal.console import Console
@@ -30,6 +29,8 @@ from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.variation import check_population
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.run_files import missing_parts
+from jaxcnn.workdir.run_parts import notes_on_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,7 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
     Raises:
       UserError: the sweep or a member's config is wrong, or one compiled step cannot train them.
     """
-    workdir = user_path(os.fspath(workdir))
+    workdir = check_workdir(workdir)
     config = own_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
@@ -208,7 +209,10 @@ class _Opener:
             self.shown.note(lines)
         opened = open_workdir(folder, config)
         changes, check_folder = self.stack.enter_context(opened)
-        for line in check_data(run, folder, self.description, self.source.data_at, is_new=is_first):
+        data_warnings = check_data(
+            run, folder, self.description, self.source.data_at, is_new=is_first
+        )
+        for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)
         display = self.shown.display(index)
         member = Member.open(run, folder, display, check_folder)
@@ -263,10 +267,7 @@ def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     on_disk = size * (keep.keep_latest + keep.keep_best) * len(sweep.members)
     form = sweep.form(run)
     return [
-        *(
-            f"{index:03}  " + ", ".join(f"{name} = {value:g}" for name, value in values.items())
-            for index, values in enumerate(sweep.members)
-        ),
+        *(f"{index:03}  {describe_values(values)}" for index, values in enumerate(sweep.members)),
         f"{len(sweep.members)} members, {form}",
         f"each: {run.plan.num_epochs} epochs of {run.plan.steps_per_epoch} steps, "
         f"{run.plan.network.parameters:,} parameters",

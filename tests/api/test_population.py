@@ -71,6 +71,15 @@ def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_member
     assert parts == whole and len(whole) == 6
 
 
+def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
+    config.num_epochs = 1
+    train_members(config, "seed=0..1", tmp_path)
+    (tmp_path / "members" / "001" / "environment.json").unlink()
+    config.num_epochs = 2
+    _, printed = train_members(config, "seed=0..1", tmp_path)
+    assert "member 001 (seed = 1): " in printed and "environment.json is missing" in printed
+
+
 def test_a_member_that_diverges_is_a_row(config, train_members, tmp_path):
     config.optimizer.update(name="sgd")
     result, printed = train_members(config, "optimizer.learning_rate=.01,1e38", tmp_path / "one")
