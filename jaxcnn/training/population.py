@@ -89,22 +89,22 @@ class Population:
         programs, lead, clock = self._programs, group[0], Clock()
         slots = [member if member and member in group else lead for member in chunk]
         slots += [lead] * (programs.form.width - len(slots))
-        starts = {id(member): member.position.step for member in group}
+        starts = {member: member.position.step for member in group}
         start = state = programs.put([member.state for member in slots])
         values = programs.put([member.values for member in slots])
         row, end = _steps_left(lead)
         done = 0
         for state, num_steps in self._steps(slots, start, values, clock, signal):
             done += num_steps
-            due = [member for member in group if member.is_save_due(starts[id(member)] + done)]
+            due = [member for member in group if member.is_save_due(starts[member] + done)]
             for member, own in self._handed_out(chunk, due, state):
-                member.save_within_epoch(own, starts[id(member)] + done)
+                member.save_within_epoch(own, starts[member] + done)
         scores = self._scores(lead, state, values) if row + done == end else {}
         for member, own in self._handed_out(chunk, group, state):
             index = chunk.index(member)
             means = {view: to_means(programs.take(sums, index)) for view, sums in scores.items()}
             share = _share(clock, len(group))
-            member.take_steps(own, starts[id(member)] + done, share, means)
+            member.take_steps(own, starts[member] + done, share, means)
 
     def _steps(
         self,

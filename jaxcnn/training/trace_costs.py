@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 from jax.profiler import ProfileData
 
-STEP_PARTS = ("batch", "optimizer", "exchange")  # named scopes of `training.step` and `parallel`
+_STEP_PARTS = ("batch", "optimizer", "exchange")  # named scopes of `training.step` and `parallel`
 _SOURCE = re.compile(r'^\s*(?:ROOT )?%?([\w.-]+) = .*?op_name="([^"]*)"', re.MULTILINE)
 
 
@@ -99,9 +99,7 @@ def _read(folder: Path) -> tuple[Counter[_Operation], int]:
     return times, max(1, len(devices))
 
 
-def _own_times(
-    events: list[tuple[int, int, _Operation]],
-) -> Iterator[tuple[_Operation, int]]:
+def _own_times(events: list[tuple[int, int, _Operation]]) -> Iterator[tuple[_Operation, int]]:
     """Yield each event's time, and its negative for the event around it, such as a loop's."""
     stack: list[tuple[int, _Operation]] = []
     for start, end, operation in sorted(events, key=lambda event: (event[0], -event[1])):
@@ -123,26 +121,26 @@ def _find_sources(times: Counter[_Operation]) -> dict[_Operation, str]:
         for program in jax.local_devices()[0].client.live_executables()
         for module in program.hlo_modules()
     ]
-    found = {}
+    sources = {}
     for (program, module_name), operations in names.items():
         # several programs may have one name; the traced one has all of these operations
         texts = [module.to_string() for module in modules if module.name == module_name]
         tables = [dict(_SOURCE.findall(text)) for text in texts]
         table = max(tables, key=lambda table: len(operations & table.keys()), default={})
         for name in operations:
-            found[_Operation(program, module_name, name)] = table.get(name, "")
-    return found
+            sources[_Operation(program, module_name, name)] = table.get(name, "")
+    return sources
 
 
 def _part(operation: str, source: str, layers: Sequence[str]) -> str:
     """Return the part of the step to which an operation belongs.
 
-    It is a layer, with the direction, or one of `STEP_PARTS`. For operations outside of them it is
+    It is a layer, with the direction, or one of `_STEP_PARTS`. For operations outside of them it is
     JAX's name of the operation, or XLA's without its number.
     """
     path = re.sub(r"\w*\(|\)", "", source)  # jit(f)/jvp(conv1)/dot_general: f/conv1/dot_general
     layers = [layer for layer in layers if f"/{layer}/" in path]
     if layers:
         return max(layers, key=len) + (", backward" if "transpose(" in source else ", forward")
-    parts = [part for part in STEP_PARTS if f"/{part}/" in path]
+    parts = [part for part in _STEP_PARTS if f"/{part}/" in path]
     return parts[0] if parts else path.rpartition("/")[2] or operation.rstrip(".0123456789")
