@@ -110,6 +110,14 @@ def config():
 
 
 @pytest.fixture
+def dense(config):
+    """Gives `config` a network that compiles in a third of LeNet's time."""
+    from jaxcnn.models import model_config
+
+    config.model = model_config("mlp", hidden=(16,))
+
+
+@pytest.fixture
 def tiny(monkeypatch):
     """The config of a network with BatchNorm and Dropout that is registered for one test."""
     from tiny import ENTRY

@@ -6,13 +6,11 @@ import pytest
 from runs import assert_same_bits, last_state, without_times
 
 import jaxcnn
-from jaxcnn.models import model_config
 from jaxcnn.workdir.metrics_log import read_metrics
 
 
 @pytest.fixture
-def config(config):
-    config.model = model_config("mlp", hidden=(16,))
+def config(config, dense):
     config.num_epochs = 4
     return config
 

@@ -7,19 +7,13 @@ import pytest
 from runs import assert_same_bits, last_state, stopping_after, without_times
 
 from jaxcnn.errors import Stopped, UserError
-from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 
-
-@pytest.fixture
-def config(config):
-    """A network that compiles quickly; epochs of 5 steps."""
-    config.model = model_config("mlp", hidden=(16,))
-    return config
+pytestmark = pytest.mark.usefixtures("dense")
 
 
 @pytest.fixture

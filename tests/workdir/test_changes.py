@@ -22,12 +22,7 @@ from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 from jaxcnn.workdir.position import Position
 
-
-@pytest.fixture
-def config(config):
-    """A network that compiles in a third of LeNet's time: these tests ask nothing of it."""
-    config.model = model_config("mlp", hidden=(16,))
-    return config
+pytestmark = pytest.mark.usefixtures("dense")
 
 
 def steps_with_checkpoints(workdir):

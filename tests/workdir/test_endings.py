@@ -10,24 +10,18 @@ from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn.api import arguments, run
 from jaxcnn.errors import UserError
-from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.run import make_run
 from jaxcnn.training.timing import RunTime
 from jaxcnn.workdir.metrics_log import read_metrics
+
+pytestmark = pytest.mark.usefixtures("dense")
 
 
 def files_in(folder):
     """Every file with its bytes and the time of its last change, but for the lock."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
-@pytest.fixture
-def config(config):
-    """A network that compiles in a third of LeNet's time: these tests ask nothing of it."""
-    config.model = model_config("mlp", hidden=(16,))
-    return config
 
 
 @pytest.fixture
