@@ -127,6 +127,7 @@ class Profiler:
         clock.stop()
         memory = peak_memory(self._plan.mesh.local_devices)  # without that of the report
         seconds = self._stop_trace()
+        self.is_done = True
         report = self._report(position.step, seconds, memory)
         write_json(self._folder / "profile.json", report)
         for line in report_lines(report, self._folder):
@@ -137,7 +138,7 @@ class Profiler:
         """End and write the trace; return its seconds."""
         assert self._started is not None
         seconds = time.perf_counter() - self._started
-        self._started, self.is_done = None, True
+        self._started = None
         jax.profiler.stop_trace()
         return seconds
 

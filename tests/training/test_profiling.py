@@ -1,11 +1,13 @@
 """`--profile`: the trace and its report are there, and the training is the same."""
 
+import itertools
 import json
 
 import pytest
 from runs import assert_same_bits, last_state
 
 from jaxcnn.models import model_config
+from jaxcnn.training.timing import RunTime
 from jaxcnn.training.trace_costs import _own_times, _part
 
 
@@ -37,6 +39,22 @@ def test_a_run_that_ends_before_is_told(config, train, tmp_path):
     _, printed = train(config, tmp_path, profile_steps=3)
     assert "--profile: the run ended before a step could be traced" in printed
     _, printed = train(config, tmp_path, profile_steps=3)
+    assert "--profile: the run ended before a step could be traced" in printed
+
+
+def test_a_run_that_ends_within_the_trace_is_told(config, train, tmp_path, monkeypatch):
+    """The trace begins with the fifth step, of nine."""
+    asked = itertools.count()
+
+    def exceeds(_, minutes, since=0.0):
+        return minutes == 1.0 and next(asked) > 6
+
+    monkeypatch.setattr(RunTime, "exceeds", exceeds)
+    config.model = model_config("mlp", hidden=(16,))
+    config.global_batch_size, config.num_epochs, config.max_minutes = 32, 1, 1.0
+    result, printed = train(config, tmp_path, profile_steps=9)
+    assert result["ended"] == "max_minutes" and 5 < result["steps"] < 9
+    assert (tmp_path / "profile" / "plugins").exists()
     assert "--profile: the run ended before a step could be traced" in printed
 
 
