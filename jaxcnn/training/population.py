@@ -117,7 +117,8 @@ class Population:
         """Run the remaining steps of an epoch; yield the state and the steps of each call."""
         programs, lead, sums = self._programs, slots[0], None
         numbers = programs.put([member.epoch_numbers() for member in slots])
-        order = programs.put([member.run.train_order(member.position.epoch)[0] for member in slots])
+        orders = [member.run.train_order_on_host(member.position.epoch) for member in slots]
+        order = programs.put([of_devices[0] for of_devices in orders])
         data = self._data[lead.plan.views["train"].split]
         clock.start()
         for row, end in lead.run.portions(lead.position):
@@ -161,8 +162,9 @@ class Population:
         zeros = {"row": np.int32(0)} | dict.fromkeys(("loss", "correct", "count"), np.float32(0))
         sums = programs.put([zeros] * programs.form.width)
         data = self._data[lead.plan.views[view].split]
-        for _, order, _ in lead.run.eval_feed(view):
-            order = programs.put_on_all(order[0])
+        order_on_host = lead.run.eval_order_on_host(view)[0]
+        order = programs.put_on_all(order_on_host)
+        for _ in range(len(order_on_host)):
             previous = sums
             sums = programs.evaluate(
                 sums, values, state.evaluated_params, state.batch_stats, data, order

@@ -68,12 +68,20 @@ class Run:
         return sum(leaf.size for leaf in leaves)
 
     def train_order(self, epoch: int) -> jax.Array:
-        """Return the order of an epoch (0-based), on the devices.
+        """Return the order of an epoch (0-based), on the devices; see `train_order_on_host`."""
+        return feed.put_order(self.train_order_on_host(epoch), self.plan.mesh)
+
+    def train_order_on_host(self, epoch: int) -> np.ndarray:
+        """Return the order of an epoch (0-based).
 
         Returns:
           int32 (devices, steps, device_batch), see `order.in_batches`.
         """
-        return feed.put_order(self._train_order(epoch), self.plan.mesh)
+        config, indices = self.plan.config, self.plan.views["train"].indices
+        indices = shuffled(indices, seed=config.seed, epoch=epoch)
+        indices = indices[: self.plan.steps_per_epoch * self.plan.global_batch_size]
+        parts = config.optimizer.accumulation_steps
+        return self._order(indices, self.plan.global_batch_size, parts)
 
     def train_feed(self, position: Position, clock: Clock | None = None) -> Feed:
         """Yield the arguments of each call of the devices, from a position to its epoch's end.
@@ -88,9 +96,9 @@ class Run:
           The training examples and their order, on the devices, and the number of steps in the
           call. A streaming run yields the examples of one call only.
         """
-        order = self._train_order(position.epoch)
-        feed = self._feed("train", order, self.portions(position))
-        return self.watch(feed, position, clock) if self.watch and clock else feed
+        order = self.train_order_on_host(position.epoch)
+        calls = self._feed("train", order, self.portions(position))
+        return self.watch(calls, position, clock) if self.watch and clock else calls
 
     def epoch_numbers(self, position: Position, rate_factor: float = 1.0) -> dict[str, jax.Array]:
         """Return the numbers of an epoch that the training step needs, on the devices.
@@ -115,10 +123,13 @@ class Run:
 
     def eval_feed(self, name: str) -> Feed:
         """Yield the arguments of each evaluation step of a view, like `train_feed`."""
-        view = self.plan.views[name]
-        order = self._order(view.indices, self.plan.eval_batch_size, 1)
+        order = self.eval_order_on_host(name)
         rows = [(row, row + 1) for row in range(order.shape[1])]
-        return self._feed(view.split, order, rows)
+        return self._feed(self.plan.views[name].split, order, rows)
+
+    def eval_order_on_host(self, name: str) -> np.ndarray:
+        """Return the order in which a view is evaluated, like `train_order_on_host`."""
+        return self._order(self.plan.views[name].indices, self.plan.eval_batch_size, 1)
 
     def zero_eval_sums(self) -> dict[str, jax.Array]:
         """Return the sums before the first evaluation step.
@@ -141,13 +152,6 @@ class Run:
             portions.append((row, row + (num_steps if fits else 1)))
             row = portions[-1][1]
         return portions
-
-    def _train_order(self, epoch: int) -> np.ndarray:
-        config, indices = self.plan.config, self.plan.views["train"].indices
-        indices = shuffled(indices, seed=config.seed, epoch=epoch)
-        indices = indices[: self.plan.steps_per_epoch * self.plan.global_batch_size]
-        parts = config.optimizer.accumulation_steps
-        return self._order(indices, self.plan.global_batch_size, parts)
 
     def _order(self, indices: np.ndarray, batch_size: int, num_parts: int) -> np.ndarray:
         devices = self.plan.num_devices
