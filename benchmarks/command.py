@@ -1,6 +1,5 @@
 """The side-by-side benchmarks as commands: flags, the table, the results file."""
 
-import fnmatch
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import machine
 import sides
 from absl import flags
-from recipes import RECIPES, load_config, num_images
+from recipes import choose_networks, load_config, num_images
 from rich.console import Console
 from rich.table import Table
 from rounds import TOLERANCE
@@ -52,7 +51,7 @@ def run(
         if arguments:
             raise UserError(f"unexpected argument {arguments[0]!r}")
         names = list(_SIDES.value or side_names)
-        chosen = _chosen_networks(quick_networks if _QUICK.value else networks)
+        chosen = choose_networks(_NETWORKS.value, quick_networks if _QUICK.value else networks)
         sides.check_installed(names)
         results.check_json(_JSON.value)
         round_seconds = QUICK_ROUND_SECONDS if _QUICK.value else ROUND_SECONDS
@@ -70,18 +69,6 @@ def run(
         show(f"{title}: {machine.describe()}", names, rows)
 
     command.run(main)
-
-
-def _chosen_networks(usual: tuple[str, ...]) -> list[str]:
-    if not _NETWORKS.value:
-        return list(usual)
-    chosen = []
-    for pattern in _NETWORKS.value:
-        matches = fnmatch.filter(RECIPES, pattern)
-        if not matches:
-            raise UserError(f"--networks: there is no {pattern!r}; there are {', '.join(RECIPES)}")
-        chosen += [name for name in matches if name not in chosen]
-    return chosen
 
 
 def show(title: str, names: list[str], rows: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 from absl import flags
-from recipes import load_config, noise
+from recipes import choose_networks, load_config, noise
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +29,7 @@ from jaxcnn.training.parallel import wait_for
 from jaxcnn.training.run import make_run
 
 _QUICK = flags.DEFINE_bool("quick", False, "Few networks and short turns: about a minute.")
-_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure.")
+_NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are allowed.")
 _MEMBERS = flags.DEFINE_list("members", [], "Numbers of members, such as 4,16.")
 _FORM = flags.DEFINE_list(
     "form", [], "Devices and members of each, such as 2,1, in place of the usual form."
@@ -123,14 +123,29 @@ def measure(network: str, num_members: int, form: Form | None) -> dict[str, Any]
     }
 
 
+def _numbers(flag: flags.FlagHolder[list[str]]) -> list[int]:
+    """Return the positive whole numbers of a flag.
+
+    Raises:
+      UserError: a word is none.
+    """
+    for word in flag.value:
+        if not word.isdecimal() or int(word) == 0:
+            raise UserError(f"--{flag.name}: {word!r} must be a positive whole number")
+    return list(map(int, flag.value))
+
+
 def main(arguments: list[str]) -> None:
     """Measure the networks one by one; print and write the table."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; flags begin with --")
     results.check_json(_JSON.value)
-    form = Form(*map(int, _FORM.value)) if _FORM.value else None
-    networks = _NETWORKS.value or (QUICK_NETWORKS if _QUICK.value else NETWORKS)
-    counts = list(map(int, _MEMBERS.value)) or (QUICK_MEMBERS if _QUICK.value else MEMBERS)
+    networks = choose_networks(_NETWORKS.value, QUICK_NETWORKS if _QUICK.value else NETWORKS)
+    counts = _numbers(_MEMBERS) or (QUICK_MEMBERS if _QUICK.value else MEMBERS)
+    form_numbers = _numbers(_FORM)
+    if len(form_numbers) not in (0, 2):
+        raise UserError("--form: must be two numbers, devices and members of each, such as 2,1")
+    form = Form(*form_numbers) if form_numbers else None
     table = Table("network", "members", "form", "images/s", "speed-up", "range")
     rows = []
     for network in networks:

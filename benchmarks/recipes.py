@@ -1,9 +1,13 @@
 """Recipes of the benchmarks: the networks' published ones, on noise of their images' size."""
 
+import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from jaxcnn.errors import UserError
 
 if TYPE_CHECKING:
     from jaxcnn.data.dataset import Dataset
@@ -49,6 +53,21 @@ def num_images(network: str, task: str, *, is_quick: bool) -> int:
     exceptions = {"evaluation": NUM_EVALUATED, "epoch": NUM_IN_EPOCH}.get(task, {})
     size = exceptions.get(network, NUM_IMAGES[task])
     return min(size, QUICK_NUM_IMAGES) if is_quick and task != "train_step" else size
+
+
+def choose_networks(patterns: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """Return the networks that match `--networks`, or the usual ones if there are no patterns.
+
+    Raises:
+      UserError: a pattern matches none.
+    """
+    chosen = []
+    for pattern in patterns:
+        matches = fnmatch.filter(RECIPES, pattern)
+        if not matches:
+            raise UserError(f"--networks: there is no {pattern!r}; there are {', '.join(RECIPES)}")
+        chosen += [name for name in matches if name not in chosen]
+    return chosen or list(usual)
 
 
 def load_config(network: str, task: str) -> Any:

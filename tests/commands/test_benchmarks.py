@@ -190,9 +190,18 @@ def test_results_say_what_was_measured(tmp_path):
     assert {"jax", "flax", "numpy"} <= written["versions"].keys() and "cores" in written["device"]
 
 
-def test_a_mistake_is_one_line():
-    command = [sys.executable, str(BENCHMARKS / "train_step.py"), "--networks=lennet"]
+@pytest.mark.parametrize(
+    ("program", "argument", "message"),
+    [
+        ("train_step", "--networks=lennet", "there is no 'lennet'; there are lenet"),
+        ("population", "--networks=lennet", "there is no 'lennet'; there are lenet"),
+        ("population", "--members=4,x", "--members: 'x' must be a positive whole number"),
+        ("population", "--form=2", "--form: must be two numbers"),
+    ],
+)
+def test_a_mistake_is_one_line(program, argument, message):
+    command = [sys.executable, str(BENCHMARKS / f"{program}.py"), argument]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "there is no 'lennet'; there are lenet" in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
