@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import subprocess
 import time
 from pathlib import Path
@@ -47,12 +46,3 @@ def busy_cores(seconds: float = 0.5) -> float:
     time.sleep(seconds)
     passed = ticks() - before
     return round(float(1 - passed[3:5].sum() / passed.sum()) * os.cpu_count(), 2)
-
-
-def peak_memory() -> int:
-    """Return the peak memory of this process in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # the resource module's figure is not less than the parent's
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -24,6 +24,7 @@ from rounds import agree, take_turns
 
 from jaxcnn.errors import UserError
 from jaxcnn.process import heap
+from jaxcnn.process.memory import peak_resident
 from results import prefix, to_operations, to_speeds
 
 LONG_SECONDS = 4.0  # a turn that takes as long needs none before it to warm up
@@ -97,7 +98,7 @@ def serve(connection: Connection, name: str, job: Job) -> None:
             started = time.perf_counter()
             getattr(worker, method)(count)
             seconds = time.perf_counter() - started
-            connection.send((seconds, worker.device_memory() or machine.peak_memory()))
+            connection.send((seconds, worker.device_memory() or peak_resident()))
 
 
 def start(

@@ -16,11 +16,11 @@ def peak_memory(devices: Sequence[Any]) -> tuple[int, bool]:
         memory; then the figure is the process's peak resident memory.
     """
     peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in devices]
-    return (max(peaks), True) if any(peaks) else (_peak_resident(), False)
+    return (max(peaks), True) if any(peaks) else (peak_resident(), False)
 
 
-def _peak_resident() -> int:
-    """Return the most bytes that this process has had in the machine's memory."""
+def peak_resident() -> int:
+    """Return the peak resident memory of this process in bytes."""
     if _STATUS.exists():  # the resource module's figure is not less than the parent process's
         fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024
