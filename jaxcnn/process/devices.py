@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,15 @@ _GPUS = ("gpu", "cuda", "rocm")  # JAX's names of platforms
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # and no kernel is chosen by its speed
 
 
+def have_started() -> bool:
+    """Return whether JAX has started its devices."""
+    if "jax" not in sys.modules:
+        return False
+    from jax._src import xla_bridge  # only it knows
+
+    return xla_bridge.backends_are_initialized()
+
+
 def start(deterministic: bool = False) -> None:
     """Start JAX on its devices, unless it has started.
 
@@ -24,11 +34,10 @@ def start(deterministic: bool = False) -> None:
       UserError: JAX has no device of the requested platform, or its settings prevent training.
     """
     import jax
-    from jax._src import xla_bridge  # only it knows whether JAX has started
 
     numerics.check_settings()
     flags = os.environ.get("XLA_FLAGS", "")
-    if deterministic and not xla_bridge.backends_are_initialized():
+    if deterministic and not have_started():
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}"
     try:
         jax.devices()

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from jaxcnn.errors import UserError
-from jaxcnn.process import group, heap, hooks, tuning
+from jaxcnn.process import devices, group, heap, hooks, tuning
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
 _CACHE_FOLDER = "JAX_COMPILATION_CACHE_DIR"
@@ -50,7 +50,7 @@ def tune_host() -> bool:
       True if all settings have effect; False, with a warning, if JAX has started, because its
       number of devices stays.
     """
-    is_started = _is_started()
+    is_started = devices.have_started()
     _tune()
     import jax
 
@@ -66,15 +66,6 @@ def tune_host() -> bool:
             stacklevel=2,
         )
     return not is_started
-
-
-def _is_started() -> bool:
-    """Return whether JAX has started its devices."""
-    if "jax" not in sys.modules:
-        return False
-    from jax._src import xla_bridge  # only it knows
-
-    return xla_bridge.backends_are_initialized()
 
 
 def _tune() -> None:
