@@ -77,11 +77,10 @@ def read_config(workdir: Path) -> ConfigDict:
       UserError: `config.json` is missing, damaged, or not a run's; or the user's file with the
         network is not registered.
     """
-    recorded = recorded_parts(workdir)
-    names = {
-        key: [*names, *(part["name"] for part in recorded if _KEY_OF.get(part["kind"]) == key)]
-        for key, names in registries().items()
-    }
+    names = {key: list(registered) for key, registered in registries().items()}
+    for part in recorded_parts(workdir):
+        if part["kind"] in _KEY_OF:
+            names[_KEY_OF[part["kind"]]].append(part["name"])
     with run_files.refusing_damage(workdir / "config.json"):
         config = from_dict(run_files.read_part(workdir, "config.json"))
         check_fields(config, names)
