@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.run_files import missing_parts
 from jaxcnn.workdir.run_parts import notes_on_parts
+from jaxcnn.workdir.weights import RunWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,8 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     form = sweep.form(runs[0].run)
     shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
     with contextlib.ExitStack() as stack:
-        opener = _Opener(stack, describe_data(runs[0].run), source, shown)
+        load_weights = functools.cache(lambda: load_start(sweep.configs[0]))
+        opener = _Opener(stack, describe_data(runs[0].run), source, shown, load_weights)
         members = {
             index: opener.open(index, folders[index], runs[index])
             for index in range(len(folders))
@@ -192,19 +195,28 @@ class _Ends:
 
 @dataclasses.dataclass(frozen=True)
 class _Opener:
-    """Opens the folders of members, until the stack is closed."""
+    """Opens the folders of members, until the stack is closed.
+
+    Attributes:
+      stack: closes what is opened.
+      description: the content of `dataset.json`.
+      source: the place of the data.
+      shown: shows warnings and notes.
+      load_weights: returns those that `config.init_from` names, the same for all members.
+    """
 
     stack: contextlib.ExitStack
     description: dict[str, Any]
     source: Source
     shown: PopulationConsole
+    load_weights: Callable[[], RunWeights]
 
     def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
         """Return a member that starts, or resumes from its newest checkpoint."""
         run, config = member_run.run, member_run.run.plan.config
         is_first = is_new(folder, read_ended(folder))
         if is_first and config.init_from:
-            state, lines = start_from(load_start(config), run.state)
+            state, lines = start_from(self.load_weights(), run.state)
             run = dataclasses.replace(run, state=state)
             self.shown.note(lines)
         opened = open_workdir(folder, config)
