@@ -99,7 +99,7 @@ class Profiler:
         """Return whether the trace begins with the next call of the devices."""
         if self.is_done or num_steps not in self._known or self._warm_steps < _WARM_UP_STEPS:
             return False
-        is_last_epoch = position.epoch + 1 >= self._plan.config.num_epochs
+        is_last_epoch = position.epoch + 1 >= self._plan.num_epochs
         return is_last_epoch or position.row + self._wanted <= self._plan.steps_per_epoch
 
     def _goes_on(self, num_steps: int) -> bool:

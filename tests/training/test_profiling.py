@@ -42,6 +42,13 @@ def test_a_run_that_ends_before_is_told(config, train, tmp_path):
     assert "--profile: the run ended before a step could be traced" in printed
 
 
+def test_the_last_epoch_may_be_that_of_num_steps(config, train, tmp_path):
+    config.model = model_config("mlp", hidden=(16,))
+    config.num_steps = 5  # of 10
+    _, printed = train(config, tmp_path, profile_steps=5)
+    assert "profile of steps 5 to 5" in printed
+
+
 def test_a_run_that_ends_within_the_trace_is_told(config, train, tmp_path, monkeypatch):
     """The trace begins with the fifth step, of nine."""
     asked = itertools.count()
