@@ -24,7 +24,7 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _CONNECT_SECONDS = 300  # all processes must start within this time
 _HEARTBEAT_SECONDS = 30  # a process without a sign of life for this long counts as lost
 _WAIT_SECONDS = 3600  # for a process that prepares a dataset, or draws the report
-_END_SECONDS = 60  # more than a process takes to end that has something to say
+_END_SECONDS = 60  # longer than a process with a message takes to end
 _LOST = "another process has ended or cannot be reached; the same command for all resumes the run"
 # texts with which XLA's collectives and JAX's coordination service report a lost process
 _LOST_PROCESS = re.compile(

@@ -43,8 +43,8 @@ def tune_host() -> bool:
 
     No number changes beyond rounding. Call it before JAX starts: before the first array or
     `jax.devices()`; `import jax` does not start it. It changes the whole process, for other
-    programs of JAX too. The environment variables `XLA_FLAGS` and `JAX_COMPILATION_CACHE_DIR` go
-    first where they are set, and `JAXCNN_HOST_TUNING=0` leaves the heap and the policy as they are.
+    programs of JAX too. The environment variables `XLA_FLAGS` and `JAX_COMPILATION_CACHE_DIR` take
+    precedence if they are set, and `JAXCNN_HOST_TUNING=0` leaves the heap and the policy unchanged.
 
     Returns:
       True if all settings have effect; False, with a warning, if JAX has started, because its

@@ -23,9 +23,9 @@ _SECONDS_TO_END = 2.0  # for a command to clean up after Ctrl-C
 class StopSignal:
     """A context in which the first signal sets `requested`.
 
-    The second signal gets the answer that it had before: a notebook raises KeyboardInterrupt, other
-    processes end. Python delivers signals to the main thread alone, so the context of another
-    thread changes nothing.
+    The second signal goes to the handler from before the block: a notebook raises
+    KeyboardInterrupt. Without a handler the process ends. Python delivers signals to the main
+    thread alone, so the context of another thread changes nothing.
     """
 
     entered = 0  # number of contexts that are entered

@@ -25,7 +25,7 @@ class Member(Loop):
     """The training of a member, in its own folder; a `Population` computes its steps.
 
     Attributes:
-      values: those of its numbers that are not in its state, see `Variation.values`.
+      values: its settings that are not in the state, see `Variation.values`.
       scores: `loss` and `accuracy` of the state by view, from the population.
       failure: the line of the error that ended the member, "" for none.
     """
@@ -142,7 +142,7 @@ def make_member_runs(
         plan = dataclasses.replace(first.plan, config=config, views=views_of(config, dataset))
         state = parallel.on_every_device(state, plan.mesh)
         run = dataclasses.replace(first, plan=plan, model=model, state=state)
-        if "loss.l2" in fields:  # which is in the loss of its test
+        if "loss.l2" in fields:  # the test loss includes it
             run = dataclasses.replace(run, eval_step=compile_evaluation(recipe, plan))
         values = variation.values(recipe, total_steps(config, steps))
         members.append(MemberRun(run, values))

@@ -60,7 +60,7 @@ class Profiler:
         )
 
     def _keeping_sums(self, train: Callable) -> Callable:
-        """Return the training step, which keeps its last sums: waiting for them tells its end."""
+        """Return a training step that keeps its last sums, for which the trace's ends wait."""
 
         def train_and_keep(*arguments: Any) -> Any:
             state, self._sums = train(*arguments)

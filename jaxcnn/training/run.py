@@ -47,7 +47,7 @@ class Run:
       eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
       add_up: adds the sums of an evaluation over all devices.
       state: the state before the first step, on the devices.
-      watch: what `train_feed` hands its feed to, if given: `Profiler` traces steps this way.
+      watch: takes the feed of a training and yields the same; `Profiler` traces the steps between.
     """
 
     plan: Plan

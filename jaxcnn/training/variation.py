@@ -32,7 +32,7 @@ _SCHEDULE = (
 )  # fmt: skip
 FIELDS = (*_IN_STATE, "loss.l2", *_SCHEDULE, *_ON_HOST)
 _OF_EVERY_OPTIMIZER = ("seed", "loss.label_smoothing", "loss.l2", *_SCHEDULE, *_ON_HOST)
-# its table depends on the rate, which other schedules multiply alone
+# their factors depend on the rate; those of other schedules do not
 _RATE_SCHEDULES = ("inverse_time_rounded",)
 # they compute with settings that are not in their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
