@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from runs import assert_same_bits
 
 from jaxcnn.api import arguments, population, run
 from jaxcnn.config.sweep import with_values
@@ -69,6 +70,16 @@ def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_member
         for name in ("parts", "whole")
     )  # fmt: skip
     assert parts == whole and len(whole) == 6
+
+
+def test_members_start_from_another_run(config, train, train_members, tmp_path):
+    config.num_epochs = 1
+    train(config, tmp_path / "first")
+    config.init_from, config.optimizer.learning_rate = str(tmp_path / "first"), 0.0
+    _, printed = train_members(config, "seed=0..1", tmp_path / "all")
+    assert printed.count("starts from") == 1
+    folders = (tmp_path / "first", tmp_path / "all" / "members" / "001")
+    assert_same_bits(*(load_trained(folder).params for folder in folders))
 
 
 def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
