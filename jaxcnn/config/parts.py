@@ -129,7 +129,7 @@ class Registry(dict[str, T]):
       kind: a key of `FIELD_OF`.
       arguments: the positional arguments with which the parts' functions are called.
       keywords: their arguments by keyword.
-      built_in: names that a user's part cannot have, beside the names of the entries.
+      reserved: names that a user's part cannot have, beside the names of the entries.
     """
 
     def __init__(
@@ -138,27 +138,36 @@ class Registry(dict[str, T]):
         arguments: Sequence[str] = (),
         *,
         keywords: Sequence[str] = (),
-        built_in: Collection[str] = (),
+        reserved: Collection[str] = (),
     ):
         super().__init__()
-        self.kind, self._built_in = kind, built_in
+        self.kind, self._reserved = kind, reserved
         self._arguments, self._keywords = arguments, keywords
         self.parts: dict[str, Part] = {}
         REGISTRIES[kind] = self
 
     def knows(self, name: str) -> bool:
         """Return whether a part of this name exists, of jaxcnn or of the user."""
-        return name in self or name in self._built_in
+        return name in self or name in self._reserved
 
-    def decorator(self, name: str, make: Callable[[Callable, Part | None], T]) -> Callable:
+    def built_in(self, name: str) -> Callable[[T], T]:
+        """Return the decorator that makes a function of jaxcnn the entry of a name."""
+
+        def register(entry: T) -> T:
+            self[name] = entry
+            return entry
+
+        return register
+
+    def decorator(self, name: str, make: Callable[..., T]) -> Callable:
         """Return the decorator that registers a function under a name.
 
         A user's part may be registered again, as when the cell of a notebook runs again.
 
         Args:
           name: of letters, digits, "_", "-" and ".".
-          make: returns the entry for a function. It gets the part as well, for its own checks;
-            None for a built-in one.
+          make: returns the entry for a user's function and its `Part`, and for a function of
+            jaxcnn without a part.
 
         Raises:
           UserError: the name or the function cannot be registered.
@@ -174,7 +183,7 @@ class Registry(dict[str, T]):
             if part is None:
                 if name in self:
                     raise ValueError(f"two {self.kind}s are named {name}")
-                self[name] = make(function, None)
+                self[name] = make(function)
                 return function
             self._check(part, function)
             self[name] = make(part.guard(function), part)

@@ -65,7 +65,7 @@ def network(
       UserError: the name is taken, or the function or an option of it cannot be registered.
     """
 
-    def make(function: Callable[..., list], part: Part | None) -> Entry:
+    def make(function: Callable[..., list], part: Part | None = None) -> Entry:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
         for option, default in defaults.items():
