@@ -212,6 +212,7 @@ def test_pictures_are_fitted_and_odd_ones_warned_of(run, data, tmp_path):
         (np.zeros((2, 8, 8), np.uint8), r"the network takes \(n, 16, 16, 1\)"),
         (np.zeros((2, 16, 16)), "pixels must be uint8"),
         (np.zeros((0, 16, 16), np.uint8), "are empty"),
+        ([np.zeros((16, 16), np.uint8), np.zeros((8, 8), np.uint8)], "be read as one array"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(run, images, line):
