@@ -77,7 +77,8 @@ class Trained(RunWeights):
             network that was trained on white digits.
 
         Raises:
-          UserError: the array does not fit the network, or a file is no picture.
+          UserError: the array does not fit the network, a file is no picture, or the folders hold
+            none.
         """
         if isinstance(images, (str, os.PathLike)):
             images = [images]
@@ -157,6 +158,8 @@ class Trained(RunWeights):
     def _read(self, paths: Sequence[Any], invert: bool) -> tuple[tuple[str, ...], np.ndarray]:
         """Return the files of pictures and their pixels; warn of unusual pictures."""
         listed = list(find_pictures(user_path(os.fspath(path)) for path in paths))
+        if not listed:
+            raise UserError("the folders hold no pictures")
         read, pixels, skipped = read_pictures(self, listed, invert=invert)
         for error in skipped.values():
             raise error

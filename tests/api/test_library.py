@@ -204,6 +204,9 @@ def test_pictures_are_fitted_and_odd_ones_warned_of(run, data, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match="text.png"):
         run[0].trained.predict(tmp_path / "text.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="the folders hold no pictures"):
+        run[0].trained.predict(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
