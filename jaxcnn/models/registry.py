@@ -13,6 +13,7 @@ from jaxcnn.config.parts import Part, PartError, Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
+from jaxcnn.nn.options import check_option
 
 LARGEST_SIDE_TRIED = 512
 _OPTION_TYPES = (bool, int, float, str, tuple)
@@ -221,8 +222,7 @@ def choose(option: str, value: str, choices: dict[str, T]) -> T:
     Raises:
       UserError: the value is none of the choices.
     """
-    if value not in choices:
-        raise UserError(f"option {option} = {value!r}: allowed is one of {', '.join(choices)}")
+    check_option(option, value, choices)
     return choices[value]
 
 
