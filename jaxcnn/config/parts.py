@@ -85,8 +85,7 @@ class Part:
         except UserError as error:
             raise self.fault(str(error)) from error
         except Exception as error:  # the user's Python may raise anything
-            line = _last_line(error, {self.code})
-            raise self.fault(_describe(error), line) from error
+            raise self.fault(_describe(error), _last_line(error, self.code)) from error
 
     def guard(self, function: Callable) -> Callable:
         """Return the function; an error in it is a `PartError`."""
@@ -286,10 +285,10 @@ def _digest(code: str, function: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def _last_line(error: BaseException, codes: Collection[str]) -> int:
-    """Return the innermost line of the codes at which an error was raised; 0 if there is none."""
+def _last_line(error: BaseException, code: str) -> int:
+    """Return the innermost line of a file or cell at which an error was raised; 0 for none."""
     frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno or 0 for f in reversed(frames) if f.filename in codes), 0)
+    return next((f.lineno or 0 for f in reversed(frames) if f.filename == code), 0)
 
 
 def _describe(error: BaseException) -> str:
