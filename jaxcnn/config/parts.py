@@ -85,8 +85,7 @@ class Part:
         except UserError as error:
             raise self.fault(str(error)) from error
         except Exception as error:  # the user's Python may raise anything
-            line = _last_line(error, {self.code})
-            raise self.fault(_describe(error), line) from error
+            raise self.fault(_describe(error), _last_line(error, self.code)) from error
 
     def guard(self, function: Callable) -> Callable:
         """Return the function; an error in it is a `PartError`."""
@@ -129,7 +128,7 @@ class Registry(dict[str, T]):
       kind: a key of `FIELD_OF`.
       arguments: the positional arguments with which the parts' functions are called.
       keywords: their arguments by keyword.
-      built_in: names that a user's part cannot have, beside the names of the entries.
+      reserved: names that a user's part cannot have, beside the names of the entries.
     """
 
     def __init__(
@@ -138,27 +137,36 @@ class Registry(dict[str, T]):
         arguments: Sequence[str] = (),
         *,
         keywords: Sequence[str] = (),
-        built_in: Collection[str] = (),
+        reserved: Collection[str] = (),
     ):
         super().__init__()
-        self.kind, self._built_in = kind, built_in
+        self.kind, self._reserved = kind, reserved
         self._arguments, self._keywords = arguments, keywords
         self.parts: dict[str, Part] = {}
         REGISTRIES[kind] = self
 
     def knows(self, name: str) -> bool:
         """Return whether a part of this name exists, of jaxcnn or of the user."""
-        return name in self or name in self._built_in
+        return name in self or name in self._reserved
 
-    def decorator(self, name: str, make: Callable[[Callable, Part | None], T]) -> Callable:
+    def built_in(self, name: str) -> Callable[[T], T]:
+        """Return the decorator that makes a function of jaxcnn the entry of a name."""
+
+        def register(entry: T) -> T:
+            self[name] = entry
+            return entry
+
+        return register
+
+    def decorator(self, name: str, make: Callable[..., T]) -> Callable:
         """Return the decorator that registers a function under a name.
 
         A user's part may be registered again, as when the cell of a notebook runs again.
 
         Args:
           name: of letters, digits, "_", "-" and ".".
-          make: returns the entry for a function. It gets the part as well, for its own checks;
-            None for a built-in one.
+          make: returns the entry for a user's function and its `Part`, and for a function of
+            jaxcnn without a part.
 
         Raises:
           UserError: the name or the function cannot be registered.
@@ -174,7 +182,7 @@ class Registry(dict[str, T]):
             if part is None:
                 if name in self:
                     raise ValueError(f"two {self.kind}s are named {name}")
-                self[name] = make(function, None)
+                self[name] = make(function)
                 return function
             self._check(part, function)
             self[name] = make(part.guard(function), part)
@@ -277,10 +285,10 @@ def _digest(code: str, function: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def _last_line(error: BaseException, codes: Collection[str]) -> int:
-    """Return the innermost line of the codes at which an error was raised; 0 if there is none."""
+def _last_line(error: BaseException, code: str) -> int:
+    """Return the innermost line of a file or cell at which an error was raised; 0 for none."""
     frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno or 0 for f in reversed(frames) if f.filename in codes), 0)
+    return next((f.lineno or 0 for f in reversed(frames) if f.filename == code), 0)
 
 
 def _describe(error: BaseException) -> str:

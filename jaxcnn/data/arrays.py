@@ -2,7 +2,7 @@
 
 import mmap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def to_images(subject: str, images: Any) -> np.ndarray:
     Raises:
       UserError: the images have another dtype or shape, or there are none.
     """
-    array = _to_array(subject, images)
+    array = to_array(subject, images)
     if not array.size:
         raise UserError(f"{subject}: are empty, their shape is {array.shape}")
     if array.dtype != np.uint8:
@@ -56,6 +56,26 @@ def to_images(subject: str, images: Any) -> np.ndarray:
         )
     _refuse_channels_first(subject, array.shape)
     return array[..., None] if array.ndim == 3 else array
+
+
+def to_array(subject: str, values: Any) -> np.ndarray:
+    """Return values as an array of NumPy, copied only if necessary.
+
+    Args:
+      subject: what the values are, for errors.
+      values: an array, or anything that NumPy converts to one.
+
+    Raises:
+      UserError: NumPy cannot convert them, or the array is masked or holds objects.
+    """
+    try:
+        array = np.asanyarray(values)
+    except Exception as error:  # an array of another library can raise anything
+        reason = shorten(" ".join(str(error).split()), 121)
+        raise UserError(f"{subject}: cannot be read as one array ({reason})") from error
+    if isinstance(array, np.ma.MaskedArray) or array.dtype == object:
+        raise UserError(f"{subject}: are {type(values).__name__}; they must be a plain array")
+    return array
 
 
 def _refuse_channels_first(subject: str, shape: tuple[int, ...]) -> None:
@@ -81,7 +101,7 @@ def check_labels(
     Raises:
       UserError: the labels have another dtype, shape or number, or do not fit the class names.
     """
-    array = _to_array(f"the labels of {split}", labels)
+    array = to_array(f"the labels of {split}", labels)
     is_distribution = array.ndim == 2 and array.dtype.kind == "f"
     if not is_distribution and (array.ndim != 1 or array.dtype.kind not in "iu"):
         raise UserError(
@@ -131,14 +151,18 @@ def check_class_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the classes.
 
     Raises:
-      UserError: a name is not a text or occurs twice, or there are fewer than two.
+      UserError: they are no list, a name is not a text or occurs twice, or there are fewer than
+        two.
     """
     if isinstance(names, str):
         raise UserError(f"class_names: is the text {names!r}; it must be a list of names")
+    if not isinstance(names, Iterable):
+        raise UserError(f"class_names: is {names!r}; it must be a list of names")
     checked = tuple(names)
-    for name, count in Counter(checked).items():
+    for name in checked:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"class_names: {name!r} must be a text")
+    for name, count in Counter(checked).items():
         if count > 1:
             raise UserError(f"class_names: {name!r} occurs {count} times")
     if len(checked) < 2:
@@ -178,17 +202,6 @@ def check_name(name: str) -> str:
     if name in DATASETS or name.startswith("folder:"):
         raise UserError(f"name = {name!r}: is the name of another dataset; choose another name")
     return name
-
-
-def _to_array(subject: str, values: Any) -> np.ndarray:
-    try:
-        array = np.asanyarray(values)
-    except Exception as error:  # an array of another library can raise anything
-        reason = shorten(" ".join(str(error).split()), 121)
-        raise UserError(f"{subject}: cannot be read as one array ({reason})") from error
-    if isinstance(array, np.ma.MaskedArray) or array.dtype == object:
-        raise UserError(f"{subject}: are {type(values).__name__}; they must be a plain array")
-    return array
 
 
 def _float_hint(array: np.ndarray) -> str:

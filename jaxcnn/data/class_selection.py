@@ -94,7 +94,8 @@ def _check_names(names: Sequence[str], dataset: "Dataset") -> None:
         if names.count(name) > 1:
             raise UserError(f"config.dataset.classes: names {name!r} twice")
     if len(names) < 2:
-        raise UserError(f"config.dataset.classes: names {names[0]} alone; name two or more classes")
+        named = f"{names[0]} alone" if names else "no class"
+        raise UserError(f"config.dataset.classes: names {named}; name two or more classes")
 
 
 def _take(split: "Split", rows: np.ndarray, numbers: np.ndarray, num_classes: int) -> "Split":

@@ -42,7 +42,7 @@ class Split:
     """The examples of a split.
 
     Attributes:
-      images: uint8 (n, height, width, channels), memory-mapped.
+      images: uint8 (n, height, width, channels), memory-mapped or a user's array in memory.
       labels: int32 (n,), or float32 (n, num_classes) distributions.
       recorded_digest: the digest in the cache; without it `digest` reads the arrays.
     """

@@ -11,7 +11,7 @@ from jaxcnn.config.parts import Part, Registry
 _ImageFunction = Callable[[jax.Array, jax.Array], jax.Array]
 _BUILT_IN = [name.removeprefix("augment.") for name in FIELDS if name.startswith("augment.")]
 AUGMENTATIONS: Registry[_ImageFunction] = Registry(
-    "augmentation", ["image", "key"], built_in=_BUILT_IN
+    "augmentation", ["image", "key"], reserved=_BUILT_IN
 )
 
 
@@ -32,10 +32,7 @@ def augmentation(name: str) -> Callable:
       UserError: the name is taken, or the function does not take these arguments.
     """
 
-    def make_entry(function: _ImageFunction, part: Part | None) -> _ImageFunction:
-        if part is None:
-            return function
-
+    def make_entry(function: _ImageFunction, part: Part) -> _ImageFunction:
         def checked(image: jax.Array, key: jax.Array) -> jax.Array:
             return part.floats(function(image, key), image.shape).astype(image.dtype)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.datasets.registry import OWN_DATASETS
-from jaxcnn.data.preparing.cache import pixel_statistics
+from jaxcnn.data.preparing.cache import pixel_statistics, statistics_fields
 from jaxcnn.errors import UserError
 
 
@@ -44,10 +44,7 @@ def _resized(dataset: Dataset, image_size: int) -> Dataset:
         name: Split(np.stack([_resize(image, image_size) for image in split.images]), split.labels)
         for name, split in dataset.splits.items()
     }
-    statistics = {
-        name: np.asarray(value, np.float32) if isinstance(value, list) else value
-        for name, value in pixel_statistics(splits["train"].images).items()
-    }
+    statistics = statistics_fields(pixel_statistics(splits["train"].images))
     return dataclasses.replace(dataset, splits=splits, **statistics)
 
 

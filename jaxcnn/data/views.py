@@ -62,11 +62,11 @@ def make_views(
     Raises:
       UserError: no example would be left for training.
     """
-    train, test = _whole(dataset, "train"), _whole(dataset, "test")
+    train, test = whole_split(dataset, "train"), whole_split(dataset, "test")
     if validation == "test":
         return {"train": train, "validation": test, "test": test}
     if validation == "validation":
-        return {"train": train, "validation": _whole(dataset, "validation"), "test": test}
+        return {"train": train, "validation": whole_split(dataset, "validation"), "test": test}
     if validation == "tail":
         kept, held_out = _cut_tail(train.indices, fraction)
     elif holdout == "stratified":
@@ -81,7 +81,8 @@ def make_views(
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
 
 
-def _whole(dataset: Dataset, split: str) -> View:
+def whole_split(dataset: Dataset, split: str) -> View:
+    """Return all examples of a dataset's split."""
     return View(split, np.arange(len(dataset.splits[split].labels), dtype=np.int32))
 
 

@@ -20,7 +20,7 @@ from jaxcnn.evaluation.metrics import (
 )
 from jaxcnn.evaluation.predictions import Predictions
 from jaxcnn.files.reading import read_json
-from jaxcnn.files.writing import write_json, write_text, writing_to
+from jaxcnn.files.writing import write_bytes, write_json, writing_to
 
 FOLDER = "evaluation"
 
@@ -150,7 +150,8 @@ def _write_file(workdir: Path, name: str, text: str) -> None:
     folder = workdir / FOLDER
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.csv", text)
+    # in UTF-8 except for names of pictures that are not
+    write_bytes(folder / f"{name}.csv", text.encode(errors="surrogateescape"))
 
 
 def _is_nan(value: Any) -> bool:

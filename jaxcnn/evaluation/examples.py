@@ -105,7 +105,7 @@ def _whole_split(trained: "Trained", dataset: Dataset, split: str) -> View:
             )
     if split not in dataset.splits:
         raise UserError(f"{dataset.name}: has no {split} split; it has {', '.join(dataset.splits)}")
-    return View(split, np.arange(len(dataset.splits[split].labels), dtype=np.int32))
+    return data_views.whole_split(dataset, split)
 
 
 def _short(value: object) -> str:

@@ -33,7 +33,7 @@ def metric(name: str) -> Callable:
     Raises:
       UserError: the name is taken, or the function does not take these arguments.
     """
-    return METRICS.decorator(name, lambda function, _: function)
+    return METRICS.decorator(name, lambda function, part: function)
 
 
 @dataclasses.dataclass(frozen=True)

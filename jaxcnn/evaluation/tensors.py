@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from flax import nnx
@@ -16,22 +15,14 @@ def named_tensors(model: models.Network) -> dict[str, np.ndarray]:
 
     They are in the order of the network's layers; names have the layer's name in the summary.
     """
-    arrays: dict[str, np.ndarray] = {}
-    for kind in (nnx.Param, nnx.BatchStat):
-        arrays |= _flatten(nnx.to_pure_dict(nnx.state(model, kind)))
+    arrays = {
+        "/".join(map(str, path)): np.asarray(variable.get_value())
+        for kind in (nnx.Param, nnx.BatchStat)
+        for path, variable in nnx.to_flat_state(nnx.state(model, kind))
+    }
     layers = [row.name for row in models.summary(model).rows]
     positions = {name: index for index, name in enumerate(layers)}
     return dict(sorted(arrays.items(), key=lambda item: _position(item[0], positions)))
-
-
-def _flatten(nested: dict[Any, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    arrays = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            arrays |= _flatten(value, f"{prefix}{key}/")
-        else:
-            arrays[f"{prefix}{key}"] = np.asarray(value)
-    return arrays
 
 
 def _position(name: str, positions: dict[str, int]) -> int:

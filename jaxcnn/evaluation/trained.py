@@ -15,7 +15,7 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy.special import softmax
 
-from jaxcnn.data.arrays import to_images
+from jaxcnn.data.arrays import to_array, to_images
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.data.pictures.decoding import find_pictures
@@ -77,7 +77,8 @@ class Trained(RunWeights):
             network that was trained on white digits.
 
         Raises:
-          UserError: the array does not fit the network, or a file is no picture.
+          UserError: the array does not fit the network, a file is no picture, or the folders hold
+            none.
         """
         if isinstance(images, (str, os.PathLike)):
             images = [images]
@@ -143,10 +144,10 @@ class Trained(RunWeights):
     def _check(self, images: Any) -> np.ndarray:
         """Return an array of images in the network's shape, with a batch axis."""
         shape, is_gray = self.image_shape, self.image_shape[-1] == 1
-        given = np.shape(images)
-        if given == shape or (is_gray and given == shape[:2]):
-            images = np.reshape(images, (1, *shape))
-        pixels = to_images("the images", images)
+        pixels = to_array("the images", images)
+        if pixels.shape == shape or (is_gray and pixels.shape == shape[:2]):
+            pixels = pixels.reshape(1, *shape)
+        pixels = to_images("the images", pixels)
         if pixels.shape[1:] != shape:
             raise UserError(
                 f"the images: have the shape {pixels.shape}; the network takes (n, "
@@ -157,6 +158,8 @@ class Trained(RunWeights):
     def _read(self, paths: Sequence[Any], invert: bool) -> tuple[tuple[str, ...], np.ndarray]:
         """Return the files of pictures and their pixels; warn of unusual pictures."""
         listed = list(find_pictures(user_path(os.fspath(path)) for path in paths))
+        if not listed:
+            raise UserError("the folders hold no pictures")
         read, pixels, skipped = read_pictures(self, listed, invert=invert)
         for error in skipped.values():
             raise error

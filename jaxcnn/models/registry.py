@@ -13,6 +13,7 @@ from jaxcnn.config.parts import Part, PartError, Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network
+from jaxcnn.nn.options import check_option
 
 LARGEST_SIDE_TRIED = 512
 _OPTION_TYPES = (bool, int, float, str, tuple)
@@ -65,7 +66,7 @@ def network(
       UserError: the name is taken, or the function or an option of it cannot be registered.
     """
 
-    def make(function: Callable[..., list], part: Part | None) -> Entry:
+    def make(function: Callable[..., list], part: Part | None = None) -> Entry:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
         for option, default in defaults.items():
@@ -221,8 +222,7 @@ def choose(option: str, value: str, choices: dict[str, T]) -> T:
     Raises:
       UserError: the value is none of the choices.
     """
-    if value not in choices:
-        raise UserError(f"option {option} = {value!r}: allowed is one of {', '.join(choices)}")
+    check_option(option, value, choices)
     return choices[value]
 
 

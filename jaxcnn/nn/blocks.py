@@ -12,7 +12,7 @@ from flax import nnx
 from jaxcnn.errors import UserError
 from jaxcnn.nn.flax_module import FlaxModule, Function
 from jaxcnn.nn.layer import Context, Layer, Row, Scope, Shape
-from jaxcnn.nn.layers import ACTIVATIONS
+from jaxcnn.nn.options import ACTIVATIONS, check_option
 from jaxcnn.ops.residual import relu_of_sum
 
 
@@ -150,6 +150,7 @@ class Residual(_Parallel):
 
     def __init__(self, main: Any, shortcut: Any = (), *, activation: str = "relu", name: str = ""):
         super().__init__(name)
+        check_option("activation", activation, ACTIVATIONS)
         self.activation = activation
         self.adopt([Sequential(main, name="main"), Sequential(shortcut, name="shortcut")])
 

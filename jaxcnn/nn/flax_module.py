@@ -12,7 +12,6 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import Context, Layer, Scope, Shape
-from jaxcnn.nn.operations import count_operations
 from jaxcnn.nn.tracing import shape_of, trace_call, trace_module
 
 
@@ -23,11 +22,6 @@ class _Foreign(Layer):
 
     def _where(self) -> str:
         return f"{self.path} ({self.details()})"
-
-    def _note(self, jaxpr: Any, shape: Shape, examples: int) -> Shape:
-        """Keep the operations of a traced call for one image; return the output's shape."""
-        self.operations = count_operations(jaxpr) // examples
-        return shape
 
     def flops(self) -> int:
         """Return the operations of convolutions and matrix products for one image, forward."""
@@ -48,7 +42,8 @@ class Function(_Foreign):
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape of the function's output."""
-        return self._note(*trace_call(self._where(), shape, self.function))
+        output_shape, self.operations = trace_call(self._where(), shape, self.function)
+        return output_shape
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
@@ -102,7 +97,8 @@ class FlaxModule(_Foreign):
         def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
             return self._call(module, x, Context(keys))
 
-        return self._note(*trace_module(self._where(), shape, self.module, call))
+        output_shape, self.operations = trace_module(self._where(), shape, self.module, call)
+        return output_shape
 
     def _made(self, scope: Scope) -> nnx.Module:
         make = self.make

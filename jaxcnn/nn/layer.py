@@ -187,7 +187,7 @@ class Layer(nnx.Module):
                 )
         if type(self).__module__.partition(".")[0] != __package__.partition(".")[0]:
             where = f"{self.path} ({kind})"
-            _, traced, _ = trace_module(
+            traced, _ = trace_module(
                 where, input_shape, self, lambda layer, x, keys: layer._forward(x, Context(keys))
             )
             if traced != shape:

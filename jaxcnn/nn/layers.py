@@ -4,9 +4,7 @@ Images and feature maps are `(batch, height, width, channels)`, vectors `(batch,
 have the dtype of the inputs (the compute dtype); parameters are float32.
 """
 
-import functools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +12,12 @@ from flax import nnx
 
 from jaxcnn.nn import initializers
 from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.options import ACTIVATIONS, PADDINGS, check_option
 from jaxcnn.ops import pooling
 from jaxcnn.ops.convolution import convolve
 from jaxcnn.ops.depthwise import depthwise_conv
 
 IMAGE_AXES = ("height", "width", "channels")
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "linear": lambda x: x,
-    "relu": jax.nn.relu,
-    "elu": jax.nn.elu,
-    "selu": jax.nn.selu,
-    "silu": jax.nn.silu,
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
-    "leaky_relu": jax.nn.leaky_relu,  # slope 0.01
-}
 
 
 def _window(size: int, stride: int, default_stride: int, padding: str) -> str:
@@ -51,6 +41,8 @@ class _Linear(Layer):
         name: str = "",
     ):
         super().__init__(name)
+        check_option("activation", activation, ACTIVATIONS)
+        check_option("initializer", initializer, initializers.KERNEL_INITIALIZERS)
         self.features, self.initializer, self.l2 = features, initializer, l2
         self.activation, self.use_bias = activation, use_bias
 
@@ -102,6 +94,7 @@ class Conv(_Linear):
         self, features: int, size: int, *, stride: int = 1, padding: str = "valid", **options
     ):
         super().__init__(features, **options)
+        check_option("padding", padding, PADDINGS)
         self.size, self.stride, self.padding = size, stride, padding
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
@@ -182,6 +175,7 @@ class Activation(Layer):
 
     def __init__(self, function: str, name: str = ""):
         super().__init__(name)
+        check_option("function", function, ACTIVATIONS)
         self.function = self.kind = function
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
@@ -201,6 +195,7 @@ class _Pool(Layer):
         self, size: int, *, stride: int | None = None, padding: str = "valid", name: str = ""
     ):
         super().__init__(name)
+        check_option("padding", padding, PADDINGS)
         self.size, self.stride, self.padding = size, stride or size, padding
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:

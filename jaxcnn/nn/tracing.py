@@ -8,14 +8,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn.errors import UserError
+from jaxcnn.nn.operations import count_operations
 
 Shape = tuple[int, ...]
 _EXAMPLES = 2  # in the batch that tells the shape of an output
 
 
-def trace_call(
-    where: str, shape: Shape, function: Callable, *arguments: Any
-) -> tuple[Any, Shape, int]:
+def trace_call(where: str, shape: Shape, function: Callable, *arguments: Any) -> tuple[Shape, int]:
     """Trace a call for a batch of inputs.
 
     Args:
@@ -25,7 +24,8 @@ def trace_call(
       *arguments: pytrees of arrays or shapes.
 
     Returns:
-      The jaxpr, the output's shape without the batch axis, and the number of examples.
+      The output's shape without the batch axis, and the operations for one input, see
+      `count_operations`.
 
     Raises:
       UserError: the call fails, or its result is not one array with the batch axis first.
@@ -40,12 +40,10 @@ def trace_call(
         raise UserError(f"{where} does not take inputs of shape {shape}: {reason}") from error
     if not hasattr(out, "shape") or out.shape[:1] != (_EXAMPLES,):
         raise UserError(f"{where} must return one array (batch, …), not {out}")
-    return traced.jaxpr, tuple(out.shape[1:]), _EXAMPLES
+    return tuple(out.shape[1:]), count_operations(traced.jaxpr) // _EXAMPLES
 
 
-def trace_module(
-    where: str, shape: Shape, module: nnx.Module, call: Callable
-) -> tuple[Any, Shape, int]:
+def trace_module(where: str, shape: Shape, module: nnx.Module, call: Callable) -> tuple[Shape, int]:
     """Trace a call of a module, see `trace_call`; no variable of the module changes.
 
     Args:

@@ -29,10 +29,7 @@ def loss(name: str) -> Callable:
       UserError: the name is taken, or the function does not take these arguments.
     """
 
-    def make_entry(function: Loss, part: Part | None) -> Loss:
-        if part is None:
-            return function
-
+    def make_entry(function: Loss, part: Part) -> Loss:
         def checked(scores: jax.Array, targets: jax.Array) -> jax.Array:
             losses = part.floats(function(scores, targets), scores.shape[:1])
             return losses.astype(scores.dtype)

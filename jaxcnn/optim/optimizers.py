@@ -38,7 +38,7 @@ def optimizer(name: str) -> Callable:
       UserError: the name is taken, or the function does not take these arguments.
     """
 
-    def make_entry(function: Callable, part: Part | None) -> _Maker:
+    def make_entry(function: Callable, part: Part) -> _Maker:
         def entry(config: Any) -> tuple[Callable, tuple[str, ...]]:
             def make(learning_rate, weight_decay):
                 return optax.chain(_clip(config), _checked(function(learning_rate, config), part))
@@ -50,10 +50,8 @@ def optimizer(name: str) -> Callable:
     return OPTIMIZERS.decorator(name, make_entry)
 
 
-def _checked(transformation: Any, part: Part | None) -> optax.GradientTransformation:
+def _checked(transformation: Any, part: Part) -> optax.GradientTransformation:
     """Return a user's transformation; a mistake in it is an error that names the part."""
-    if part is None:
-        return transformation
     if not isinstance(transformation, optax.GradientTransformation):
         raise part.fault(f"must return an optax.GradientTransformation, not {transformation!r:.80}")
     init, transform = part.guard(transformation.init), part.guard(transformation.update)
@@ -82,14 +80,6 @@ def _difference(before: Any, after: Any) -> str:
         if (old.shape, old.dtype) != (new.shape, new.dtype):
             return f"{jax.tree_util.keystr(path)} is {new.str_short()}, not {old.str_short()}"
     return ""
-
-
-def _optimizer(name: str):
-    def register(make):
-        OPTIMIZERS[name] = make
-        return make
-
-    return register
 
 
 def is_kernel(params: dict) -> dict:
@@ -137,7 +127,7 @@ def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weig
     )
 
 
-@_optimizer("sgd")
+@OPTIMIZERS.built_in("sgd")
 def _sgd(config):
     def make(learning_rate, weight_decay):
         return _chain(config, optax.identity(), learning_rate, weight_decay)
@@ -145,7 +135,7 @@ def _sgd(config):
     return make, ()
 
 
-@_optimizer("momentum")
+@OPTIMIZERS.built_in("momentum")
 def _momentum(config, *, nesterov: bool = False):
     """v = momentum * v + gradient; w = w - learning_rate * v."""
 
@@ -158,7 +148,7 @@ def _momentum(config, *, nesterov: bool = False):
 OPTIMIZERS["nesterov"] = functools.partial(_momentum, nesterov=True)
 
 
-@_optimizer("adam")
+@OPTIMIZERS.built_in("adam")
 def _adam(config):
     def make(learning_rate, weight_decay, b1, b2):
         scale = optax.scale_by_adam(b1, b2, config.eps)
@@ -170,7 +160,7 @@ def _adam(config):
 OPTIMIZERS["adamw"] = _adam  # the config's check refuses weight decay with plain adam
 
 
-@_optimizer("adam_keras")
+@OPTIMIZERS.built_in("adam_keras")
 def _adam_keras(config):
     def make(learning_rate, weight_decay, b1, b2):
         scale = scale_by_adam_keras(b1, b2, config.eps)
@@ -205,7 +195,7 @@ def scale_by_adam_keras(b1: ArrayLike, b2: ArrayLike, eps: float) -> optax.Gradi
     return optax.GradientTransformation(init, update)
 
 
-@_optimizer("muon")
+@OPTIMIZERS.built_in("muon")
 def _muon(config):
     """Orthogonalized momentum for filters, and Nadam for biases, scales and dense layers.
 
@@ -228,7 +218,7 @@ def _muon(config):
     return make, ("momentum",)
 
 
-@_optimizer("airbench")
+@OPTIMIZERS.built_in("airbench")
 def _airbench(config):
     """The speed record's optimizer; `learning_rate` and `momentum` are those of the filters."""
 
@@ -247,7 +237,7 @@ def _airbench(config):
     return make, ("momentum", "global_batch_size")
 
 
-@_optimizer("airbench2025")
+@OPTIMIZERS.built_in("airbench2025")
 def _airbench2025(config):
     """The optimizer of the speed record of 2025; settings as those of airbench."""
 

@@ -36,10 +36,10 @@ def schedule(name: str) -> Callable:
       UserError: the name is taken, or the function does not take these arguments.
     """
 
-    def make_entry(function: Callable, part: Part | None) -> _Maker:
+    def make_entry(function: Callable, part: Part) -> _Maker:
         def entry(config: Any, *, num_steps: int, steps_per_epoch: int, **_: Any) -> optax.Schedule:
             factor = function(config, num_steps=num_steps, steps_per_epoch=steps_per_epoch)
-            return _checked(factor, part) if part else factor
+            return _checked(factor, part)
 
         return entry
 
@@ -53,14 +53,6 @@ def _checked(factor: Any, part: Part) -> optax.Schedule:
     guarded = part.guard(factor)
 
     return lambda step: part.floats(guarded(step), (), integers=True).astype(jnp.float32)
-
-
-def _schedule(name: str):
-    def register(make):
-        SCHEDULES[name] = make
-        return make
-
-    return register
 
 
 BATCH_SCALINGS: dict[str, Callable[[float], float]] = {
@@ -119,18 +111,18 @@ def make_schedule(
     return lambda step: jnp.minimum((step + 1) / warmup_steps, 1.0) * body(step)
 
 
-@_schedule("constant")
+@SCHEDULES.built_in("constant")
 def _constant(config, **_):
     return optax.constant_schedule(1.0)
 
 
-@_schedule("plateau")
+@SCHEDULES.built_in("plateau")
 def _plateau(config, **_):
     """1.0; the training loop multiplies the rate by `optim.plateau.Plateau.factor`."""
     return optax.constant_schedule(1.0)
 
 
-@_schedule("inverse_time")
+@SCHEDULES.built_in("inverse_time")
 def _inverse_time(config, *, steps_per_epoch, **_):
     """1 / (1 + decay_rate * step / decay_steps), like tf.keras's InverseTimeDecay.
 
@@ -140,7 +132,7 @@ def _inverse_time(config, *, steps_per_epoch, **_):
     return lambda step: 1.0 / (1.0 + config.decay_rate * decays(step))
 
 
-@_schedule("exponential")
+@SCHEDULES.built_in("exponential")
 def _exponential(config, *, steps_per_epoch, **_):
     """decay_rate ** (step / decay_steps), like tf.keras's ExponentialDecay.
 
@@ -161,7 +153,7 @@ def _decays(config: Any, steps_per_epoch: int) -> Callable[[Step], jax.Array]:
     return lambda step: step / decay_steps
 
 
-@_schedule("inverse_time_rounded")
+@SCHEDULES.built_in("inverse_time_rounded")
 def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, **_):
     """round(learning_rate / (1 + decay_rate * epoch), 10), set at the start of each epoch.
 
@@ -176,7 +168,7 @@ def _inverse_time_rounded(config, *, learning_rate, steps_per_epoch, num_steps, 
     return lambda step: jnp.asarray(table)[jnp.minimum(step // steps_per_epoch, len(table) - 1)]
 
 
-@_schedule("step")
+@SCHEDULES.built_in("step")
 def _step(config, *, steps_per_epoch, **_):
     """1.0, multiplied by `factor` at each epoch in `boundaries`."""
     step_factors = collections.defaultdict(lambda: 1.0)
@@ -185,19 +177,19 @@ def _step(config, *, steps_per_epoch, **_):
     return optax.piecewise_constant_schedule(1.0, step_factors)
 
 
-@_schedule("cosine")
+@SCHEDULES.built_in("cosine")
 def _cosine(config, *, num_steps, warmup_steps, **_):
     decay_steps = max(1, num_steps - warmup_steps)
     schedule = optax.cosine_decay_schedule(1.0, decay_steps, config.final_fraction)
     return lambda step: schedule(jnp.maximum(step - warmup_steps, 0))
 
 
-@_schedule("linear")
+@SCHEDULES.built_in("linear")
 def _linear(config, *, num_steps, warmup_steps, **_):
     return optax.linear_schedule(1.0, config.final_fraction, num_steps - warmup_steps, warmup_steps)
 
 
-@_schedule("polynomial")
+@SCHEDULES.built_in("polynomial")
 def _polynomial(config, *, num_steps, warmup_steps, **_):
     """From 1.0 to `final_fraction` along (1 - progress) ** power, like tf.keras's PolynomialDecay.
 
@@ -209,7 +201,7 @@ def _polynomial(config, *, num_steps, warmup_steps, **_):
     )
 
 
-@_schedule("cosine_restarts")
+@SCHEDULES.built_in("cosine_restarts")
 def _cosine_restarts(config, *, steps_per_epoch, num_steps, warmup_steps, **_):
     """Cosines from 1.0 to `final_fraction`, each `restart_growth` times as long as the last.
 
@@ -237,7 +229,7 @@ def _half_cosine(progress: jax.Array) -> jax.Array:
     return (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
-@_schedule("one_cycle")
+@SCHEDULES.built_in("one_cycle")
 def _one_cycle(config, *, num_steps, **_):
     """Rise from 1/25 to 1.0 over the first 30 % of the steps, then fall to 1/250,000.
 
@@ -248,7 +240,7 @@ def _one_cycle(config, *, num_steps, **_):
     return optax.cosine_onecycle_schedule(num_steps, peak_value=1.0)
 
 
-@_schedule("one_cycle_torch")
+@SCHEDULES.built_in("one_cycle_torch")
 def _one_cycle_torch(config, *, num_steps, **_):
     """`torch.optim.lr_scheduler.OneCycleLR` with its default factors, for the rate alone.
 

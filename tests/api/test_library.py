@@ -204,6 +204,9 @@ def test_pictures_are_fitted_and_odd_ones_warned_of(run, data, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match="text.png"):
         run[0].trained.predict(tmp_path / "text.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="the folders hold no pictures"):
+        run[0].trained.predict(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,7 @@ def test_pictures_are_fitted_and_odd_ones_warned_of(run, data, tmp_path):
         (np.zeros((2, 8, 8), np.uint8), r"the network takes \(n, 16, 16, 1\)"),
         (np.zeros((2, 16, 16)), "pixels must be uint8"),
         (np.zeros((0, 16, 16), np.uint8), "are empty"),
+        ([np.zeros((16, 16), np.uint8), np.zeros((8, 8), np.uint8)], "be read as one array"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(run, images, line):

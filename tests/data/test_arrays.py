@@ -104,6 +104,8 @@ def test_labels_that_count_from_1_are_refused():
         (["a", "b", 3], "3 must be a text"),
         (["a"], "two classes are needed"),
         ("abc", "must be a list"),
+        (10, "class_names: is 10; it must be a list of names"),
+        ([["a"], ["b"]], r"\['a'\] must be a text"),
     ],
 )
 def test_wrong_class_names_are_refused(names, line):

@@ -67,6 +67,7 @@ def test_mistakes_are_one_line(dataset):
         (("x", "y"), "bars has no class 'x' (it has left, middle left, middle right, right)"),
         (("left", "left"), "names 'left' twice"),
         (("left",), "names left alone; name two or more classes"),
+        ((" , ",), "names no class; name two or more classes"),
     ):
         with pytest.raises(UserError) as error:
             select_classes(dataset, classes)

@@ -1,12 +1,14 @@
 """Probabilities, and the likeliest classes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jaxcnn.evaluation.predictions import predict, probabilities
+from jaxcnn.evaluation.evaluation_files import write_predictions
+from jaxcnn.evaluation.predictions import Predictions, predict, probabilities
 from jaxcnn.evaluation.trained import load_examples, load_trained
 
 
@@ -46,3 +48,11 @@ def test_flipping_averages_with_the_mirror_image(trained, images):
     assert abs(flipped - plain).max() > 0.01
     again = probabilities(trained, images[:, :, ::-1], tta="flip")
     np.testing.assert_allclose(again, flipped, rtol=1e-6)
+
+
+def test_the_table_keeps_the_name_of_a_picture_that_is_not_in_utf_8(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    table = Predictions(("a", "b"), np.array([[0.25, 0.75]]), np.array([3]), files=(name,))
+    write_predictions(tmp_path, "test", table)
+    lines = (tmp_path / "evaluation" / "predictions.csv").read_bytes().split(b"\r\n")
+    assert lines == [b"index,file,predicted,p_a,p_b", b"3,caf\xe9.png,b,0.25,0.75", b""]

@@ -96,6 +96,12 @@ def test_a_seed_decides_the_values():
         (lambda: WrongShape().init((8,), seed=0), "setup returns (2,), but the output is (8,)"),
         (lambda: Failing().init((8,), seed=0), "(Failing) does not take inputs of shape (8,)"),
         (lambda: WithoutForward().init((8,), seed=0), "has no method _forward(self, x, context)"),
+        (lambda: nn.Conv(4, 3, padding="SAME"), "padding = 'SAME': allowed is one of valid, same"),
+        (lambda: nn.MaxPool(2, padding="SAME"), "padding = 'SAME': allowed is one of valid, same"),
+        (lambda: nn.Dense(4, activation="swish"), "activation = 'swish': allowed is one of linear"),
+        (lambda: nn.Dense(4, initializer="zeros"), "initializer = 'zeros': allowed is one of glo"),
+        (lambda: nn.Residual([], activation="tanh"), "activation = 'tanh': allowed is one of line"),
+        (lambda: nn.Activation("tanh"), "function = 'tanh': allowed is one of linear, relu"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(call, words):

@@ -87,7 +87,7 @@ DATASETS = {
     "mnist": DatasetSpec("jaxcnn.data.datasets.mnist:Mnist", {"": _DIGITS}, (28, 28, 1)),
 }
 # functions without arguments that return a `Dataset`, registered by the user
-OWN_DATASETS: Registry[Callable[[], "Dataset"]] = Registry("dataset", built_in=DATASETS)
+OWN_DATASETS: Registry[Callable[[], "Dataset"]] = Registry("dataset", reserved=DATASETS)
 FOLDER_BUILDER = "jaxcnn.data.datasets.folder:ImageFolder"
 
 
@@ -106,7 +106,7 @@ def dataset(name: str) -> Callable:
     Raises:
       UserError: the name is taken, or the function takes arguments.
     """
-    return OWN_DATASETS.decorator(name, lambda function, _: function)
+    return OWN_DATASETS.decorator(name, lambda function, part: function)
 
 
 def load_builder(builder: str) -> type["ImageBuilder"]:
