@@ -9,7 +9,7 @@ from jaxcnn.reporting.series import series
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What the runs should reach.
+    """An accuracy to reach, and a limit on the parameters.
 
     Attributes:
       accuracy: the lowest validation accuracy, a fraction; None for no goal.

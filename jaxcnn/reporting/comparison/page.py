@@ -11,7 +11,8 @@ from jaxcnn.reporting.comparison import records, tables
 from jaxcnn.reporting.comparison.goal import Goal
 from jaxcnn.reporting.comparison.grid import Fields, check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import Section, compare
-from jaxcnn.reporting.comparison.heat_map import axis_name, plot_grid
+from jaxcnn.reporting.comparison.heat_map import plot_grid
+from jaxcnn.reporting.comparison.labels import axis_name
 from jaxcnn.reporting.comparison.plots import plot_section
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
@@ -24,11 +25,11 @@ _TITLE = "Comparison of networks"
 
 @dataclasses.dataclass(frozen=True)
 class Questions:
-    """What a user asks of a comparison.
+    """A user's questions to a comparison.
 
     Attributes:
       grid: the two fields of the grids; () for those that differ, if they are two.
-      goal: what the runs should reach.
+      goal: the accuracy and the size that the runs should reach.
     """
 
     grid: Sequence[str] = ()

@@ -12,8 +12,7 @@ _LARGE = 20  # classes of a dataset of which the best are listed
 
 def best_classes_tables(section: Section) -> list[Table]:
     """Return the classes that each network knows best, and those that a publication prints."""
-    names = section.class_names()
-    groups = [group for group in section.finished if any(r.evaluation for r in group.finished)]
+    names, groups = section.class_names(), section.evaluated
     tables = []
     if len(names) >= _LARGE and groups:
         head = ["network", *(f"{place}." for place in range(1, _BEST + 1))]
