@@ -16,6 +16,7 @@ from jaxcnn.reporting.comparison.heat_map import plot_grid
 from jaxcnn.reporting.comparison.page import Questions, write_comparison
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
+from jaxcnn.reporting.comparison.tables import runs_table
 
 RATE_AND_MOMENTUM = ("optimizer.learning_rate", "optimizer.momentum")
 SGD = {"by": "SGD", "accuracy": 0.5, "differs": "", "recipe": ""}
@@ -160,6 +161,8 @@ def test_every_row_names_its_machine_its_code_and_its_time_per_epoch(write_run):
     assert (row["seconds_per_epoch"], row["machines"]) == (2, "2 × cpu cpu")
     assert row["code"] == "0.1.0 abcdefa; 0.2.0 0123456, modified"
     assert [run["version"] for run in records.runs([section])] == ["0.2.0", "0.1.0"]
+    codes = [row[-1] for row in runs_table(section).rows]
+    assert codes == ["0.2.0 0123456, modified", "0.1.0 abcdefa"]
 
 
 def test_an_older_run_without_a_field_is_of_the_recipe_with_its_default(write_run):
