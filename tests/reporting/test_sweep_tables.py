@@ -13,7 +13,7 @@ from jaxcnn.reporting.comparison.goal import Goal
 from jaxcnn.reporting.comparison.grid import check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.heat_map import plot_grid
-from jaxcnn.reporting.comparison.page import Questions, write_comparison
+from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
 from jaxcnn.reporting.comparison.tables import runs_table
@@ -108,7 +108,7 @@ def test_the_losses_of_sgd_are_also_divided_by_the_batch_size(sweep):
 def test_a_grid_is_in_the_files_and_goes_with_the_next_comparison(sweep, tmp_path, undrawn):
     out = tmp_path / "out"
     folders = sweep((0.1, 0, 0.5), (0.01, 0, 0.4), (0.01, 0.9, 0.6))
-    write_comparison(folders, out, Questions(RATE_AND_MOMENTUM, Goal(0.2, 60_000)))
+    write_comparison(folders, out, RATE_AND_MOMENTUM, Goal(0.2, 60_000))
     rows = list(csv.DictReader(io.StringIO((out / "grids.csv").read_text())))
     assert [(row["row"], row["column"]) for row in rows] == [
         ("0.01", "0"), ("0.01", "0.9"), ("0.1", "0")

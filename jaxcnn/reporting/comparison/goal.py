@@ -39,3 +39,6 @@ class Goal:
         if self.max_parameters is None or parameters is None:
             return None
         return parameters.mean <= self.max_parameters
+
+
+NO_GOAL = Goal()

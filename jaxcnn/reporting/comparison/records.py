@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
-from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.grid import Fields, grids_of
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
 from jaxcnn.reporting.comparison.labels import short_value
@@ -20,7 +20,6 @@ from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import count_names
 
 TableRow = dict[str, Any]  # the same keys in each row of a table
-_NO_GOAL = Goal()
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
 _EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
 _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
@@ -129,7 +128,7 @@ def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
     return {name: value.mean, f"{name}_std": value.std}
 
 
-def runs(sections: list[Section], goal: Goal = _NO_GOAL) -> list[TableRow]:
+def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
     """Return a row for each run."""
     return [
         _run(section, group, run) | {"goal_epoch": goal.first_epoch(run)}
@@ -241,7 +240,7 @@ def to_csv(rows: list[TableRow]) -> str:
 
 
 def everything(
-    sections: list[Section], fields: Fields | None = None, goal: Goal = _NO_GOAL
+    sections: list[Section], fields: Fields | None = None, goal: Goal = NO_GOAL
 ) -> dict[str, list[TableRow]]:
     """Return all tables by name: networks, runs, classes, grids, goals.
 

@@ -7,7 +7,7 @@ from jaxcnn.config.publications import Figures, current_key
 from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
-from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
@@ -18,7 +18,6 @@ from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 _MARKS = {"†": IN_SIGHT, "‡": TUNED}
 _SAME = 1e-3  # differences in accuracy up to this may come from rounding on another device
-_NO_GOAL = Goal()
 _MANY_CLASSES = 20  # a longer table is folded
 
 
@@ -199,7 +198,7 @@ def _missing_text(runs: Sequence[SavedRun]) -> str:
     return f"Without metrics by class ({TEST_EVALUATION}): {folders}. Make them with {command}"
 
 
-def runs_table(section: Section, goal: Goal = _NO_GOAL) -> Table:
+def runs_table(section: Section, goal: Goal = NO_GOAL) -> Table:
     """Return a table with a row for each run."""
     rows = [_run_row(run) for run in records.runs([section], goal)]
     head = [
