@@ -135,7 +135,7 @@ class Section:
         return [group for group in self.groups if group.finished]
 
     @property
-    def evaluated(self) -> list[RecipeGroup]:
+    def evaluated_groups(self) -> list[RecipeGroup]:
         """The groups with metrics by class."""
         return [group for group in self.finished if any(run.evaluation for run in group.finished)]
 

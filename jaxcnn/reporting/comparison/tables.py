@@ -168,7 +168,7 @@ def _selections(section: Section) -> dict[str, list[str]]:
 def _class_table(
     section: Section, caption: str, names: list[str], kind: str = "classes"
 ) -> list[Table]:
-    groups = section.evaluated
+    groups = section.evaluated_groups
     rows = [
         [name, *(mean_text(group.class_metric(name, kind=kind), percent) for group in groups)]
         for name in names

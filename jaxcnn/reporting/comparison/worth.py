@@ -12,7 +12,7 @@ _LARGE = 20  # classes of a dataset of which the best are listed
 
 def best_classes_tables(section: Section) -> list[Table]:
     """Return the classes that each network knows best, and those that a publication prints."""
-    names, groups = section.class_names(), section.evaluated
+    names, groups = section.class_names(), section.evaluated_groups
     tables = []
     if len(names) >= _LARGE and groups:
         head = ["network", *(f"{place}." for place in range(1, _BEST + 1))]
