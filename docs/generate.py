@@ -137,7 +137,7 @@ def results_text() -> str:
 def publications_text() -> str:
     """Return `publications.md`, whose text is written by hand, with new tables of the figures."""
     earlier = {row["config"]: row["accuracy"] for row in _earlier()}
-    page = (DOCS / "publications.md").read_text()
+    page = (DOCS / "publications.md").read_text(encoding="utf-8")
     return publications_page.fill_tables(page, _configs(), kept_groups(), earlier)
 
 

@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> int:
     from jaxcnn.reporting.comparison.goal import Goal
     from jaxcnn.reporting.comparison.grid import check_fields
     from jaxcnn.reporting.comparison.groups import without_fingerprint
-    from jaxcnn.reporting.comparison.page import Questions, write_comparison
+    from jaxcnn.reporting.comparison.page import write_comparison
 
     out, goal = _OUT.value or Path("comparison"), Goal(_GOAL.value, _MAX_PARAMETERS.value)
-    questions = Questions(_GRID.value, goal)
-    sections, left_out = write_comparison(list(map(user_path, arguments)), out, questions)
+    folders = list(map(user_path, arguments))
+    sections, left_out = write_comparison(folders, out, _GRID.value, goal)
     for line in left_out:
         print(f"left out: {printable(line)}", file=sys.stderr)
     if unknown := without_fingerprint(sections):

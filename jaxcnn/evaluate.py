@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
         data_at=_DATA_AT.value,
     )
     for line in (*notes_on_data(workdir, _DATA_AT.value), *notes_on_parts(workdir)):
-        print(f"note: {line}", file=sys.stderr)
+        print(f"note: {printable(line)}", file=sys.stderr)
     if (workdir / "result.json").exists():  # an unfinished run has no report
         write_report(workdir)
     _print(evaluation, workdir)

@@ -49,7 +49,6 @@ def main(arguments: list[str]) -> None:
             f"unexpected argument {arguments[0]!r}; flags begin with --, such as --config=FILE"
         )
     from jaxcnn.api import train
-    from jaxcnn.api.population import train_population
     from jaxcnn.workdir.run_config import check_config
 
     workdir = _WORKDIR.value or Path("runs", given_name())
@@ -58,11 +57,7 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     heap.tidy_after_compiling()
     if _SEEDS.value > 1:
-        if _PROFILE.value or _DISTRIBUTED.value:
-            raise UserError("--seeds: trains in one process and without --profile; drop the others")
-        first = _CONFIG.value.seed
-        seeds = f"seed={first}..{first + _SEEDS.value - 1}"
-        train_population(_CONFIG.value, seeds, workdir, data_at=_DATA_AT.value)
+        _train_seeds(workdir)
         return
     with group.joined(find_cluster=_DISTRIBUTED.value):
         train(
@@ -71,6 +66,17 @@ def main(arguments: list[str]) -> None:
             data_at=_DATA_AT.value,
             profile_steps=_PROFILE.value,
         )
+
+
+def _train_seeds(workdir: Path) -> None:
+    """Train the population of `--seeds`."""
+    if _PROFILE.value or _DISTRIBUTED.value:
+        raise UserError("--seeds: trains in one process and without --profile; drop the others")
+    from jaxcnn.api.population import train_population
+
+    first = _CONFIG.value.seed
+    seeds = f"seed={first}..{first + _SEEDS.value - 1}"
+    train_population(_CONFIG.value, seeds, workdir, data_at=_DATA_AT.value)
 
 
 def _add_default_config(argv: list[str]) -> list[str]:

@@ -5,7 +5,6 @@ keeps what has ended. Their test accuracies are compared with the records in a c
 `results/runs` and with the published figure. The recipe is followed in every field.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +32,11 @@ def main(arguments: list[str]) -> None:
     name = _recipe_of(arguments)
     load_config(name)  # a wrong name is told before JAX is loaded
     kept = _kept()
+    from jaxcnn.api.reproduction import reproduce
+
+    heap.tidy_after_compiling()
     out = _OUT.value or Path("runs", "reproduce", config_name(name))
-    folders = _train(name, out)
-    for line in _judge(name, folders, kept, out):
-        print(line)
+    print("\n".join(reproduce(name, _SEEDS.value, out, kept)))
 
 
 def _recipe_of(arguments: list[str]) -> str:
@@ -56,24 +56,6 @@ def _recipe_of(arguments: list[str]) -> str:
     return arguments[0]
 
 
-def _train(name: str, out: Path) -> list[Path]:
-    """Train the seeds, each in its folder; return the folders."""
-    from jaxcnn.api import train
-    from jaxcnn.config.files import load_config
-    from jaxcnn.workdir.run_config import check_config
-
-    heap.tidy_after_compiling()
-    folders = []
-    for index in range(_SEEDS.value):
-        config = load_config(name)
-        config.seed += index
-        folder = out / f"seed{config.seed}"
-        check_config(config, None, folder)
-        train(config, folder)
-        folders.append(folder)
-    return folders
-
-
 def _kept() -> "list[RecipeGroup]":
     """Return the kept runs.
 
@@ -87,31 +69,9 @@ def _kept() -> "list[RecipeGroup]":
     return kept_groups(_RECORDS.value or RUNS)
 
 
-def _judge(name: str, folders: list[Path], kept: "list[RecipeGroup]", out: Path) -> list[str]:
-    """Write `reproduction.json`; return its content as lines."""
-    from jaxcnn.config.defaults import to_dict
-    from jaxcnn.config.files import load_config
-    from jaxcnn.files.writing import write_json
-    from jaxcnn.reporting.comparison.runs import read_runs
-    from jaxcnn.reporting.reproduction import judge_runs, summarize
-
-    runs, _ = read_runs(folders)
-    verdicts = judge_runs(to_dict(load_config(name)), runs, kept)
-    write_json(
-        out / "reproduction.json",
-        {
-            "recipe": name,
-            "seeds": [run.config["seed"] for run in runs],
-            "test_accuracies": [run.result["test_accuracy"] for run in runs if run.result],
-            "verdicts": {what: dataclasses.asdict(v) for what, v in verdicts.items()},
-        },
-    )
-    return summarize(name, runs, verdicts)
-
-
 def _changes_last(argv: list[str]) -> list[str]:
     """Return the arguments with those that change the config behind `--`, for `_recipe_of`."""
-    changes = [a for a in argv[1:] if a.lstrip("-").startswith("config") and a.startswith("-")]
+    changes = [argument for argument in argv[1:] if argument.startswith(("-config", "--config"))]
     others = [argument for argument in argv if argument not in changes]
     return [*others, "--", *changes] if changes else argv
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
-from rich.console import Console
 
 import jaxcnn
 from jaxcnn.config.flag import config_flag, given_run, register_flag
@@ -164,8 +163,9 @@ def _print(data: Any, table: Any) -> None:
     if _JSON.value:
         print(json.dumps(data, indent=2))
     else:
-        console = Console()
-        Console(width=console.width if console.is_terminal else 120).print(table)
+        from jaxcnn.reporting.terminal.tables import wide_console
+
+        wide_console().print(table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keep what runs say of themselves: `python results/keep.py [--unfinished] RUN…`.
+"""Keep the records of runs: `python results/keep.py [--unfinished] RUN…`.
 
 The small files of each run are copied to `results/runs/NAME`, where NAME is the name of the run's
 folder: config, environment, data, result, metrics and evaluations, without weights, pictures and

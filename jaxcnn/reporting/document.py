@@ -10,7 +10,7 @@ import html
 import itertools
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxcnn.reporting.figures.style import GRAY
@@ -137,6 +137,12 @@ def to_html(title: str, blocks: Sequence[Block], folder: Path) -> str:
         parts.append(f'<div class="figures">\n{text}\n</div>' if are_pictures else text)
     template = string.Template(_TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(title=html.escape(title), content="\n".join(parts))
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown themselves, such as `` `lenet` ``."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _light_and_dark(svg: str) -> str:

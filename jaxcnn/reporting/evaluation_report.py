@@ -95,7 +95,7 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
 
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the names and values of the metrics over all images."""
-    own: Mapping[str, float] = evaluation.get("metrics", {})
+    user_metrics: Mapping[str, float] = evaluation.get("metrics", {})
     evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
         "num_examples": ("images", integer),
@@ -114,7 +114,7 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         for key, (text, to_text) in names.items()
         if key in evaluation
     ]
-    return [*rows, *((name, f"{value:.4g}") for name, value in own.items())]
+    return [*rows, *((name, f"{value:.4g}") for name, value in user_metrics.items())]
 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:

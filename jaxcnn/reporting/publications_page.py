@@ -10,6 +10,7 @@ from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.publications import FIGURES, Figures
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import mean_text
+from jaxcnn.reporting.document import markdown_table
 from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.reporting.reproduction import judge_runs
@@ -40,9 +41,7 @@ def fill_tables(
     def block(match: re.Match[str]) -> str:
         names = [name for name, figures in FIGURES.items() if figures.by == match[1]]
         rows = [_row(name, configs[name], groups, earlier.get(name)) for name in names]
-        lines = [_HEAD, ["---"] * len(_HEAD), *rows]
-        table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-        return f"<!-- figures: {match[1]} -->\n{table}<!-- end -->\n"
+        return f"<!-- figures: {match[1]} -->\n{markdown_table(_HEAD, rows)}\n<!-- end -->\n"
 
     return _BLOCK.sub(block, page)
 

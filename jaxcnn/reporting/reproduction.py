@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcnn.config.publications import FIGURES
+from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.text import percent
+from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 _LEVEL = 0.95
-_NORMAL = 1.959964  # the normal distribution's quantile for it, two-sided
 UNKNOWN = "cannot tell with n = 1"
 
 
@@ -45,7 +46,7 @@ class Verdict:
 def judge(
     new: Sequence[float], earlier: Sequence[float], num_images: int, reference: str = ""
 ) -> Verdict:
-    """Return whether new test accuracies lie where earlier ones of the same recipe let expect.
+    """Return the verdict on new test accuracies, by earlier ones of the same recipe.
 
     The side with several runs gives a t interval, for the mean or the single run of the other side;
     the earlier side goes first. With one run on both sides the spread over the seeds is unknown:
@@ -93,19 +94,26 @@ def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
 
     Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
     """
-    square = _NORMAL**2 / num_images
-    center = (accuracy + square / 2) / (1 + square)
-    inner = accuracy * (1 - accuracy) / num_images + square / num_images / 4
-    half = _NORMAL * math.sqrt(inner) / (1 + square)
-    return center - half, center + half
+    from scipy.stats import binomtest
+
+    test = binomtest(round(accuracy * num_images), num_images)
+    interval = test.proportion_ci(_LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def judge_runs(
     config: Mapping[str, Any], runs: Sequence[SavedRun], kept: Iterable[RecipeGroup]
 ) -> dict[str, Verdict]:
-    """Return the verdicts on finished runs of one recipe, by "kept records" and "published"."""
+    """Return the verdicts on finished runs of one recipe, by "kept records" and "published".
+
+    Raises:
+      UserError: the first run has no evaluation, whose number of images is needed.
+    """
+    evaluation, folder = runs[0].evaluation, runs[0].folder
+    if "num_examples" not in evaluation:
+        raise UserError(f"{folder / TEST_EVALUATION}: gives no num_examples, the number of images")
     new = [run.result["test_accuracy"] for run in runs if run.result]
-    num_images = int(runs[0].evaluation["num_examples"])
+    num_images = int(evaluation["num_examples"])
     return {
         "kept records": _beside_kept(config, runs, new, num_images, kept),
         "published": _beside_published(config, new, num_images),

@@ -9,7 +9,8 @@ from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.publications import FIGURES, PUBLICATIONS, Figures
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup
-from jaxcnn.reporting.comparison.tables import mean_text
+from jaxcnn.reporting.comparison.tables import marks, mean_text
+from jaxcnn.reporting.document import markdown_table
 from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.reporting.protocol import is_test_in_sight, is_tuned_on_test
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
@@ -38,13 +39,15 @@ def results_page(
     tables: dict[str, list[list[str]]] = {}
     matched: list[RecipeGroup] = []
     for name, config in configs.items():
-        own = groups_of(to_dict(config), groups)
-        matched += own
-        rows = [_row(name, config, group) for group in own or [None]]
+        recipe_groups = groups_of(to_dict(config), groups)
+        matched += recipe_groups
+        rows = [_row(name, config, group) for group in recipe_groups or [None]]
         tables.setdefault(_title(name, config), []).extend(rows)
     titles = [*(f"[{key}]" for key in PUBLICATIONS), _OURS, _TODAY]
     parts = [head]
-    parts += [_section(title, _table(_HEAD, tables[title])) for title in titles if title in tables]
+    parts += [
+        _section(title, markdown_table(_HEAD, tables[title])) for title in titles if title in tables
+    ]
     if others := [group for group in groups if group not in matched]:
         text = (
             "Their recipe is none of today's configs: a field or a default has changed since.\n\n"
@@ -72,7 +75,7 @@ def earlier_section(rows: Iterable[Mapping[str, Any]]) -> str:
         "Runs of code before 0.2.0, of which these figures alone are left (`results/cpu.json`). "
         "CIFAR-10 was a copy that went through JPEG once: close to the original, not equal to it."
     )
-    return f"## Earlier runs\n\n{text}\n\n{_table(head, cells)}\n"
+    return f"## Earlier runs\n\n{text}\n\n{markdown_table(head, cells)}\n"
 
 
 def _title(name: str, config: ConfigDict) -> str:
@@ -85,7 +88,7 @@ def _title(name: str, config: ConfigDict) -> str:
 def _publication(name: str) -> str:
     """Return the key of the publication of a config's recipe; "" for none."""
     if name.startswith("usp_cnn"):
-        return "usp"  # whose recipe is not given, so that the config declares none
+        return "usp"  # it gives no whole recipe, so the config declares none
     return FIGURES[name].by if name in FIGURES else ""
 
 
@@ -95,22 +98,18 @@ def _section(title: str, table: str) -> str:
     return f"## {title}\n\n{text}{table}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
     figures = FIGURES.get(name)
     published = [_published(config, figures), best_text(figures) if figures else ""]
     seconds, remark = seconds_text(figures) if figures else "", _remark(config, figures)
     if group is None:
-        cells = [f"`{name}`", config.dataset.name, _split(config), "not run yet", "", ""]
+        split = records.validation_split(config) + _marks(config)
+        cells = [f"`{name}`", config.dataset.name, split, "not run yet", "", ""]
         return [*cells, "", *published, "", seconds, "", "", remark]
     return [
         f"`{name}`",
         group.run.dataset,
-        records.validation_split(group.run) + _marks(config),
+        records.validation_split(group.run.config) + _marks(config),
         _ours(group),
         str(len(group.finished) or ""),
         _epochs(group),
@@ -124,19 +123,8 @@ def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
     ]
 
 
-def _split(config: ConfigDict) -> str:
-    names = {
-        "test": "test set",
-        "holdout": "held out of training",
-        "tail": "last part of training",
-        "validation": "publisher's validation",
-    }
-    return names[config.validation] + _marks(config)
-
-
 def _marks(config: ConfigDict) -> str:
-    marks = "†" * is_test_in_sight(config) + "‡" * is_tuned_on_test(config)
-    return f" {marks}" if marks else ""
+    return marks(is_test_in_sight(config), is_tuned_on_test(config))
 
 
 def _ours(group: RecipeGroup) -> str:
@@ -171,7 +159,7 @@ def _others(groups: Iterable[RecipeGroup]) -> str:
         [
             ", ".join(f"`{run.folder.name}`" for run in group.runs),
             group.run.dataset,
-            records.validation_split(group.run),
+            records.validation_split(group.run.config),
             _ours(group),
             str(len(group.finished) or ""),
             _epochs(group),
@@ -181,4 +169,4 @@ def _others(groups: Iterable[RecipeGroup]) -> str:
         ]
         for group in groups
     ]
-    return _table(head, rows)
+    return markdown_table(head, rows)

@@ -1,11 +1,13 @@
 """The verdicts on a recipe that was run again."""
 
+import dataclasses
 import shutil
 
 import pytest
 
 from jaxcnn.config import load_config
 from jaxcnn.config.defaults import to_dict
+from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison.runs import read_runs
@@ -66,6 +68,9 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     assert judge_runs(run.config, [run], kept_groups(tmp_path / "none"))["kept records"].word == (
         "none of this recipe"
     )
+    without = dataclasses.replace(run, evaluation={})
+    with pytest.raises(UserError, match="test.json: gives no num_examples"):
+        judge_runs(run.config, [without], [])
     config = to_dict(load_config("simpler_cnn:cifar10"))
     verdict = judge_runs(config, [run], [])["published"]
     assert verdict.word == "not compared" and verdict.reference.startswith("85.24%, but the")

@@ -13,9 +13,10 @@ from jaxcnn.reporting.comparison.goal import Goal
 from jaxcnn.reporting.comparison.grid import check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.heat_map import plot_grid
-from jaxcnn.reporting.comparison.page import Questions, write_comparison
+from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
+from jaxcnn.reporting.comparison.tables import runs_table
 
 RATE_AND_MOMENTUM = ("optimizer.learning_rate", "optimizer.momentum")
 SGD = {"by": "SGD", "accuracy": 0.5, "differs": "", "recipe": ""}
@@ -107,7 +108,7 @@ def test_the_losses_of_sgd_are_also_divided_by_the_batch_size(sweep):
 def test_a_grid_is_in_the_files_and_goes_with_the_next_comparison(sweep, tmp_path, undrawn):
     out = tmp_path / "out"
     folders = sweep((0.1, 0, 0.5), (0.01, 0, 0.4), (0.01, 0.9, 0.6))
-    write_comparison(folders, out, Questions(RATE_AND_MOMENTUM, Goal(0.2, 60_000)))
+    write_comparison(folders, out, RATE_AND_MOMENTUM, Goal(0.2, 60_000))
     rows = list(csv.DictReader(io.StringIO((out / "grids.csv").read_text())))
     assert [(row["row"], row["column"]) for row in rows] == [
         ("0.01", "0"), ("0.01", "0.9"), ("0.1", "0")
@@ -160,6 +161,8 @@ def test_every_row_names_its_machine_its_code_and_its_time_per_epoch(write_run):
     assert (row["seconds_per_epoch"], row["machines"]) == (2, "2 × cpu cpu")
     assert row["code"] == "0.1.0 abcdefa; 0.2.0 0123456, modified"
     assert [run["version"] for run in records.runs([section])] == ["0.2.0", "0.1.0"]
+    codes = [row[-1] for row in runs_table(section).rows]
+    assert codes == ["0.2.0 0123456, modified", "0.1.0 abcdefa"]
 
 
 def test_an_older_run_without_a_field_is_of_the_recipe_with_its_default(write_run):

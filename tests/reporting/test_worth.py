@@ -37,6 +37,31 @@ def test_the_worth_of_networks(sections):
     assert "lenet is not worth" not in text and "resnet50 is not worth" not in text
 
 
+def test_equal_accuracy_is_not_more_accuracy(write_run):
+    cheap = set_result(write_run("a", accuracy=0.6), parameters=10)
+    costly = set_result(write_run("b", network="mlp", accuracy=0.6), parameters=40)
+    sections, _ = compare(read_runs([cheap, costly])[0])
+    assert "is not worth its cost" not in worth_text(sections[0])[0].text
+
+
+@pytest.mark.parametrize("are_known", [True, False])
+def test_times_of_other_or_unknown_machines_are_not_compared(write_run, are_known):
+    """Each network ran on two machines, or no run records its machine."""
+    folders = [
+        write_run(f"{network}{seed}", network=network, seed=seed, device=f"cpu {seed}")
+        for network in ("lenet", "mlp")
+        for seed in (0, 1)
+    ]
+    for folder in folders:
+        lines = (folder / "metrics.jsonl").read_text().replace('"train",', '"train", "seconds": 2,')
+        (folder / "metrics.jsonl").write_text(lines)
+        if not are_known:
+            write_json(folder / "environment.json", {"devices": []})
+    sections, _ = compare(read_runs(folders)[0])
+    text = worth_text(sections[0])[0].text
+    assert "fewest operations" in text and "fewest seconds per epoch" not in text
+
+
 def test_one_network_has_no_worth(write_run):
     sections, _ = compare(read_runs([write_run("a")])[0])
     assert worth_text(sections[0]) == []

@@ -9,7 +9,7 @@ from jaxcnn.reporting.series import series
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What the runs should reach.
+    """An accuracy to reach, and a limit on the parameters.
 
     Attributes:
       accuracy: the lowest validation accuracy, a fraction; None for no goal.
@@ -39,3 +39,6 @@ class Goal:
         if self.max_parameters is None or parameters is None:
             return None
         return parameters.mean <= self.max_parameters
+
+
+NO_GOAL = Goal()

@@ -135,6 +135,11 @@ class Section:
         return [group for group in self.groups if group.finished]
 
     @property
+    def evaluated_groups(self) -> list[RecipeGroup]:
+        """The groups with metrics by class."""
+        return [group for group in self.finished if any(run.evaluation for run in group.finished)]
+
+    @property
     def finished_runs(self) -> list[SavedRun]:
         """The finished runs of all groups."""
         return [run for group in self.groups for run in group.finished]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcnn.reporting.comparison.grid import Grid
-from jaxcnn.reporting.comparison.labels import short_name, short_value
+from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.figures.style import new_figure, plain, save, styled
 
 if TYPE_CHECKING:
@@ -62,12 +62,6 @@ def _name_axes(axes: "Axes", grid: Grid) -> None:
     axes.spines[:].set_visible(False)
     if grid.title:
         axes.set_title(plain(grid.title), fontsize=9)
-
-
-def axis_name(field: str) -> str:
-    """Return a field's last name in words: "learning rate" for `optimizer.learning_rate`."""
-    leaf = field.rpartition(".")[2]
-    return short_name(field) if leaf == "name" else leaf.replace("_", " ")
 
 
 def _write_cells(axes: "Axes", grid: Grid, middle: float) -> None:

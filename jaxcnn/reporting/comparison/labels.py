@@ -70,6 +70,12 @@ def short_name(field: str) -> str:
     return group if leaf == "name" else _SHORT.get(leaf, leaf)
 
 
+def axis_name(field: str) -> str:
+    """Return `learning rate` for `optimizer.learning_rate`, `schedule` for `schedule.name`."""
+    group, _, leaf = field.rpartition(".")
+    return group if leaf == "name" else leaf.replace("_", " ")
+
+
 def short_value(value: Any) -> str:
     """Return a field's value as text: `0.001` for 0.0010, the steps of changes during a run."""
     if isinstance(value, list) and value and isinstance(value[0], dict):  # changes during the run

@@ -1,6 +1,5 @@
 """The files of a comparison: `index.html`, `comparison.md`, CSV tables and pictures."""
 
-import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,10 +7,11 @@ from pathlib import Path
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.files.writing import write_text, writing_to
 from jaxcnn.reporting.comparison import records, tables
-from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.grid import Fields, check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import Section, compare
-from jaxcnn.reporting.comparison.heat_map import axis_name, plot_grid
+from jaxcnn.reporting.comparison.heat_map import plot_grid
+from jaxcnn.reporting.comparison.labels import axis_name
 from jaxcnn.reporting.comparison.plots import plot_section
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
@@ -22,26 +22,16 @@ _ONLY_IF_ASKED = ("grids", "goals")
 _TITLE = "Comparison of networks"
 
 
-@dataclasses.dataclass(frozen=True)
-class Questions:
-    """What a user asks of a comparison.
-
-    Attributes:
-      grid: the two fields of the grids; () for those that differ, if they are two.
-      goal: what the runs should reach.
-    """
-
-    grid: Sequence[str] = ()
-    goal: Goal = Goal()
-
-
-_NO_QUESTIONS = Questions()
-
-
 def write_comparison(
-    folders: Iterable[str | Path], out: Path, questions: Questions = _NO_QUESTIONS
+    folders: Iterable[str | Path], out: Path, grid: Sequence[str] = (), goal: Goal = NO_GOAL
 ) -> tuple[list[Section], list[str]]:
     """Compare the runs in the folders, and write all files to `out`, which is made if needed.
+
+    Args:
+      folders: the folders of runs and populations.
+      out: the folder of the comparison.
+      grid: the two fields of the grids; () for those that differ, if they are two.
+      goal: see `Goal`.
 
     Returns:
       The sections, and a line for each folder or file that was left out.
@@ -55,7 +45,7 @@ def write_comparison(
         refuse_among_pictures(out, run.config["dataset"]["name"], "name another --out")
     sections, repeats = compare(runs)
     left_out += repeats
-    fields, goal = check_fields(questions.grid, sections), questions.goal
+    fields = check_fields(grid, sections)
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
         blocks = _document(sections, left_out, out, fields, goal)

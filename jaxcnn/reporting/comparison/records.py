@@ -4,13 +4,13 @@ import csv
 import io
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
-from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.grid import Fields, grids_of
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
 from jaxcnn.reporting.comparison.labels import short_value
@@ -20,7 +20,6 @@ from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import count_names
 
 TableRow = dict[str, Any]  # the same keys in each row of a table
-_NO_GOAL = Goal()
 _RESULTS = ("test_accuracy", "test_loss", "parameters", "flops", "seconds", "num_epochs")
 _EVALUATED = ("balanced_accuracy", "top5_accuracy", "superclass_accuracy")
 _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
@@ -49,17 +48,17 @@ def compare_runs(folders: Iterable[str | Path]) -> list[TableRow]:
     """
     if isinstance(folders, (str, Path)):
         raise UserError(f"folders: is {str(folders)!r}; give a list of folders")
-    found, left_out = read_runs(user_path(os.fspath(folder)) for folder in folders)
-    sections, repeats = compare(found)
+    saved_runs, left_out = read_runs(user_path(os.fspath(folder)) for folder in folders)
+    sections, repeats = compare(saved_runs)
     for line in left_out + repeats:
         warnings.warn(f"left out: {line}", stacklevel=2)
     return runs(sections)
 
 
-def validation_split(run: SavedRun) -> str:
-    """Return the name of the run's validation data."""
-    name = _SPLITS.get(run.config["validation"], str(run.config["validation"]))
-    return name.replace("{owner}", owner_of(run.config["dataset"]["name"]))
+def validation_split(config: Mapping[str, Any]) -> str:
+    """Return the name of a config's validation data."""
+    name = _SPLITS.get(config["validation"], str(config["validation"]))
+    return name.replace("{owner}", owner_of(config["dataset"]["name"]))
 
 
 def tested_weights(run: SavedRun) -> str:
@@ -85,13 +84,14 @@ def machines(group: RecipeGroup) -> str:
 
 
 def code(group: RecipeGroup) -> str:
-    """Return version and commit of the code of a group's runs, such as `0.2.0 d7d8e1a`."""
-    return "; ".join(sorted({f"{run.version} {_short_commit(run)}".strip() for run in group.shown}))
+    """Return the `code_text` of a group's runs."""
+    return "; ".join(sorted({code_text(run.version, run.commit) for run in group.shown}))
 
 
-def _short_commit(run: SavedRun) -> str:
-    commit, comma, modified = run.commit.partition(",")
-    return commit[:7] + comma + modified
+def code_text(version: str, commit: str) -> str:
+    """Return version and commit, such as `0.2.0 d7d8e1a, modified`; "" if both are unknown."""
+    number, comma, modified = commit.partition(",")
+    return f"{version} {number[:7]}{comma}{modified}".strip()
 
 
 def networks(sections: list[Section]) -> list[TableRow]:
@@ -108,7 +108,7 @@ def _network(section: Section, group: RecipeGroup) -> TableRow:
         "unfinished_runs": len(group.unfinished),
         "published_accuracy": group.published,
         "published_best_accuracy": group.figures.best if group.figures else None,
-        "validation_split": validation_split(group.run),
+        "validation_split": validation_split(group.run.config),
         "tested_weights": weights_of(group),
         "test_set_served_as_validation": group.run.is_test_in_sight,
         "recipe_tuned_on_test": group.run.is_tuned_on_test,
@@ -128,7 +128,7 @@ def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
     return {name: value.mean, f"{name}_std": value.std}
 
 
-def runs(sections: list[Section], goal: Goal = _NO_GOAL) -> list[TableRow]:
+def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
     """Return a row for each run."""
     return [
         _run(section, group, run) | {"goal_epoch": goal.first_epoch(run)}
@@ -154,7 +154,7 @@ def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
         "last_validation_accuracy": list(validation.values())[-1] if validation else None,
         "best_validation_accuracy": validation.get(best),
         "best_epoch": best,
-        "validation_split": validation_split(run),
+        "validation_split": validation_split(run.config),
         "tested_weights": tested_weights(run),
         "test_set_served_as_validation": run.is_test_in_sight,
         "recipe_tuned_on_test": run.is_tuned_on_test,
@@ -240,7 +240,7 @@ def to_csv(rows: list[TableRow]) -> str:
 
 
 def everything(
-    sections: list[Section], fields: Fields | None = None, goal: Goal = _NO_GOAL
+    sections: list[Section], fields: Fields | None = None, goal: Goal = NO_GOAL
 ) -> dict[str, list[TableRow]]:
     """Return all tables by name: networks, runs, classes, grids, goals.
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from jaxcnn.reporting.comparison.goal import Goal
 from jaxcnn.reporting.comparison.grid import Grid
 from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
-from jaxcnn.reporting.comparison.heat_map import axis_name
-from jaxcnn.reporting.comparison.labels import short_value
+from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.document import Table
 from jaxcnn.text import decimal, integer, join_names, loss, percent

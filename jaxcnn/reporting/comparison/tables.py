@@ -7,7 +7,7 @@ from jaxcnn.config.publications import Figures, current_key
 from jaxcnn.config.published import publication_of
 from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
-from jaxcnn.reporting.comparison.goal import Goal
+from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
@@ -18,7 +18,6 @@ from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 _MARKS = {"†": IN_SIGHT, "‡": TUNED}
 _SAME = 1e-3  # differences in accuracy up to this may come from rounding on another device
-_NO_GOAL = Goal()
 _MANY_CLASSES = 20  # a longer table is folded
 
 
@@ -79,17 +78,18 @@ def _balanced(group: RecipeGroup) -> str:
     return mean_text(group.evaluated("balanced_accuracy"), percent)
 
 
-def _marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:
+def marks(is_test_in_sight: bool, is_tuned_on_test: bool) -> str:
+    """Return the marks of a test accuracy, such as " †"; "" for none."""
     signs = "†" * is_test_in_sight + "‡" * is_tuned_on_test
     return f" {signs}" if signs else ""
 
 
 def _marks_of(group: RecipeGroup) -> str:
-    return _marks(group.run.is_test_in_sight, group.run.is_tuned_on_test)
+    return marks(group.run.is_test_in_sight, group.run.is_tuned_on_test)
 
 
 def _validation_split(group: RecipeGroup) -> str:
-    return records.validation_split(group.run) + _marks_of(group)
+    return records.validation_split(group.run.config) + _marks_of(group)
 
 
 def mean_text(value: MeanAndStd | None, to_text: Callable[[float], str]) -> str:
@@ -114,9 +114,9 @@ def _without_empty_columns(table: Table) -> Table:
 
 def remarks(section: Section) -> list[Paragraph]:
     """Return what the marks mean, and cautions for the comparison of times and accuracies."""
-    marks = "".join(map(_marks_of, section.groups))
+    shown = "".join(map(_marks_of, section.groups))
     devices = {records.device(run) for run in section.finished_runs}
-    texts = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in marks]
+    texts = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in shown]
     if len(devices - {""}) > 1:
         texts.append(
             "The training times were taken on different machines and cannot be compared: "
@@ -168,7 +168,7 @@ def _selections(section: Section) -> dict[str, list[str]]:
 def _class_table(
     section: Section, caption: str, names: list[str], kind: str = "classes"
 ) -> list[Table]:
-    groups = [g for g in section.finished if any(run.evaluation for run in g.finished)]
+    groups = section.evaluated_groups
     rows = [
         [name, *(mean_text(group.class_metric(name, kind=kind), percent) for group in groups)]
         for name in names
@@ -198,7 +198,7 @@ def _missing_text(runs: Sequence[SavedRun]) -> str:
     return f"Without metrics by class ({TEST_EVALUATION}): {folders}. Make them with {command}"
 
 
-def runs_table(section: Section, goal: Goal = _NO_GOAL) -> Table:
+def runs_table(section: Section, goal: Goal = NO_GOAL) -> Table:
     """Return a table with a row for each run."""
     rows = [_run_row(run) for run in records.runs([section], goal)]
     head = [
@@ -210,7 +210,7 @@ def runs_table(section: Section, goal: Goal = _NO_GOAL) -> Table:
 
 
 def _run_row(run: records.TableRow) -> list[str]:
-    mark = _marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
+    mark = marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
     state = f"not finished, epoch {run['epoch']} of {run['num_epochs']}"
     best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
     return [
@@ -226,5 +226,5 @@ def _run_row(run: records.TableRow) -> list[str]:
         clock(run["seconds"]),
         decimal(run["seconds_per_epoch"]),
         run["device"] or "-",
-        f"{run['version']} {run['commit'][:7]}".strip() or "-",
+        records.code_text(run["version"], run["commit"]) or "-",
     ]

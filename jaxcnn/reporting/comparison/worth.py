@@ -12,8 +12,7 @@ _LARGE = 20  # classes of a dataset of which the best are listed
 
 def best_classes_tables(section: Section) -> list[Table]:
     """Return the classes that each network knows best, and those that a publication prints."""
-    names = section.class_names()
-    groups = [group for group in section.finished if any(r.evaluation for r in group.finished)]
+    names, groups = section.class_names(), section.evaluated_groups
     tables = []
     if len(names) >= _LARGE and groups:
         head = ["network", *(f"{place}." for place in range(1, _BEST + 1))]
@@ -49,24 +48,30 @@ def worth_text(section: Section) -> list[Paragraph]:
     Times are compared only if all networks ran on the same machine. Accuracies are those of the
     runs: a network that is ahead by less than the seeds' spread may not be the better one.
     """
-    costs = {group.label: _costs(group) for group in section.finished}
-    names = [label for label, cost in costs.items() if cost]
-    if len(names) < 2:
+    accuracies = {
+        group.label: accuracy.mean
+        for group in section.finished
+        if (accuracy := group.result("test_accuracy")) and _costs(group)
+    }
+    if len(accuracies) < 2:
         return []
+    costs = {group.label: _costs(group) for group in section.finished if group.label in accuracies}
     kinds = ["parameters", "operations"]
-    if len({records.machines(g) for g in section.finished}) == 1:
+    devices = {records.device(run) for run in section.finished_runs}
+    if len(devices) == 1 and "" not in devices:
         kinds.append("seconds per epoch")
-    kinds = [kind for kind in kinds if all(kind in costs[name] for name in names)]
-    lines = [_first(section, names)]
+    kinds = [kind for kind in kinds if all(kind in cost for cost in costs.values())]
+    lines = [_first(section, list(costs))]
     for kind in kinds:
-        least = min(names, key=lambda name: costs[name][kind])
-        rest = [costs[name][kind] for name in names if name != least]
+        least = min(costs, key=lambda name: costs[name][kind])
+        rest = [cost[kind] for name, cost in costs.items() if name != least]
         digits = decimal if kind == "seconds per epoch" else integer
         lines.append(
             f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has "
             f"{decimal(min(rest) / costs[least][kind])} times as many."
         )
-    lines += [line for name in names if (line := _beaten(name, names, costs, kinds))]
+    if kinds:
+        lines += [line for name in costs if (line := _beaten(name, accuracies, costs, kinds))]
     return [Paragraph(" ".join(lines))]
 
 
@@ -94,14 +99,17 @@ def _first(section: Section, names: list[str]) -> str:
 
 
 def _beaten(
-    name: str, names: list[str], costs: dict[str, dict[str, float]], kinds: list[str]
+    name: str,
+    accuracies: dict[str, float],
+    costs: dict[str, dict[str, float]],
+    kinds: list[str],
 ) -> str:
-    """Return a sentence on a network that costs more than a more accurate one in every respect."""
-    better = names[: names.index(name)]  # the most accurate is first
+    """Return a sentence on a network if more accurate ones cost no more in any respect."""
     ahead = [
         other
-        for other in better
-        if kinds and all(costs[other][kind] <= costs[name][kind] for kind in kinds)
+        for other, cost in costs.items()
+        if accuracies[other] > accuracies[name]
+        and all(cost[kind] <= costs[name][kind] for kind in kinds)
     ]
     if not ahead:
         return ""

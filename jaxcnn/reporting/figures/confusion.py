@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcnn.reporting.figures.style import COLUMN, new_figure, plain, save, styled
-from jaxcnn.text import shorten
+from jaxcnn.reporting.figures.style import COLUMN, class_text, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +59,7 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], stem: Path) -
     is_small = len(matrix) <= _KEPT_IN_ORDER
     order = np.arange(len(matrix)) if is_small else confusion_order(matrix)
     percents = 100 * _shares(matrix)[np.ix_(order, order)]
-    names = [plain(shorten(class_names[i].replace("_", " "), _NAME_LETTERS)) for i in order]
+    names = [class_text(class_names[i], _NAME_LETTERS) for i in order]
     size = COLUMN if len(names) <= 10 else 7.0
     with styled():
         from matplotlib.colors import PowerNorm

@@ -11,7 +11,16 @@ from jaxcnn.data.counts import class_counts, likeliest
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.files.writing import writing_to
 from jaxcnn.reporting.figures.grids import pick_images
-from jaxcnn.reporting.figures.style import BLUE, GRAY, ORANGE, SKY, new_figure, plain, styled
+from jaxcnn.reporting.figures.style import (
+    BLUE,
+    GRAY,
+    ORANGE,
+    SKY,
+    class_text,
+    new_figure,
+    plain,
+    styled,
+)
 from jaxcnn.text import integer, shorten
 
 if TYPE_CHECKING:
@@ -23,6 +32,8 @@ _MOST_ROWS = 20  # a dataset of more classes gets one example of each
 _EXAMPLES = 10  # of each class
 _MOST_CLASSES = 100
 _NAME_LETTERS = 13  # of a class name below an image
+_MIXED_LETTERS = 11  # of a class name after its share of a mixed label
+_TITLE_LETTERS = 61  # of the dataset's name
 _WIDTH = 7.0  # inches
 _COLORS = {"train": BLUE, "validation": SKY, "test": ORANGE}
 _MOST_PAIRS, _PAIR_COLUMNS = 32, 8
@@ -116,7 +127,7 @@ def _title(dataset: Dataset) -> str:
         f"{integer(len(split.labels))} {name}" for name, split in dataset.splits.items()
     )
     size = "×".join(map(str, dataset.image_shape))
-    name = shorten(plain(dataset.name), 61)
+    name = plain(shorten(dataset.name, _TITLE_LETTERS))
     return f"{name}: {counts} images, {size}, {dataset.num_classes} classes"
 
 
@@ -249,9 +260,9 @@ def _label(target: np.ndarray, class_names: Sequence[str]) -> str:
     """Return the class of a target, or the two largest shares of a mixed one."""
     first, second = np.argsort(-target, kind="stable")[:2]
     if target[first] > 0.995:
-        return plain(shorten(class_names[first].replace("_", " "), _NAME_LETTERS))
+        return class_text(class_names[first], _NAME_LETTERS)
     return "\n".join(
-        f"{100 * target[number]:.0f} % {plain(shorten(class_names[number], 11))}"
+        f"{100 * target[number]:.0f} % {class_text(class_names[number], _MIXED_LETTERS)}"
         for number in (first, second)
     )
 
@@ -262,5 +273,5 @@ def show_pixels(axes: "Axes", pixels: np.ndarray) -> None:
     axes.imshow(pixels, interpolation="nearest", **gray)
 
 
-def _name(dataset: Dataset, label: int, letters: int = _NAME_LETTERS) -> str:
-    return plain(shorten(dataset.class_names[label].replace("_", " "), letters))
+def _name(dataset: Dataset, label: int) -> str:
+    return class_text(dataset.class_names[label], _NAME_LETTERS)

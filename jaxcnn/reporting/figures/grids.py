@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
-from jaxcnn.reporting.figures.style import COLUMN, GREEN, VERMILION, new_figure, plain, save, styled
-from jaxcnn.text import shorten
+from jaxcnn.reporting.figures.style import (
+    COLUMN,
+    GREEN,
+    VERMILION,
+    class_text,
+    new_figure,
+    save,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,7 +204,7 @@ def _label(axes: "Axes", *lines: tuple[str, str]) -> None:
 
 
 def _name(predictions: LabeledPredictions, index: int) -> str:
-    return plain(shorten(predictions.class_names[index].replace("_", " "), _NAME_LETTERS))
+    return class_text(predictions.class_names[index], _NAME_LETTERS)
 
 
 def _percent(share: float) -> str:

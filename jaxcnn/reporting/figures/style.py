@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.files.writing import write_bytes, writing_to
-from jaxcnn.text import printable
+from jaxcnn.text import printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,6 +79,11 @@ def has_own_color(name: str) -> bool:
 def plain(text: str) -> str:
     """Return a user's text as matplotlib draws it unchanged: `$` would begin a formula."""
     return printable(text).replace("$", r"\$")
+
+
+def class_text(name: str, letters: int) -> str:
+    """Return a class's name for a picture: words, shortened to `letters`, an odd number."""
+    return plain(shorten(name.replace("_", " "), letters))
 
 
 def styled() -> contextlib.AbstractContextManager:

@@ -5,6 +5,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from jaxcnn.reporting.document import Table
+from jaxcnn.reporting.terminal.tables import wide_console
 from jaxcnn.text import printable
 
 _PAGE_ONLY = (
@@ -20,21 +21,18 @@ _FEWEST_COLUMNS = 3
 
 def print_grid(table: Table) -> None:
     """Print a table with all its columns, broken into lines where the terminal is narrow."""
-    shown = _as_rich("", table, list(range(len(table.head))), no_wrap=False)
-    console = Console()
-    Console(width=console.width if console.is_terminal else 120).print(shown)
+    wide_console().print(_as_rich("", table, list(range(len(table.head))), no_wrap=False))
 
 
 def print_table(title: str, table: Table) -> None:
     """Print as many of the columns as fit; the page has all of them."""
-    console = Console()
-    width = console.width if console.is_terminal else 120
+    console, unbounded = wide_console(), Console(width=1000)
     kept = [index for index, name in enumerate(table.head) if name not in _PAGE_ONLY]
     shown = _as_rich(title, table, kept)
-    while len(kept) > _FEWEST_COLUMNS and Console(width=1000).measure(shown).maximum > width:
+    while len(kept) > _FEWEST_COLUMNS and unbounded.measure(shown).maximum > console.width:
         del kept[-2]
         shown = _as_rich(title, table, kept)
-    Console(width=width).print(shown)
+    console.print(shown)
 
 
 def _as_rich(title: str, table: Table, kept: list[int], *, no_wrap: bool = True) -> RichTable:
