@@ -102,7 +102,7 @@ def test_another_run_s_file_is_refused(name, ready, workdir, other):
 def test_another_run_s_config_is_refused(ready, workdir, other):
     replace(other / "config.json", workdir / "config.json")
     refused(ready, workdir, "dataset.json: is not of the run of config.json")
-    with pytest.raises(UserError, match=r"json: is not of the run of config.json"):
+    with pytest.raises(UserError, match=r"environment.json: is not of the run of config.json"):
         load_trained(workdir)
 
 
