@@ -1,4 +1,8 @@
-"""Every network at 28x28x1, 32x32x3 and 48x48x1: forward and backward, or one clear line."""
+"""Every network at 28x28x1, 32x32x3 and 48x48x1: its logits, or one clear line.
+
+Gradients are computed for some networks only: `test_networks.py` has those of all, in float32 at
+the published size.
+"""
 
 import functools
 

@@ -1,7 +1,8 @@
 """The networks against the same networks written in Keras (run where Keras is installed).
 
 In float64, where the two must agree to rounding. In float32 a ReLU at zero may go either way, on
-either side: there the gradients are measured by their distance from float64, beside Keras's own.
+either side: there the gradients of one network of each family are measured by their distance from
+float64, beside Keras's own.
 With -s, lines with the errors of each network are printed.
 """
 
