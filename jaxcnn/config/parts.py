@@ -149,14 +149,9 @@ class Registry(dict[str, T]):
         """Return whether a part of this name exists, of jaxcnn or of the user."""
         return name in self or name in self._reserved
 
-    def built_in(self, name: str) -> Callable[[T], T]:
+    def built_in(self, name: str) -> Callable:
         """Return the decorator that makes a function of jaxcnn the entry of a name."""
-
-        def register(entry: T) -> T:
-            self[name] = entry
-            return entry
-
-        return register
+        return lambda entry: self.setdefault(name, entry)
 
     def decorator(self, name: str, make: Callable[..., T]) -> Callable:
         """Return the decorator that registers a function under a name.
