@@ -13,6 +13,7 @@ from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
 from jaxcnn.reporting.comparison.recipes import differences, recipe_key
 from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.reporting.comparison.statistics import Interval, mean_interval, wilson_interval
 from jaxcnn.reporting.series import series
 
 
@@ -71,6 +72,27 @@ class RecipeGroup:
     def result(self, name: str) -> MeanAndStd | None:
         """Return a number of `result.json` over the finished runs."""
         return MeanAndStd.of((run.result or {}).get(name) for run in self.finished)
+
+    def accuracies(self, name: str = "test_accuracy") -> list[float]:
+        """Return an accuracy of `result.json` of each finished run, if it is finite."""
+        values = ((run.result or {}).get(name) for run in self.finished)
+        return [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+
+    def num_images(self, view: str = "test") -> int | None:
+        """Return the number of examples of a view; None if no run records it."""
+        return next(filter(None, (run.num_images(view) for run in self.runs)), None)
+
+    def interval(self, name: str = "test_accuracy") -> Interval | None:
+        """Return the 95 % interval of an accuracy; None without one.
+
+        It is Student's t interval for the mean over the seeds; Wilson's, by the number of images,
+        for one run.
+        """
+        accuracies = self.accuracies(name)
+        num_images = self.num_images("test" if name == "test_accuracy" else "validation")
+        if len(accuracies) > 1:
+            return mean_interval(accuracies, num_images)
+        return wilson_interval(accuracies[0], num_images) if accuracies and num_images else None
 
     def evaluated(self, name: str) -> MeanAndStd | None:
         """Return a metric of the test evaluation over the finished runs that have it."""
