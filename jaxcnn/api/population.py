@@ -21,6 +21,8 @@ from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
+from jaxcnn.reporting.sweep.outcome import read_outcome
+from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import Member, MemberRun, make_member_runs
 from jaxcnn.training.member_programs import Form, choose_form
@@ -117,7 +119,7 @@ def train_population(
       Stopped: a signal asked for it; all members are saved.
     """
     planned = make_sweep(config, sweep, workdir)
-    shown = PopulationConsole(console or Console(quiet=quiet), planned.members)
+    shown = PopulationConsole(console or Console(quiet=quiet), dict(enumerate(planned.members)))
     check_for_checkpoints(planned.workdir)
     refuse_among_pictures(
         planned.workdir, planned.configs[0].dataset.name, "name another --workdir"
@@ -155,7 +157,8 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
         ends.report()  # of members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]
         population = Population(slots, variation, form)
-        population.train(ends.report)
+        with shown.live(members):
+            population.train(ends.report)
     return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
 
 
@@ -264,10 +267,15 @@ def _finish(
         rows.append(row | (ended or failed))
     fields = {name: list(values) for name, values in sweep.fields.items()}
     result = {"fields": fields, "members": rows}
-    write_json(sweep.workdir / "result.json", result)
     if len(failures) == len(folders):
+        write_json(sweep.workdir / "result.json", result)
         raise Diverged(f"{sweep.workdir}: all members diverged; the first: {failures[0]}")
-    shown.result([folder for index, folder in enumerate(folders) if index not in failures])
+    outcome = read_outcome(folders, sweep.fields, sweep.members)
+    configs = {folder.name: config for folder, config in zip(folders, sweep.configs, strict=True)}
+    write_report(outcome, configs, sweep.workdir, sweep.num_devices)
+    result |= summary(outcome)
+    write_json(sweep.workdir / "result.json", result)
+    shown.result(outcome, sweep.workdir)
     return result
 
 

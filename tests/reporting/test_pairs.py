@@ -51,7 +51,7 @@ def test_seeds_are_compared_by_welch_and_by_holm(write_run):
     assert table.rows[0][:3] == ["alexnet", "-1.00", "-3.27 to +1.27"]
     (text,) = (paragraph.text for paragraph in pair_remarks([first, second]))
     assert text.startswith(
-        "The first, lenet, is better than mlp; it cannot be told apart from alexnet. Welch's t"
+        "The first, lenet, is better than mlp. It cannot be told apart from alexnet. Welch's t"
     )
     head, row = results_table(section).head, results_table(section).rows[0]
     assert row[head.index("95 % interval")] == "59.52% to 64.48%"

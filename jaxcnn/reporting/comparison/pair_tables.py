@@ -9,6 +9,7 @@ from jaxcnn.reporting.comparison.statistics import ALPHA, Interval
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.text import join_names, percent
 
+_MOST_LABELS = 5
 _MEANINGS = {
     "Welch": "Welch's t test compares the means over the seeds; the test images are fixed.",
     "Student": (
@@ -108,25 +109,31 @@ def interval_text(interval: Interval | None) -> str:
     return "-" if interval is None else " to ".join(map(percent, interval))
 
 
-def pair_remarks(pairs: Sequence[Pair], reference: str = "The first") -> list[Paragraph]:
+def pair_remarks(pairs: Sequence[Pair], reference: str = "the first") -> list[Paragraph]:
     """Return which recipes cannot be told apart from the reference, and what the tests mean."""
     if not pairs:
         return []
+    subject = f"{reference.capitalize()}, {pairs[0].second.label},"
     used = [pair.difference.test for pair in pairs if pair.difference]
     meanings = [text for name, text in _MEANINGS.items() if any(t.startswith(name) for t in used)]
     notes = list(dict.fromkeys(pair.note for pair in pairs if pair.note))
     listed = [f"Not paired or not tested: {join_names(notes, most=3)}."] if notes else []
-    return [Paragraph(" ".join([verdict_text(pairs, reference), *meanings, *listed]))]
+    return [Paragraph(" ".join([verdict_text(pairs, subject), *meanings, *listed]))]
 
 
-def verdict_text(pairs: Sequence[Pair], reference: str = "The first") -> str:
-    """Return sentences that tell from which recipes the reference can be told apart."""
-    name = f"{reference}, {pairs[0].second.label},"
+def verdict_text(pairs: Sequence[Pair], subject: str) -> str:
+    """Return sentences that tell from which recipes the reference, the subject, can be told."""
     outcomes = {
         "is better than": [p.first.label for p in pairs if p.is_worse],
         "is worse than": [p.first.label for p in pairs if p.is_better],
         SAME + " from": [p.first.label for p in pairs if p.verdict == SAME],
         "is not tested against": [p.first.label for p in pairs if p.verdict == UNTESTED],
     }
-    parts = [f"{words} {join_names(labels)}" for words, labels in outcomes.items() if labels]
-    return f"{name} {'; it '.join(parts)}."
+    parts = [f"{words} {_listed(labels)}." for words, labels in outcomes.items() if labels]
+    return f"{subject} {' It '.join(parts)}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Return labels, in which there are commas, with semicolons between them."""
+    more = [f"and {len(labels) - _MOST_LABELS} more"] * (len(labels) > _MOST_LABELS)
+    return "; ".join([*labels[:_MOST_LABELS], *more])

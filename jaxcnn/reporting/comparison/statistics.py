@@ -101,7 +101,7 @@ def compare_seeds(
     error = math.sqrt(square)
     half = float(stdtrit(freedom, _QUANTILE)) * error
     p = 2 * float(stdtr(freedom, -abs(value) / error))
-    return Difference(value, (value - half, value + half), p, test)
+    return _difference(value, value, half, p, test)
 
 
 def compare_answers(only_first: int, only_second: int, num_images: int) -> Difference:
@@ -119,7 +119,7 @@ def compare_answers(only_first: int, only_second: int, num_images: int) -> Diffe
     half = _NORMAL * math.sqrt((unequal + 1) / size - center**2) / math.sqrt(size)
     test = f"McNemar's, exact ({only_first:,} : {only_second:,} images)"
     value = (only_first - only_second) / num_images
-    return Difference(value, (center - half, center + half), p, test)
+    return _difference(value, center, half, p, test)
 
 
 def compare_counts(first: float, second: float, num_images: int) -> Difference:
@@ -137,7 +137,7 @@ def compare_counts(first: float, second: float, num_images: int) -> Difference:
     center = shares[0] - shares[1]
     error = math.sqrt(sum(share * (1 - share) for share in shares) / size)
     half, p = _NORMAL * error, 2 * float(ndtr(-abs(center) / error))
-    return Difference(first - second, (center - half, center + half), p, "z, images not paired")
+    return _difference(first - second, center, half, p, "z, images not paired")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -154,6 +154,11 @@ def _variance(accuracies: Sequence[float], num_images: int | None) -> float:
     """Return the sample variance, at least that of rounding to whole images."""
     rounding = 1 / (12 * num_images**2) if num_images else _LEAST_VARIANCE
     return max(statistics.variance(accuracies), rounding)
+
+
+def _difference(value: float, center: float, half: float, p: float, test: str) -> Difference:
+    interval = max(center - half, -1.0), min(center + half, 1.0)
+    return Difference(value, interval, p, test)
 
 
 def _clipped(center: float, half: float) -> Interval:

@@ -10,13 +10,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
+from rich.console import RenderableType
 from rich.control import Control
+from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
@@ -26,6 +28,7 @@ from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
+from jaxcnn.reporting.terminal.tables import PIPE_COLUMNS
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end, how_to_continue, reached_limits
@@ -67,6 +70,34 @@ class Console:
         self._clear_notice()
         self._rich.print(printable_lines(text), style=style or None, markup=False)
         self._stream.flush()
+
+    def show(self, make_table: Callable[[int], RenderableType]) -> None:
+        """Print the table that `make_table` makes for a width; it is wide in a file."""
+        width = self._rich.width if self._rich.is_terminal else PIPE_COLUMNS
+        wide = RichConsole(
+            file=self._stream, width=width, force_terminal=self._rich.is_terminal,
+            force_jupyter=False, highlight=False, quiet=self._rich.quiet,
+        )  # fmt: skip
+        wide.print(make_table(width))
+        self._stream.flush()
+
+    @contextmanager
+    def live(self, make_table: Callable[[int, int], RenderableType]) -> Iterator[None]:
+        """Show a table in the last lines of a terminal while the block runs.
+
+        Args:
+          make_table: called twice a second with the console's width and height.
+        """
+        if not self.is_live or self._rich.quiet:
+            yield
+            return
+        size = self._rich.size
+        table = Live(
+            get_renderable=lambda: make_table(size.width, size.height), console=self._rich,
+            transient=True, refresh_per_second=2,
+        )  # fmt: skip
+        with table:
+            yield
 
     def warn(self, text: str) -> None:
         """Print a warning, also if the console is quiet; the run continues."""
