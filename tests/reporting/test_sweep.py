@@ -54,7 +54,8 @@ def sweep(write_run, tmp_path):
                 folders.append(folder)
                 members.append(values)
                 configs[folder.name] = config
-        fields = {RATE: sorted({r for r, _ in accuracies}), MOMENTUM: [0.5, 0.9], "seed": seeds}
+        rates, momenta = (sorted(set(values)) for values in zip(*accuracies, strict=True))
+        fields = {RATE: rates, MOMENTUM: momenta, "seed": seeds}
         return read_outcome(folders, fields, members), configs
 
     return sweep

@@ -1,13 +1,13 @@
 """The pictures of a sweep: the curves of all members, and the accuracy against each field."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.comparison.looks import add_legend, wrapped
-from jaxcnn.reporting.figures.limits import limit_axis
+from jaxcnn.reporting.figures.limits import Curve, limit_axis
 from jaxcnn.reporting.figures.style import (
     BLUE,
     COLORS,
@@ -63,12 +63,13 @@ def plot_outcome(outcome: Outcome, folder: Path) -> dict[str, str]:
 
 def _curves(outcome: Outcome, name: str, unit: str, scale: float) -> Callable[["Axes"], None]:
     def draw(axes: "Axes") -> None:
-        named = outcome.recipes[:_NAMED]
-        colors = dict(zip((recipe.label for recipe in named), COLORS, strict=False))
-        curves = []
-        for recipe in reversed(outcome.recipes):  # the best one lies on top
-            color = colors.get(recipe.label, GRAY)
-            curves += _plot_recipe(axes, recipe, color, recipe in named, name, scale)
+        named = (recipe.label for recipe in outcome.recipes[:_NAMED])
+        colors, curves = dict(zip(named, COLORS, strict=False)), []
+        for rank, recipe in enumerate(outcome.recipes):
+            look = {"color": colors.get(recipe.label, GRAY), "zorder": 2 + 1 / (1 + rank)}
+            look |= {"linewidth": 1.4} if rank < _NAMED else {"linewidth": 0.8, "alpha": 0.5}
+            label = wrapped(recipe.label) if rank < _NAMED else None
+            curves += _plot_recipe(axes, recipe, name, scale, label, look)
         if name == "loss":
             limit_axis(axes, curves)
         axes.set_xlabel("epoch")
@@ -80,17 +81,21 @@ def _curves(outcome: Outcome, name: str, unit: str, scale: float) -> Callable[["
 
 
 def _plot_recipe(
-    axes: "Axes", recipe: SweptRecipe, color: str, is_named: bool, name: str, scale: float
-) -> list[tuple[Sequence[float], Sequence[float], str]]:
-    """Draw a line for each member of a recipe, the first one with the recipe's name."""
-    curves, label = [], wrapped(recipe.label) if is_named else None
+    axes: "Axes",
+    recipe: SweptRecipe,
+    name: str,
+    scale: float,
+    label: str | None,
+    look: Mapping[str, Any],
+) -> list[Curve]:
+    """Draw a line for each member of a recipe, the first one with the recipe's label."""
+    curves = []
     for run in recipe.group.runs:
         values = series(run.rows, "validation", name)
         epochs, scaled = list(values), [scale * value for value in values.values()]
-        look = {"linewidth": 1.4, "alpha": 0.9} if is_named else {"linewidth": 0.8, "alpha": 0.5}
         marker = "o" if len(epochs) == 1 else ""
-        axes.plot(epochs, scaled, color=color, label=label, marker=marker, **look)
-        curves.append((epochs, scaled, color))
+        axes.plot(epochs, scaled, label=label, marker=marker, **look)
+        curves.append((epochs, scaled, look["color"]))
         label = None
     return curves
 
