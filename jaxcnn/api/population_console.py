@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class PopulationConsole:
         self.quiet, self._epoch = Console(quiet=True), 0
         self._notes: set[str] = set()
         self._pace, self._left = Pace(), None
-        self._told = time.monotonic()
+        self._told, self._has_table = time.monotonic(), False
 
     def start(self, config: ConfigDict, run: Run, workdir: Path, form: Form, num_left: int) -> None:
         """Show the network, the config, and what is left to train."""
@@ -84,10 +84,14 @@ class PopulationConsole:
         """Return the display of a member, which shows its warnings alone."""
         return _MemberDisplay(self, index)
 
-    def live(self, members: Mapping[int, Member]) -> AbstractContextManager[None]:
-        """Return a context that shows a table of the members on a terminal."""
+    @contextlib.contextmanager
+    def live(self, members: Mapping[int, Member]) -> Iterator[None]:
+        """Show a table of the members on a terminal while the block runs."""
         self._pace = Pace()
-        return self._console.live(lambda _, height: self._table(members, height))
+        with self._console.live(lambda height: self._table(members, height)) as is_shown:
+            self._has_table = is_shown
+            yield
+        self._has_table = False
 
     def _table(self, members: Mapping[int, Member], height: int) -> Table:
         return progress_table(self._progress(members), self._pace, self._left, height)
@@ -99,7 +103,7 @@ class PopulationConsole:
         """Show the progress when some members have finished an epoch."""
         progress = self._progress(members)
         self._left = self._pace.left(progress)
-        if self._console.is_live or all(member.last is None for member in progress):
+        if self._has_table or all(member.last is None for member in progress):
             return
         training = [member for member in progress if member.state == "trains"]
         epoch = min(member.epoch for member in training or progress)

@@ -82,22 +82,23 @@ class Console:
         self._stream.flush()
 
     @contextmanager
-    def live(self, make_table: Callable[[int, int], RenderableType]) -> Iterator[None]:
+    def live(self, make_table: Callable[[int], RenderableType]) -> Iterator[bool]:
         """Show a table in the last lines of a terminal while the block runs.
 
         Args:
-          make_table: called twice a second with the console's width and height.
+          make_table: called twice a second with the terminal's height in lines.
+
+        Yields:
+          True if the table is shown; False where there is no terminal, or if the console is quiet.
         """
         if not self.is_live or self._rich.quiet:
-            yield
+            yield False
             return
-        size = self._rich.size
-        table = Live(
-            get_renderable=lambda: make_table(size.width, size.height), console=self._rich,
+        with Live(
+            get_renderable=lambda: make_table(self._rich.height), console=self._rich,
             transient=True, refresh_per_second=2,
-        )  # fmt: skip
-        with table:
-            yield
+        ):  # fmt: skip
+            yield True
 
     def warn(self, text: str) -> None:
         """Print a warning, also if the console is quiet; the run continues."""
