@@ -110,7 +110,7 @@ class PopulationConsole:
         if epoch > self._epoch:
             self._epoch = epoch
             self._tell(progress_line(progress, self._left))
-        elif time.monotonic() - self._told > PLAIN_SECONDS:
+        elif training and time.monotonic() - self._told > PLAIN_SECONDS:
             ahead = sum(member.epoch > epoch for member in training)
             name = f"epoch {epoch + 1}/{training[0].num_epochs}"
             left = f"  {clock(self._left)} left" if self._left else ""
