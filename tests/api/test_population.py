@@ -61,10 +61,14 @@ def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path):
     assert values["num_epochs"] == 3 and "resuming in epoch 3" in printed
 
 
-def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_members, tmp_path):
+def test_the_same_call_trains_nothing_and_more_epochs_go_on(
+    config, train_members, tmp_path, capsys
+):
     first, _ = train_members(config, "seed=0..1", tmp_path / "parts")
     again, printed = train_members(config, "seed=0..1", tmp_path / "parts")
     assert again == first and "epoch 2/2" not in printed
+    population.train_population(config, "seed=0..1", tmp_path / "parts", quiet=True)
+    assert capsys.readouterr().out == ""
     config.num_epochs = 3
     train_members(config, "seed=0..1", tmp_path / "parts")
     train_members(config, "seed=0..1", tmp_path / "whole")

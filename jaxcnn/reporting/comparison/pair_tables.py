@@ -10,6 +10,7 @@ from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.text import join_names, percent
 
 _MOST_LABELS = 5
+_MANY_ROWS = 30  # a longer table is folded
 _MEANINGS = {
     "Welch": "Welch's t test compares the means over the seeds; the test images are fixed.",
     "Student": (
@@ -54,7 +55,8 @@ def pair_table(pairs: Sequence[Pair], reference: str = "the first") -> list[Tabl
     )
     head = ["network", "difference", "95 % interval", "verdict", "p"]
     rows = [_row(pair, is_corrected) for pair in pairs]
-    return [Table(caption, [*head, *(["p, Holm"] if is_corrected else []), "test"], rows)]
+    head += [*(["p, Holm"] if is_corrected else []), "test"]
+    return [Table(caption, head, rows, folded=len(rows) > _MANY_ROWS)]
 
 
 def _num_tests(pairs: Sequence[Pair]) -> int:

@@ -58,7 +58,8 @@ def write_report(
     """
     config = to_dict(configs[outcome.best.members[0]]) | {"num_devices": num_devices}
     write_json(workdir / BEST, config)
-    title = f"Sweep of {outcome.section.groups[0].run.network} on {outcome.section.dataset}"
+    kind = "Sweep" if outcome.fields else "Seeds"
+    title = f"{kind} of {outcome.section.groups[0].run.network} on {outcome.section.dataset}"
     blocks = _blocks(outcome, workdir)
     write_text(workdir / "report.md", to_markdown(title, blocks))
     write_text(workdir / PAGE, to_html(title, blocks, workdir))
@@ -89,24 +90,21 @@ def _row(recipe: SweptRecipe) -> dict[str, Any]:
 
 
 def choice_text(outcome: Outcome, workdir: Path) -> str:
-    """Return a sentence on the chosen recipe and its config."""
+    """Return sentences on the chosen recipe and its config."""
     best = outcome.best
-    n = len(best.group.finished)
-    seeds = f", the mean over {n} seeds" if n > 1 else ", of one run"
     which = "last" if outcome.metric.startswith("last") else "best"
-    place = shlex.quote(str(workdir / BEST))
-    is_chosen = len(outcome.recipes) > 1 and not best.group.run.is_test_in_sight
-    caution = " Its validation accuracy is too high, because it chose the recipe." * is_chosen
+    n = len(best.group.finished)
+    over = f"mean over {n} seeds" if n > 1 else "one run"
+    is_choice = len(outcome.recipes) > 1
+    subject = f"The recipe with {best.label} is chosen by its" if is_choice else "The"
+    is_too_high = is_choice and not best.group.run.is_test_in_sight
+    caution = ", which is too high because it chose the recipe" * is_too_high
+    command = f"jaxcnn train --config={shlex.quote(str(workdir / BEST))}"
     return (
-        f"{_subject(best)} has the highest validation accuracy of the {which} epoch{seeds}: "
-        f"{mean_text(best.validation, percent)}; its test accuracy is "
-        f"{mean_text(best.test, percent)}.{caution} `jaxcnn train --config={place}` trains it "
-        "again."
+        f"{subject} validation accuracy of the {which} epoch, {over}: "
+        f"{mean_text(best.validation, percent)}{caution}. The test accuracy: "
+        f"{mean_text(best.test, percent)}. `{command}` trains the recipe again."
     )
-
-
-def _subject(recipe: SweptRecipe) -> str:
-    return f"The recipe with {recipe.label}" if recipe.values else "The recipe"
 
 
 def recipe_table(outcome: Outcome) -> Table:
