@@ -8,6 +8,8 @@ from runs import assert_same_bits, last_state, without_times
 import jaxcnn
 from jaxcnn.workdir.metrics_log import read_metrics
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def config(config, dense):

@@ -15,6 +15,8 @@ from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir.metrics_log import read_metrics
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SWEEP = "optimizer.learning_rate=.003,.01; seed=0..1"
 
 
