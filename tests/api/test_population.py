@@ -74,6 +74,7 @@ def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_member
     assert parts == whole and len(whole) == 6
 
 
+@pytest.mark.slow
 def test_members_start_from_another_run(config, train, train_members, tmp_path):
     config.num_epochs = 1
     train(config, tmp_path / "first")
@@ -84,6 +85,7 @@ def test_members_start_from_another_run(config, train, train_members, tmp_path):
     assert_same_bits(*(load_trained(folder).params for folder in folders))
 
 
+@pytest.mark.slow
 def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
     config.num_epochs = 1
     train_members(config, "seed=0..1", tmp_path)

@@ -48,7 +48,8 @@ class Sheet:
         """Show images of one size in rows.
 
         Args:
-          images: each (height, width, 3), or gray as (height, width) or (height, width, 1).
+          images: each (height, width) or (height, width, channels); the mean of the channels is
+            shown unless there are three.
           columns: images in a row.
           labels: the lines above each image, as many for each.
           share: the part of the sheet's width that a row takes, in the middle.
@@ -68,7 +69,7 @@ class Sheet:
             )
             row_bottom = y + height + _GAP
             extent = (x, x + side, y + height, y)
-            self._axes.imshow(image, extent=extent, aspect="auto", **_range(image) | options)
+            self._axes.imshow(_drawable(image), extent=extent, aspect="auto", **_range(image) | options)
             for place, (text, color) in enumerate(reversed(labels[index] if labels else ())):
                 middle = y - _LINE * _FONT * (place + 0.5)
                 style = {"ha": "center", "va": "center", "fontsize": _FONT, "color": color}
@@ -84,6 +85,10 @@ class Sheet:
         self._axes.set(xlim=(0, self._width), ylim=(self._bottom, 0))
         self._figure.set_size_inches(self._width, self._bottom)
         return save(self._figure, stem)
+
+
+def _drawable(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 2 or image.shape[-1] == 3 else image.mean(axis=-1)
 
 
 def _range(image: np.ndarray) -> dict[str, float]:
