@@ -29,7 +29,7 @@ def config(config):
 
 
 @pytest.fixture
-def train_members(monkeypatch, dataset, undrawn):
+def train_members(monkeypatch, dataset):
     """Trains a population on `dataset`, without pictures; gives the result and the output."""
     monkeypatch.setattr(arguments, "load_run_data", lambda *_: dataset)
     monkeypatch.setattr(run, "plot_curves", lambda _: [])
