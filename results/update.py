@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from jaxcnn import models
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import config_variants
-from jaxcnn.config.published import recipe_fields
+from jaxcnn.config.published import changes_of_recipe, recipe_fields
 from jaxcnn.data.loading import dataset_sizes
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
@@ -70,7 +70,7 @@ def check_recipe(name: str, workdirs: list[Path]) -> ConfigDict:
     if name not in configs:
         raise UserError(f"{name}: there is no such config; there are {', '.join(configs)}")
     for workdir in workdirs:
-        if read_part(workdir, "environment.json").get("changes"):
+        if changes_of_recipe(read_part(workdir, "environment.json")):
             raise UserError(f"{workdir}: its settings were changed on the way")
     declared = configs[name]()
     recipe, seeds = recipe_fields(to_dict(declared)), set()

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import OLDER_DEFAULTS, default_config, flatten
 from jaxcnn.config.fields import FIELDS, effect_of
+from jaxcnn.config.phases import canonical
 from jaxcnn.config.rules import Effect
 
 _DEFAULTS = {name: field.default for name, field in FIELDS.items()}
@@ -40,7 +41,7 @@ def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) ->
     follows = (
         published.get("by")
         and not published["differs"]
-        and not environment.get("changes")
+        and not changes_of_recipe(environment)
         and published["recipe"] == _digest(config)
     )
     return published["by"] if follows else ""
@@ -53,6 +54,25 @@ def published_accuracy(config: Mapping[str, Any], environment: Mapping[str, Any]
     """
     follows = publication_of(config, environment)
     return config["published"]["accuracy"] or None if follows else None
+
+
+def changes_of_recipe(environment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes during a run that its config does not tell.
+
+    A run that goes on with more epochs begins a phase, which `config.phases` has.
+
+    Args:
+      environment: the content of the run's `environment.json`.
+    """
+    begun = {phase["after_step"] for phase in environment.get("phases") or ()}
+    changes = environment.get("changes") or []
+    return [change for change in changes if change["step"] not in begun or _is_more(change)]
+
+
+def _is_more(change: Mapping[str, Any]) -> bool:
+    """Return whether a change affects more than the number of epochs and phases."""
+    names = {text.partition(":")[0] for text in change.get("fields", ())}
+    return not names or not names <= {"num_epochs", "phases"}
 
 
 def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
@@ -70,9 +90,11 @@ def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a config, by dotted name, that change its numbers.
 
-    Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON.
+    Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON,
+    and phases a text.
     """
     leaves = _DEFAULTS | OLDER_DEFAULTS | flatten(config)
+    leaves["phases"] = " + ".join(canonical(leaves["phases"])) or "one"
     without_effect = set()
     if leaves.get("validation") != "holdout":
         without_effect.add("holdout")

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
+import optax
 from ml_collections import ConfigDict
 
 from jaxcnn.data import feed
@@ -18,11 +18,12 @@ from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
 from jaxcnn.data.views import data_identity
 from jaxcnn.errors import UserError
+from jaxcnn.nn.network import Network
 from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
 from jaxcnn.training.device_defaults import evaluation_options, room_for_data
 from jaxcnn.training.plan import Plan, resolve
-from jaxcnn.training.recipe import build_model, make_hyperparams, make_recipe
+from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_eval_step, make_train_step, repeat
 from jaxcnn.training.timing import Clock
@@ -45,18 +46,20 @@ class Run:
       train_steps: `plan.steps_per_dispatch` training steps in one call.
       eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
       add_up: adds the sums of an evaluation over all devices.
+      optimizer: makes the optimizer's state.
       state: the state before the first step, on the devices.
       watch: what `train_feed` hands its feed to, if given: `Profiler` traces steps this way.
     """
 
     plan: Plan
     dataset: Dataset
-    model: nnx.Module
+    model: Network
     data: dict[str, dict[str, jax.Array]]
     train_step: Callable
     train_steps: Callable
     eval_step: Callable
     add_up: Callable
+    optimizer: optax.GradientTransformation
     state: TrainState
     watch: Callable[[Feed, Position, Clock], Feed] | None = None
 
@@ -106,7 +109,7 @@ class Run:
             "num_examples": self.plan.num_examples,
             "global_batch_size": self.plan.global_batch_size,
             "first_step": position.first_step,
-            "schedule_shift": position.schedule_shift,
+            "schedule_shift": position.schedule_shift - self.plan.schedule_steps_before,
         }
         on_host: dict[str, np.number] = {name: np.int32(n) for name, n in numbers.items()}
         on_host["rate_factor"] = np.float32(rate_factor)
@@ -188,21 +191,36 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         hyperparams=make_hyperparams(config),
         ema=config.optimizer.ema_decay > 0,
     )
-    train_step = make_train_step(recipe)
     if config.deterministic:
-        refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
-    data_axis = 0 if plan.in_shares else None
-    data = {} if plan.in_shares else _put_splits(dataset, plan)
-    compiled = functools.partial(parallel.parallelize, mesh=plan.mesh, backend=config.parallel)
-    training = functools.partial(compiled, in_axes=(None, data_axis, None, 0), donate=True)
+        split = dataset.splits["train"]
+        refuse_nondeterministic(config, make_train_step(recipe), state, split)
+    add_up = functools.partial(jax.lax.psum, axis_name=parallel.AXIS)
     return Run(
         plan=plan,
         dataset=dataset,
         model=model,
-        data=data,
-        train_step=training(train_step),
-        train_steps=training(repeat(train_step, plan.steps_per_dispatch)),
-        eval_step=parallel.parallelize(
+        data={} if plan.in_shares else _put_splits(dataset, plan),
+        **make_programs(plan, recipe),
+        add_up=parallel.parallelize(add_up, mesh=plan.mesh, backend=config.parallel, in_axes=(0,)),
+        optimizer=recipe.optimizer,
+        state=parallel.on_every_device(state, plan.mesh),
+    )
+
+
+def make_programs(plan: Plan, recipe: Recipe) -> dict[str, Callable]:
+    """Return `train_step`, `train_steps` and `eval_step` of a run; each compiles when called."""
+    train_step, data_axis = make_train_step(recipe), 0 if plan.in_shares else None
+    training = functools.partial(
+        parallel.parallelize,
+        mesh=plan.mesh,
+        backend=plan.config.parallel,
+        in_axes=(None, data_axis, None, 0),
+        donate=True,
+    )
+    return {
+        "train_step": training(train_step),
+        "train_steps": training(repeat(train_step, plan.steps_per_dispatch)),
+        "eval_step": parallel.parallelize(
             make_eval_step(recipe),
             mesh=plan.mesh,
             backend="shard_map",
@@ -210,9 +228,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
             out_axis=0,
             compiler_options=evaluation_options(plan.network),
         ),
-        add_up=compiled(functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,)),
-        state=parallel.on_every_device(state, plan.mesh),
-    )
+    }
 
 
 def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]:
