@@ -74,25 +74,18 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
 
 
 def _check_phases(config: ConfigDict, registries: Registries) -> None:
-    """Check the epochs of the phases, and the config of each.
+    """Check the config of each phase. The run's folder decides which `num_epochs` fit them.
 
     Raises:
-      UserError: they do not fit the run, or a field of a phase is wrong.
+      UserError: the run ends by steps, or a field of a phase is wrong.
     """
-    phases = phases_of(config)
-    total = sum(phase.epochs for phase in phases)
-    if config.num_epochs != total:
-        raise UserError(
-            f"config.num_epochs = {config.num_epochs}: must be {total}, the epochs of "
-            f"config.phases = {config.phases!r} together"
-        )
     if config.num_steps:
         raise UserError(
             f"config.num_steps = {config.num_steps}: must be 0 with config.phases, whose epochs "
             "end the run"
         )
     schedule_epochs = 0
-    for phase in phases:
+    for phase in phases_of(config):
         schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
         try:
             for name, value in phase.overrides.items():

@@ -80,15 +80,18 @@ def draw_curves(workdir: str | Path) -> Iterator[tuple[str, "Figure"]]:
         ),
         "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
     }
-    phases = rows_of_phases(rows, result)
     starts = [phase["after_epoch"] for phase in result.get("phases", ())[1:]]
     resumed = [epoch for epoch in result.get("resumed", ()) if epoch not in starts]
-    marks = {"new phase": starts, "resumed": resumed}
-    drawn = {name: _draw(draw, rows, marks) for name, draw in pictures.items()}
-    for number, own in enumerate(phases, start=1):
-        for name in phase_report.PICTURES:
-            drawn[f"phase{number}_{name}"] = _draw(pictures[name], own, {})
-    yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
+    parts = [("", list(pictures), rows, {"new phase": starts, "resumed": resumed})]
+    parts += [
+        (f"phase{number}_", list(phase_report.PICTURES), own, {})
+        for number, own in enumerate(rows_of_phases(rows, result), start=1)
+    ]
+    for prefix, names, own, marks in parts:
+        for name in names:
+            figure = _draw(pictures[name], own, marks)
+            if figure is not None:
+                yield prefix + name, figure
 
 
 def _draw(
