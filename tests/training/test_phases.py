@@ -1,5 +1,7 @@
 """Runs in phases: one command or several, stopped anywhere, with a fresh optimizer."""
 
+import dataclasses
+import io
 import json
 import os
 import signal
@@ -14,6 +16,10 @@ from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.training.loop import make_loop
+from jaxcnn.training.run import make_run
+from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 
 FRESH = "2 fresh optimizer.learning_rate=0.001"
@@ -135,6 +141,27 @@ def test_a_stopped_run_resumes_to_the_last_bit(config, train, dataset, tmp_path,
     assert_same_run(config, dataset, tmp_path / "whole", folder)
 
 
+def test_a_phase_stopped_within_an_epoch_resumes_to_the_last_bit(config, train, dataset, tmp_path):
+    in_phases(config, "2", FRESH, "1")
+    train(config, tmp_path / "whole")
+    folder = tmp_path / "stopped"
+
+    def watch(feed, position, clock):
+        for data, order, num_steps in feed:
+            yield data, order, num_steps
+            position = position.after(num_steps)
+            if position.step in (13, 18):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with open_workdir(folder, config):
+        for _ in range(2):
+            run = dataclasses.replace(make_run(config, dataset), watch=watch)
+            with pytest.raises(Stopped):
+                make_loop(run, folder, Console(io.StringIO())).train()
+    train(config, folder)
+    assert_same_run(config, dataset, tmp_path / "whole", folder)
+
+
 def test_a_run_killed_at_the_boundary_begins_the_phase_again(config, train, dataset, tmp_path):
     in_phases(config, 2, FRESH)
     train(config, tmp_path / "whole")
@@ -153,7 +180,7 @@ def test_a_run_killed_at_the_boundary_begins_the_phase_again(config, train, data
 
 def test_a_fresh_optimizer_starts_anew(config, train, dataset, tmp_path):
     """It equals a run from the weights alone, but for the order of the images."""
-    config.schedule.update(name="linear", warmup_epochs=1.0)
+    config.schedule.name = "linear"
     train(in_phases(config, 2, FRESH), tmp_path / "fresh")
     train(in_phases(config, 2, FRESH.replace(" fresh", "")), tmp_path / "kept")
     fresh, kept = (last_state(config, dataset, tmp_path / name) for name in ("fresh", "kept"))
