@@ -23,7 +23,7 @@ def rows_of_phases(rows: Sequence[Row], result: Mapping[str, Any]) -> list[list[
       result: the content of `result.json`.
     """
     starts = [phase["after_epoch"] for phase in result.get("phases", ())]
-    ends = [*starts[1:], math.inf]
+    ends = [*starts[1:], math.inf][: len(starts)]
     return [
         [row for row in rows if start < row["epoch"] <= end or row["split"] == "test"]
         for start, end in zip(starts, ends, strict=True)
