@@ -89,7 +89,7 @@ def changes_of_recipe(environment: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     begun = {phase["after_step"] for phase in environment.get("phases") or ()}
     changes = environment.get("changes") or []
-    return [change for change in changes if change["step"] not in begun or _is_more(change)]
+    return [change for change in changes if change.get("step") not in begun or _is_more(change)]
 
 
 def _is_more(change: Mapping[str, Any]) -> bool:

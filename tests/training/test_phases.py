@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state, without_times
 
-from jaxcnn.config.defaults import from_dict
-from jaxcnn.config.published import recipe_fields
+from jaxcnn.config.defaults import from_dict, to_dict
+from jaxcnn.config.published import publish, recipe_fields
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
@@ -87,6 +88,19 @@ def test_one_command_equals_three(config, train, dataset, three_commands, tmp_pa
     assert_same_run(config, dataset, one, three_commands)
     (section,), repeats = compare(read_runs([one, three_commands])[0])
     assert len(section.groups) == 1 and "repeats the recipe and seed" in repeats[0]
+    assert groups_of(to_dict(config), section.groups) == section.groups
+
+
+def test_three_commands_stand_beside_the_published_figure(config, three_commands, tmp_path):
+    """The config of one command declares it; that of the last of three does not."""
+    publish(in_phases(config, 2, 1, 2), "mine", 0.9)
+    recipe, (three,) = to_dict(config), read_runs([three_commands])[0]
+    one = dataclasses.replace(three, config=recipe | {"seed": 1}, environment={})
+    for runs in ([one, three], [three, one], [one]):
+        ((group,),) = (section.groups for section in compare(runs)[0])
+        assert len(group.finished) == len(runs) and group.published == 0.9
+        assert groups_of(recipe, [group]) == [group]
+    assert groups_of(recipe | {"phases": ["3", "2"]}, [group]) == []
 
 
 def test_the_same_command_goes_on_with_the_phases_of_the_run(config, train, three_commands):
@@ -188,10 +202,10 @@ def test_a_fresh_optimizer_starts_anew(config, train, dataset, tmp_path):
     assert int(kept.opt_state.inner_state[1].count) == int(kept.step) == int(fresh.step) == 20
     # the last rate of each epoch: the schedule of two epochs, again at its start
     factors = [0.6, 0.1]
-    np.testing.assert_allclose(
-        rates_of(tmp_path / "fresh"), [3e-3 * f for f in factors] + [1e-3 * f for f in factors]
-    )
-    np.testing.assert_allclose(rates_of(tmp_path / "kept")[2:], [1e-3 * 6 / 20, 1e-3 * 1 / 20])
+    of_fresh = [3e-3 * f for f in factors] + [1e-3 * f for f in factors]
+    np.testing.assert_allclose(rates_of(tmp_path / "fresh"), of_fresh, rtol=1e-6)
+    of_kept = [1e-3 * 6 / 20, 1e-3 * 1 / 20]
+    np.testing.assert_allclose(rates_of(tmp_path / "kept")[2:], of_kept, rtol=1e-6)
 
 
 def test_early_stopping_in_the_last_phase_only(config, train, dataset, tmp_path):
