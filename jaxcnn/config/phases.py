@@ -72,9 +72,11 @@ def _number(text: str) -> int | float:
 
 def _are_phases(value: Iterable[str | int]) -> bool:
     try:
-        return bool([Phase.parse(entry) for entry in value] or True)
+        for entry in value:
+            Phase.parse(entry)
     except ValueError:
         return False
+    return True
 
 
 PHASES = Rule(_are_phases, 'phases such as 50, "5 fresh" or "50 optimizer.learning_rate=1e-4"')
