@@ -168,6 +168,9 @@ class _MemberDisplay:
         """Show a warning."""
         self.shown.warn(self.index, text)
 
+    def note(self, text: str) -> None:
+        """Show nothing; a member has a single phase."""
+
     def waiting(self, task: str) -> AbstractContextManager[None]:
         """Return a context that shows nothing."""
         return contextlib.nullcontext()

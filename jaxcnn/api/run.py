@@ -27,12 +27,14 @@ from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.messages import last_weights_tested
+from jaxcnn.training.phases import check_phases
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
+from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
@@ -114,6 +116,7 @@ def _train(
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    adopt_phases(config, workdir)
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
@@ -171,6 +174,7 @@ def _prepare(
     dataset = source.load(config, workdir)
     check_group(config, dataset, workdir, weights)
     try_metrics(config.metrics, dataset.class_names)
+    check_phases(config, dataset)
     run = make_run(config, dataset)
     if not weights:
         return run, []
@@ -222,7 +226,8 @@ def record_start(
     if not (workdir / PICTURES).exists():
         write_pictures_of(workdir, loop.run.dataset, loop.plan.views)
     run_devices = list(loop.plan.mesh.devices.flat)
-    write_config(workdir, loop.config, description, run_devices, changes, loop.position.step)
+    step, phases = loop.position.step, loop.progress.phases
+    write_config(workdir, loop.config, description, run_devices, changes, step, phases)
     for name in _FILES_OF_THE_END:
         (workdir / name).unlink(missing_ok=True)
 

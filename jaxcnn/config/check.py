@@ -9,7 +9,8 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
 from jaxcnn.config.parts import FIELD_OF
-from jaxcnn.config.rules import Field, Rule, one_of, some_of
+from jaxcnn.config.phases import config_of_phase, phases_of
+from jaxcnn.config.rules import Effect, Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
 # the fields that only one schedule takes, beside `schedule.boundaries`
@@ -21,6 +22,8 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
+# numeric fields that a phase cannot change: they count over the whole run
+_OF_THE_RUN = ("num_epochs", "num_steps")
 _OWN_PART = "register a part of your own with --register=FILE"
 
 
@@ -67,6 +70,44 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
             raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{own}")
     for message in _wrong_combinations(config):
         raise UserError(message)
+    if config.phases:
+        _check_phases(config, registries)
+
+
+def _check_phases(config: ConfigDict, registries: Registries) -> None:
+    """Check the config of each phase. The run's folder decides which `num_epochs` fit them.
+
+    Raises:
+      UserError: the run ends by steps, or a field of a phase is wrong.
+    """
+    if config.num_steps:
+        raise UserError(
+            f"config.num_steps = {config.num_steps}: must be 0 with config.phases, whose epochs "
+            "end the run"
+        )
+    schedule_epochs = 0
+    for phase in phases_of(config):
+        schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
+        try:
+            for name, value in phase.overrides.items():
+                _check_override(name, value)
+            check_fields(config_of_phase(config, phase, schedule_epochs), registries)
+        except UserError as error:
+            raise UserError(f"config.phases, phase {str(phase)!r}: {error}") from error
+
+
+def _check_override(name: str, value: Any) -> None:
+    """Check that a phase may set a field to a value of this type."""
+    field = FIELDS.get(name)
+    if field is None:
+        raise UserError(f"config.{name} is not a field of a run{guess_field(name, FIELDS)}")
+    is_numeric = type(field.default) in (int, float) and name not in _OF_THE_RUN
+    if not is_numeric or not (field.effect == Effect.NUMBERS or name.startswith("early_stopping.")):
+        raise UserError(
+            f"config.{name}: a phase can change numbers of loss, optimizer, schedule, augment and "
+            "early_stopping, and global_batch_size"
+        )
+    _check_type(name, value)
 
 
 def _check_type(name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ options of a network, `model.OPTION`, are in the registry of networks.
 """
 
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
+from jaxcnn.config.phases import PHASES
 from jaxcnn.config.rules import (
     ALPHA,
     AT_LEAST_0,
@@ -31,6 +32,12 @@ FIELDS: dict[str, Field] = {
     ),
     "num_epochs": Field(
         40, "Passes over the training images; early stopping may end a run sooner.", AT_LEAST_1
+    ),
+    "phases": Field(
+        (),
+        "The epochs of parts that follow one another, num_epochs together; fresh: with a new "
+        "optimizer and schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
+        PHASES,
     ),
     "num_steps": Field(
         0,

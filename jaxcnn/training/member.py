@@ -58,7 +58,7 @@ class Member(Loop):
         with self._failing():
             self._take(state, step)
             self._means(state.sums)
-            self.saving.save(state, step, None)
+            self.saving.save(state, self.position, None)
 
     def take_steps(
         self, state: TrainState, step: int, clock: Clock, scores: dict[str, dict[str, float]]

@@ -30,6 +30,8 @@ class Plan:
       mesh: the devices, with the one axis "batch".
       steps_per_epoch: training steps of an epoch.
       steps_per_dispatch: training steps in one call of the devices.
+      num_epochs: epochs of the whole run; the last is a part where `config.num_steps` ends in it.
+      schedule_start: finished epochs at the start of the learning-rate schedule.
     """
 
     config: ConfigDict
@@ -38,6 +40,8 @@ class Plan:
     mesh: Mesh
     steps_per_epoch: int
     steps_per_dispatch: int
+    num_epochs: int
+    schedule_start: int = 0
 
     @property
     def num_examples(self) -> int:
@@ -75,10 +79,9 @@ class Plan:
         return min(num_steps * self.global_batch_size, images_left)
 
     @property
-    def num_epochs(self) -> int:
-        """Epochs of the whole run; the last is a part where `config.num_steps` ends within it."""
-        num_steps = self.config.num_steps
-        return -(-num_steps // self.steps_per_epoch) if num_steps else self.config.num_epochs
+    def schedule_steps_before(self) -> int:
+        """Steps before the start of the schedule, counted with the present batch size."""
+        return self.schedule_start * self.steps_per_epoch
 
     def steps_of_epoch(self, position: Position) -> int:
         """Return the steps of a position's epoch; fewer where `config.num_steps` ends within it."""
@@ -122,4 +125,5 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
         steps_per_epoch=steps,
         steps_per_dispatch=config.steps_per_dispatch
         or usual_steps_per_dispatch(config, dataset, steps),
+        num_epochs=-(-config.num_steps // steps) if config.num_steps else config.num_epochs,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
+import optax
 from ml_collections import ConfigDict
 
 from jaxcnn.data import feed
@@ -46,20 +46,31 @@ class Run:
       train_steps: `plan.steps_per_dispatch` training steps in one call.
       eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
       add_up: adds the sums of an evaluation over all devices.
+      optimizer: makes the optimizer's state.
       state: the state before the first step, on the devices.
       watch: takes the feed of a training and yields the same; `Profiler` traces the steps between.
+      watch_program: takes a training step and returns one that computes the same.
     """
 
     plan: Plan
     dataset: Dataset
-    model: nnx.Module
+    model: Network
     data: dict[str, dict[str, jax.Array]]
     train_step: Callable
     train_steps: Callable
     eval_step: Callable
     add_up: Callable
+    optimizer: optax.GradientTransformation
     state: TrainState
     watch: Callable[[Feed, Position, Clock], Feed] | None = None
+    watch_program: Callable[[Callable], Callable] | None = None
+
+    def with_programs(self, programs: dict[str, Callable]) -> "Run":
+        """Return the run with other programs, see `make_programs`; they are watched as well."""
+        if self.watch_program:
+            steps = ("train_step", "train_steps")
+            programs = programs | {name: self.watch_program(programs[name]) for name in steps}
+        return dataclasses.replace(self, **programs)
 
     @property
     def num_parameters(self) -> int:
@@ -115,7 +126,7 @@ class Run:
             "num_examples": self.plan.num_examples,
             "global_batch_size": self.plan.global_batch_size,
             "first_step": position.first_step,
-            "schedule_shift": position.schedule_shift,
+            "schedule_shift": position.schedule_shift - self.plan.schedule_steps_before,
         }
         on_host: dict[str, np.number] = {name: np.int32(n) for name, n in numbers.items()}
         on_host["rate_factor"] = np.float32(rate_factor)
@@ -185,23 +196,37 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     """
     plan = resolve(config, dataset)
     model, recipe, state = prepare(config, dataset, plan.steps_per_epoch)
-    train_step = make_train_step(recipe)
     if config.deterministic:
-        refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
-    data = {} if plan.in_shares else _put_splits(dataset, plan)
-    compiled = functools.partial(parallel.parallelize, mesh=plan.mesh, backend=config.parallel)
-    training = functools.partial(compiled, in_axes=(None, plan.data_axis, None, 0), donate=True)
+        split = dataset.splits["train"]
+        refuse_nondeterministic(config, make_train_step(recipe), state, split)
+    add_up = functools.partial(jax.lax.psum, axis_name=parallel.AXIS)
     return Run(
         plan=plan,
         dataset=dataset,
         model=model,
-        data=data,
-        train_step=training(train_step),
-        train_steps=training(repeat(train_step, plan.steps_per_dispatch)),
-        eval_step=compile_evaluation(recipe, plan),
-        add_up=compiled(functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,)),
+        data={} if plan.in_shares else _put_splits(dataset, plan),
+        **make_programs(plan, recipe),
+        add_up=parallel.parallelize(add_up, mesh=plan.mesh, backend=config.parallel, in_axes=(0,)),
+        optimizer=recipe.optimizer,
         state=parallel.on_every_device(state, plan.mesh),
     )
+
+
+def make_programs(plan: Plan, recipe: Recipe) -> dict[str, Callable]:
+    """Return `train_step`, `train_steps` and `eval_step` of a run; each compiles when called."""
+    train_step = make_train_step(recipe)
+    training = functools.partial(
+        parallel.parallelize,
+        mesh=plan.mesh,
+        backend=plan.config.parallel,
+        in_axes=(None, plan.data_axis, None, 0),
+        donate=True,
+    )
+    return {
+        "train_step": training(train_step),
+        "train_steps": training(repeat(train_step, plan.steps_per_dispatch)),
+        "eval_step": compile_evaluation(recipe, plan),
+    }
 
 
 def prepare(

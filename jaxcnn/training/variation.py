@@ -37,7 +37,7 @@ _RATE_SCHEDULES = ("inverse_time_rounded",)
 # they compute with settings that are not in their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
 _ONLY_ALONE = {
-    "dataset.streaming": False, "max_minutes": 0.0, "batch_norm": "global",
+    "phases": (), "dataset.streaming": False, "max_minutes": 0.0, "batch_norm": "global",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from jaxcnn.config.publications import Figures
-from jaxcnn.config.published import published_accuracy, published_figures
+from jaxcnn.config.published import publication_of, published_accuracy, published_figures
 from jaxcnn.data.places import is_folder_name
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
@@ -132,12 +132,21 @@ class RecipeGroup:
     @property
     def figures(self) -> Figures | None:
         """The publication's figures for the recipe; None without any."""
-        return published_figures(self.run.config, self.run.environment)
+        return published_figures(self._declaring.config, self._declaring.environment)
 
     @property
     def published(self) -> float | None:
         """The published test accuracy of the recipe, a fraction; None without one."""
-        return published_accuracy(self.run.config, self.run.environment)
+        return published_accuracy(self._declaring.config, self._declaring.environment)
+
+    @property
+    def _declaring(self) -> SavedRun:
+        """A run whose config declares the publication, or any run if none does.
+
+        A recipe in phases may have been trained with several configs, one after another.
+        """
+        declaring = (run for run in self.runs if publication_of(run.config, run.environment))
+        return next(declaring, self.run)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,11 +106,18 @@ class Console:
         self.print(f"warning: {text}", "yellow")
         self._rich.quiet = quiet
 
+    def note(self, text: str) -> None:
+        """Print a line about the course of the training; nothing for an empty one."""
+        if text:
+            self.print(text, "bold")
+
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """Print the network's summary (text or a rich renderable), the config and the folder."""
         self._config = config
         self._duration.max_minutes = config.get("max_minutes", 0.0)
-        self._duration.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        patience = config.get("early_stopping", {}).get("patience", 0)
+        phases = map(str, config.get("phases", ()))
+        self._duration.may_stop_early = patience > 0 or any("patience" in p for p in phases)
         self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
