@@ -27,13 +27,13 @@ class PopulationConsole:
 
     Args:
       console: where it is written.
-      members: the fields' values of each member.
+      members: the fields' values of each member, by its number.
 
     Attributes:
       quiet: a console for what concerns a single member, which shows warnings alone.
     """
 
-    def __init__(self, console: Console, members: Sequence[Assignment]):
+    def __init__(self, console: Console, members: Mapping[int, Assignment]):
         self._console, self._members = console, members
         self.quiet, self._epoch = Console(quiet=True), 0
         self._notes: set[str] = set()
@@ -43,7 +43,7 @@ class PopulationConsole:
         self._console.start(config, render_summary(run.plan.network), str(workdir))
         finished = len(self._members) - num_left
         done = f", of which {finished} have ended" if finished else ""
-        names = ", ".join(self._members[0])
+        names = ", ".join(self._members[min(self._members)])
         self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
 
     def resume(self, members: Mapping[int, Member]) -> None:
