@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.run import check_data, is_complete, is_new, record_start
+from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
 from jaxcnn.training.member import Member, MemberRun
+from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.run import Run
 from jaxcnn.training.transfer import start_from
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
@@ -26,6 +30,44 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     """Return the result of a member that has ended; None while there is something left."""
     ended = read_ended(folder)
     return ended if ended and is_complete(folder, config, ended) else None
+
+
+def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
+    """Return the members that are trained at a time.
+
+    Args:
+      run: of a member.
+      num_members: members of the population.
+      num_devices: devices over which the members are spread; 0 for all.
+
+    Raises:
+      UserError: there are not so many devices.
+    """
+    available = jax.local_device_count()
+    if num_devices > available:
+        raise UserError(f"config.num_devices = {num_devices}: there are only {available} devices")
+    return choose_form(run.plan.network, num_members, num_devices or available)
+
+
+def describe_size(run: Run, num_together: int, num_members: int) -> str:
+    """Return the bytes that members take, as text.
+
+    Args:
+      run: of a member.
+      num_together: members that are in memory together.
+      num_members: all members, whose checkpoints are on disk.
+    """
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
+    keep = run.plan.config.checkpoint
+    on_disk = size * (keep.keep_latest + keep.keep_best) * num_members
+    return (
+        f"state in memory {_mebibytes(size * num_together)}; checkpoints on disk up to "
+        f"{_mebibytes(on_disk)}"
+    )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 class Ends:

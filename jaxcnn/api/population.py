@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import Ends, Opener, result_of
+from jaxcnn.api.members import Ends, Opener, describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
@@ -24,9 +23,9 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import make_member_runs
-from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
+from jaxcnn.training.member_programs import MemberPrograms
 from jaxcnn.training.population import Population
-from jaxcnn.training.run import Run, describe_data, make_run
+from jaxcnn.training.run import describe_data, make_run
 from jaxcnn.training.transfer import load_start
 from jaxcnn.training.variation import check_population
 
@@ -48,19 +47,6 @@ class Sweep:
     members: Sequence[Assignment]
     configs: Sequence[ConfigDict]
     num_devices: int
-
-    def form(self, run: Run) -> Form:
-        """Return the members that are trained at a time.
-
-        Raises:
-          UserError: there are not so many devices.
-        """
-        available = jax.local_device_count()
-        if self.num_devices > available:
-            raise UserError(
-                f"config.num_devices = {self.num_devices}: there are only {available} devices"
-            )
-        return choose_form(run.plan.network, len(self.members), self.num_devices or available)
 
 
 def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path) -> Sweep:
@@ -136,7 +122,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     dataset = source.load(sweep.configs[0], folders[0])
     try_metrics(sweep.configs[0].metrics, dataset.class_names)
     runs, variation = make_member_runs(sweep.configs, dataset)
-    form = sweep.form(runs[0].run)
+    form = fit_form(runs[0].run, len(sweep.members), sweep.num_devices)
     shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
     with contextlib.ExitStack() as stack:
         load_weights = functools.cache(lambda: load_start(sweep.configs[0]))
@@ -187,19 +173,11 @@ def _finish(
 def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     """Return lines that say what a sweep would train, and the bytes that it takes."""
     run = make_run(sweep.configs[0], Source(data_at=data_at).load(sweep.configs[0], sweep.workdir))
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
-    keep = run.plan.config.checkpoint
-    on_disk = size * (keep.keep_latest + keep.keep_best) * len(sweep.members)
-    form = sweep.form(run)
+    form = fit_form(run, len(sweep.members), sweep.num_devices)
     return [
         *(f"{index:03}  {describe_values(values)}" for index, values in enumerate(sweep.members)),
         f"{len(sweep.members)} members, {form}",
         f"each: {run.plan.num_epochs} epochs of {run.plan.steps_per_epoch} steps, "
         f"{run.plan.network.parameters:,} parameters",
-        f"state in memory {_mebibytes(size * len(sweep.members))}; checkpoints on disk up to "
-        f"{_mebibytes(on_disk)}",
+        describe_size(run, len(sweep.members), len(sweep.members)),
     ]
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"

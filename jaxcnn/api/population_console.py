@@ -92,6 +92,8 @@ class PopulationConsole:
 
     def result(self, folders: Sequence[Path]) -> None:
         """Show the results of the members in a table; seeds of a recipe share a row."""
+        if self._console.is_quiet:
+            return
         runs, _ = read_runs(folders)
         sections, _ = compare(runs)
         for section in sections:

@@ -1,0 +1,109 @@
+"""The result of a search: `result.json`, `best.json`, the report, and its table."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.api.arguments import Source
+from jaxcnn.api.members import result_of
+from jaxcnn.api.population_folder import member_folder
+from jaxcnn.api.run import complete_report
+from jaxcnn.api.search.plan import Search, about
+from jaxcnn.api.search.study import Trial
+from jaxcnn.config.defaults import to_dict
+from jaxcnn.config.sweep import describe_values, with_values
+from jaxcnn.errors import Diverged
+from jaxcnn.files.writing import write_json
+from jaxcnn.reporting.search_report import best_table, write_search_report
+from jaxcnn.reporting.terminal.comparison_table import print_table
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.text import percent
+
+_BEST = "best.json"
+
+
+def finish(search: Search, trials: Sequence[Trial], source: Source) -> dict[str, Any]:
+    """Write the result of a search so far; return the content of `result.json`.
+
+    Args:
+      search: the search.
+      trials: all trials of its study.
+      source: the place of the data.
+
+    Raises:
+      Diverged: the loss of every trial was not finite.
+    """
+    workdir = search.workdir
+    rows = [_row(trial, workdir) for trial in sorted(trials, key=lambda trial: trial.rank)]
+    best = next((row for row in rows if row["state"] == "finished"), None)
+    if best is None:
+        if any(row["state"] == "diverged" for row in rows):
+            raise Diverged(
+                f"{workdir}: the loss of each trial was not finite; search lower learning rates"
+            )
+        return {**about(search), "best": None, "trials": rows}
+    config = with_values(search.config, {name: best[name] for name in search.fields})
+    write_json(workdir / _BEST, to_dict(config))
+    tested = _complete_best(workdir, config, best["trial"], source)
+    result = {**about(search), "best": best | tested | {"config": _BEST}, "trials": rows}
+    write_json(workdir / "result.json", result)
+    write_search_report(workdir, search.fields, rows, _lines(result))
+    return result
+
+
+def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
+    """Show the result of a search."""
+    if not result["best"]:
+        console.print("no trial has ended yet; other processes train them")
+        return
+    if not console.is_quiet:
+        print_table("", best_table(search.fields, result["trials"]))
+    for line in _lines(result):
+        console.print(line.replace("`", ""))
+    console.print(f"everything is in {search.workdir}")
+
+
+def _row(trial: Trial, workdir: Path) -> dict[str, Any]:
+    """Return the row of a trial."""
+    folder = member_folder(workdir, trial.number)
+    place = {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
+    return {
+        "trial": trial.number,
+        "state": "diverged" if trial.notes.get("diverged") else trial.state,
+        **place,
+        **trial.values,
+        "validation_accuracy": trial.accuracy,
+        "validation_loss": trial.notes.get("validation_loss"),
+        "epochs": trial.notes.get("epochs"),
+    }
+
+
+def _complete_best(
+    workdir: Path, config: ConfigDict, number: int, source: Source
+) -> dict[str, Any]:
+    """Write the report of the best trial if its run is in the folder; return its test accuracy."""
+    folder = member_folder(workdir, number)
+    single = with_values(config, {"num_devices": 1})
+    ended = result_of(folder, single)
+    if ended is None:
+        return {}
+    complete_report(folder, single, ended, Console(quiet=True), source)
+    return {"test_accuracy": ended["test_accuracy"]}
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    """Return paragraphs about a search and its best trial."""
+    best, states = result["best"], Counter(row["state"] for row in result["trials"])
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    values = describe_values({name: best[name] for name in result["fields"]})
+    test = f", test accuracy {percent(best['test_accuracy'])}" if "test_accuracy" in best else ""
+    return [
+        f"{states.total()} trials by {result['sampler']}: {counts}. They are ranked by the "
+        f"{result['objective']}; the test split chose nothing.",
+        f"Best: trial {best['trial']}, {values}: validation accuracy "
+        f"{percent(best['validation_accuracy'])}{test}.",
+        f"`{_BEST}` is its config, for `jaxcnn train --config`.",
+    ]

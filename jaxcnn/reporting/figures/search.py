@@ -1,0 +1,102 @@
+"""The pictures of a search: validation accuracy by trial, and against each field."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxcnn.config.sweep import Interval, Values
+from jaxcnn.reporting.comparison.labels import axis_name, short_value
+from jaxcnn.reporting.figures.style import (
+    BLUE,
+    COLUMN,
+    GRAY,
+    SKY,
+    VERMILION,
+    new_figure,
+    plain,
+    save,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Rows = Sequence[Mapping[str, Any]]  # of the trials, as `result.json` has them
+_HEIGHT = 2.8  # inches
+_MARGIN = 0.08  # beside the listed values of a field, as a share of the axis
+
+
+def plot_history(rows: Rows, best: int, stem: Path) -> Path:
+    """Draw the accuracy of each trial, and the best so far; return the PNG's path.
+
+    Args:
+      rows: of the trials, by number.
+      best: the number of the best trial.
+      stem: the path of the picture without its suffix.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    with styled():
+        figure = new_figure(COLUMN, _HEIGHT)
+        axes = figure.add_subplot()
+        _scatter(axes, rows, [row["trial"] for row in rows], best)
+        finished = [row for row in rows if row["state"] == "finished"]
+        highest = np.maximum.accumulate([row["validation_accuracy"] for row in finished])
+        numbers = [row["trial"] for row in finished]
+        axes.step(numbers, 100 * highest, where="post", color=SKY, label="best so far", zorder=0)
+        axes.set_xlabel("trial")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        return save(figure, stem)
+
+
+def plot_field(rows: Rows, best: int, name: str, values: Values, stem: Path) -> Path:
+    """Draw the accuracy of each trial against a field; return the PNG's path.
+
+    Args:
+      rows: of the trials.
+      best: the number of the best trial.
+      name: the dotted name of the field.
+      values: those that the field may take.
+      stem: the path of the picture without its suffix.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    with styled():
+        figure = new_figure(COLUMN, _HEIGHT)
+        axes = figure.add_subplot()
+        if isinstance(values, Interval):
+            _scatter(axes, rows, [row[name] for row in rows], best)
+            axes.set_xscale("log" if values.scale == "log" else "linear")
+        else:
+            _scatter(axes, rows, [values.index(row[name]) for row in rows], best)
+            axes.set_xticks(range(len(values)), [plain(short_value(value)) for value in values])
+            axes.margins(x=_MARGIN)
+        axes.set_xlabel(plain(axis_name(name)))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        return save(figure, stem)
+
+
+def _scatter(axes: "Axes", rows: Rows, positions: Sequence[float], best: int) -> None:
+    """Draw a point for each trial; the best one stands out."""
+    accuracies = [100 * row["validation_accuracy"] for row in rows]
+    for state, color, marker, label in (
+        ("dropped", GRAY, "x", "dropped early"),
+        ("finished", BLUE, "o", "finished"),
+    ):
+        points = [
+            (position, accuracy)
+            for position, accuracy, row in zip(positions, accuracies, rows, strict=True)
+            if row["state"] == state
+        ]
+        if points:
+            axes.scatter(*zip(*points, strict=True), s=18, color=color, marker=marker, label=label)
+    index = [row["trial"] for row in rows].index(best)
+    axes.scatter(
+        positions[index], accuracies[index], s=60, color=VERMILION, marker="*", zorder=3,
+        label="best",
+    )  # fmt: skip
+    axes.set_ylabel("validation accuracy (%)")
