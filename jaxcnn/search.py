@@ -38,6 +38,13 @@ _STUDY = flags.DEFINE_string(
 _HALVING = flags.DEFINE_bool(
     "halving", False, "Drop the worst two thirds of a population after a few epochs, and again."
 )
+_PBT = flags.DEFINE_integer(
+    "pbt",
+    0,
+    "Population-based training, in place of a study: after so many epochs the best quarter of one "
+    "population replaces the worst, with changed values. 0: off.",
+    0,
+)
 _WORKDIR = path_flag("workdir", "The search's folder (default: runs/CONFIG-VARIANT-search).")
 _DATA_AT = path_flag(
     "data_at", "The present place of the data if they were moved: the folder, or data_dir."
@@ -71,6 +78,7 @@ def main(arguments: list[str]) -> None:
         sampler=_SAMPLER.value,
         url=_STUDY.value,
         halving=_HALVING.value,
+        generation=_PBT.value,
     )
     if _DRY_RUN.value:
         print("\n".join(describe_search(search, _DATA_AT.value)))

@@ -16,7 +16,7 @@ from jaxcnn.reporting.document import (
     to_html,
     to_markdown,
 )
-from jaxcnn.reporting.figures.search import Rows, plot_field, plot_history
+from jaxcnn.reporting.figures.search import DRAWN, Rows, plot_field, plot_history
 from jaxcnn.text import integer, loss, percent
 
 _SHOWN = 10  # trials in the first table
@@ -58,11 +58,13 @@ def best_table(fields: Mapping[str, Values], rows: Rows) -> Table:
 def _table(
     caption: str, fields: Mapping[str, Values], rows: Rows, *, folded: bool = False
 ) -> Table:
-    head = ["trial", *map(axis_name, fields), "validation", "loss", "epochs", "state"]
+    lineages = ["lineage"] * any("lineage" in row for row in rows)
+    head = ["trial", *map(axis_name, fields), "validation", "loss", "epochs", "state", *lineages]
     return Table(caption, head, [_cells(row, fields) for row in rows], folded)
 
 
 def _cells(row: Mapping[str, Any], fields: Mapping[str, Values]) -> list[str]:
+    lineage = " → ".join(f"{number}" for number in row.get("lineage", ()))
     return [
         str(row["trial"]),
         *(short_value(row[name]) for name in fields),
@@ -70,13 +72,14 @@ def _cells(row: Mapping[str, Any], fields: Mapping[str, Values]) -> list[str]:
         loss(row["validation_loss"]),
         integer(row["epochs"]),
         row["state"],
+        *[lineage] * ("lineage" in row),
     ]
 
 
 def _pictures(workdir: Path, fields: Mapping[str, Values], rows: Rows) -> list[Block]:
     """Draw the pictures; return them for the document."""
     folder = workdir / _PICTURES
-    drawn = [row for row in rows if row["state"] in ("finished", "dropped")]
+    drawn = [row for row in rows if row["state"] in DRAWN]
     by_number, best = sorted(drawn, key=lambda row: row["trial"]), drawn[0]["trial"]
     plot_history(by_number, best, folder / "history")
     pictures: list[Block] = [Picture(f"{_PICTURES}/history", "Validation accuracy by trial")]

@@ -9,7 +9,7 @@ import pytest
 from jaxcnn.api import arguments, run
 from jaxcnn.api.search.halving import Rung, epochs_of, make_rungs
 from jaxcnn.api.search.plan import describe_search, make_search
-from jaxcnn.api.search.run import _open, run_search
+from jaxcnn.api.search.run import _open_study, run_search
 from jaxcnn.config.files import load_config
 from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged, UserError
@@ -116,7 +116,7 @@ def test_processes_share_a_study(config, searched, tmp_path):
     """One of them has asked for two trials, and trains when the second one starts."""
     config.num_epochs = 1
     planned = make_search(config, FIELDS, tmp_path, num_trials=4, population=2)
-    with _open(planned) as study:
+    with _open_study(planned) as study:
         batch = study.next_batch(4, 2)
         result, _ = searched(config, FIELDS, tmp_path)
         states = [row["state"] for row in rows_of(result)]

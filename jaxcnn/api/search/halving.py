@@ -9,6 +9,10 @@ References:
 
 import dataclasses
 import math
+from collections.abc import Callable
+
+from jaxcnn.api.search.scores import Score
+from jaxcnn.api.search.trainer import LiveTrials
 
 _FACTOR = 3  # a rung keeps a third of the members, and the next one is three times as many epochs
 
@@ -54,3 +58,29 @@ def epochs_of(num_members: int, num_epochs: int) -> int:
         total += left * (rung.num_epochs - done)
         done, left = rung.num_epochs, rung.num_kept
     return total + left * (num_epochs - done)
+
+
+def train_halved(
+    live: LiveTrials,
+    num_members: int,
+    num_epochs: int,
+    weights: str,
+    on_drop: Callable[[int, Score], None],
+) -> None:
+    """Train trials up to the last rung, and drop the worst at each.
+
+    Args:
+      live: the trials; some may have been dropped in an earlier process.
+      num_members: members that started.
+      num_epochs: epochs of a whole run.
+      weights: "best" or "last", those that are ranked.
+      on_drop: called with the number and the score of each trial that is dropped.
+    """
+    for rung in make_rungs(num_members, num_epochs):
+        live.train(rung.num_epochs)
+        scores = live.scores(weights)
+        in_order = sorted(scores, key=lambda number: (scores[number].rank, number))
+        for number in in_order[rung.num_kept :]:
+            if live.is_training(number):
+                live.drop(number)
+                on_drop(number, scores[number])

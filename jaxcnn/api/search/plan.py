@@ -37,9 +37,11 @@ class Search:
       fields: the values that each field may take.
       num_trials: trials of the whole study.
       population: trials that are asked and trained together.
-      sampler: "tpe" or "cmaes".
+      sampler: "tpe" or "cmaes"; "pbt" for population-based training, which asks no study.
       url: the address of the study's storage; "" for a file in the folder.
       halving: whether the worst members of a population are dropped early.
+      generation: epochs after which the worst members of a single population are replaced; 0 for
+        a study of many populations.
     """
 
     workdir: Path
@@ -50,6 +52,7 @@ class Search:
     sampler: str
     url: str
     halving: bool
+    generation: int
 
     @property
     def address(self) -> str:
@@ -63,7 +66,9 @@ class Search:
         ignored = (Effect.ABOUT, Effect.NONE)
         leaves = flatten(to_dict(self.config)).items()
         recipe = {name: value for name, value in leaves if effect_of(name) not in ignored}
-        text = json.dumps([sorted(recipe.items()), describe_fields(self.fields)])
+        generations = [self.generation, self.population] if self.generation else []
+        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations]
+        text = json.dumps(parts)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.config.model.name}-{self.config.dataset.name}-{digest}"
 
@@ -83,13 +88,14 @@ def make_search(
     sampler: str = "tpe",
     url: str = "",
     halving: bool = False,
+    generation: int = 0,
 ) -> Search:
     """Return a search, checked.
 
     Args:
       config: the config that the search varies, or what `load_config` takes.
       search: the fields and their values, see `parse_search`.
-      workdir, num_trials, population, sampler, url, halving: see `Search`.
+      workdir, num_trials, population, sampler, url, halving, generation: see `Search`.
 
     Raises:
       UserError: an argument is wrong, an end of a field's values is not allowed, or one compiled
@@ -114,7 +120,27 @@ def make_search(
         for value in ((values.low, values.high) if isinstance(values, Interval) else values)
     ]
     check_population([single, *ends])
-    return Search(workdir, config, fields, num_trials, population, sampler, url, halving)
+    if generation:
+        _check_generations(config, fields, population, url, halving)
+        num_trials, sampler = population, "pbt"
+    return Search(
+        workdir, config, fields, num_trials, population, sampler, url, halving, generation
+    )
+
+
+def _check_generations(
+    config: ConfigDict, fields: Mapping[str, Values], population: int, url: str, halving: bool
+) -> None:
+    """Check that a population can train in generations."""
+    if url or halving:
+        raise UserError("--pbt: trains one population without a study; drop --study and --halving")
+    if population < 2:
+        raise UserError("--pbt: needs two members or more; give --population=8")
+    for name in fields:
+        if effect_of(name) not in (Effect.NUMBERS, Effect.END):
+            raise UserError(f"--search: {name} cannot change within a run, so not with --pbt")
+    if config.num_steps:
+        raise UserError("--pbt: counts epochs; give --config.num_epochs in place of num_steps")
 
 
 def about(search: Search) -> dict[str, Any]:
@@ -130,12 +156,19 @@ def about(search: Search) -> dict[str, Any]:
 
 def describe(search: Search, form: str) -> list[str]:
     """Return lines about a search: its fields, trials and sampler."""
-    halving = ", halved" if search.halving else ""
+    how = f", chosen by {search.sampler}"
+    if search.halving:
+        how = f", halved{how}"
+    if search.generation:
+        how = f", the worst quarter replaced after every {search.generation} epochs"
     return [
-        *(f"  {name} = {values}" for name, values in describe_fields(search.fields).items()),
-        f"{search.num_trials} trials in populations of {search.population}{halving}, chosen by "
-        f"{search.sampler}; {form}",
+        *(f"  {name} = {_listed(values)}" for name, values in search.fields.items()),
+        f"{search.num_trials} trials in populations of {search.population}{how}; {form}",
     ]
+
+
+def _listed(values: Values) -> str:
+    return str(values) if isinstance(values, Interval) else ",".join(map("{:.12g}".format, values))
 
 
 def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
@@ -152,5 +185,5 @@ def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
         f"each: at most {epochs} epochs of {run.plan.steps_per_epoch} steps, "
         f"{run.plan.network.parameters:,} parameters; {total:,} epochs over all trials",
         describe_size(run, search.population, search.num_trials),
-        f"study {search.name} in {without_password(search.address)}",
+        *([] if search.generation else [f"study in {without_password(search.address)}"]),
     ]

@@ -25,19 +25,34 @@ from jaxcnn.text import percent
 _BEST = "best.json"
 
 
-def finish(search: Search, trials: Sequence[Trial], source: Source) -> dict[str, Any]:
+def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Return the rows of a study's trials for `result.json`, the best one first."""
+    return [
+        {
+            "trial": trial.number,
+            "state": "diverged" if trial.notes.get("diverged") else trial.state,
+            **trial.values,
+            "validation_accuracy": trial.accuracy,
+            "validation_loss": trial.notes.get("validation_loss"),
+            "epochs": trial.notes.get("epochs"),
+        }
+        for trial in sorted(trials, key=lambda trial: trial.rank)
+    ]
+
+
+def finish(search: Search, rows: Sequence[dict[str, Any]], source: Source) -> dict[str, Any]:
     """Write the result of a search so far; return the content of `result.json`.
 
     Args:
       search: the search.
-      trials: all trials of its study.
+      rows: of the trials, the best one first.
       source: the place of the data.
 
     Raises:
       Diverged: the loss of every trial was not finite.
     """
     workdir = search.workdir
-    rows = [_row(trial, workdir) for trial in sorted(trials, key=lambda trial: trial.rank)]
+    rows = [{**row, **_folder(workdir, row["trial"])} for row in rows]
     best = next((row for row in rows if row["state"] == "finished"), None)
     if best is None:
         if any(row["state"] == "diverged" for row in rows):
@@ -46,12 +61,20 @@ def finish(search: Search, trials: Sequence[Trial], source: Source) -> dict[str,
             )
         return {**about(search), "best": None, "trials": rows}
     config = with_values(search.config, {name: best[name] for name in search.fields})
-    write_json(workdir / _BEST, to_dict(config))
-    tested = _complete_best(workdir, config, best["trial"], source)
-    result = {**about(search), "best": best | tested | {"config": _BEST}, "trials": rows}
+    best = best | _complete_best(workdir, config, best["trial"], source)
+    if not search.generation:
+        write_json(workdir / _BEST, to_dict(config))
+        best["config"] = _BEST
+    result = {**about(search), "best": best, "trials": rows}
     write_json(workdir / "result.json", result)
     write_search_report(workdir, search.fields, rows, _lines(result))
     return result
+
+
+def _folder(workdir: Path, number: int) -> dict[str, str]:
+    """Return the folder of a trial as a row's field; none if it is another search folder's."""
+    folder = member_folder(workdir, number)
+    return {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
 
 
 def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
@@ -64,21 +87,6 @@ def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
     for line in _lines(result):
         console.print(line.replace("`", ""))
     console.print(f"everything is in {search.workdir}")
-
-
-def _row(trial: Trial, workdir: Path) -> dict[str, Any]:
-    """Return the row of a trial."""
-    folder = member_folder(workdir, trial.number)
-    place = {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
-    return {
-        "trial": trial.number,
-        "state": "diverged" if trial.notes.get("diverged") else trial.state,
-        **place,
-        **trial.values,
-        "validation_accuracy": trial.accuracy,
-        "validation_loss": trial.notes.get("validation_loss"),
-        "epochs": trial.notes.get("epochs"),
-    }
 
 
 def _complete_best(
@@ -100,10 +108,12 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     values = describe_values({name: best[name] for name in result["fields"]})
     test = f", test accuracy {percent(best['test_accuracy'])}" if "test_accuracy" in best else ""
-    return [
+    lines = [
         f"{states.total()} trials by {result['sampler']}: {counts}. They are ranked by the "
         f"{result['objective']}; the test split chose nothing.",
         f"Best: trial {best['trial']}, {values}: validation accuracy "
         f"{percent(best['validation_accuracy'])}{test}.",
-        f"`{_BEST}` is its config, for `jaxcnn train --config`.",
     ]
+    if "config" in best:
+        return [*lines, f"`{_BEST}` is its config, for `jaxcnn train --config`."]
+    return [*lines, f"Its settings changed as it trained; its weights are in `{best['folder']}`."]

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.api.arguments import Source
+from jaxcnn.api.search.evolution import Lineage, evolve
+from jaxcnn.api.search.halving import train_halved
 from jaxcnn.api.search.plan import Search, about, describe
-from jaxcnn.api.search.result import finish, show
+from jaxcnn.api.search.result import finish, rows_of, show
 from jaxcnn.api.search.sampler import distributions, make_sampler
+from jaxcnn.api.search.scores import DIVERGED, Score
 from jaxcnn.api.search.study import Study, Trial, Worker, locked
-from jaxcnn.api.search.trials import DIVERGED, Score, TrialTrainer
+from jaxcnn.api.search.trainer import TrialTrainer
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import check_for_checkpoints
@@ -20,6 +23,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
+from jaxcnn.workdir.folder import lock_folder
 
 _SEARCH = "search.json"
 
@@ -57,23 +61,42 @@ def run_search(
     refuse_among_pictures(workdir, search.config.dataset.name, "name another --workdir")
     if group.is_group():
         raise UserError("a search trains in one process; start several without --distributed")
-    source = Source(data_at=data_at)
-    with _open(search) as study:
-        trainer: TrialTrainer | None = None
-        while batch := _next_batch(search, study):
-            if trainer is None:
-                trainer = TrialTrainer(search.config, search.fields, workdir, source, console)
-                _show_start(search, trainer, console)
-            _train(search, study, batch, trainer, console)
-            source = trainer.source
-        with locked(workdir):
-            result = finish(search, study.trials(), source)
+    run = _run_generations if search.generation else _run_study
+    result = run(search, Source(data_at=data_at), console)
     show(search, result, console)
     return result
 
 
+def _run_study(search: Search, source: Source, console: Console) -> dict[str, Any]:
+    """Train trials until the study has all of them; return the result."""
+    trainer: TrialTrainer | None = None
+    with _open_study(search) as study:
+        while batch := _next_batch(search, study):
+            if trainer is None:
+                trainer = _start(search, source, console)
+                source = trainer.source
+            _train(search, study, batch, trainer, console)
+        with locked(search.workdir):
+            return finish(search, rows_of(study.trials()), source)
+
+
+def _run_generations(search: Search, source: Source, console: Console) -> dict[str, Any]:
+    """Train a population in generations; return the result."""
+    workdir, config = search.workdir, search.config
+    lock = lock_folder(workdir, lambda: _check_folder(search) and None)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lock.release)
+        _open_folder(search)
+        lineage = Lineage(workdir, search.fields, search.population, config.seed)
+        trainer = _start(search, source, console)
+        with trainer.open(lineage.living) as live:
+            evolve(live, trainer, lineage, search.generation)
+            scores = live.scores(config.test_with)
+        return finish(search, lineage.rows(scores), trainer.source)
+
+
 @contextlib.contextmanager
-def _open(search: Search) -> Iterator[Study]:
+def _open_study(search: Search) -> Iterator[Study]:
     """Open the folder and the study of a search, new or not, as one of its workers.
 
     Raises:
@@ -101,19 +124,27 @@ def _open(search: Search) -> Iterator[Study]:
 def _open_folder(search: Search) -> str:
     """Write `search.json` of a new folder, or check it; return the folder's identity."""
     path = search.workdir / _SEARCH
-    if not path.exists():
-        if any(not file.name.startswith(".") for file in search.workdir.iterdir()):
-            raise UserError(f"{search.workdir}: holds files but no search; name another --workdir")
-        identity = secrets.token_hex(8)
-        write_json(path, {"id": identity, **about(search)})
+    if identity := _check_folder(search):
         return identity
+    identity = secrets.token_hex(8)
+    write_json(path, {"id": identity, **about(search)})
+    return identity
+
+
+def _check_folder(search: Search) -> str:
+    """Check that the folder is empty or of the search; return its identity, "" if it is empty."""
+    workdir, path = search.workdir, search.workdir / _SEARCH
+    if not path.exists():
+        if any(not file.name.startswith(".") for file in workdir.iterdir()):
+            raise UserError(f"{workdir}: holds files but no search; name another --workdir")
+        return ""
     saved = read_json(path)
     if not (isinstance(saved, dict) and saved.get("id") and saved.get("study")):
         raise UserError(f"{path}: is damaged: it has no study")
     if saved["study"] != search.name:
         raise UserError(
-            f"{search.workdir}: holds another search, of other fields or another config; name "
-            "another --workdir"
+            f"{workdir}: holds another search, of other fields or another config; name another "
+            "--workdir"
         )
     return saved["id"]
 
@@ -123,11 +154,13 @@ def _next_batch(search: Search, study: Study) -> list[Trial]:
         return study.next_batch(search.num_trials, search.population)
 
 
-def _show_start(search: Search, trainer: TrialTrainer, console: Console) -> None:
-    """Show the network, the config and the search."""
-    console.start(search.config, render_summary(trainer.run.plan.network), str(search.workdir))
+def _start(search: Search, source: Source, console: Console) -> TrialTrainer:
+    """Load the data; show the network, the config and the search."""
+    trainer = TrialTrainer(search.config, search.fields, search.workdir, source, console)
+    console.start(search.config, render_summary(trainer.mold.run.plan.network), str(search.workdir))
     for line in describe(search, str(trainer.form(search.population))):
         console.print(line)
+    return trainer
 
 
 def _train(
@@ -135,18 +168,23 @@ def _train(
 ) -> None:
     """Train the trials of a batch, and tell their accuracies."""
     size = sum(trial.batch == batch[0].batch for trial in study.trials())
-    values = {trial.number: trial.values for trial in batch}
+    values, weights = {trial.number: trial.values for trial in batch}, search.config.test_with
     console.print(_range(list(values)), "bold")
 
     def drop(number: int, score: Score) -> None:
         study.drop(number, score.accuracy, score.epochs, {"validation_loss": score.loss})
 
     try:
-        scores = trainer.train(values, size if search.halving else 0, drop)
-    except UserError as error:
-        if error.exit_code == UserError.exit_code:  # a config that is not allowed
-            study.fail(list(values))
+        for number in values:
+            trainer.config(number, values[number])
+    except UserError:  # two fields that do not fit each other
+        study.fail(list(values))
         raise
+    with trainer.open(values) as live:
+        if search.halving:
+            train_halved(live, size, trainer.num_epochs, weights, drop)
+        live.train()
+        scores = live.scores(weights)
     for number, score in sorted(scores.items()):
         notes: dict[str, Any] = {"epochs": score.epochs, "validation_loss": score.loss}
         if score is DIVERGED:

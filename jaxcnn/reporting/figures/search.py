@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Rows = Sequence[Mapping[str, Any]]  # of the trials, as `result.json` has them
+# the states of the trials that are drawn, with color and marker
+DRAWN = {"dropped": (GRAY, "x"), "replaced": (GRAY, "x"), "finished": (BLUE, "o")}
 _HEIGHT = 2.8  # inches
 _MARGIN = 0.08  # beside the listed values of a field, as a share of the axis
 
@@ -48,7 +50,7 @@ def plot_history(rows: Rows, best: int, stem: Path) -> Path:
         numbers = [row["trial"] for row in finished]
         axes.step(numbers, 100 * highest, where="post", color=SKY, label="best so far", zorder=0)
         axes.set_xlabel("trial")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
         return save(figure, stem)
 
 
@@ -76,24 +78,21 @@ def plot_field(rows: Rows, best: int, name: str, values: Values, stem: Path) -> 
             axes.set_xticks(range(len(values)), [plain(short_value(value)) for value in values])
             axes.margins(x=_MARGIN)
         axes.set_xlabel(plain(axis_name(name)))
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
         return save(figure, stem)
 
 
 def _scatter(axes: "Axes", rows: Rows, positions: Sequence[float], best: int) -> None:
     """Draw a point for each trial; the best one stands out."""
     accuracies = [100 * row["validation_accuracy"] for row in rows]
-    for state, color, marker, label in (
-        ("dropped", GRAY, "x", "dropped early"),
-        ("finished", BLUE, "o", "finished"),
-    ):
+    for state, (color, marker) in DRAWN.items():
         points = [
             (position, accuracy)
             for position, accuracy, row in zip(positions, accuracies, rows, strict=True)
             if row["state"] == state
         ]
         if points:
-            axes.scatter(*zip(*points, strict=True), s=18, color=color, marker=marker, label=label)
+            axes.scatter(*zip(*points, strict=True), s=18, color=color, marker=marker, label=state)
     index = [row["trial"] for row in rows].index(best)
     axes.scatter(
         positions[index], accuracies[index], s=60, color=VERMILION, marker="*", zorder=3,
