@@ -52,22 +52,22 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], source: Source) -> di
       Diverged: the loss of every trial was not finite.
     """
     workdir = search.workdir
-    rows = [{**row, **_folder(workdir, row["trial"])} for row in rows]
-    best = next((row for row in rows if row["state"] == "finished"), None)
+    trials: list[dict[str, Any]] = [row | _folder(workdir, row["trial"]) for row in rows]
+    best = next((row for row in trials if row["state"] == "finished"), None)
     if best is None:
-        if any(row["state"] == "diverged" for row in rows):
+        if any(row["state"] == "diverged" for row in trials):
             raise Diverged(
                 f"{workdir}: the loss of each trial was not finite; search lower learning rates"
             )
-        return {**about(search), "best": None, "trials": rows}
+        return {**about(search), "best": None, "trials": trials}
     config = with_values(search.config, {name: best[name] for name in search.fields})
     best = best | _complete_best(workdir, config, best["trial"], source)
     if not search.generation:
         write_json(workdir / _BEST, to_dict(config))
         best["config"] = _BEST
-    result = {**about(search), "best": best, "trials": rows}
+    result = {**about(search), "best": best, "trials": trials}
     write_json(workdir / "result.json", result)
-    write_search_report(workdir, search.fields, rows, _lines(result))
+    write_search_report(workdir, search.fields, trials, _lines(result))
     return result
 
 

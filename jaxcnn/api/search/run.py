@@ -83,7 +83,11 @@ def _run_study(search: Search, source: Source, console: Console) -> dict[str, An
 def _run_generations(search: Search, source: Source, console: Console) -> dict[str, Any]:
     """Train a population in generations; return the result."""
     workdir, config = search.workdir, search.config
-    lock = lock_folder(workdir, lambda: _check_folder(search) and None)
+
+    def check() -> None:
+        _read_identity(search)
+
+    lock = lock_folder(workdir, check)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         _open_folder(search)
@@ -124,15 +128,19 @@ def _open_study(search: Search) -> Iterator[Study]:
 def _open_folder(search: Search) -> str:
     """Write `search.json` of a new folder, or check it; return the folder's identity."""
     path = search.workdir / _SEARCH
-    if identity := _check_folder(search):
+    if identity := _read_identity(search):
         return identity
     identity = secrets.token_hex(8)
     write_json(path, {"id": identity, **about(search)})
     return identity
 
 
-def _check_folder(search: Search) -> str:
-    """Check that the folder is empty or of the search; return its identity, "" if it is empty."""
+def _read_identity(search: Search) -> str:
+    """Return the identity of the search's folder; "" if it is empty.
+
+    Raises:
+      UserError: it holds something else.
+    """
     workdir, path = search.workdir, search.workdir / _SEARCH
     if not path.exists():
         if any(not file.name.startswith(".") for file in workdir.iterdir()):

@@ -1,73 +1,23 @@
 """A search: its trials are repeatable, shared by processes, and told by their validation."""
 
-import contextlib
-import io
 import json
 
 import pytest
 
-from jaxcnn.api import arguments, run
 from jaxcnn.api.search.halving import Rung, epochs_of, make_rungs
 from jaxcnn.api.search.plan import describe_search, make_search
-from jaxcnn.api.search.run import _open_study, run_search
+from jaxcnn.api.search.run import _open_study
 from jaxcnn.config.files import load_config
 from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged, UserError
-from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.runs import read_runs
-from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Member
 
 FIELDS = "optimizer.learning_rate=log(1e-3,1e-1); optimizer.momentum=uniform(.5,.99)"
 MORE = f"{FIELDS}; loss.label_smoothing=0,.1"
 
 
-@pytest.fixture
-def config(config):
-    config.model = model_config("mlp", hidden=(16,))
-    config.num_devices = 1
-    config.optimizer.name = "momentum"
-    return config
-
-
-@pytest.fixture
-def searched(monkeypatch, dataset, undrawn):
-    """Searches on `dataset`, without pictures; gives the result and the output."""
-    monkeypatch.setattr(arguments, "load_run_data", lambda *_: dataset)
-    monkeypatch.setattr(run, "plot_curves", lambda _: [])
-    monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
-
-    def searched(config, search, workdir, **options):
-        printed = io.StringIO()
-        planned = make_search(
-            config, search, workdir, **{"num_trials": 4, "population": 2} | options
-        )
-        return run_search(planned, console=Console(printed)), printed.getvalue()
-
-    return searched
-
-
 def rows_of(result):
     return sorted(result["trials"], key=lambda row: row["trial"])
-
-
-class Killed(BaseException):
-    """The end of a process, whatever it does."""
-
-
-@contextlib.contextmanager
-def killed_after(num_epochs, monkeypatch):
-    """The process ends when a member has trained its epoch and is about to save it."""
-    finish, calls = Member.finish_epoch, iter(range(1000))
-
-    def finish_epoch(self, row):
-        if next(calls) == num_epochs:
-            raise Killed
-        finish(self, row)
-
-    with monkeypatch.context() as patches, pytest.raises(Killed):
-        patches.setattr(Member, "finish_epoch", finish_epoch)
-        yield
 
 
 def test_a_search_its_files_and_its_best_config(config, searched, train, tmp_path, capsys):
@@ -97,10 +47,10 @@ def test_a_search_its_files_and_its_best_config(config, searched, train, tmp_pat
 
 
 def test_the_same_seed_gives_the_same_trials_also_after_a_kill(
-    config, searched, tmp_path, monkeypatch
+    config, searched, killed_after, tmp_path
 ):
     whole, _ = searched(config, FIELDS, tmp_path / "whole")
-    with killed_after(5, monkeypatch):  # in the second epoch of the second population
+    with killed_after(5):  # in the second epoch of the second population
         searched(config, FIELDS, tmp_path / "parts")
     parts, printed = searched(config, FIELDS, tmp_path / "parts")
     assert "trials 0 to 1" not in printed and "resuming after 0 to 1 epochs" in printed
@@ -142,11 +92,11 @@ def test_folders_share_a_study_by_its_address(config, searched, tmp_path):
 
 
 def test_halving_drops_the_worst_and_they_can_go_on_alone(
-    config, searched, train, tmp_path, monkeypatch
+    config, searched, train, killed_after, tmp_path
 ):
     config.num_epochs = 6
     options = {"num_trials": 4, "population": 4, "halving": True}
-    with killed_after(5, monkeypatch):
+    with killed_after(5):
         searched(config, FIELDS, tmp_path / "a", **options)
     result, printed = searched(config, FIELDS, tmp_path / "a", **options)
     rows = result["trials"]
@@ -189,7 +139,12 @@ def test_trials_that_diverge(config, searched, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "search", "options", "message"),
     [
-        ({"validation": "test"}, FIELDS, {}, "a search would choose by the test split"),
+        (
+            {"validation": "test", "test_with": "last"},
+            FIELDS,
+            {},
+            "a search would choose by the test split",
+        ),
         ({}, "optimizer.momentum=uniform(.5,1.5)", {}, "config.optimizer.momentum = 1.5"),
         ({}, "global_batch_size=32,64", {}, "global_batch_size: cannot differ"),
         ({}, FIELDS, {"sampler": "nsga2"}, "--sampler=nsga2: all trials have the same parameters"),
