@@ -14,9 +14,10 @@ from jaxcnn.api.run import complete_report
 from jaxcnn.api.search.plan import Search, about
 from jaxcnn.api.search.study import Trial
 from jaxcnn.config.defaults import to_dict
-from jaxcnn.config.sweep import describe_values, with_values
+from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged
 from jaxcnn.files.writing import write_json
+from jaxcnn.reporting.comparison.labels import short_value
 from jaxcnn.reporting.search_report import best_table, write_search_report
 from jaxcnn.reporting.terminal.comparison_table import print_table
 from jaxcnn.reporting.terminal.console import Console
@@ -106,7 +107,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     """Return paragraphs about a search and its best trial."""
     best, states = result["best"], Counter(row["state"] for row in result["trials"])
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    values = describe_values({name: best[name] for name in result["fields"]})
+    values = ", ".join(f"{name} = {short_value(best[name])}" for name in result["fields"])
     test = f", test accuracy {percent(best['test_accuracy'])}" if "test_accuracy" in best else ""
     lines = [
         f"{states.total()} trials by {result['sampler']}: {counts}. They are ranked by the "

@@ -114,7 +114,7 @@ def _open_study(search: Search) -> Iterator[Study]:
             study = Study(
                 search.address,
                 search.name,
-                make_sampler(search.sampler, search.config.seed, search.population),
+                make_sampler(search.sampler, search.config.seed),
                 distributions(search.fields),
                 worker,
                 is_local=not search.url,

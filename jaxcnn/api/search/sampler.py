@@ -16,26 +16,20 @@ from optuna.trial import FrozenTrial, TrialState
 from jaxcnn.config.sweep import Values
 
 SAMPLERS = ("tpe", "cmaes")
-_MOST_RANDOM = 10  # trials before the sampler learns from results, as of Optuna
+_NUM_RANDOM = 8  # trials before TPE learns from results
 _SEEDS = 2**32
 
 
-def make_sampler(name: str, seed: int, population: int) -> "SeededSampler":
+def make_sampler(name: str, seed: int) -> "SeededSampler":
     """Return a sampler: Optuna's "tpe" or "cmaes".
 
-    Args:
-      name: the sampler's name.
-      seed: of the study.
-      population: trials that are asked together. The first trials, at most 10, are random.
+    The first population is random, and with "tpe" eight trials at least.
     """
-    num_random = min(population, _MOST_RANDOM)
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "tpe": lambda seed: TPESampler(
-            seed=seed, n_startup_trials=num_random, multivariate=True, constant_liar=True
+            seed=seed, n_startup_trials=_NUM_RANDOM, multivariate=True, constant_liar=True
         ),
-        "cmaes": lambda seed: CmaEsSampler(
-            seed=seed, n_startup_trials=num_random, warn_independent_sampling=False
-        ),
+        "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
     }
     return SeededSampler(makers[name], seed)
 
