@@ -6,6 +6,7 @@ References:
 """
 
 import dataclasses
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -132,7 +133,7 @@ class Lineage:
                 | {"validation_loss": loss, "epochs": epochs, "from_epoch": starts.get(number, 0)}
                 | {"lineage": self._lineage(number)}
             )
-        return sorted(rows, key=lambda row: (-row["validation_accuracy"], row["trial"]))
+        return sorted(rows, key=_rank)
 
     def _lineage(self, number: int) -> list[int]:
         """Return the members from whose weights a member's come, the first one first."""
@@ -141,6 +142,12 @@ class Lineage:
         while numbers[0] in parents:
             numbers.insert(0, parents[numbers[0]])
         return numbers
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[float, float, int]:
+    """Return the key that sorts rows, the best one first."""
+    loss = row["validation_loss"]
+    return -row["validation_accuracy"], math.inf if loss is None else loss, row["trial"]
 
 
 def evolve(live: LiveTrials, trainer: TrialTrainer, lineage: Lineage, num_epochs: int) -> None:
