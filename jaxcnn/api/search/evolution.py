@@ -97,7 +97,7 @@ class Lineage:
           epochs: finished epochs.
         """
         in_order = sorted(scores, key=lambda number: (scores[number].rank, number))
-        count = max(1, len(in_order) // _SHARE)
+        count = _num_replaced(len(in_order))
         worst = [n for n in reversed(in_order) if n in training or scores[n] is DIVERGED][:count]
         parents = [n for n in in_order if n in training and n not in worst][:count]
         births = []
@@ -142,6 +142,22 @@ class Lineage:
         while numbers[0] in parents:
             numbers.insert(0, parents[numbers[0]])
         return numbers
+
+
+def _num_replaced(population: int) -> int:
+    """Return how many members a generation replaces."""
+    return max(1, population // _SHARE)
+
+
+def num_births(population: int, num_epochs: int, generation: int) -> int:
+    """Return how many members join a population in all.
+
+    Args:
+      population: members of a generation.
+      num_epochs: epochs of a whole run.
+      generation: epochs of a generation.
+    """
+    return len(range(generation, num_epochs, generation)) * _num_replaced(population)
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[float, float, int]:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
 from jaxcnn.api.members import describe_size, fit_form
+from jaxcnn.api.search.evolution import num_births
 from jaxcnn.api.search.halving import epochs_of
 from jaxcnn.api.search.sampler import SAMPLERS
 from jaxcnn.api.search.study import without_password
@@ -160,7 +161,8 @@ def describe(search: Search, form: str) -> list[str]:
     if search.halving:
         how = f", halved{how}"
     if search.generation:
-        how = f", the worst quarter replaced after every {search.generation} epochs"
+        each = "each epoch" if search.generation == 1 else f"every {search.generation} epochs"
+        how = f", the worst quarter replaced after {each}"
     return [
         *(f"  {name} = {_listed(values)}" for name, values in search.fields.items()),
         f"{search.num_trials} trials in populations of {search.population}{how}; {form}",
@@ -180,10 +182,13 @@ def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
     total = search.num_trials * epochs
     if search.halving:
         total = populations * epochs_of(search.population, epochs)
+    num_folders = search.num_trials
+    if search.generation:
+        num_folders += num_births(search.population, epochs, search.generation)
     return [
         *describe(search, str(form)),
         f"each: at most {epochs} epochs of {run.plan.steps_per_epoch} steps, "
         f"{run.plan.network.parameters:,} parameters; {total:,} epochs over all trials",
-        describe_size(run, search.population, search.num_trials),
+        describe_size(run, search.population, num_folders),
         *([] if search.generation else [f"study in {without_password(search.address)}"]),
     ]
