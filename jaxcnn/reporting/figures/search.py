@@ -27,7 +27,8 @@ Rows = Sequence[Mapping[str, Any]]  # of the trials, as `result.json` has them
 # the states of the trials that are drawn, with color and marker
 DRAWN = {"dropped": (GRAY, "x"), "replaced": (GRAY, "x"), "finished": (BLUE, "o")}
 _HEIGHT = 2.8  # inches
-_MARGIN = 0.08  # beside the listed values of a field, as a share of the axis
+_MARGIN = 0.08  # around what is drawn, as a share of the axis
+_TIMES_USUAL = 2  # so many times the upper three quarters' range are drawn below them
 
 
 def plot_history(rows: Rows, best: int, stem: Path) -> Path:
@@ -50,7 +51,7 @@ def plot_history(rows: Rows, best: int, stem: Path) -> Path:
         numbers = [row["trial"] for row in finished]
         axes.step(numbers, 100 * highest, where="post", color=SKY, label="best so far", zorder=0)
         axes.set_xlabel("trial")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         return save(figure, stem)
 
 
@@ -78,7 +79,7 @@ def plot_field(rows: Rows, best: int, name: str, values: Values, stem: Path) -> 
             axes.set_xticks(range(len(values)), [plain(short_value(value)) for value in values])
             axes.margins(x=_MARGIN)
         axes.set_xlabel(plain(axis_name(name)))
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         return save(figure, stem)
 
 
@@ -99,3 +100,21 @@ def _scatter(axes: "Axes", rows: Rows, positions: Sequence[float], best: int) ->
         label="best",
     )  # fmt: skip
     axes.set_ylabel("validation accuracy (%)")
+    _cut_low(axes, positions, accuracies)
+
+
+def _cut_low(axes: "Axes", positions: Sequence[float], accuracies: Sequence[float]) -> None:
+    """Cut the axis below the usual accuracies, and mark each trial below with a triangle."""
+    usual, highest = np.quantile(accuracies, 0.25), max(accuracies)
+    lowest = usual - _TIMES_USUAL * max(highest - usual, 1)
+    cut = [x for x, y in zip(positions, accuracies, strict=True) if y < lowest]
+    if not cut:
+        return
+    inside = min(y for y in accuracies if y >= lowest)
+    margin = _MARGIN * max(highest - inside, 1)
+    edge = inside - margin
+    axes.set_ylim(edge, highest + margin)
+    axes.plot(
+        cut, [edge] * len(cut), marker="v", color=GRAY, linestyle="none", clip_on=False,
+        label=f"cut off, down to {min(accuracies):.1f} %",
+    )  # fmt: skip
