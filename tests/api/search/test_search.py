@@ -21,6 +21,7 @@ def rows_of(result):
 
 
 def test_a_search_its_files_and_its_best_config(config, searched, train, tmp_path, capsys):
+    config.num_epochs = 1
     result, printed = searched(config, MORE, tmp_path / "a")
     assert json.loads((tmp_path / "a" / "result.json").read_text()) == result
     rows = rows_of(result)
@@ -80,6 +81,7 @@ def test_processes_share_a_study(config, searched, tmp_path):
     assert len(set(momenta)) == 4
 
 
+@pytest.mark.slow
 def test_folders_share_a_study_by_its_address(config, searched, tmp_path):
     config.num_epochs = 1
     url = f"sqlite:///{tmp_path}/shared.db"
@@ -117,6 +119,7 @@ def test_the_rungs_of_halving():
     assert epochs_of(8, 1) == 8
 
 
+@pytest.mark.slow
 def test_cmaes_learns_from_the_first_population(config, searched, tmp_path):
     config.num_epochs = 1
     result, _ = searched(config, MORE, tmp_path, sampler="cmaes", num_trials=5)
@@ -131,7 +134,7 @@ def test_trials_that_diverge(config, searched, tmp_path):
     )
     states = {row["optimizer.learning_rate"]: row["state"] for row in result["trials"]}
     assert states == {0.01: "finished", 1e38: "diverged"}
-    assert "1 diverged" in printed or "diverged" in printed
+    assert " diverged" in printed
     with pytest.raises(Diverged, match="the loss of each trial was not finite"):
         searched(config, "optimizer.learning_rate=uniform(1e37,1e38)", tmp_path / "all")
 
