@@ -65,6 +65,11 @@ class Console:
         self._config: Mapping[str, Any] = {}
         self._warnings: list[str] = []
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if warnings alone are written."""
+        return self._rich.quiet
+
     def print(self, text: str = "", style: str = "") -> None:
         """Print a line or lines, without markup."""
         self._clear_notice()
