@@ -269,6 +269,8 @@ def complete_report(
     """Show that a run has ended, and write the files that its report lacks; return its result."""
     with open_workdir(workdir, config):
         console.print(summarize_end(workdir, ended, config), "bold")
+        for line in notes_on_parts(workdir):
+            console.warn(line)
         if group.is_main() and (missing := missing_files(workdir)):
             console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)
