@@ -16,6 +16,7 @@ from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
 from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
+from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
@@ -108,7 +109,7 @@ def train_population(
     )
     if group.is_group():
         raise UserError("a population trains in one process; start it without --distributed")
-    with open_folder(planned.workdir, planned.fields, planned.members):
+    with open_folder(planned.workdir, planned.fields, planned.members), preparing(quiet=quiet):
         return _train(planned, Source(data_at=data_at), shown)
 
 

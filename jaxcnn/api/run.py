@@ -11,6 +11,7 @@ from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
 from jaxcnn.api.result import Result
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
+from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
@@ -88,7 +89,7 @@ def train(
         hook that raises `StopTraining` ends the run, which is saved, tested and reported; it
         continues only with a larger `num_epochs`. Any other exception leaves `train`; the next
         call resumes after this epoch.
-      quiet: print only warnings, and the progress of a dataset that is being prepared.
+      quiet: print warnings alone.
       console: shows the training; standard output by default.
       data_at: the folder of the data, if it is not the one in the config.
       profile_steps: the number of steps to trace, see `Profiler`; 0 for none.
@@ -101,7 +102,8 @@ def train(
     hooks, workdir = check_hooks(hooks), check_workdir(workdir)
     config = own_config(config, dataset, workdir)
     source, console = Source(dataset, data_at), console or Console(quiet=quiet)
-    return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
+    with preparing(quiet=quiet):
+        return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
 
 
 def _train(
@@ -271,7 +273,9 @@ def complete_report(
 ) -> dict[str, Any]:
     """Show that a run has ended, and write the files that its report lacks; return its result."""
     with open_workdir(workdir, config):
-        console.print(summarize_end(ended, config), "bold")
+        console.print(summarize_end(workdir, ended, config), "bold")
+        for line in notes_on_parts(workdir):
+            console.warn(line)
         if group.is_main() and (missing := missing_files(workdir)):
             console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)

@@ -156,7 +156,7 @@ FIELDS: dict[str, Field] = {
     "dataset.classes": Field(
         (),
         "The only classes to train on, in the order of their numbers, such as cat,dog; or "
-        "classic, the ten of cifar100 that this publication selects; empty: all.",
+        "classic, the ten of cifar100 that the publication [classic] selects; empty: all.",
         NAMES,
         RUN,
     ),

@@ -103,6 +103,19 @@ def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
         raise _needs_dataset(workdir)
 
 
+def refuse_arrays_of(run: Path, config: ConfigDict) -> None:
+    """Refuse a config that a run saved and that names the run's arrays, which no name can load.
+
+    Raises:
+      UserError: the run's data came from Python.
+    """
+    if run_files.came_from_python(run) and _read_saved(run).get("name") == config.dataset.name:
+        raise UserError(
+            f"{run / 'config.json'}: the data of this run came from Python; train the config there "
+            "with jaxcnn.train(config, workdir, dataset=dataset)"
+        )
+
+
 def _needs_dataset(workdir: Path) -> UserError:
     name = repr(str(workdir))
     return UserError(
