@@ -65,10 +65,10 @@ def main(arguments: list[str]) -> None:
         )
     from jaxcnn.api.search.plan import describe_search, make_search
     from jaxcnn.api.search.run import run_search
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
     workdir = _WORKDIR.value or Path("runs", f"{given_name()}-search")
-    check_config(_CONFIG.value, given_run(), workdir)
+    check_given_config(_CONFIG.value, given_run(), workdir)
     search = make_search(
         _CONFIG.value,
         _SEARCH.value,
