@@ -19,6 +19,9 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
     "restart_growth": "cosine_restarts",
 }
 
+# the fields that only the user's pictures take
+_OF_PICTURES = ("exclude",)
+
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
 _OWN_PART = "register a part of your own with --register=FILE"
@@ -116,6 +119,13 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
+    }
+    is_of_pictures = dataset.name.startswith(("folder:", "table:"))
+    messages |= {
+        f"config.dataset.{name} = {dataset[name]!r}: only folder:PATH and table:PATH take it": (
+            not is_of_pictures and dataset[name] != FIELDS[f"dataset.{name}"].default
+        )
+        for name in _OF_PICTURES
     }
     messages |= _wrong_schedules(schedule, optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]

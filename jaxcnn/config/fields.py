@@ -11,6 +11,7 @@ from jaxcnn.config.rules import (
     AT_LEAST_1,
     FRACTION,
     NAMES,
+    SPLIT,
     Effect,
     Field,
     between,
@@ -127,7 +128,8 @@ FIELDS: dict[str, Field] = {
     ),
     "dataset.name": Field(
         "digits",
-        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, or one of your file's.",
+        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, table:PATH of pictures "
+        "and labels, or one of your file's.",
         None,
         RUN,
     ),
@@ -155,9 +157,16 @@ FIELDS: dict[str, Field] = {
     ),
     "dataset.split": Field(
         "content",
-        "How a folder without a test split gets one: by each picture's content, so that a picture "
-        "keeps its split when others are added, or a shuffled fifth of each class.",
-        one_of("content", "shuffle"),
+        "How pictures without a test split get one: content (by each picture's content, so that "
+        "it keeps its split when others are added), shuffle (a random fifth of each class), or a "
+        "table with the columns path and split. Pictures of one group stay together.",
+        SPLIT,
+        RUN,
+    ),
+    "dataset.exclude": Field(
+        "",
+        "A text file with the paths of pictures to leave out, one in a line; empty: none.",
+        None,
         RUN,
     ),
     "dataset.image_size": Field(

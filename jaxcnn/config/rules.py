@@ -99,6 +99,11 @@ NAMES = Rule(
     lambda value: all(type(name) in (str, int) and name != "" for name in value),
     "names, with commas between them",
 )
+SPLIT = Rule(
+    lambda value: value in ("content", "shuffle") or value.endswith((".csv", ".tsv", ".jsonl")),
+    "content, shuffle, or a file ending in .csv, .tsv or .jsonl",
+    ("content", "shuffle"),
+)
 EPOCHS = Rule(
     lambda value: (
         all(type(epoch) in (int, float) and 0 < epoch < 2**31 for epoch in value)

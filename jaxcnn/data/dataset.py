@@ -87,7 +87,7 @@ class Dataset:
       pixel_std: standard deviation of each channel, float32 (channels,).
       scalar_mean: mean over all pixels of the training split.
       scalar_std: standard deviation over all pixels of the training split.
-      pictures: the files of a folder of images in the order of the examples, split after split;
+      pictures: the files of the user's pictures in the order of the examples, split after split;
         None for other datasets.
       conversion: the fields of the pictures' `Conversion`; None if the cache records none.
       is_of_arrays: True for a user's arrays, which no name can load again.
@@ -154,6 +154,11 @@ class Dataset:
         splits = (f"{name} {split.digest}" for name, split in sorted(self.splits.items()))
         return joined_digest(repr(self.class_names), *splits)[:32]
 
+    def groups(self, split: str) -> np.ndarray | None:
+        """Return the group of each example of a split (n,), "" for none; None without groups."""
+        groups = [picture.group for picture in self.pictures or () if picture.split == split]
+        return np.array(groups) if any(groups) else None
+
     @property
     def num_classes(self) -> int:
         """The number of classes."""
@@ -185,18 +190,22 @@ def load_dataset(
     label_set: str = "",
     image_size: int = 0,
     split: str = "content",
+    exclude: str = "",
 ) -> Dataset:
     """Return a dataset; the first call prepares it, which takes up to two minutes.
 
     Images are uint8 (n, height, width, channels), memory-mapped from a cache.
 
     Args:
-      name: one of `dataset_names()`, or `folder:PATH` for a folder of images.
+      name: one of `dataset_names()`; or `folder:PATH` for a folder of images, or `table:PATH` for
+        a table of pictures and labels.
       data_dir: the folder of prepared datasets; by default `$TFDS_DATA_DIR`, else
         `~/tensorflow_datasets`.
       label_set: the labels of cifar100: "fine", the default, or "coarse".
       image_size: height and width to resize to (bilinear); 0 for the dataset's own.
-      split: the rule for the test split of a folder without one, "content" or "shuffle".
+      split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
+        table with the columns path and split.
+      exclude: a text file with the paths of pictures to leave out.
 
     Raises:
       UserError: there is no such dataset or label set, or it cannot be prepared.
@@ -205,7 +214,7 @@ def load_dataset(
         from jaxcnn.data.own_dataset import load_own
 
         return load_own(name, label_set=label_set, image_size=image_size)
-    place = find_place(name, data_dir, image_size, split)
+    place = find_place(name, data_dir, image_size, split, exclude)
     is_new = not place.is_prepared()
     dataset = load_place(place, label_set)
     if is_new:

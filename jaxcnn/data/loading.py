@@ -27,6 +27,7 @@ def _load(dataset: ConfigDict) -> Dataset:
         label_set=dataset.label_set,
         image_size=dataset.image_size,
         split=dataset.split,
+        exclude=dataset.exclude,
     )
     return select_classes(loaded, dataset.classes)
 

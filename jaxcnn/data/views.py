@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.counts import likeliest
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.grouping import choose_groups
 from jaxcnn.data.preparing.cache import array_digest, joined_digest
 from jaxcnn.errors import UserError
 
@@ -57,7 +58,8 @@ def make_views(
         validation split).
       fraction: the share of the training split that "holdout" and "tail" take.
       holdout: the way in which "holdout" draws: "stratified" takes the share of each class, and
-        never a class's only example; "random" draws from all examples alike.
+        never a class's only example; "random" draws from all examples alike. Pictures with
+        groups are drawn by group, with about the same share of each class.
 
     Raises:
       UserError: no example would be left for training.
@@ -69,6 +71,8 @@ def make_views(
         return {"train": train, "validation": whole_split(dataset, "validation"), "test": test}
     if validation == "tail":
         kept, held_out = _cut_tail(train.indices, fraction)
+    elif (groups := dataset.groups("train")) is not None:
+        kept, held_out = _cut_by_group(dataset, groups, fraction)
     elif holdout == "stratified":
         kept, held_out = _cut_by_class(likeliest(dataset.splits["train"].labels), fraction)
     else:
@@ -114,6 +118,25 @@ def _cut_by_class(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.n
         is_held_out[positions[: min(round(fraction * len(positions)), len(positions) - 1)]] = True
     if not is_held_out.any():
         is_held_out[max(members, key=len)[0]] = True
+    positions = np.arange(len(labels), dtype=np.int32)
+    return positions[~is_held_out], positions[is_held_out]
+
+
+def _cut_by_group(
+    dataset: Dataset, groups: np.ndarray, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kept and the held-out examples; no group is in both.
+
+    Raises:
+      UserError: each group is too large for the fraction, or holds a whole class.
+    """
+    labels = likeliest(dataset.splits["train"].labels)
+    is_held_out = choose_groups(groups, labels, fraction, _HOLDOUT_SEED)
+    if not is_held_out.any():
+        raise UserError(
+            f"config.validation_fraction = {fraction}: no group of pictures is small enough; "
+            "choose a larger fraction, or give the validation pictures by the column split"
+        )
     positions = np.arange(len(labels), dtype=np.int32)
     return positions[~is_held_out], positions[is_held_out]
 

@@ -7,6 +7,7 @@ from jaxcnn.config.publications import current_key
 from jaxcnn.config.published import is_tuned_on_test
 from jaxcnn.data.class_selection import selected_names
 from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
@@ -26,9 +27,10 @@ IN_SIGHT = (
 
 
 def owner_of(dataset: str) -> str:
-    """Return the owner of a dataset's splits: "publisher's", "folder's" or "dataset's"."""
-    if dataset.startswith("folder:"):
-        return "folder's"
+    """Return the owner of a dataset's splits: "publisher's", "folder's", "table's", "dataset's"."""
+    kind = dataset.partition(":")[0]
+    if is_pictures_name(dataset):
+        return f"{kind}'s"
     return "publisher's" if dataset in DATASETS else "dataset's"
 
 

@@ -1,33 +1,26 @@
-"""A folder of the user's images: a folder per class, with or without splits above them.
-
-`folder_layout.py` describes the layouts. If there are no splits, a fifth of the pictures becomes
-the test split: those that `is_test` chooses by their content, or, with `dataset.split = "shuffle"`,
-a fifth of each class, at least one picture, drawn with a fixed seed.
-"""
+"""The user's pictures as a dataset: a folder per class, or a table of files and labels."""
 
 import contextlib
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxcnn.data.datasets.digits import stratified_test
-from jaxcnn.data.datasets.folder_layout import Layout, Pictures, find_layout
-from jaxcnn.data.pictures.content import Picture, is_test, locate, sha256_of
+from jaxcnn.data.datasets.folder_layout import Layout, Pictures
+from jaxcnn.data.datasets.picture_splits import layout_of
+from jaxcnn.data.pictures.content import Picture, sha256_of
 from jaxcnn.data.pictures.conversion import Conversion, describe_conversion
 from jaxcnn.data.pictures.decoding import find_conversion, fit, is_gray, read_picture
 from jaxcnn.data.pictures.statistics import is_constant
-from jaxcnn.data.places import DEPTHS, Place
+from jaxcnn.data.places import Place
 from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
-from jaxcnn.text import join_names, printable, some_names
+from jaxcnn.files.paths import below
+from jaxcnn.text import printable, some_names
 
-_SEED = 0
-_TEST_FRACTION = 0.2
 _MOST_FILES = 50  # in an error's line
 
 
@@ -40,11 +33,8 @@ class ImageFolder(ImageBuilder):
 
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:
-        """Return the builder of a place's folder in its present state."""
-        if place.pictures is None:
-            layout = _find_pictures(place.folder, place.split)
-        else:
-            layout = _listed_pictures(place.folder, place.pictures)
+        """Return the builder of a place's pictures in their present state."""
+        layout = layout_of(place)
         for note in layout.notes:
             reporter.say(printable(note))
         return cls(
@@ -74,9 +64,10 @@ class ImageFolder(ImageBuilder):
         self.pictures = [
             Picture(
                 sha256_of(path),
-                path.relative_to(folder).as_posix(),
+                below(path, folder).as_posix(),
                 layout.class_names[label],
                 split,
+                layout.groups.get(path, ""),
             )
             for split, pictures in self._splits.items()
             for path, label in pictures
@@ -147,48 +138,3 @@ class ImageFolder(ImageBuilder):
             f"{path} is {actual} but {self._paths[0]} is {expected}: set --image_size, or "
             "dataset.image_size in a config, to resize them"
         )
-
-
-def _listed_pictures(folder: Path, pictures: Sequence[Picture]) -> Layout:
-    """Return the layout of the pictures of a list, wherever in the folder they lie."""
-    names = tuple(dict.fromkeys(picture.class_name for picture in pictures))
-    splits: dict[str, Pictures] = {}
-    # not rglob, which skips linked folders
-    candidates = (path for depth in DEPTHS for path in sorted(folder.glob(depth)))
-    paths = locate(pictures, folder, filter(Path.is_file, candidates))
-    for picture, path in zip(pictures, paths, strict=True):
-        splits.setdefault(picture.split, []).append((path, names.index(picture.class_name)))
-    return Layout(names, splits, ())
-
-
-def _find_pictures(folder: Path, rule: str = "content") -> Layout:
-    """Return the layout of a folder; if it has no test split, `rule` chooses one."""
-    layout = find_layout(folder)
-    splits = _split(layout.splits[""], rule) if "" in layout.splits else layout.splits
-    for split, pictures in splits.items():
-        if not pictures:
-            raise UserError(
-                f"{folder} has too few images: none is left for {split}; add images, or lay them "
-                "out as train/CLASS/* and test/CLASS/*"
-            )
-    trained_on = {label for _, label in splits["train"]}
-    unseen = [n for label, n in enumerate(layout.class_names) if label not in trained_on]
-    if unseen:
-        raise UserError(
-            f"{folder}: all pictures of {join_names(unseen)} are in the test split, none is left "
-            "to train on; add pictures, or lay them out as train/CLASS/* and test/CLASS/*"
-        )
-    return dataclasses.replace(layout, splits=splits)
-
-
-def _split(pictures: Pictures, rule: str) -> dict[str, Pictures]:
-    """Return the pictures of "train" and "test"."""
-    if rule == "content":
-        is_chosen = np.array([is_test(sha256_of(path)) for path, _ in pictures], bool)
-    else:
-        labels = np.array([label for _, label in pictures], np.int64)
-        is_chosen = stratified_test(labels, _TEST_FRACTION, _SEED)
-    parts = {"train": ~is_chosen, "test": is_chosen}
-    return {
-        split: [pictures[index] for index in np.flatnonzero(part)] for split, part in parts.items()
-    }

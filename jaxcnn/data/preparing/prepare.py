@@ -34,6 +34,7 @@ def prepare_dataset(
     archives: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
     image_size: int = 0,
+    exclude: str = "",
 ) -> Path:
     """Prepare a dataset, and return its directory.
 
@@ -44,12 +45,13 @@ def prepare_dataset(
         for in `data_dir`/downloads/manual, and downloaded if they are missing.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       image_size: height and width to which the images of a folder are resized; 0 if they are equal.
+      exclude: a text file with the paths of pictures to leave out.
 
     Raises:
       UserError: the dataset is unknown; there is no network; files are missing, damaged or not the
         published ones; or a directory cannot be written.
     """
-    place = find_place(name, data_dir, image_size)
+    place = find_place(name, data_dir, image_size, exclude=exclude)
     prepare_at(place, archives)
     return place.directory
 
@@ -95,7 +97,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     written = Path(builder.data_dir)
     _write_arrays(place, builder, written / "arrays", report)
     replace(place, written)
-    if place.is_folder:
+    if place.is_of_pictures:
         remove_old_versions(place)
 
 
