@@ -20,7 +20,7 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 }
 
 # the fields that only the user's pictures take
-_OF_PICTURES = ("exclude",)
+_OF_PICTURES = ("exclude", "fit")
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
@@ -116,6 +116,8 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
             bool(dataset.classes) and dataset.streaming
         ),
+        f"config.dataset.image_width = {dataset.image_width}: set config.dataset.image_size, the "
+        "height, too": dataset.image_width > 0 and not dataset.image_size,
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),

@@ -4,14 +4,13 @@ The check, `--help`, the generated documentation, a run's identity and its recip
 options of a network, `model.OPTION`, are in the registry of networks.
 """
 
+from jaxcnn.config.data_fields import DATASET_FIELDS
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
 from jaxcnn.config.rules import (
     ALPHA,
     AT_LEAST_0,
     AT_LEAST_1,
     FRACTION,
-    NAMES,
-    SPLIT,
     Effect,
     Field,
     between,
@@ -126,65 +125,7 @@ FIELDS: dict[str, Field] = {
         "Batch statistics over the global batch, or over each device's part.",
         one_of("global", "per_device"),
     ),
-    "dataset.name": Field(
-        "digits",
-        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, table:PATH of pictures "
-        "and labels, or one of your file's.",
-        None,
-        RUN,
-    ),
-    "dataset.fraction": Field(
-        1.0,
-        "The part of the training images of each class to train on.",
-        between(0, 1, open_low=True),
-        RUN,
-    ),
-    "dataset.data_dir": Field(
-        "", "Folder of the datasets; empty: $TFDS_DATA_DIR, else ~/tensorflow_datasets.", None, NONE
-    ),
-    "dataset.label_set": Field(
-        "",
-        "Labels of cifar100: its 100 fine or its 20 coarse classes; empty: fine.",
-        one_of("", "fine", "coarse"),
-        RUN,
-    ),
-    "dataset.classes": Field(
-        (),
-        "The only classes to train on, in the order of their numbers, such as cat,dog; or "
-        "classic, the ten of cifar100 that this publication selects; empty: all.",
-        NAMES,
-        RUN,
-    ),
-    "dataset.split": Field(
-        "content",
-        "How pictures without a test split get one: content (by each picture's content, so that "
-        "it keeps its split when others are added), shuffle (a random fifth of each class), or a "
-        "table with the columns path and split. Pictures of one group stay together.",
-        SPLIT,
-        RUN,
-    ),
-    "dataset.exclude": Field(
-        "",
-        "A text file with the paths of pictures to leave out, one in a line; empty: none.",
-        None,
-        RUN,
-    ),
-    "dataset.image_size": Field(
-        32, "Pixels of an image's side; 0: the dataset's own size.", between(0, 1024), RUN
-    ),
-    "dataset.scaling": Field(
-        "unit",
-        "Range of the pixels: 0 to 255, 0 to 1, -1 to 1, or standardized by the training split's "
-        "mean and deviation, over all pixels or by channel.",
-        one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
-        RUN,
-    ),
-    "dataset.streaming": Field(
-        False, "Read images from disk during training, for data larger than memory.", None, NONE
-    ),
-    "dataset.workers": Field(
-        0, "Processes that read when streaming; 0: threads.", between(0, 256), NONE
-    ),
+    **DATASET_FIELDS,
     "model.name": Field(
         "lenet",
         "The network; python -m jaxcnn.summary --list names them all.",

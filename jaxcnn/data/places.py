@@ -8,16 +8,19 @@ import difflib
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.config.rules import FIT
 from jaxcnn.data.datasets.registry import (
     DATASETS,
     FOLDER_BUILDER,
     OWN_DATASETS,
     load_builder,
 )
+from jaxcnn.data.image_size import ImageSize, size_name
 from jaxcnn.data.pictures.content import Picture, digest_of
 from jaxcnn.data.pictures.table import read_table, table_files
 from jaxcnn.data.preparing.cache import read_info
@@ -54,18 +57,20 @@ class Place:
     Attributes:
       name: of the dataset.
       data_dir: the folder of all prepared datasets.
-      image_size: height and width in which pictures are prepared; 0 for their own.
+      image_size: in which pictures are prepared; 0 for their own.
       split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
         table with the columns path and split.
       exclude: a file with the paths of pictures to leave out; "" for none.
+      fit: how pictures of other proportions are fitted to the image size, see `fitting.py`.
       pictures: the only pictures that count; None for all.
     """
 
     name: str
     data_dir: Path
-    image_size: int
+    image_size: ImageSize
     split: str = "content"
     exclude: str = ""
+    fit: str = "crop"
     pictures: tuple[Picture, ...] | None = None
 
     @property
@@ -107,7 +112,8 @@ class Place:
     def version_prefix(self) -> str:
         """The common prefix of the configs of a folder's versions in one image size."""
         digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:12]
-        return f"{digest}-{self.image_size or 'own'}"
+        fit = "" if self.fit == "crop" else re.sub("[:#]+", "_", self.fit)
+        return f"{digest}-{size_name(self.image_size)}{fit}"
 
     @property
     def directory(self) -> Path:
@@ -169,9 +175,10 @@ class Place:
 def find_place(
     name: str,
     data_dir: str | os.PathLike | None = None,
-    image_size: int = 0,
+    image_size: ImageSize = 0,
     split: str = "content",
     exclude: str = "",
+    fit: str = "crop",
     pictures: tuple[Picture, ...] | None = None,
 ) -> Place:
     """Return the place of a dataset; see `Place`.
@@ -182,11 +189,14 @@ def find_place(
       image_size: see `Place`; ignored except for pictures.
       split: see `Place`.
       exclude: see `Place`.
+      fit: see `Place`.
       pictures: see `Place`.
 
     Raises:
       UserError: there is no such dataset or no such folder, or `data_dir` cannot be used.
     """
+    if not FIT.holds(fit):
+        raise UserError(f"fit = {fit!r}: must be {FIT.allowed}")
     root = _root(data_dir)
     check_for_dataset(root)
     is_of_pictures = is_pictures_name(name)
@@ -197,7 +207,7 @@ def find_place(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
             "and what your file registers with --register=FILE)"
         )
-    place = Place(name, root, image_size if is_of_pictures else 0, split, exclude, pictures)
+    place = Place(name, root, image_size if is_of_pictures else 0, split, exclude, fit, pictures)
     if is_of_pictures and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
     refuse_among_pictures(root, name, "name another data_dir")

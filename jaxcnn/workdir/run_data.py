@@ -9,8 +9,10 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import older_rules
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
-from jaxcnn.data.loading import check_data, load_data
+from jaxcnn.data.image_size import height_and_width
+from jaxcnn.data.loading import check_data, image_size_of, load_data
 from jaxcnn.data.pictures.content import read_pictures, to_csv
+from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION
 from jaxcnn.data.places import (
     FOLDER,
     SPLIT_RULES,
@@ -46,10 +48,16 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
       dataset: of the run.
     """
     height, width, _ = dataset.image_shape
-    config.dataset.name = dataset.name
-    config.dataset.image_size = height if height == width and not dataset.is_of_arrays else 0
+    settings = config.dataset
+    settings.name = dataset.name
+    if dataset.is_of_arrays or height_and_width(image_size_of(settings)) != (height, width):
+        is_square = height == width and not dataset.is_of_arrays
+        settings.image_size, settings.image_width = height if is_square else 0, 0
+    settings.fit = (dataset.conversion or {}).get("fit", DEFAULT_CONVERSION.fit)
     if dataset.is_of_arrays:
-        config.dataset.label_set = config.dataset.data_dir = ""
+        settings.label_set = settings.data_dir = ""
+    if dataset.pictures is None:
+        settings.exclude = ""
 
 
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
@@ -83,7 +91,8 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             read_pictures(list_path),
             saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
-            image_size=config.dataset.image_size,
+            image_size=image_size_of(config.dataset),
+            fit=config.dataset.fit,
             classes=config.dataset.classes,
             reuse=not data_at and same_dataset(name, before),
         )

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image, ImageFile
 
-from jaxcnn.data.pictures.decoding import is_gray, read_picture
+from jaxcnn.data.pictures.decoding import read_picture
+from jaxcnn.data.pictures.facts import read_facts
 from jaxcnn.errors import UserError
 
 
@@ -33,7 +34,7 @@ CONVERT = "which Pillow cannot read: convert it"
 def test_what_it_is_and_what_to_do(tmp_path, content, said):
     path = tmp_path / "IMG_0001"
     path.write_bytes(content)
-    for read in (is_gray, lambda path: read_picture(path, "RGB")):
+    for read in (read_facts, lambda path: read_picture(path, "RGB")):
         with pytest.raises(UserError) as caught:
             read(path)
         assert str(caught.value).startswith(f"{path} is {said}")

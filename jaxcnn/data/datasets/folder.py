@@ -10,9 +10,12 @@ import tensorflow_datasets as tfds
 
 from jaxcnn.data.datasets.folder_layout import Layout, Pictures
 from jaxcnn.data.datasets.picture_splits import layout_of
+from jaxcnn.data.image_size import ImageSize, height_and_width
 from jaxcnn.data.pictures.content import Picture, sha256_of
-from jaxcnn.data.pictures.conversion import Conversion, describe_conversion
-from jaxcnn.data.pictures.decoding import find_conversion, fit, is_gray, read_picture
+from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION, Conversion, describe_conversion
+from jaxcnn.data.pictures.decoding import find_conversion, is_gray, read_picture
+from jaxcnn.data.pictures.facts import read_facts, summarize
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.data.pictures.statistics import is_constant
 from jaxcnn.data.places import Place
 from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
@@ -41,6 +44,7 @@ class ImageFolder(ImageBuilder):
             layout,
             place.folder,
             place.image_size,
+            place.fit,
             config=place.config,
             data_dir=data_dir,
             reporter=reporter,
@@ -50,14 +54,15 @@ class ImageFolder(ImageBuilder):
         self,
         layout: Layout,
         folder: Path,
-        image_size: int,
+        image_size: ImageSize,
+        fit_method: str,
         *,
         config: str,
         data_dir: Path,
         reporter: Reporter,
     ) -> None:
         self.reporter = reporter
-        self._is_resized = bool(image_size)
+        self._is_resized, self._fit = bool(image_size), fit_method
         self.class_names = {"": layout.class_names}
         self._splits = layout.splits
         self._paths = [path for pictures in self._splits.values() for path, _ in pictures]
@@ -73,9 +78,11 @@ class ImageFolder(ImageBuilder):
             for path, label in pictures
         ]
         with self._naming_all_bad_files():
-            self._mode = "L" if all(is_gray(path) for path in self._paths) else "RGB"
+            facts = [read_facts(path) for path in self._paths]
             first = read_picture(self._paths[0], "L").size
-        width, height = (image_size, image_size) if image_size else first
+        self.facts = summarize(facts)
+        self._mode = "L" if all(is_gray(fact.mode) for fact in facts) else "RGB"
+        height, width = height_and_width(image_size) if image_size else first[::-1]
         self.image_shape = (height, width, len(self._mode))
         super().__init__(
             data_dir=data_dir, config=tfds.core.BuilderConfig(name=config, version=self.VERSION)
@@ -88,6 +95,8 @@ class ImageFolder(ImageBuilder):
         if self.conversion:
             words = describe_conversion(self.conversion)
             self.reporter.say(f"found in the training pictures: {words}")
+        if self._fit != DEFAULT_CONVERSION.fit:
+            self.conversion |= {"fit": self._fit}
         return {
             split: SourceSplit(
                 self._images(pictures), {"": np.array([label for _, label in pictures], np.int64)}
@@ -102,7 +111,7 @@ class ImageFolder(ImageBuilder):
                 picture = read_picture(path, self._mode, conversion)
             if not self._is_resized:
                 self._check_size(path, picture.size)
-            image = fit(picture, self.image_shape)
+            image = fit(picture, self.image_shape, self._fit)
             if is_constant(image[None]).all():
                 constant.append(path)
             yield image

@@ -180,6 +180,8 @@ def _check(place: Place, layout: Layout) -> None:
         if place.is_table
         else "lay them out as train/CLASS/* and test/CLASS/*"
     )
+    if layout.groups and place.split == "content":
+        advice = f"set dataset.split = shuffle, which chooses groups by their size, or {advice}"
     for split, pictures in layout.splits.items():
         if not pictures:
             raise UserError(
