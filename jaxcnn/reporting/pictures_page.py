@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EXAMPLES, _MOST_CLASSES = 10, 20  # of each class; of more classes one each
 _MOST_EXAMPLES = 100
 _FITTED = 6  # pictures that show the fitting
-_SHOWN_GROUPS, _SHOWN_COPIES = 8, 5
+_SHOWN_GROUPS = 12
 _MOST_ROWS = 500  # of a table
 
 
@@ -164,7 +164,7 @@ def _copies(subject: Subject, folder: Path) -> list[Block]:
     for name, (title, groups) in titles.items():
         if groups:
             members = [found.members(group) for group in groups]
-            picture_tiles.draw_copies(members[:_SHOWN_GROUPS], _SHOWN_COPIES, folder / name)
+            picture_tiles.draw_copies(members[:_SHOWN_GROUPS], folder / name)
             blocks += [Picture(name, title), _table_of(title, members)]
     if found.equal or found.near or found.unreadable:
         blocks.append(

@@ -1,8 +1,9 @@
 """Copies of pictures: the same file, or nearly the same pixels.
 
-Two pictures are nearly the same if their perceptual hashes differ in few bits, and their small gray
-versions correlate. The hash has a bit for each pair of neighbors in a row: which one is brighter
-(dHash). It survives other sizes, formats, qualities, and changes of brightness.
+Two pictures are nearly the same if they have the same proportions, their perceptual hashes differ
+in few bits, and their small gray versions correlate. The hash has a bit for each pair of neighbors
+in a row: which one is brighter (dHash). It survives other sizes, formats, qualities, and changes of
+brightness.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ _HASH = (8, 9)  # rows and columns: 8 pairs of neighbors in each row
 _SMALL = 16  # side of the gray version
 _MOST_BITS = 12  # of 64 that may differ
 _LEAST_CORRELATION = 0.99
+_MOST_OCTAVES = 0.1  # by which the proportions may differ
 _ROWS = 32  # hashes that are compared with all others at a time
 
 
@@ -38,24 +40,24 @@ def fingerprint(picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     return bits, centered / norm if norm else centered
 
 
-def near_pairs(hashes: np.ndarray, gray: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the pairs of nearly equal pictures, int (m, 2), part by part.
-
-    Args:
-      hashes: uint8 (n, 8), from `fingerprint`.
-      gray: float32 (n, 256), from `fingerprint`.
-    """
+def near_pairs(
+    hashes: np.ndarray, gray: np.ndarray, proportions: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the pairs of nearly equal pictures, int (m, 2), part by part; see `near_groups`."""
+    octaves = np.log2(proportions)
     words = np.ascontiguousarray(hashes).view(np.uint64)[:, 0]
     for start in range(0, len(words), _ROWS):
         others = words[start:]
         is_close = np.bitwise_count(words[start : start + _ROWS, None] ^ others) <= _MOST_BITS
         pairs = np.column_stack(np.divmod(np.flatnonzero(is_close), len(others))) + start
         pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-        correlation = np.einsum("ij,ij->i", gray[pairs[:, 0]], gray[pairs[:, 1]])
-        yield pairs[correlation >= _LEAST_CORRELATION]
+        first, second = pairs.T
+        correlation = np.einsum("ij,ij->i", gray[first], gray[second])
+        has_same_form = np.abs(octaves[first] - octaves[second]) <= _MOST_OCTAVES
+        yield pairs[has_same_form & (correlation >= _LEAST_CORRELATION)]
 
 
-def near_groups(hashes: np.ndarray, gray: np.ndarray) -> list[list[int]]:
+def near_groups(hashes: np.ndarray, gray: np.ndarray, proportions: np.ndarray) -> list[list[int]]:
     """Return the groups of nearly equal pictures, each sorted, and sorted by their first.
 
     A picture is in the group of each picture that it is nearly equal to.
@@ -63,8 +65,9 @@ def near_groups(hashes: np.ndarray, gray: np.ndarray) -> list[list[int]]:
     Args:
       hashes: uint8 (n, 8), from `fingerprint`.
       gray: float32 (n, 256), from `fingerprint`.
+      proportions: width by height of each picture, float (n,).
     """
-    pairs = np.concatenate([np.zeros((0, 2), np.int64), *near_pairs(hashes, gray)])
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *near_pairs(hashes, gray, proportions)])
     ones = np.ones(len(pairs), bool)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(len(hashes), len(hashes)))
     return _groups(connected_components(graph, directed=False)[1])

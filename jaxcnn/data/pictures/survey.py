@@ -115,7 +115,8 @@ def survey(
     near = []
     if readable:
         hashes, gray = map(np.stack, zip(*prints, strict=True))
-        groups = duplicates.near_groups(hashes, gray)
+        proportions = np.array([fact.width / fact.height for fact in facts])
+        groups = duplicates.near_groups(hashes, gray, proportions)
         near = [group for group in groups if len({digests[i] for i in group}) > 1]
     equal = duplicates.equal_groups(digests) if readable else []
     return Survey(tuple(readable), tuple(facts), tuple(unreadable), equal, near)

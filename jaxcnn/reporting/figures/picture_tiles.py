@@ -18,6 +18,7 @@ _SIDE = 96  # pixels of a small picture
 _WHOLE = "pad:#ffffff"  # the whole picture, on white
 _WIDTH = 7.0  # inches
 _COLUMNS = 10
+_MOST_COPIES, _COPY_COLUMNS = 5, 9
 _NAME_LETTERS, _CLASS_LETTERS = 21, 13
 
 
@@ -25,7 +26,7 @@ def draw_examples(entries: Sequence[Entry], stem: Path) -> None:
     """Draw pictures, ten in a row, each with its class."""
     images = np.stack([_small(entry.path, _WHOLE) for entry in entries])
     texts = [class_text(entry.class_name, _CLASS_LETTERS) for entry in entries]
-    _draw(images, texts, _COLUMNS, "", stem)
+    _draw(images, texts, _COLUMNS, stem)
 
 
 def draw_fits(
@@ -47,20 +48,21 @@ def draw_fits(
         for method in methods:
             images.append(_small(entry.path, method, image_size))
             texts.append(f"{method} (chosen)" if method == chosen else method)
-    _draw(np.stack(images), texts, len(methods) + 1, "", stem)
+    _draw(np.stack(images), texts, len(methods) + 1, stem)
 
 
-def draw_copies(groups: Sequence[Sequence[Entry]], columns: int, stem: Path) -> None:
-    """Draw groups of copies, the first pictures of each in a row."""
+def draw_copies(groups: Sequence[Sequence[Entry]], stem: Path) -> None:
+    """Draw groups of copies, the first five pictures of each, with a gap between the groups."""
     white = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
+    width = min(_MOST_COPIES, max(map(len, groups)))
     images, texts = [], []
     for group in groups:
-        shown = group[:columns]
-        images += [_small(entry.path, _WHOLE) for entry in shown]
+        shown = group[:width]
+        blank = width + 1 - len(shown)
+        images += [*(_small(entry.path, _WHOLE) for entry in shown), *[white] * blank]
         texts += [f"{_name(entry)}\n{entry.split}, {_class(entry)}" for entry in shown]
-        images += [white] * (columns - len(shown))
-        texts += [""] * (columns - len(shown))
-    _draw(np.stack(images), texts, columns, "", stem)
+        texts += [""] * blank
+    _draw(np.stack(images), texts, (width + 1) * max(1, _COPY_COLUMNS // (width + 1)), stem)
 
 
 def _small(path: Path, method: str, image_size: tuple[int, int] | None = None) -> np.ndarray:
@@ -73,14 +75,14 @@ def _small(path: Path, method: str, image_size: tuple[int, int] | None = None) -
     return fit(picture, (_SIDE, _SIDE, 3), _WHOLE)
 
 
-def _draw(images: np.ndarray, texts: Sequence[str], columns: int, title: str, stem: Path) -> None:
+def _draw(images: np.ndarray, texts: Sequence[str], columns: int, stem: Path) -> None:
     lines = max(text.count("\n") + 1 for text in texts)
     side = _WIDTH / columns  # inches
     tiles = mosaic(images, columns, 0.12, 0.04 + 0.16 * lines / side, texts)
     height, width = tiles.pixels.shape[:2]
     with styled():
         figure = new_figure(_WIDTH, 0.1 + _WIDTH * height / width)
-        draw_tiles(figure.subplots(), tiles, title)
+        draw_tiles(figure.subplots(), tiles, "")
         save(figure, stem)
 
 
