@@ -13,7 +13,7 @@ from jaxcnn.data.pictures.survey import Survey, exclusion_of
 from jaxcnn.data.places import find_place
 from jaxcnn.data.preparing.looking import look_at
 from jaxcnn.errors import UserError
-from jaxcnn.files.writing import write_text
+from jaxcnn.files.writing import write_bytes
 from jaxcnn.reporting.pictures_page import Subject, write_page
 from jaxcnn.text import integer
 
@@ -76,7 +76,7 @@ class PicturesReport:
         Raises:
           UserError: a file cannot be written.
         """
-        write_text(self.subject.exclusion, exclusion_of(self.subject.survey))
+        write_bytes(self.subject.exclusion, exclusion_of(self.subject.survey))
         write_page(dataclasses.replace(self.subject, batch=batch), self.file)
 
     def refuse_unreadable(self) -> None:

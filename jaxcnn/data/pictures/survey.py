@@ -122,14 +122,15 @@ def survey(
     return Survey(tuple(readable), tuple(facts), tuple(unreadable), equal, near)
 
 
-def exclusion_of(found: Survey) -> str:
+def exclusion_of(found: Survey) -> bytes:
     """Return a list of pictures to leave out, as `exclusion.read_exclusion` reads it.
 
     Of the same files it keeps one, in the test split if one lies there. Pictures that only look the
     same, and files that lie in several classes, are comments: a person decides.
     """
     lines = ["# pictures to leave out, one in a line; lines with # are comments"]
-    lines += _section("cannot be read", [entry.name for entry, _ in found.unreadable])
+    lines += ["# cannot be read"] if found.unreadable else []
+    lines += [_line(entry) for entry, _ in found.unreadable]
     rank = ("test", "validation", "train")
     for title, groups, mark in (
         ("the same file as", found.equal, ""),
@@ -141,9 +142,10 @@ def exclusion_of(found: Survey) -> str:
             kept = members[0]
             lines.append(f"# {title} {kept.name} ({kept.split}, {kept.class_name})")
             prefix = "" if is_sure else "# "
-            lines += [f"{prefix}{entry.name}" for entry in members[1:]]
-    return "\n".join(lines) + "\n"
+            lines += [f"{prefix}{_line(entry)}" for entry in members[1:]]
+    return ("\n".join(lines) + "\n").encode(errors="surrogateescape")
 
 
-def _section(title: str, names: Sequence[str]) -> list[str]:
-    return [f"# {title}", *names] if names else []
+def _line(entry: Entry) -> str:
+    """Return the line of a picture, whose name may begin like a comment."""
+    return f"./{entry.name}" if entry.name.startswith("#") else entry.name
