@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
         print("\n".join(fact_lines(dataset.facts)))
     if report:
         if config and _augments(config, dataset):
-            report.write(_batch(config, dataset))
+            report.write(_batch(config, dataset), dataset.class_names)
         print(report.summary)
     if _GRID.value:
         _draw(config, dataset, _GRID.value)

@@ -72,7 +72,10 @@ DATASET_FIELDS: dict[str, Field] = {
         RUN,
     ),
     "dataset.streaming": Field(
-        False, "Read images from disk during training, for data larger than memory.", None, NONE
+        False,
+        "Read images from disk during training; done anyway if they do not fit into the memory.",
+        None,
+        NONE,
     ),
     "dataset.workers": Field(
         0, "Processes that read when streaming; 0: threads.", between(0, 256), NONE

@@ -40,6 +40,7 @@ class Subject:
       image_size: height and width to which they are fitted.
       exclusion: the file with the list of pictures to leave out.
       batch: the first training batch; None for none.
+      batch_classes: the classes of the config, in the order of the batch's labels.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Subject:
     image_size: tuple[int, int]
     exclusion: Path
     batch: "AugmentedBatch | None" = None
+    batch_classes: Sequence[str] = ()
 
 
 def write_page(subject: Subject, file: Path) -> None:
@@ -134,7 +136,7 @@ def _augmented(subject: Subject, folder: Path) -> list[Block]:
         return []
     from jaxcnn.reporting.figures.dataset_pictures import draw_augmented
 
-    draw_augmented(subject.batch, subject.class_names, folder / "augmented.svg")
+    draw_augmented(subject.batch, subject.batch_classes, folder / "augmented.svg")
     return [
         Heading("Augmentation"),
         Picture("augmented", "The first training batch; below each image, its augmented version"),

@@ -1,6 +1,7 @@
 """The report of `prepare`: the page about a dataset's pictures, and the list to leave out."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,14 +71,21 @@ class PicturesReport:
             ),
         )
 
-    def write(self, batch: "AugmentedBatch | None" = None) -> None:
+    def write(
+        self, batch: "AugmentedBatch | None" = None, batch_classes: Sequence[str] = ()
+    ) -> None:
         """Write the page, and the list of pictures to leave out.
+
+        Args:
+          batch: see `Subject`.
+          batch_classes: see `Subject`.
 
         Raises:
           UserError: a file cannot be written.
         """
         write_bytes(self.subject.exclusion, exclusion_of(self.subject.survey))
-        write_page(dataclasses.replace(self.subject, batch=batch), self.file)
+        subject = dataclasses.replace(self.subject, batch=batch, batch_classes=batch_classes)
+        write_page(subject, self.file)
 
     def refuse_unreadable(self) -> None:
         """Refuse pictures that cannot be read.

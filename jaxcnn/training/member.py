@@ -132,6 +132,11 @@ def make_member_runs(
     """
     check_population(configs)
     first = make_run(configs[0], dataset)
+    if first.plan.streams:
+        raise UserError(
+            f"{dataset.name}: its images do not fit into the memory, and a population does not read "
+            "them from disk; train one run at a time"
+        )
     steps = first.plan.steps_per_epoch
     prepared = [prepare(config, dataset, steps) for config in configs]
     fields = frozenset(differing_fields(configs))
