@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import views_of
-from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
@@ -134,8 +134,8 @@ def make_member_runs(
     first = make_run(configs[0], dataset)
     if first.plan.streams:
         raise UserError(
-            f"{dataset.name}: its images do not fit into the memory, and a population does not read "
-            "them from disk; train one run at a time"
+            f"{dataset.name}: its images do not fit into the memory, and a population does not "
+            "read them from disk; train one run at a time"
         )
     steps = first.plan.steps_per_epoch
     prepared = [prepare(config, dataset, steps) for config in configs]
