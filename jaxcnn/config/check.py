@@ -116,6 +116,13 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
             bool(dataset.classes) and dataset.streaming
         ),
+        f"config.fold = {config.fold}: must be less than config.folds = {config.folds}": (
+            config.fold >= config.folds
+        ),
+        f"config.fold = {config.fold} has no effect with config.validation = "
+        f'"{config.validation}"; set config.validation = "fold"': (
+            config.fold > 0 and config.validation != "fold"
+        ),
         f"config.dataset.image_width = {dataset.image_width}: set config.dataset.image_size, the "
         "height, too": dataset.image_width > 0 and not dataset.image_size,
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (

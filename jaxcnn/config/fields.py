@@ -47,8 +47,9 @@ FIELDS: dict[str, Field] = {
     "validation": Field(
         "holdout",
         "The split that chooses the best epoch: a random part of the training set, its last part, "
-        "the publisher's own split, or the test split as in the publications.",
-        one_of("holdout", "tail", "validation", "test"),
+        "the publisher's own split, the test split as in the publications, or one of `folds` parts "
+        "of the training set.",
+        one_of("holdout", "tail", "validation", "test", "fold"),
         RUN,
     ),
     "validation_fraction": Field(
@@ -61,6 +62,16 @@ FIELDS: dict[str, Field] = {
         "stratified",
         "How holdout draws: the same share of each class, or at random from all images.",
         one_of("stratified", "random"),
+        RUN,
+    ),
+    "folds": Field(
+        5, "With validation = fold: the parts of the training set.", between(2, 100), RUN
+    ),
+    "fold": Field(
+        0,
+        "With validation = fold: the part that chooses the best epoch, from 0; python -m "
+        "jaxcnn.main --folds=5 trains one run for each.",
+        AT_LEAST_0,
         RUN,
     ),
     "test_with": Field(

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.counts import likeliest
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.grouping import choose_groups
+from jaxcnn.data.grouping import assign_folds, choose_groups
 from jaxcnn.data.preparing.cache import array_digest, joined_digest
 from jaxcnn.errors import UserError
 
@@ -40,7 +40,10 @@ def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, View]:
     Raises:
       UserError: no example would be left for training.
     """
-    views = make_views(dataset, config.validation, config.validation_fraction, config.holdout)
+    if config.validation == "fold":
+        views = fold_views(dataset, config.folds, config.fold)
+    else:
+        views = make_views(dataset, config.validation, config.validation_fraction, config.holdout)
     train, labels = views["train"], dataset.splits["train"].labels
     part = take_fraction(train.indices, labels, config.dataset.fraction)
     return views | {"train": View(train.split, part)}
@@ -83,6 +86,32 @@ def make_views(
             "examples for training; choose a smaller one"
         )
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
+
+
+def fold_views(dataset: Dataset, num_folds: int, fold: int) -> dict[str, View]:
+    """Return the examples of a run of a cross-validation: one fold validates, the others train.
+
+    The folds part the training split. They have the same share of each class, and keep groups.
+
+    Args:
+      dataset: the dataset.
+      num_folds: the number of folds.
+      fold: the fold that validates, from 0.
+
+    Raises:
+      UserError: there are not so many examples or groups.
+    """
+    labels, groups = likeliest(dataset.splits["train"].labels), dataset.groups("train")
+    folds = assign_folds(labels, groups, num_folds, _HOLDOUT_SEED)
+    if len(np.unique(folds)) < num_folds:
+        things = "training examples" if groups is None else "groups of training pictures"
+        raise UserError(f"config.folds = {num_folds}: there are fewer {things}")
+    positions = np.arange(len(labels), dtype=np.int32)
+    return {
+        "train": View("train", positions[folds != fold]),
+        "validation": View("train", positions[folds == fold]),
+        "test": whole_split(dataset, "test"),
+    }
 
 
 def whole_split(dataset: Dataset, split: str) -> View:

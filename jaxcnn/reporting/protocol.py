@@ -13,6 +13,7 @@ from jaxcnn.workdir.endings import identify_end
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
     "tail": "The held-out last part of the training set served as validation",
+    "fold": "A fold of the training set served as validation",
     "holdout": "A fixed, held-out part of the training set served as validation",
 }
 _SGD_CNNS = ("lenet5_base", "lenet5_model1", "lenet5_model2", "lenet5_model3")
