@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.dataset import load_dataset
+from jaxcnn.data.dataset import load_dataset, load_pictures
 from jaxcnn.data.grouping import choose_groups
 from jaxcnn.data.views import make_views
 from jaxcnn.errors import UserError
@@ -48,9 +48,24 @@ def test_labels_and_splits(load):
     assert dataset.class_names == ("0", "1")
     counts = {name: len(split.labels) for name, split in dataset.splits.items()}
     assert counts == {"train": 6, "validation": 2, "test": 2}
-    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [0, 20, 40, 60, 80, 100]
-    assert dataset.splits["train"].labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert [picture.path for picture in dataset.pictures[:2]] == ["images/0.png", "images/1.png"]
+    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [0, 40, 80, 20, 60, 100]
+    assert dataset.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert [picture.path for picture in dataset.pictures[:2]] == ["images/0.png", "images/2.png"]
+
+
+def test_a_list_of_pictures_gives_the_same_dataset(load, pictures):
+    rows = [(path, "ba"[label], split) for path, label, split in rows_of(SPLITS)]
+    dataset = load(rows, ("path", "label", "split"))
+    (pictures / "table.csv").unlink()
+    (pictures / "images").rename(pictures / "moved")
+    again = load_pictures(
+        f"table:{pictures / 'table.csv'}",
+        dataset.pictures,
+        dataset.fingerprint,
+        data_dir=pictures.parent / "data",
+        reuse=False,
+    )
+    assert again.fingerprint == dataset.fingerprint and again.class_names == ("a", "b")
 
 
 def test_labels_that_are_numbers_are_sorted_as_numbers(load):
@@ -111,19 +126,20 @@ def test_a_file_of_splits_and_a_list_of_pictures_to_leave_out(load, pictures):
         csv.writer(file).writerows([("path", "split"), *rows])
     (pictures / "bad.txt").write_text("# dark\nimages/0.png\n\nimages/none.png\n")
     dataset = load(rows_of(), split=str(pictures / "splits.csv"))
-    assert dataset.splits["test"].images[:, 0, 0, 0].tolist() == [140, 160]
+    assert dataset.splits["test"].images[:, 0, 0, 0].tolist() == [160, 140]
     dataset = load(rows_of(SPLITS), ("path", "label", "split"), exclude=str(pictures / "bad.txt"))
-    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [20, 40, 60, 80, 100]
+    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [40, 80, 20, 60, 100]
     (pictures / "bad.txt").write_text("images/1.png\n")
     dataset = load(rows_of(SPLITS), ("path", "label", "split"), exclude=str(pictures / "bad.txt"))
-    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [0, 40, 60, 80, 100]
+    assert dataset.splits["train"].images[:, 0, 0, 0].tolist() == [0, 40, 80, 60, 100]
 
 
 def test_a_changed_table_is_prepared_again(load):
     columns = ("path", "label", "split")
     load(rows_of(SPLITS), columns)
     changed = [(path, 1 - label, split) for path, label, split in rows_of(SPLITS)]
-    assert load(changed, columns).splits["train"].labels.tolist() == [1, 0, 1, 0, 1, 0]
+    images = load(changed, columns).splits["train"].images
+    assert images[:, 0, 0, 0].tolist() == [20, 60, 100, 0, 40, 80]
 
 
 @pytest.mark.parametrize(

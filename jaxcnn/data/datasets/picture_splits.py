@@ -50,7 +50,12 @@ def layout_of(place: Place) -> Layout:
     elif "" in layout.splits:
         layout = dataclasses.replace(layout, splits=_split(layout, place.split))
     _check(place, layout)
-    return layout
+    # so that the list of a run, which has no numbers, gives the classes in the same order
+    by_class = {
+        split: sorted(pictures, key=lambda pair: pair[1])
+        for split, pictures in layout.splits.items()
+    }
+    return dataclasses.replace(layout, splits=by_class)
 
 
 def whole_layout(place: Place) -> Layout:
