@@ -16,6 +16,8 @@ import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 COLUMNS = [
     "epoch", "step", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
     "learning_rate", "seconds", "images_per_second",

@@ -15,6 +15,8 @@ from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir.metrics_log import read_metrics
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SWEEP = "optimizer.learning_rate=.003,.01; seed=0..1"
 
 
@@ -72,6 +74,7 @@ def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_member
     assert parts == whole and len(whole) == 6
 
 
+@pytest.mark.slow
 def test_members_start_from_another_run(config, train, train_members, tmp_path):
     config.num_epochs = 1
     train(config, tmp_path / "first")
@@ -82,6 +85,7 @@ def test_members_start_from_another_run(config, train, train_members, tmp_path):
     assert_same_bits(*(load_trained(folder).params for folder in folders))
 
 
+@pytest.mark.slow
 def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
     config.num_epochs = 1
     train_members(config, "seed=0..1", tmp_path)

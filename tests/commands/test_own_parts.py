@@ -79,6 +79,7 @@ def test_a_changed_file_is_named(command, run):
     assert "loss 'focal': its file mine.py has changed" in change["fields"]
 
 
+@pytest.mark.slow
 def test_the_parts_are_evaluated_with_the_file(command, run):
     before = read(run, "evaluation/test.json")
     done = command("evaluate", "--workdir=runs/mine", "--register=mine.py", folder=run)
@@ -130,7 +131,9 @@ def test_it_starts_another_run_and_is_compared(command, run):
     assert done["code"] == 0 and "tiny_net" in done["output"]
 
 
-@pytest.mark.parametrize("name", ["summary", "prepare", "find_lr"])
+@pytest.mark.parametrize(
+    "name", ["summary", "prepare", pytest.param("find_lr", marks=pytest.mark.slow)]
+)
 def test_the_other_commands_take_the_file(command, trained, tmp_path, name):
     arguments = {
         "summary": ["--network=tiny_net"],

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import compilation
 import pytest
 
 import jaxcnn
@@ -94,7 +95,9 @@ def start(tmp_path_factory, config):
         last_directory=None,
     ):
         command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}", *more]
-        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        flags = {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}{compilation.FLAGS}"
+        }
         members = group_of(processes) if processes > 1 else [{}]
         each = [{"args": command, "env": environment | flags | member} for member in members]
         each[-1]["args"] = [*command, *last_arguments]
@@ -270,7 +273,7 @@ def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
 
 
 def test_another_number_of_devices_in_one_process_ends_all(start, tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2" + compilation.FLAGS}
     processes = start(tmp_path / "run", processes=2, last_environment=flags)
     assert_refused(processes, "1 in process 0, 2 in process 1")
 
