@@ -49,7 +49,7 @@ def config(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("undrawn")
 def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_path, capsys):
-    result = train_folds(config, 3, tmp_path / "cv")
+    result = train_folds(config, 2, tmp_path / "cv")
     assert "accuracy" in result["out_of_fold"] and result["test_accuracy"]["std"] is not None
     with open(tmp_path / "cv" / "evaluation" / "out_of_fold_predictions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -57,13 +57,13 @@ def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_p
     files = {row["file"]: row["predicted"] for row in rows}
     assert len(files) == 24
     held_out = []
-    for fold in range(3):
+    for fold in range(2):
         folder = tmp_path / "cv" / "folds" / str(fold)
         assert json.loads((folder / "config.json").read_text())["fold"] == fold
         with open(folder / "pictures.csv", newline="") as file:
             uses = {row["path"]: row["used_for"] for row in csv.DictReader(file)}
         held_out += [path for path, use in uses.items() if use == "validation"]
     assert sorted(held_out) == sorted(files)
-    assert "mean ± sample standard deviation over 3 folds" in capsys.readouterr().out
+    assert "mean ± sample standard deviation over 2 folds" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds a run; name another --workdir for the folds"):
-        train_folds(config, 3, tmp_path / "cv" / "folds" / "0")
+        train_folds(config, 2, tmp_path / "cv" / "folds" / "0")
