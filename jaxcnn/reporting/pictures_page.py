@@ -100,7 +100,7 @@ def _files(subject: Subject) -> list[Block]:
     blocks += [Paragraph(note) for note in subject.notes]
     if found.unreadable:
         listed = [[entry.name, reason] for entry, reason in found.unreadable]
-        caption = f"{integer(len(listed))} files cannot be read"
+        caption = f"Files that cannot be read: {integer(len(listed))}"
         blocks.append(Table(caption, ["file", "reason"], listed))
     return blocks
 

@@ -19,7 +19,7 @@ _WHOLE = "pad:#ffffff"  # the whole picture, on white
 _WIDTH = 7.0  # inches
 _COLUMNS = 10
 _MOST_COPIES, _COPY_COLUMNS = 5, 9
-_NAME_LETTERS, _CLASS_LETTERS = 21, 13
+_NAME_LETTERS, _CLASS_LETTERS = 15, 13
 
 
 def draw_examples(entries: Sequence[Entry], stem: Path) -> None:
