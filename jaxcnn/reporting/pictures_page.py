@@ -81,12 +81,12 @@ def _classes(subject: Subject, folder: Path) -> list[Block]:
     each = _EXAMPLES if len(names) <= _MOST_CLASSES else 1
     shown = [e for name in names for e in _first(entries, name, each)][: _EXAMPLES * _MOST_CLASSES]
     shown = shown if each > 1 else shown[:_MOST_EXAMPLES]
+    table = Table("Pictures of each class", ["class", *splits], rows, folded=len(rows) > 40)
+    if not shown:
+        return [Heading("Classes"), table]
     picture_tiles.draw_examples(shown, folder / "examples")
-    return [
-        Heading("Classes"),
-        Table("Pictures of each class", ["class", *splits], rows, folded=len(rows) > 40),
-        Picture("examples", "The first training pictures of each class"),
-    ]
+    examples = Picture("examples", "The first training pictures of each class")
+    return [Heading("Classes"), table, examples]
 
 
 def _first(entries: Sequence[Entry], name: str, count: int) -> list[Entry]:
