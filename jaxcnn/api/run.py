@@ -210,6 +210,8 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
             "the same command gives the same numbers up to rounding; config.deterministic=True "
             "gives the same bits"
         )
+    if run.plan.streams and not config.dataset.streaming:
+        console.print("the images do not fit into the memory: each step reads its own from disk")
     for line in data_notes(run.dataset, views):
         console.print(line)
     for line in faint_channels(run.dataset, config.dataset.scaling):

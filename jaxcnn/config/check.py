@@ -20,6 +20,9 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
     "restart_growth": "cosine_restarts",
 }
 
+# the fields that only the user's pictures take
+_OF_PICTURES = ("exclude", "fit")
+
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
 # numeric fields that a phase cannot change: they count over the whole run
@@ -154,9 +157,25 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
             bool(dataset.classes) and dataset.streaming
         ),
+        f"config.fold = {config.fold}: must be less than config.folds = {config.folds}": (
+            config.fold >= config.folds
+        ),
+        f"config.fold = {config.fold} has no effect with config.validation = "
+        f'"{config.validation}"; set config.validation = "fold"': (
+            config.fold > 0 and config.validation != "fold"
+        ),
+        f"config.dataset.image_width = {dataset.image_width}: set config.dataset.image_size, the "
+        "height, too": dataset.image_width > 0 and not dataset.image_size,
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
+    }
+    is_of_pictures = dataset.name.startswith(("folder:", "table:"))
+    messages |= {
+        f"config.dataset.{name} = {dataset[name]!r}: only folder:PATH and table:PATH take it": (
+            not is_of_pictures and dataset[name] != FIELDS[f"dataset.{name}"].default
+        )
+        for name in _OF_PICTURES
     }
     messages |= _wrong_schedules(schedule, optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,16 @@ ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 
 NAMES = Rule(
     lambda value: all(type(name) in (str, int) and name != "" for name in value),
     "names, with commas between them",
+)
+SPLIT = Rule(
+    lambda value: value in ("content", "shuffle") or value.endswith((".csv", ".tsv", ".jsonl")),
+    "content, shuffle, or a file ending in .csv, .tsv or .jsonl",
+    ("content", "shuffle"),
+)
+FIT = Rule(
+    lambda value: re.fullmatch(r"crop|stretch|pad(:edge|:#[0-9a-fA-F]{6})?", value) is not None,
+    "crop, stretch, pad, pad:edge or pad:#rrggbb",
+    ("crop", "stretch", "pad", "pad:edge"),
 )
 EPOCHS = Rule(
     lambda value: (

@@ -192,7 +192,7 @@ class Loop:
                 continue
             clock.add(images)
             if previous is not None:
-                wait_for(previous, self.config.dataset.streaming)
+                wait_for(previous, self.plan.streams)
                 yield previous, decision.display
         yield sums or self.state.sums, False
 

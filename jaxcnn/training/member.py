@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import views_of
-from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
@@ -157,6 +157,11 @@ def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mo
       UserError: the config, the dataset and the devices do not fit each other.
     """
     run = make_run(config, dataset)
+    if run.plan.streams:
+        raise UserError(
+            f"{dataset.name}: its images do not fit into the memory, and a population does not "
+            "read them from disk; train one run at a time"
+        )
     _, recipe, _ = prepare(config, dataset, run.plan.steps_per_epoch)
     return Mold(run, Variation(config, dataset, recipe, frozenset(fields)))
 

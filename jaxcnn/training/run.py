@@ -171,7 +171,7 @@ class Run:
     def _feed(self, split: str, order: np.ndarray, portions: Sequence[tuple[int, int]]) -> Feed:
         examples, mesh = self.dataset.splits[split], self.plan.mesh
         settings = self.plan.config.dataset
-        if settings.streaming:
+        if self.plan.streams:
             from jaxcnn.data.stream import stream
 
             shares = stream(examples, order, mesh, portions=portions, workers=settings.workers)
@@ -273,8 +273,8 @@ def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]
     room = room_for_data(plan.mesh)
     if needed > room:
         raise UserError(
-            f"{dataset.name} has {needed >> 20:,} MiB of images, but a device has room for "
-            f"{room >> 20:,} MiB: set config.dataset.streaming = True"
+            f"{dataset.name} has {needed >> 20:,} MiB of images in memory, but a device has room "
+            f"for {room >> 20:,} MiB: take fewer, or images from np.load(FILE, mmap_mode='r')"
         )
     return {name: feed.put_split(split, plan.mesh) for name, split in sorted(splits.items())}
 

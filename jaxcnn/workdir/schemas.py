@@ -33,7 +33,7 @@ Row = dict[str, Any]  # a row of metrics.jsonl
 LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
 _SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
-_VALIDATION = text("holdout", "tail", "validation", "test")
+_VALIDATION = text("holdout", "tail", "validation", "test", "fold")
 _PHASES = items(
     fields(
         {"phase": _phase, "after_epoch": integer(), "after_step": integer()},

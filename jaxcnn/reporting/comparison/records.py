@@ -28,6 +28,7 @@ _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
+    "fold": "fold of training",
     "validation": "{owner} validation",
     "test": "test set",
 }
