@@ -23,7 +23,7 @@ from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
+from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes, weight_notes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.messages import last_weights_tested
@@ -204,7 +204,7 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
             "the same command gives the same numbers up to rounding; config.deterministic=True "
             "gives the same bits"
         )
-    for line in data_notes(run.dataset, views):
+    for line in (*data_notes(run.dataset, views), *weight_notes(config, run.dataset)):
         console.print(line)
     for line in faint_channels(run.dataset, config.dataset.scaling):
         console.warn(line)

@@ -117,7 +117,7 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
-    messages |= _wrong_schedules(schedule, optimizer)
+    messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
     return [message for message, is_wrong in messages.items() if is_wrong]
 
 
@@ -143,4 +143,24 @@ def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, b
         ),
         f"config.schedule.decay_rate = {schedule.decay_rate}: must be more than 0 for "
         "exponential": (name == "exponential" and schedule.decay_rate == 0),
+    }
+
+
+def _wrong_weights(loss: ConfigDict, dataset: ConfigDict) -> dict[str, bool]:
+    """Return whether each message about the weights of classes and examples applies."""
+    weighting, weights, gamma = loss.class_weighting, loss.class_weights, loss.focal_gamma
+    return {
+        'config.loss.class_weights = (): class_weighting = "given" needs a weight for each class': (
+            weighting == "given" and not weights
+        ),
+        f"config.loss.class_weights = {weights!r} has no effect with config.loss.class_weighting = "
+        f'{weighting!r}; set it to "given"': weighting != "given" and bool(weights),
+        f"config.loss.focal_gamma = {gamma} has no effect with config.loss.name = {loss.name!r}; "
+        "only focal takes it": (
+            loss.name != "focal" and gamma != FIELDS["loss.focal_gamma"].default
+        ),
+        'config.loss.class_weighting = "balanced": config.dataset.sampling = "balanced" gives each '
+        "class its share already; choose one of them": (
+            weighting == "balanced" and dataset.sampling == "balanced"
+        ),
     }

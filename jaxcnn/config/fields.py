@@ -4,6 +4,7 @@ The check, `--help`, the generated documentation, a run's identity and its recip
 options of a network, `model.OPTION`, are in the registry of networks.
 """
 
+from jaxcnn.config.loss_fields import LOSS_FIELDS, VALIDATION_METRICS
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
 from jaxcnn.config.rules import (
     ALPHA,
@@ -61,6 +62,12 @@ FIELDS: dict[str, Field] = {
         "stratified",
         "How holdout draws: the same share of each class, or at random from all images.",
         one_of("stratified", "random"),
+        RUN,
+    ),
+    "best_metric": Field(
+        "accuracy",
+        "The metric on validation that chooses the best epoch; of equals, the lowest loss.",
+        one_of(*VALIDATION_METRICS),
         RUN,
     ),
     "test_with": Field(
@@ -170,6 +177,13 @@ FIELDS: dict[str, Field] = {
         one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
         RUN,
     ),
+    "dataset.sampling": Field(
+        "shuffle",
+        "The examples of an epoch: each once, or equally many of each class, so that those of rare "
+        "classes repeat and those of frequent ones take turns over the epochs.",
+        one_of("shuffle", "balanced"),
+        RUN,
+    ),
     "dataset.streaming": Field(
         False, "Read images from disk during training, for data larger than memory.", None, NONE
     ),
@@ -182,22 +196,7 @@ FIELDS: dict[str, Field] = {
         registered("networks"),
         RUN,
     ),
-    "loss.name": Field(
-        "cross_entropy", "The loss of each example that training lowers.", registered("losses")
-    ),
-    "loss.label_smoothing": Field(
-        0.0, "The share of a label that is spread over all classes.", FRACTION
-    ),
-    "loss.l2": Field(
-        0.0,
-        "Factor of the sum of squared kernels in the loss, added to a network's own.",
-        AT_LEAST_0,
-    ),
-    "loss.heads": Field(
-        "prob_mix",
-        "How several heads combine: mix their probabilities, or add their losses.",
-        one_of("prob_mix", "weighted_loss"),
-    ),
+    **LOSS_FIELDS,
     **OPTIMIZER_FIELDS,
     **SCHEDULE_FIELDS,
     "augment.crop": Field(
@@ -237,11 +236,17 @@ FIELDS: dict[str, Field] = {
     "augment.cutmix": Field(
         0.0, "Alpha of the Beta distribution of the pasted rectangle's area; 0: none.", ALPHA
     ),
+    "early_stopping.metric": Field(
+        "loss",
+        "The metric on validation that must improve.",
+        one_of(*VALIDATION_METRICS),
+        END,
+    ),
     "early_stopping.patience": Field(
-        0, "Epochs without a lower validation loss that end the run; 0: off.", AT_LEAST_0, END
+        0, "Epochs without a better metric that end the run; 0: off.", AT_LEAST_0, END
     ),
     "early_stopping.min_delta": Field(
-        0.0, "How much lower the validation loss must be to count.", AT_LEAST_0, END
+        0.0, "How much better the metric must be to count.", AT_LEAST_0, END
     ),
     "checkpoint.every_epochs": Field(1, "Epochs between checkpoints.", AT_LEAST_1, NONE),
     "checkpoint.every_steps": Field(

@@ -106,3 +106,10 @@ EPOCHS = Rule(
     ),
     "rising positive epochs",
 )
+WEIGHTS = Rule(
+    lambda value: (
+        all(type(weight) in (int, float) and 0 <= weight < 2**31 for weight in value)
+        and (not value or any(value))
+    ),
+    "numbers of at least 0, with commas between them",
+)

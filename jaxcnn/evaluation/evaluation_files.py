@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxcnn.data.superclasses import superclasses_of
 from jaxcnn.evaluation.calibration import calibration_error, reliability
+from jaxcnn.evaluation.intervals import intervals
 from jaxcnn.evaluation.metrics import (
     LabeledPredictions,
     class_metrics,
@@ -87,6 +88,7 @@ def compute_metrics(
     metrics = {
         **about,
         **overall_metrics(predictions),
+        "intervals": intervals(predictions),
         "calibration_error": calibration_error(bins),
         **({"metrics": own_metrics(predictions, metric_names)} if metric_names else {}),
         "classes": class_metrics(predictions),

@@ -3,7 +3,7 @@
 An `evaluation` is the content of `evaluation/*.json`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
 
 
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the names and values of the metrics over all images."""
+    """Return the names and values of the metrics over all images, some with a 95 % interval."""
+    intervals: Mapping[str, Sequence[float]] = evaluation.get("intervals", {})
     user_metrics: Mapping[str, float] = evaluation.get("metrics", {})
     evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
@@ -106,15 +107,23 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         "loss": ("cross-entropy", loss),
         "mean_precision": ("precision, mean of the classes", percent),
         "mean_f1": ("F1, mean of the classes", percent),
+        "auroc": ("area under the ROC curve, mean of the classes", percent),
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
     rows = [
-        (text, to_text(evaluation[key]))
+        (text, to_text(evaluation[key]) + _interval(intervals.get(key), to_text))
         for key, (text, to_text) in names.items()
         if key in evaluation
     ]
     return [*rows, *((name, f"{value:.4g}") for name, value in user_metrics.items())]
+
+
+def _interval(ends: Sequence[float] | None, to_text: Callable[[float], str]) -> str:
+    """Return an interval in parentheses; "" without one, or where it has no width."""
+    if not ends or ends[0] == ends[1]:
+        return ""
+    return f" (95 %: {to_text(ends[0])} to {to_text(ends[1])})"
 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:

@@ -26,6 +26,7 @@ _NEEDED = {
         "test_accuracy", "test_loss", "best_epoch", "num_epochs", "parameters", "seconds", "seed",
     ),
 }  # fmt: skip
+_FURTHER = ("balanced_accuracy", "mean_f1", "auroc")  # metrics of the epochs, if asked for
 _LAST_EPOCHS = 10  # rows of the table of epochs
 _PICTURES = {
     "accuracy": "Accuracy by epoch",
@@ -134,6 +135,12 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
         "validation accuracy": ("validation", "accuracy", percent),
         "learning rate": ("train", "learning_rate", rate),
         "seconds": ("train", "seconds", decimal),
+    }
+    measured = {key for row in rows for key in row}
+    columns |= {
+        f"validation {key.replace('_', ' ')}": ("validation", key, percent)
+        for key in _FURTHER
+        if key in measured
     }
     by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
     epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})

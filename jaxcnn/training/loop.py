@@ -220,8 +220,7 @@ class Loop:
         """Evaluate, write the epoch's rows, call the hooks, and save."""
         number, step = self.position.epoch, self.position.step
         validation, row = self._evaluate(train, number)
-        min_delta = self.config.early_stopping.min_delta
-        is_best = self.progress.add_validation(number, step, validation, min_delta)
+        is_best = self.progress.add_validation(number, step, validation, self.config)
         self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], self.config)
         self.show_epoch(epoch=number, train=train, validation=validation, is_best=is_best)
         self.stopping.check_time(step)

@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.parts import used_parts
 from jaxcnn.text import join_names
+from jaxcnn.workdir.endings import gain_in_words
 
 MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
 
@@ -87,8 +88,9 @@ def last_weights_tested(config: ConfigDict) -> str:
     remedy = "config.test_with=best"
     if config.validation == "test":  # the test split must not choose the weights that it tests
         remedy = f"config.validation=holdout with {remedy}"
+    gain = gain_in_words(config.early_stopping.metric)
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
-        "without a lower validation loss, and config.test_with = 'last' tests the weights of that "
-        f"end; {remedy} tests the best epoch's"
+        f"without a {gain}, and config.test_with = 'last' tests the weights of that end; {remedy} "
+        "tests the best epoch's"
     )

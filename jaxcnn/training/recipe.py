@@ -13,11 +13,13 @@ from ml_collections import ConfigDict
 
 from jaxcnn import models
 from jaxcnn.data.augment import make_augment
+from jaxcnn.data.counts import class_counts
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
+from jaxcnn.data.views import views_of
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
-from jaxcnn.optim.losses import LOSSES, Loss
+from jaxcnn.optim.losses import LOSSES, Loss, balancing_weights, make_loss
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
 from jaxcnn.training.trial import try_parts
@@ -37,6 +39,8 @@ class Recipe:
       num_classes: number of classes.
       heads: how several heads combine, see `losses.losses_and_scores`.
       loss: of scores and targets.
+      class_weights: float32 (num_classes,), the weight of an example in training by its class; None
+        where all weigh the same.
       l2: factor of the sum of squared kernels in the loss; an array where it differs between the
         members of a population.
       ema_decay: decay of the parameters' moving average; 0 for none.
@@ -57,6 +61,7 @@ class Recipe:
     num_classes: int
     heads: str = "prob_mix"
     loss: Loss = LOSSES["cross_entropy"]
+    class_weights: np.ndarray | None = None
     l2: float | jax.Array = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1
@@ -72,6 +77,19 @@ class Recipe:
         """
         images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         return (images - self.pixel_shift) * self.pixel_scale
+
+    def weigh(self, losses: jax.Array, targets: jax.Array) -> jax.Array:
+        """Return the losses (batch,) of training, with the weights of the examples' classes.
+
+        The weight of an example with several classes is the mean by its target distribution.
+
+        Args:
+          losses: float32 (batch,).
+          targets: float32 (batch, num_classes).
+        """
+        if self.class_weights is None:
+            return losses
+        return losses * (targets @ jnp.asarray(self.class_weights, targets.dtype))
 
     def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""
@@ -134,6 +152,27 @@ def augmentation_of(config: ConfigDict, dataset: Dataset, seed: int | jax.Array)
     )
 
 
+def class_weights_of(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:
+    """Return the weights of the classes, float32 (num_classes,); None where all weigh the same.
+
+    Raises:
+      UserError: the config gives another number of weights than the dataset has classes.
+    """
+    weighting, given = config.loss.class_weighting, config.loss.class_weights
+    if weighting == "none":
+        return None
+    if weighting == "balanced":
+        view = views_of(config, dataset)["train"]
+        labels = dataset.splits[view.split].labels[view.indices]
+        return balancing_weights(class_counts(labels, dataset.num_classes))
+    if len(given) != dataset.num_classes:
+        raise UserError(
+            f"config.loss.class_weights: has {len(given)} weights, but {dataset.name} has "
+            f"{dataset.num_classes} classes"
+        )
+    return np.array(given, np.float32)
+
+
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
@@ -177,7 +216,8 @@ def make_recipe(
         pixel_scale=scale,
         num_classes=dataset.num_classes,
         heads=config.loss.heads,
-        loss=LOSSES[config.loss.name],
+        loss=make_loss(config.loss),
+        class_weights=class_weights_of(config, dataset),
         l2=config.loss.l2,
         ema_decay=config.optimizer.ema_decay,
         accumulation_steps=config.optimizer.accumulation_steps,

@@ -67,6 +67,7 @@ def describe_training(
         **(hook if ended == "hook" else {}),
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
+        **({"best_validation_metrics": progress.best_metrics} if progress.best_metrics else {}),
         "last_validation_accuracy": progress.last_accuracy,
         "num_epochs": position.epoch,
         "steps": position.step,

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import in_batches, shuffled
+from jaxcnn.data.order import Order, in_batches, make_order
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
 from jaxcnn.data.views import data_identity
@@ -77,11 +77,18 @@ class Run:
         Returns:
           int32 (devices, steps, device_batch), see `order.in_batches`.
         """
-        config, indices = self.plan.config, self.plan.views["train"].indices
-        indices = shuffled(indices, seed=config.seed, epoch=epoch)
-        indices = indices[: self.plan.steps_per_epoch * self.plan.global_batch_size]
-        parts = config.optimizer.accumulation_steps
+        num_examples = self.plan.steps_per_epoch * self.plan.global_batch_size
+        indices = self._examples_of(epoch)[:num_examples]
+        parts = self.plan.config.optimizer.accumulation_steps
         return self._order(indices, self.plan.global_batch_size, parts)
+
+    @functools.cached_property
+    def _examples_of(self) -> Order:
+        """The function that gives the examples of an epoch, see `make_order`."""
+        config, view = self.plan.config, self.plan.views["train"]
+        labels = self.dataset.splits[view.split].labels
+        sampling = config.dataset.sampling
+        return make_order(view.indices, labels, seed=config.seed, sampling=sampling)
 
     def train_feed(self, position: Position, clock: Clock | None = None) -> Feed:
         """Yield the arguments of each call of the devices, from a position to its epoch's end.

@@ -170,7 +170,7 @@ def _gradients(recipe: Recipe) -> Callable:
             dtype=recipe.dtype,
         )
         losses, scores = losses_and_scores(outputs, batch["targets"], recipe.heads, recipe.loss)
-        penalty = recipe.penalty(model, params)
+        losses, penalty = recipe.weigh(losses, batch["targets"]), recipe.penalty(model, params)
         # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
         loss = jnp.sum(losses * mask) / num_examples + penalty / num_shares
@@ -271,7 +271,8 @@ def make_eval_step(recipe: Recipe) -> Callable:
     Returns:
       `step(sums, params, batch_stats, data, order) -> sums`. `sums` start at
       `Run.zero_eval_sums`. They are the device's own, so that no device waits for another before
-      the last step. `data` and `order` are those of `take_batch`.
+      the last step. `data` and `order` are those of `take_batch`. If `sums` has `scores` float32
+      (entries of all orders, num_classes), the step fills in those of its batch.
     """
 
     def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:
@@ -283,6 +284,15 @@ def make_eval_step(recipe: Recipe) -> Callable:
         losses, scores = losses_and_scores(outputs, targets, recipe.heads, recipe.loss)
         losses += recipe.penalty(model, params)
         added = _sums(losses, scores, targets, batch["mask"])
-        return {"row": sums["row"] + 1} | {name: sums[name] + added[name] for name in added}
+        filled = {"scores": _put_scores(sums, scores)} if "scores" in sums else {}
+        added = {name: sums[name] + value for name, value in added.items()}
+        return {"row": sums["row"] + 1} | added | filled
 
     return step
+
+
+def _put_scores(sums: dict, scores: jax.Array) -> jax.Array:
+    """Return `sums["scores"]` with a batch's scores, at the places of its examples in the order."""
+    batch = sums["row"] * jax.lax.axis_size(AXIS) + jax.lax.axis_index(AXIS)
+    start = (batch * len(scores), jnp.int32(0))
+    return jax.lax.dynamic_update_slice(sums["scores"], scores.astype(jnp.float32), start)

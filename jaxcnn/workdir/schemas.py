@@ -36,7 +36,8 @@ CONFIG = fields(
             {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
             need=["name"],
         ),
-        "early_stopping": fields({"patience": integer()}),
+        "best_metric": text(),
+        "early_stopping": fields({"patience": integer(), "metric": text()}),
         "published": fields(
             {
                 "by": text(),
@@ -101,6 +102,7 @@ _RESULT = fields(
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
+        "best_validation_metrics": fields({}, others=number()),
         "best_validation_accuracy": or_null(number(-1, 1)),  # -1: no validation
         "last_validation_accuracy": or_null(number(-1, 1)),
         "num_epochs": integer(),
@@ -139,6 +141,8 @@ EVALUATION = fields(
         "mean_precision": _SHARE,
         "mean_recall": _SHARE,
         "mean_f1": _SHARE,
+        "auroc": _SHARE,
+        "intervals": fields({}, others=items(number(), at_least=2)),
         "calibration_error": _SHARE,
         "tied_labels": integer(),
         "metrics": fields({}, others=number()),
@@ -167,7 +171,9 @@ PROGRESS = fields(
         "best_step": integer(),
         "best_accuracy": number(-1, 1),
         "best_loss": number(),
+        "best_metrics": fields({}, others=number()),
         "lowest_loss": number(),
+        "highest_metrics": fields({}, others=number()),
         "epochs_without_gain": integer(),
         "last_accuracy": number(-1, 1),
         "last_loss": number(),

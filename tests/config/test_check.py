@@ -192,6 +192,13 @@ def test_a_missing_field_is_named():
         ({"schedule.name": "step"}, "needs the epochs"),
         ({"schedule.boundaries": (3,)}, "only the step schedule takes it"),
         ({"dataset.workers": 3}, "has no effect without config.dataset.streaming"),
+        ({"loss.class_weighting": "given"}, "needs a weight for each class"),
+        ({"loss.class_weights": (1, 2)}, "has no effect with config.loss.class_weighting = 'none'"),
+        ({"loss.focal_gamma": 1.0}, "only focal takes it"),
+        (
+            {"loss.class_weighting": "balanced", "dataset.sampling": "balanced"},
+            "choose one of them",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):

@@ -269,6 +269,7 @@ def test_the_form_on_a_cpu():
         ({}, "global_batch_size=32,64", "global_batch_size: cannot differ .*; these can: seed, "),
         ({"optimizer.name": "airbench"}, "optimizer.momentum=.5,.9", "with optimizer.name = airb"),
         ({"dataset.streaming": True}, "seed=0..1", "dataset.streaming = True: a population"),
+        ({"best_metric": "auroc"}, "seed=0..1", "supports 'accuracy' and 'loss' alone"),
         ({"max_minutes": 1.0}, "seed=0..1", "config.max_minutes = 1.0: a population supports 0.0"),
     ],
 )

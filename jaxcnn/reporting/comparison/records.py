@@ -139,7 +139,8 @@ def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
 
 
 def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
-    validation, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
+    validation = series(run.rows, "validation", "accuracy")
+    best = best_epoch(run.rows, run.config.get("best_metric", "accuracy"))
     result = run.result or {}
     return {
         "run": str(run.folder),
