@@ -24,8 +24,10 @@ from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_repor
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes, weight_notes
+from jaxcnn.training.fine_tuning import trained_share
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.memory import choose_batch_size, naming_what_fits
 from jaxcnn.training.messages import last_weights_tested
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
@@ -36,19 +38,20 @@ from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
+    adopt_batch_size,
     adopt_older_rules,
     notes_on_data,
     refuse_other_data,
     refuse_other_origin,
     write_pictures_of,
 )
-from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
+from jaxcnn.workdir.run_files import CALIBRATION, data_digest, missing_parts, read_part
 from jaxcnn.workdir.run_parts import notes_on_parts
 
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
 _FILES_OF_THE_END = (
-    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv"
+    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv", CALIBRATION
 )  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
@@ -114,6 +117,7 @@ def _train(
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    adopt_batch_size(config, workdir)
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
@@ -135,7 +139,8 @@ def _train(
         record_start(loop, workdir, description, changes)
         _show_start(loop, ended, changes, console)
         _show_notes(data_warnings, transfer_lines, console)
-        result = loop.train()
+        with naming_what_fits(config, run.dataset):
+            result = loop.train()
         if not profiler.is_done:
             console.warn(_NOT_PROFILED)
         check_folder()
@@ -164,18 +169,19 @@ def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
 def _prepare(
     config: ConfigDict, workdir: Path, source: Source, *, is_new: bool
 ) -> tuple[Run, list[str]]:
-    """Return the run before its first step, and lines about weights from another run."""
+    """Return the run before its first step, and lines about its batch size and first weights."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     weights = load_start(config) if config.init_from and is_new else None
     dataset = source.load(config, workdir)
+    lines = choose_batch_size(config, dataset)
     check_group(config, dataset, workdir, weights)
     try_metrics(config.metrics, dataset.class_names)
     run = make_run(config, dataset)
     if not weights:
-        return run, []
-    state, lines = start_from(weights, run.state)
-    return dataclasses.replace(run, state=state), lines
+        return run, lines
+    state, more_lines = start_from(weights, run.state)
+    return dataclasses.replace(run, state=state), [*lines, *more_lines]
 
 
 def check_data(
@@ -204,7 +210,8 @@ def _introduce(run: Run, workdir: Path, console: Console) -> None:
             "the same command gives the same numbers up to rounding; config.deterministic=True "
             "gives the same bits"
         )
-    for line in (*data_notes(run.dataset, views), *weight_notes(config, run.dataset)):
+    notes = (*data_notes(run.dataset, views), *weight_notes(config, run.dataset))
+    for line in (*notes, *trained_share(config, run.state.params)):
         console.print(line)
     for line in faint_channels(run.dataset, config.dataset.scaling):
         console.warn(line)
@@ -254,7 +261,8 @@ def is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> boo
         return False
     saved = read_part(workdir, "config.json")
     has_metrics = saved.get("metrics", []) == list(config.metrics)
-    return has_metrics and saved.get("test_with") == config.test_with
+    is_calibrated = saved.get("calibration", "none") == config.calibration
+    return has_metrics and is_calibrated and saved.get("test_with") == config.test_with
 
 
 def complete_report(

@@ -4,7 +4,7 @@ The check, `--help`, the generated documentation, a run's identity and its recip
 options of a network, `model.OPTION`, are in the registry of networks.
 """
 
-from jaxcnn.config.loss_fields import LOSS_FIELDS, VALIDATION_METRICS
+from jaxcnn.config.loss_fields import JUDGING_FIELDS, LOSS_FIELDS, STOPPING_FIELDS
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
 from jaxcnn.config.rules import (
     ALPHA,
@@ -44,7 +44,12 @@ FIELDS: dict[str, Field] = {
     "max_minutes": Field(
         0.0, "Minutes until a run saves, tests and ends; 0: no limit.", AT_LEAST_0, END
     ),
-    "global_batch_size": Field(64, "Images per step, over all devices together.", AT_LEAST_1),
+    "global_batch_size": Field(
+        64,
+        "Images per step, over all devices together; 0: the largest power of two up to 512 that "
+        "fits in the memory, found before the first step.",
+        AT_LEAST_0,
+    ),
     "validation": Field(
         "holdout",
         "The split that chooses the best epoch: a random part of the training set, its last part, "
@@ -64,12 +69,7 @@ FIELDS: dict[str, Field] = {
         one_of("stratified", "random"),
         RUN,
     ),
-    "best_metric": Field(
-        "accuracy",
-        "The metric on validation that chooses the best epoch; of equals, the lowest loss.",
-        one_of(*VALIDATION_METRICS),
-        RUN,
-    ),
+    **JUDGING_FIELDS,
     "test_with": Field(
         "best",
         "The weights that are tested: those of the best epoch on validation, or the last.",
@@ -236,18 +236,7 @@ FIELDS: dict[str, Field] = {
     "augment.cutmix": Field(
         0.0, "Alpha of the Beta distribution of the pasted rectangle's area; 0: none.", ALPHA
     ),
-    "early_stopping.metric": Field(
-        "loss",
-        "The metric on validation that must improve.",
-        one_of(*VALIDATION_METRICS),
-        END,
-    ),
-    "early_stopping.patience": Field(
-        0, "Epochs without a better metric that end the run; 0: off.", AT_LEAST_0, END
-    ),
-    "early_stopping.min_delta": Field(
-        0.0, "How much better the metric must be to count.", AT_LEAST_0, END
-    ),
+    **STOPPING_FIELDS,
     "checkpoint.every_epochs": Field(1, "Epochs between checkpoints.", AT_LEAST_1, NONE),
     "checkpoint.every_steps": Field(
         0, "Steps between checkpoints within an epoch; 0: none.", AT_LEAST_0, NONE

@@ -1,6 +1,14 @@
-"""The fields of the loss, and the metrics by which an epoch can be judged."""
+"""The fields of the loss, and of what is judged by validation."""
 
-from jaxcnn.config.rules import AT_LEAST_0, FRACTION, WEIGHTS, Field, one_of, registered
+from jaxcnn.config.rules import (
+    AT_LEAST_0,
+    FRACTION,
+    WEIGHTS,
+    Effect,
+    Field,
+    one_of,
+    registered,
+)
 
 # the metrics of a validation; of all but the loss, more is better
 VALIDATION_METRICS = ("accuracy", "balanced_accuracy", "mean_f1", "auroc", "loss")
@@ -37,5 +45,34 @@ LOSS_FIELDS: dict[str, Field] = {
         "prob_mix",
         "How several heads combine: mix their probabilities, or add their losses.",
         one_of("prob_mix", "weighted_loss"),
+    ),
+}
+JUDGING_FIELDS: dict[str, Field] = {
+    "best_metric": Field(
+        "accuracy",
+        "The metric on validation that chooses the best epoch; of equals, the lowest loss.",
+        one_of(*VALIDATION_METRICS),
+        Effect.RUN,
+    ),
+    "calibration": Field(
+        "none",
+        "What makes the probabilities of the tested weights fit how often they are right: nothing, "
+        "or a temperature of the logits that is fitted on validation.",
+        one_of("none", "temperature"),
+        Effect.NONE,
+    ),
+}
+STOPPING_FIELDS: dict[str, Field] = {
+    "early_stopping.metric": Field(
+        "loss",
+        "The metric on validation that must improve.",
+        one_of(*VALIDATION_METRICS),
+        Effect.END,
+    ),
+    "early_stopping.patience": Field(
+        0, "Epochs without a better metric that end the run; 0: off.", AT_LEAST_0, Effect.END
+    ),
+    "early_stopping.min_delta": Field(
+        0.0, "How much better the metric must be to count.", AT_LEAST_0, Effect.END
     ),
 }

@@ -52,6 +52,15 @@ class Field:
     effect: Effect = Effect.NUMBERS
 
 
+def _is_factor(entry: str) -> bool:
+    """Return whether an entry is NAME=FACTOR, with a finite factor of at least 0."""
+    name, _, factor = entry.rpartition("=")
+    try:
+        return bool(name) and 0 <= float(factor) < math.inf
+    except ValueError:
+        return False
+
+
 def one_of(*choices: str) -> Rule:
     """Return the rule of a field that holds one of a few words."""
     listed = ", ".join(choice or '""' for choice in choices)
@@ -98,6 +107,14 @@ ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 
 NAMES = Rule(
     lambda value: all(type(name) in (str, int) and name != "" for name in value),
     "names, with commas between them",
+)
+PATTERNS = Rule(
+    lambda value: all(isinstance(name, str) and name for name in value),
+    "names of layers or parameters, with commas between them",
+)
+FACTORS = Rule(
+    lambda value: all(isinstance(entry, str) and _is_factor(entry) for entry in value),
+    "entries NAME=FACTOR with factors of at least 0, with commas between them",
 )
 EPOCHS = Rule(
     lambda value: (

@@ -94,6 +94,11 @@ class LabeledPredictions:
             return -np.take_along_axis(self.log_probabilities, self.true[:, None], axis=1)[:, 0]
         return -np.sum(self.targets * self.log_probabilities, axis=1)
 
+    def at_temperature(self, temperature: float) -> Self:
+        """Return the predictions with logits that are divided by a temperature."""
+        scaled = log_softmax(self.log_probabilities / temperature, axis=1)
+        return dataclasses.replace(self, log_probabilities=scaled)
+
     def take(self, positions: np.ndarray) -> Self:
         """Return the predictions for the images at `positions`, int (m,)."""
         return dataclasses.replace(

@@ -15,7 +15,7 @@ from jaxcnn.config.publications import current_key
 from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
 from jaxcnn.reporting.provenance import provenance, unrecognized
-from jaxcnn.text import integer, loss, percent, printable
+from jaxcnn.text import integer, loss, percent, printable, rate
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
@@ -26,9 +26,11 @@ _PICTURES = {
     "confusion": "Confusion matrix: the images of each true class by predicted class",
     "superclass_confusion": "Confusion matrix of the superclasses",
     "reliability": "Reliability: how often predictions of each probability are correct",
+    "coverage": "Accuracy if the least certain images are left out",
     "first": "Some images with their predicted classes",
     "mistakes": "The wrong predictions of highest probability",
-    "saliency": "Saliency: the gradient of the predicted class's logit by pixel",
+    "saliency": "Saliency: the gradient of the predicted class's logit by pixel; and Grad-CAM: the "
+    "regions of the last feature maps that speak for the class",
     "filters": "The filters of the first layer",
     "maps": "Feature maps of one image",
 }
@@ -70,7 +72,9 @@ def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
 
 
 def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
-    title = f"Evaluation on the {evaluation['split']} split, {evaluation['checkpoint']} checkpoint"
+    tta = f", test-time augmentation {evaluation['tta']}" if "tta" in evaluation else ""
+    weights = f"{evaluation['checkpoint']} checkpoint{tta}"
+    title = f"Evaluation on the {evaluation['split']} split, {weights}"
     head, rows = class_table(evaluation["classes"])
     blocks = [
         document.Heading(title),
@@ -96,6 +100,7 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the names and values of the metrics over all images, some with a 95 % interval."""
     intervals: Mapping[str, Sequence[float]] = evaluation.get("intervals", {})
+    plain: Mapping[str, float] = evaluation.get("uncalibrated", {})
     user_metrics: Mapping[str, float] = evaluation.get("metrics", {})
     evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
@@ -111,6 +116,16 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
+    if plain:
+        names |= {
+            "temperature": ("temperature of the logits, fitted on validation", rate),
+            "loss_without": ("cross-entropy without the temperature", loss),
+            "calibration_error_without": (
+                "expected calibration error without the temperature",
+                percent,
+            ),
+        }
+        evaluation |= {f"{name}_without": value for name, value in plain.items()}
     rows = [
         (text, to_text(evaluation[key]) + _interval(intervals.get(key), to_text))
         for key, (text, to_text) in names.items()

@@ -16,7 +16,7 @@ from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_checked_metrics
-from jaxcnn.workdir.run_files import read_part, read_part_if_there
+from jaxcnn.workdir.run_files import CALIBRATION, read_part, read_part_if_there
 from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
@@ -75,9 +75,12 @@ def _data(config: Mapping[str, Any]) -> str:
 def missing_files(workdir: Path) -> list[str]:
     """Return the files that the report of a finished run lacks, as paths in its folder.
 
-    They are the report itself, the test evaluation, and the pictures that the report shows.
+    They are the report itself, the test evaluation, the temperature if the config asks for one, and
+    the pictures that the report shows.
     """
     needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    config = read_part_if_there(workdir, "config.json") or {}
+    needed |= {CALIBRATION} if config.get("calibration", "none") != "none" else set()
     if report.exists():
         shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
         needed |= {name for name in shown if is_of_evaluation(name) or Path(name).stem in _PICTURES}
@@ -86,7 +89,7 @@ def missing_files(workdir: Path) -> list[str]:
 
 def is_of_evaluation(name: str) -> bool:
     """Return whether a file of a run's folder comes from the evaluation of the test split."""
-    return name.startswith(("evaluation/test", "plots/test_"))
+    return name.startswith(("evaluation/test", "plots/test_", CALIBRATION))
 
 
 def _result(

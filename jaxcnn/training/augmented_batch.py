@@ -12,6 +12,7 @@ from jaxcnn.data.order import make_order
 from jaxcnn.data.views import views_of
 from jaxcnn.errors import UserError
 from jaxcnn.training.losses import make_targets
+from jaxcnn.training.plan import refuse_open_batch_size
 from jaxcnn.training.recipe import augmentation_of
 from jaxcnn.training.step import random_keys
 
@@ -37,6 +38,7 @@ def augmented_batch(config: ConfigDict, dataset: Dataset) -> AugmentedBatch:
     Raises:
       UserError: the config has no augmentation.
     """
+    refuse_open_batch_size(config)
     augment = augmentation_of(config, dataset, config.seed)
     if augment is None:
         raise UserError("--augmented: the config augments nothing; all of config.augment is off")

@@ -22,6 +22,7 @@ from jaxcnn.nn.network import Network, split_model
 from jaxcnn.optim.losses import LOSSES, Loss, balancing_weights, make_loss
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
+from jaxcnn.training.fine_tuning import FineTuning, fine_tuning_of, train_graph_of
 from jaxcnn.training.trial import try_parts
 
 
@@ -47,6 +48,7 @@ class Recipe:
       accumulation_steps: number of parts in which a batch is computed.
       global_batch_norm: BatchNorm over the global batch, else over each device's part.
       dtype: the dtype of the computation.
+      fine_tuning: the frozen parameters, and factors of the learning rate; None for none.
       skip_bad_steps: a step whose loss or gradient is not finite changes no weights, and halves
         the learning rate from then on.
     """
@@ -67,6 +69,7 @@ class Recipe:
     accumulation_steps: int = 1
     global_batch_norm: bool = True
     dtype: Any = jnp.float32
+    fine_tuning: FineTuning | None = None
     skip_bad_steps: bool = False
 
     def scale(self, images: jax.Array) -> jax.Array:
@@ -198,6 +201,9 @@ def make_recipe(
     """
     try_parts(config, dataset, steps, total_steps(config, steps))
     train_graph, eval_graph, params, batch_stats = split_model(model)
+    fine_tuning = fine_tuning_of(config, params)
+    if config.optimizer.freeze:
+        train_graph = train_graph_of(model, config)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(
         train_graph=train_graph,
@@ -223,6 +229,7 @@ def make_recipe(
         accumulation_steps=config.optimizer.accumulation_steps,
         global_batch_norm=config.batch_norm == "global",
         dtype=jnp.dtype(config.precision),
+        fine_tuning=fine_tuning,
         skip_bad_steps=config.optimizer.skip_bad_steps,
     )
     train_images = dataset.splits["train"].images

@@ -144,6 +144,12 @@ EVALUATION = fields(
         "auroc": _SHARE,
         "intervals": fields({}, others=items(number(), at_least=2)),
         "calibration_error": _SHARE,
+        "temperature": number(),
+        "uncalibrated": fields({"loss": _SCORE, "calibration_error": _SHARE}),
+        "tta": text(),
+        "coverage": items(
+            fields({"min_confidence": _SHARE, "coverage": _SHARE, "accuracy": _SHARE})
+        ),
         "tied_labels": integer(),
         "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
@@ -157,6 +163,21 @@ EVALUATION = fields(
             )
         ),
     }
+)
+_BEFORE_AND_AFTER = fields({"before": number(), "after": number()})
+_CALIBRATION = fields(
+    {
+        "run": text(),
+        "temperature": number(1e-3, 1e3),
+        "checkpoint": text("best", "latest"),
+        "step": integer(),
+        "epoch": integer(),
+        "split": text("validation"),
+        "num_examples": integer(),
+        "loss": _BEFORE_AND_AFTER,
+        "calibration_error": _BEFORE_AND_AFTER,
+    },
+    need=["temperature", "step"],
 )
 ROW = fields(
     {"step": integer(), "epoch": integer(), "split": text()}
@@ -205,4 +226,5 @@ FILES: dict[str, Kind] = {
     "dataset.json": _DATASET,
     "environment.json": _ENVIRONMENT,
     "result.json": _RESULT,
+    "calibration.json": _CALIBRATION,
 }

@@ -99,25 +99,36 @@ def plot_mistakes(images: np.ndarray, predictions: LabeledPredictions, stem: Pat
 
 
 def plot_saliency(
-    images: np.ndarray, saliency: np.ndarray, predictions: LabeledPredictions, stem: Path
+    images: np.ndarray,
+    saliency: np.ndarray,
+    predictions: LabeledPredictions,
+    stem: Path,
+    regions: np.ndarray | None = None,
 ) -> Path:
-    """Draw images, and below each one the saliency of its pixels for the predicted class.
+    """Draw images, and below each one the saliency of its pixels, and its regions by Grad-CAM.
 
     Args:
       images: uint8 (n, height, width, channels).
       saliency: float (n, height, width), 0 or more; each image is scaled to its own maximum.
       predictions: those for these images.
+      regions: float (n, height, width), from `probes.grad_cam`; None to leave them out.
     """
+    num_rows = 2 if regions is None else 3
     with styled():
-        figure = new_figure(6.5, 6.5 / len(images) * 2 + 0.5)
+        figure = new_figure(6.5, 6.5 / len(images) * num_rows + 0.5)
         title = "predicted class, and the pixels that count for it (brighter counts more)"
+        if regions is not None:
+            title = "predicted class, the pixels that count for it, and the regions (Grad-CAM)"
         figure.suptitle(title, fontsize=9)
-        grid = figure.subplots(2, len(images), squeeze=False)
-        for i, (upper, lower) in enumerate(grid.T):
+        grid = figure.subplots(num_rows, len(images), squeeze=False)
+        for i, (upper, lower, *lowest) in enumerate(grid.T):
             _show(upper, images[i])
             _title_predicted(upper, predictions, i)
             lower.imshow(saliency[i], cmap="inferno", vmin=0)
             lower.set_axis_off()
+            if regions is not None:
+                _show(lowest[0], images[i])
+                lowest[0].imshow(regions[i], cmap="inferno", alpha=0.6, vmin=0, vmax=1)
         return save(figure, stem)
 
 
