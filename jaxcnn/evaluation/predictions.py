@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from jaxcnn.text import percent, printable
 
@@ -200,11 +200,14 @@ def probabilities(trained: "Trained", images: np.ndarray, tta: str = "none") -> 
 
 def scores(trained: "Trained", images: np.ndarray, tta: str = "none") -> np.ndarray:
     """Return scores whose softmax gives the `probabilities`; without augmentation the logits."""
-    return {
-        "none": lambda: trained.logits(images),
-        "flip": lambda: np.log(probabilities(trained, images, "flip")),
-        "six_views": lambda: _mean_logits(trained, images),
-    }[tta]()
+    if tta == "six_views":
+        return _mean_logits(trained, images)
+    if tta == "none":
+        return trained.logits(images)
+    views = (images, images[:, :, ::-1])
+    return np.logaddexp(
+        *(log_softmax(trained.logits(v).astype(np.float64), axis=-1) for v in views)
+    )
 
 
 def _mean_logits(trained: "Trained", images: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from jaxcnn.evaluation.examples import load_examples
 from jaxcnn.evaluation.export import describe
 from jaxcnn.evaluation.intervals import intervals
 from jaxcnn.evaluation.metrics import LabeledPredictions
-from jaxcnn.evaluation.predictions import Predictions, TopClasses, scores
+from jaxcnn.evaluation.predictions import Predictions, TopClasses, probabilities, scores
 from jaxcnn.evaluation.temperature import calibrate
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.training.test_time_augmentation import WEIGHTS
@@ -118,6 +118,8 @@ def test_six_views_are_the_weighted_logits(trained_workdir):
     logits = [trained.logits(view) for view in views]
     expected = sum(weight * part for weight, part in zip(WEIGHTS, logits, strict=True))
     np.testing.assert_allclose(scores(trained, images, "six_views"), expected, atol=1e-5)
+    flipped = softmax(scores(trained, images, "flip"), axis=1)
+    np.testing.assert_allclose(flipped, probabilities(trained, images, "flip"), atol=1e-5)
     about = trained.evaluate("test", tta="flip")
     assert about["tta"] == "flip"
     with pytest.raises(UserError, match="tta = 'ten': must be one of none, flip, six_views"):
