@@ -52,7 +52,7 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
         1, "Parts in which a batch is computed, to save memory.", AT_LEAST_1
     ),
     "optimizer.freeze": Field(
-        (),
+        "",
         "Parameters that do not train, by their names or those of their layers, with * for any "
         "letters, such as conv1,block*; their BatchNorm normalizes by its averages.",
         PATTERNS,
@@ -61,12 +61,13 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
         0, "Epochs after which the frozen parameters train as well; 0: never.", AT_LEAST_0
     ),
     "optimizer.rate_factors": Field(
-        (),
-        "Factors of the learning rate by name, such as conv*=0.1; the last one that fits counts.",
+        "",
+        "Factors of the learning rate by name, such as conv*=0.1,logits=2; the last one that fits "
+        "counts.",
         FACTORS,
     ),
     "optimizer.weight_decay_factors": Field(
-        (), "Factors of the weight decay by name, such as conv*=0.", FACTORS
+        "", "Factors of the weight decay by name, such as conv*=0.", FACTORS
     ),
     "optimizer.skip_bad_steps": Field(
         False, "Skip steps whose loss or gradient is not finite; each skip halves the rate."

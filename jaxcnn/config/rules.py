@@ -56,7 +56,7 @@ def _is_factor(entry: str) -> bool:
     """Return whether an entry is NAME=FACTOR, with a finite factor of at least 0."""
     name, _, factor = entry.rpartition("=")
     try:
-        return bool(name) and 0 <= float(factor) < math.inf
+        return bool(name.strip()) and 0 <= float(factor) < math.inf
     except ValueError:
         return False
 
@@ -109,11 +109,11 @@ NAMES = Rule(
     "names, with commas between them",
 )
 PATTERNS = Rule(
-    lambda value: all(isinstance(name, str) and name for name in value),
+    lambda value: not value or all(entry.strip() for entry in value.split(",")),
     "names of layers or parameters, with commas between them",
 )
 FACTORS = Rule(
-    lambda value: all(isinstance(entry, str) and _is_factor(entry) for entry in value),
+    lambda value: not value or all(map(_is_factor, value.split(","))),
     "entries NAME=FACTOR with factors of at least 0, with commas between them",
 )
 EPOCHS = Rule(

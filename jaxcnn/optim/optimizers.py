@@ -133,12 +133,12 @@ def _decay(config: Any, weight_decay: ArrayLike) -> optax.GradientTransformation
 
     The state is the same with factors and without, so that a run can resume with others.
     """
-    entries = config.weight_decay_factors
-    if not entries:
+    field = config.weight_decay_factors
+    if not field:
         return optax.add_decayed_weights(weight_decay, mask=is_kernel)
 
     def update(updates, state, params=None):
-        factors = factors_of(params or {}, entries)
+        factors = factors_of(params or {}, field)
         decayed = jax.tree.map(lambda g, p, f: g + weight_decay * f * p, updates, params, factors)
         return decayed, state
 

@@ -2,6 +2,7 @@
 
 A parameter's name has the names of its layers, such as "block1/conv1/kernel". A pattern is such a
 name or the name of a layer, where * stands for any letters, ? for one, and [ab] for one of some.
+A field of a config holds patterns, or entries PATTERN=FACTOR, with commas between them.
 """
 
 import fnmatch
@@ -26,33 +27,40 @@ def is_match(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")
 
 
-def are_frozen(params: dict, patterns: Sequence[str]) -> dict:
-    """Return True for each parameter that one of the patterns names, in the structure of params."""
-
-    def is_frozen(path: Any, _: Any) -> bool:
-        return any(is_match(name_of(path), pattern) for pattern in patterns)
-
-    return jax.tree.map_with_path(is_frozen, params)
+def split_patterns(field: str) -> list[str]:
+    """Return the patterns in a field such as "conv*,dense1"."""
+    return [pattern.strip() for pattern in field.split(",")] if field else []
 
 
-def split_entry(entry: str) -> tuple[str, float]:
-    """Return the pattern and the factor of an entry such as "conv*=0.1".
+def split_factors(field: str) -> list[tuple[str, float]]:
+    """Return the patterns and factors in a field such as "conv*=0.1,dense1=2"."""
+    parts = [entry.rpartition("=") for entry in field.split(",")] if field else []
+    return [(pattern.strip(), float(factor)) for pattern, _, factor in parts]
 
-    Raises:
-      ValueError: there is no factor.
+
+def is_frozen(name: str, field: str) -> bool:
+    """Return whether one of the patterns in a field names the parameter."""
+    return any(is_match(name, pattern) for pattern in split_patterns(field))
+
+
+def are_frozen(params: dict, field: str) -> dict:
+    """Return True for each parameter that a pattern names, in the structure of `params`.
+
+    Args:
+      params: nested dicts; leaves may be anything.
+      field: `optimizer.freeze`, checked.
     """
-    pattern, _, factor = entry.rpartition("=")
-    return pattern, float(factor)
+    return jax.tree.map_with_path(lambda path, _: is_frozen(name_of(path), field), params)
 
 
-def factors_of(params: dict, entries: Sequence[str]) -> dict:
+def factors_of(params: dict, field: str) -> dict:
     """Return the factor of each parameter, of the last entry that names it, or 1.
 
     Args:
       params: nested dicts; leaves may be anything.
-      entries: such as "conv*=0.1", checked.
+      field: such as `optimizer.rate_factors`, checked.
     """
-    pairs = [split_entry(entry) for entry in entries]
+    pairs = split_factors(field)
 
     def factor(path: Any, _: Any) -> float:
         name = name_of(path)
@@ -72,16 +80,17 @@ def check_patterns(params: dict, optimizer: Any) -> None:
       UserError: a pattern names no parameter, or no parameter would ever train.
     """
     names = [name_of(path) for path, _ in jax.tree.leaves_with_path(params)]
-    for field in ("freeze", "rate_factors", "weight_decay_factors"):
-        for entry in optimizer[field]:
-            pattern = entry if field == "freeze" else split_entry(entry)[0]
-            if not any(is_match(name, pattern) for name in names):
-                layers = dict.fromkeys(name.rpartition("/")[0] for name in names)
-                raise UserError(
-                    f"config.optimizer.{field}: {pattern!r} names no parameter of the network; it "
-                    f"has {some_names(list(layers), _SHOWN)}"
-                )
+    factors = ("rate_factors", "weight_decay_factors")
+    named = [("freeze", pattern) for pattern in split_patterns(optimizer.freeze)]
+    named += [
+        (field, pattern) for field in factors for pattern, _ in split_factors(optimizer[field])
+    ]
+    for field, pattern in named:
+        if not any(is_match(name, pattern) for name in names):
+            layers = dict.fromkeys(name.rpartition("/")[0] for name in names)
+            raise UserError(
+                f"config.optimizer.{field}: {pattern!r} names no parameter of the network; it has "
+                f"{some_names(list(layers), _SHOWN)}"
+            )
     if not optimizer.freeze_epochs and all(jax.tree.leaves(are_frozen(params, optimizer.freeze))):
-        raise UserError(
-            f"config.optimizer.freeze = {tuple(optimizer.freeze)!r}: no parameter would train"
-        )
+        raise UserError(f"config.optimizer.freeze = {optimizer.freeze!r}: no parameter would train")

@@ -118,12 +118,9 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     }
     if plain:
         names |= {
-            "temperature": ("temperature of the logits, fitted on validation", rate),
-            "loss_without": ("cross-entropy without the temperature", loss),
-            "calibration_error_without": (
-                "expected calibration error without the temperature",
-                percent,
-            ),
+            "temperature": ("temperature, fitted on validation", rate),
+            "loss_without": ("cross-entropy, uncalibrated", loss),
+            "calibration_error_without": ("calibration error, uncalibrated", percent),
         }
         evaluation |= {f"{name}_without": value for name, value in plain.items()}
     rows = [

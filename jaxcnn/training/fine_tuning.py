@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxcnn.errors import UserError
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.nn.network import Network
-from jaxcnn.optim.patterns import are_frozen, check_patterns, factors_of, is_match, name_of
+from jaxcnn.optim.patterns import are_frozen, check_patterns, factors_of, is_frozen, name_of
 from jaxcnn.text import integer, some_names
 
 _SHOWN = 12  # names of frozen layers in a line
@@ -49,8 +49,8 @@ class FineTuning:
     def keep_frozen(self, before: dict, after: dict, epoch: jax.Array) -> dict:
         """Return the arrays after a step; those that are frozen in the epoch stay as before."""
 
-        def keep(old: jax.Array, new: jax.Array, is_frozen: bool) -> jax.Array:
-            if not is_frozen:
+        def keep(old: jax.Array, new: jax.Array, may_keep: bool) -> jax.Array:
+            if not may_keep:
                 return new
             return jnp.where(epoch < self.freeze_epochs, old, new) if self.freeze_epochs else old
 
@@ -105,12 +105,12 @@ def train_graph_of(model: Network, config: ConfigDict) -> nnx.GraphDef:
     return graph
 
 
-def _frozen_batch_norms(model: Network, patterns: tuple[str, ...]) -> list[tuple[tuple, Any]]:
+def _frozen_batch_norms(model: Network, freeze: str) -> list[tuple[tuple, Any]]:
     """Return the paths and modules of the BatchNorms whose parameters are all frozen."""
     found = []
-    for path, module in nnx.iter_modules(model) if patterns else ():
+    for path, module in nnx.iter_modules(model):
         own = [name_of((*path, n)) for n, v in vars(module).items() if isinstance(v, nnx.Param)]
-        are_all = own and all(any(is_match(name, p) for p in patterns) for name in own)
+        are_all = own and all(is_frozen(name, freeze) for name in own)
         if are_all and hasattr(module, "use_running_average"):
             found.append((path, module))
     return found

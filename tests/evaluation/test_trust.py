@@ -87,7 +87,7 @@ def test_the_config_asks_for_a_temperature(config, dense, dataset, tmp_path, und
     result = jaxcnn.train(config, tmp_path, dataset, quiet=True)
     first = (tmp_path / "calibration.json").read_bytes()
     assert result.trained.temperature == json.loads(first)["temperature"]
-    assert "temperature of the logits" in (tmp_path / "report.md").read_text()
+    assert "temperature, fitted on validation" in (tmp_path / "report.md").read_text()
     (tmp_path / "calibration.json").unlink()
     jaxcnn.train(config, tmp_path, dataset, quiet=True)
     assert (tmp_path / "calibration.json").read_bytes() == first

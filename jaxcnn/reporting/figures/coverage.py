@@ -34,8 +34,8 @@ def plot_coverage(confidence: np.ndarray, is_correct: np.ndarray, stem: Path) ->
                 place = (share[known - 1], accuracy[known - 1])
                 axes.plot(*place, marker="o", markersize=4, color=BLUE)
                 axes.annotate(
-                    f"{100 * threshold:g} %", place, xytext=(0, 5), textcoords="offset points",
-                    ha="center", fontsize=7, color=GRAY,
+                    f"{100 * threshold:g} %", place, xytext=(-3, -3), textcoords="offset points",
+                    ha="right", va="top", fontsize=7, color=GRAY,
                 )  # fmt: skip
         axes.set(
             xlim=(0, 102),
