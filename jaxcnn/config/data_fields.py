@@ -71,6 +71,13 @@ DATASET_FIELDS: dict[str, Field] = {
         one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
         RUN,
     ),
+    "dataset.sampling": Field(
+        "shuffle",
+        "The examples of an epoch: each once, or equally many of each class, so that those of rare "
+        "classes repeat and those of frequent ones take turns over the epochs.",
+        one_of("shuffle", "balanced"),
+        RUN,
+    ),
     "dataset.streaming": Field(
         False,
         "Read images from disk during training; done anyway if they do not fit into the memory.",

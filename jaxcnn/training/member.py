@@ -14,8 +14,9 @@ from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.programs import compile_evaluation
 from jaxcnn.training.recipe import total_steps
-from jaxcnn.training.run import Run, compile_evaluation, make_run, prepare
+from jaxcnn.training.run import Run, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation, check_population, differing_fields

@@ -100,6 +100,18 @@ class Plan:
         return Position(step, self.steps_per_epoch)
 
 
+def refuse_open_batch_size(config: ConfigDict) -> None:
+    """Refuse a config whose batch size is still to be found.
+
+    Raises:
+      UserError: it is 0.
+    """
+    if not config.global_batch_size:
+        raise UserError(
+            "config.global_batch_size = 0: only jaxcnn train finds the size of a run; name one"
+        )
+
+
 def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     """Return the plan of a checked config for a dataset and the available devices.
 
@@ -108,6 +120,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
       UserError: the dataset, the network and the devices do not fit each other.
     """
     devices.start(config.deterministic)
+    refuse_open_batch_size(config)
     views = views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:

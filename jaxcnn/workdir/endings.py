@@ -60,14 +60,20 @@ def _last_phase(result: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[P
 def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Describe when and why a run ended, as in `after 4 of 20 epochs, 3 without …`."""
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
+    gain = gain_in_words(config.get("early_stopping", {}).get("metric", "loss"))
     reason = {
         "epochs": "",
         "steps": f", {integer(result.get('steps'))} steps: num_steps is reached",
-        "early_stopping": f", {result['epochs_without_gain']} without a lower validation loss",
+        "early_stopping": f", {result['epochs_without_gain']} without a {gain}",
         "max_minutes": f", {integer(result.get('steps'))} steps: max_minutes is over",
         "hook": f": a hook ended it{_reason(result)}",
     }
     return text + reason[result["ended"]]
+
+
+def gain_in_words(metric: str) -> str:
+    """Return the gain for which early stopping waits, such as "higher validation auroc"."""
+    return f"{'lower' if metric == 'loss' else 'higher'} validation {metric.replace('_', ' ')}"
 
 
 def _reason(result: Mapping[str, Any]) -> str:

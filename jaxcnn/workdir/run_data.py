@@ -163,6 +163,13 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
         config.update_from_flattened_dict(older_rules(before))
 
 
+def adopt_batch_size(config: ConfigDict, workdir: Path) -> None:
+    """Give a config that leaves its batch size open, 0, that of the run in a folder."""
+    if not config.global_batch_size:
+        before = run_files.read_part_if_there(workdir, "config.json") or {}
+        config.global_batch_size = before.get("global_batch_size", 0)
+
+
 def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -> None:
     """Write `pictures.csv`, the pictures of a run with their use; only for folders of images."""
     if dataset.pictures is None:

@@ -272,6 +272,7 @@ def test_the_form_on_a_cpu():
         ({"optimizer.name": "airbench"}, "optimizer.momentum=.5,.9", "with optimizer.name = airb"),
         ({"dataset.streaming": True}, "seed=0..1", "dataset.streaming = True: a population"),
         ({"phases": (1, 1)}, "seed=0..1", r"config.phases = \(1, 1\): a population supports \(\)"),
+        ({"best_metric": "auroc"}, "seed=0..1", "supports 'accuracy' and 'loss' alone"),
         ({"max_minutes": 1.0}, "seed=0..1", "config.max_minutes = 1.0: a population supports 0.0"),
     ],
 )

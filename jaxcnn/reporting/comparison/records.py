@@ -152,7 +152,8 @@ def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
 
 
 def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
-    validation, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
+    validation = series(run.rows, "validation", "accuracy")
+    best = best_epoch(run.rows, run.config.get("best_metric", "accuracy"))
     result, num_images = run.result or {}, run.num_images("test")
     accuracy = MeanAndStd.of([result.get("test_accuracy")])
     interval = wilson_interval(accuracy.mean, num_images) if accuracy and num_images else None

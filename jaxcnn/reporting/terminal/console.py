@@ -195,7 +195,7 @@ class Console:
 
         Args:
           train: loss, accuracy, learning_rate, seconds, images_per_second.
-          validation: loss, accuracy.
+          validation: loss, accuracy, and any further metrics, which follow in the line.
         """
         if not self._has_header:
             self.print("\n" + "\n".join(HEADER), "bold")
@@ -206,6 +206,8 @@ class Console:
             f"{percent(validation['accuracy']):>9} {rate(train['learning_rate']):>10} "
             f"{decimal(train['seconds']):>8} {integer(train['images_per_second']):>8}"
         )
+        further = (name for name in validation if name not in ("loss", "accuracy"))
+        numbers += "".join(f"  {name} {percent(validation[name])}" for name in further)
         self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
 
     def result(
