@@ -159,6 +159,7 @@ def _finish(
     Raises:
       Diverged: no member has ended well.
     """
+    shown.note(["writing what is left of the members' reports"])
     rows = []
     for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
         row = {"member": folder.name, "folder": str(folder.relative_to(sweep.workdir)), **values}
@@ -166,8 +167,7 @@ def _finish(
             complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
         failed = {"ended": "diverged", "reason": failures.get(index, "")}
         rows.append(row | (ended or failed))
-    fields = {name: list(values) for name, values in sweep.fields.items()}
-    result = {"fields": fields, "members": rows}
+    result = {"fields": {n: list(v) for n, v in sweep.fields.items()}, "members": rows}
     if len(failures) == len(folders):
         write_json(sweep.workdir / "result.json", result)
         raise Diverged(f"{sweep.workdir}: all members diverged; the first: {failures[0]}")

@@ -174,3 +174,19 @@ def test_a_low_terminal_shows_the_best_members_alone():
     assert "039" in text and "027" not in text and "and 28 more members" in text
     compiling = [member("000", None, images=0)]
     assert "compiling" in printed(progress_table(compiling, Pace(), None, height=20))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_live_table_is_for_a_terminal_alone(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with Console(stream).live(lambda height: f"{height} lines") as is_shown:
+        assert is_shown
+    assert " lines" in stream.getvalue()
+    for console in (Console(io.StringIO()), Console(Terminal(), quiet=True)):
+        with console.live(pytest.fail) as is_shown:
+            assert not is_shown
