@@ -128,7 +128,7 @@ def grad_cam(trained: Trained, images: np.ndarray) -> np.ndarray | None:
       Selvaraju et al. 2017, Grad-CAM, https://arxiv.org/abs/1610.02391
     """
     regions = compile_grad_cam(trained)
-    return regions and regions(images)
+    return None if regions is None else regions(images)
 
 
 def compile_grad_cam(trained: Trained) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -70,8 +70,9 @@ class Network:
         self._probabilities = Batcher(self._compute, _BATCH_SIZES, self._worker, observe)
         self._probabilities.compile(trained.image_shape)
         grad_cam = compile_grad_cam(trained)
-        self._grad_cam = grad_cam and Batcher(grad_cam, _GRAD_CAM_SIZES, self._worker)
-        if self._grad_cam:
+        self._grad_cam: Batcher | None = None
+        if grad_cam is not None:
+            self._grad_cam = Batcher(grad_cam, _GRAD_CAM_SIZES, self._worker)
             self._grad_cam.compile(trained.image_shape)
 
     def close(self) -> None:
@@ -125,9 +126,10 @@ class Network:
         )
         answer = top.to_json() | {"file": picture.name, "warnings": list(picture.warnings)}
         if options.grad_cam:
-            regions = self._grad_cam and await self._grad_cam(picture.pixels)
             answer["input"] = _to_png(picture.pixels)
-            answer["grad_cam"] = None if regions is None else _to_png(_to_bytes(regions))
+            answer["grad_cam"] = None
+            if self._grad_cam is not None:
+                answer["grad_cam"] = _to_png(_to_bytes(await self._grad_cam(picture.pixels)))
         return answer
 
     def _compute(self, images: np.ndarray) -> np.ndarray:
