@@ -15,6 +15,7 @@ import zlib
 import httpx
 import numpy as np
 import pytest
+from compilations import compilations
 from outcomes import assert_one_line
 from PIL import Image
 
@@ -108,7 +109,9 @@ def test_requests_at_once_are_one_call_of_the_network(app, images):
 
     before = figures()
     request = ("POST", "/predict", {"files": {"file": ("a.png", encoded(images[0]))}})
-    answers = ask(app, *[request] * 20)
+    with compilations() as compiled:
+        answers = ask(app, *[request] * 20)
+    assert not compiled
     after = figures()
     assert len({answer.content for answer in answers}) == 1
     name = 'jaxcnn_requests_total{path="/predict",status="200"}'
