@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -130,7 +131,9 @@ def read_upload(trained: Trained, upload: Upload, invert: bool) -> Picture:
         except Refused:
             raise
         except UserError as error:
-            raise Refused(422, str(error).replace(str(path), upload.name)) from error
+            is_large = isinstance(error.__cause__, Image.DecompressionBombError)
+            text = str(error).replace(str(path), upload.name)
+            raise Refused(413 if is_large else 422, text) from error
     texts = [warning["warning"].replace("--invert", "invert") for warning in found]
     return Picture(upload.name, pixels[0], tuple(texts))
 
