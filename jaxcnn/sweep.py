@@ -39,10 +39,10 @@ def main(arguments: list[str]) -> None:
     if _CONFIG.value is None or _SWEEP.value is None:
         raise UserError("give --config=FILE and --sweep='FIELD=VALUES; …', such as seed=0..4")
     from jaxcnn.api.population import describe_sweep, make_sweep, train_population
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
     workdir = _WORKDIR.value or Path("runs", f"{given_name()}-sweep")
-    check_config(_CONFIG.value, given_run(), workdir)
+    check_given_config(_CONFIG.value, given_run(), workdir)
     sweep = load_sweep(_SWEEP.value)
     if _DRY_RUN.value:
         planned = make_sweep(_CONFIG.value, sweep, workdir)

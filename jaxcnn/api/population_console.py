@@ -57,7 +57,7 @@ class PopulationConsole:
         self._console.start(config, render_summary(run.plan.network), str(workdir))
         finished = len(self._members) - num_left
         done = f", of which {finished} have ended" if finished else ""
-        names = ", ".join(next(iter(self._members.values())))
+        names = ", ".join(self._members[min(self._members)])
         self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
 
     def resume(self, members: Mapping[int, Member]) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import inspect
 import os
-import re
 import runpy
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.help import guess_value
+from jaxcnn.config.typed import WrongType
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.files.reading import read_json
@@ -26,10 +26,6 @@ from jaxcnn.files.reading import read_json
 Variant = TypeVar("Variant")
 _PACKAGE = Path(__file__).parents[1]
 _SAVED = ".json"  # the suffix of a run's config
-_WRONG_TYPE = re.compile(  # the words of ml_collections
-    r"Could not override field '(\w+)'.*?\. (.*) is of original type <class '(\w+)'> and cannot be "
-    r"casted to type <class '(\w+)'>"
-)
 
 
 def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
@@ -129,6 +125,12 @@ def config_name(name_or_path: str) -> str:
     return "-".join(part for part in (path.stem, variant) if part)
 
 
+def run_of_config(name_or_path: str | Path) -> Path | None:
+    """Return the folder of the run whose `config.json` is named; None for another config."""
+    path = user_path(str(name_or_path))
+    return path.parent if path.suffix == _SAVED else None
+
+
 def _recipes() -> Path:
     """Return the folder of the recipes, which in a checkout is beside the package."""
     installed = _PACKAGE / "configs"
@@ -206,8 +208,10 @@ def _naming(path: Path) -> Iterator[None]:
     """Raise any error of the block as a `UserError` that names the user's file and the line."""
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        if not isinstance(error, WrongType):
+            raise
+        raise UserError(_fault(path, error)) from error
     except Exception as error:  # the user's Python may raise anything
         raise UserError(_fault(path, error)) from error
 
@@ -219,8 +223,8 @@ def _fault(path: Path, error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         numbers.append(error.lineno)
     place = f"line {numbers[-1]}: " if numbers and numbers[-1] else ""
-    if wrong := _WRONG_TYPE.match(_text(error)):
-        return f"{path}: {place}{wrong[1]} = {wrong[2]}: is {wrong[3]}; the field takes {wrong[4]}"
+    if isinstance(error, WrongType):
+        return f"{path}: {place}{error}"
     message = error.msg if isinstance(error, SyntaxError) else _text(error)
     return f"{path}: {place}{type(error).__name__}: {message}"
 

@@ -121,7 +121,7 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     without_effect = set()
     if leaves.get("validation") != "holdout":
         without_effect.add("holdout")
-    if not str(leaves.get("dataset.name")).startswith("folder:"):
+    if not str(leaves.get("dataset.name")).startswith(("folder:", "table:")):
         without_effect.add("dataset.split")
     leaves["dataset.classes"] = [current_key(str(name)) for name in leaves["dataset.classes"]]
     return {

@@ -17,7 +17,7 @@ from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_checked_metrics
-from jaxcnn.workdir.run_files import read_part, read_part_if_there
+from jaxcnn.workdir.run_files import CALIBRATION, read_part, read_part_if_there
 from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
@@ -27,6 +27,7 @@ _NEEDED = {
         "test_accuracy", "test_loss", "best_epoch", "num_epochs", "parameters", "seconds", "seed",
     ),
 }  # fmt: skip
+_FURTHER = ("balanced_accuracy", "mean_f1", "auroc")  # metrics of the epochs, if asked for
 _LAST_EPOCHS = 10  # rows of the table of epochs
 _PICTURES = phase_report.PICTURES | {"learning_rate": "Learning rate by epoch"}
 
@@ -70,9 +71,12 @@ def _data(config: Mapping[str, Any]) -> str:
 def missing_files(workdir: Path) -> list[str]:
     """Return the files that the report of a finished run lacks, as paths in its folder.
 
-    They are the report itself, the test evaluation, and the pictures that the report shows.
+    They are the report itself, the test evaluation, the temperature if the config asks for one, and
+    the pictures that the report shows.
     """
     needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    config = read_part_if_there(workdir, "config.json") or {}
+    needed |= {CALIBRATION} if config.get("calibration", "none") != "none" else set()
     if report.exists():
         shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
         needed |= {name for name in shown if is_of_evaluation(name) or _is_curve(Path(name).stem)}
@@ -85,7 +89,7 @@ def _is_curve(name: str) -> bool:
 
 def is_of_evaluation(name: str) -> bool:
     """Return whether a file of a run's folder comes from the evaluation of the test split."""
-    return name.startswith(("evaluation/test", "plots/test_"))
+    return name.startswith(("evaluation/test", "plots/test_", CALIBRATION))
 
 
 def _result(
@@ -134,6 +138,12 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
         "validation accuracy": ("validation", "accuracy", percent),
         "learning rate": ("train", "learning_rate", rate),
         "seconds": ("train", "seconds", decimal),
+    }
+    measured = {key for row in rows for key in row}
+    columns |= {
+        f"validation {key.replace('_', ' ')}": ("validation", key, percent)
+        for key in _FURTHER
+        if key in measured
     }
     by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
     epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})

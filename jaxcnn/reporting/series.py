@@ -30,13 +30,18 @@ def rows_of_phases(rows: Sequence[Row], result: Mapping[str, Any]) -> list[list[
     ]
 
 
-def best_epoch(rows: Sequence[Row]) -> int | None:
-    """Return the epoch of highest validation accuracy; None without one.
+def best_epoch(rows: Sequence[Row], metric: str = "accuracy") -> int | None:
+    """Return the epoch of the best validation; None without one.
 
     Of equals, it is the one with the lowest loss, then the last one. An epoch that `max_minutes`
     cut short does not count. The test row has the last finished epoch, so later ones were cut.
+
+    Args:
+      rows: of `metrics.jsonl`.
+      metric: `config.best_metric`.
     """
-    accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
+    values, loss = (series(rows, "validation", name) for name in (metric, "loss"))
     last_finished = max((row["epoch"] for row in rows if row["split"] == "test"), default=math.inf)
-    accuracy = {epoch: value for epoch, value in accuracy.items() if epoch <= last_finished}
-    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf), e), default=None)
+    sign = -1 if metric == "loss" else 1
+    values = {epoch: sign * value for epoch, value in values.items() if epoch <= last_finished}
+    return max(values, key=lambda e: (values[e], -loss.get(e, math.inf), e), default=None)

@@ -192,7 +192,7 @@ class Loop:
                 continue
             clock.add(images)
             if previous is not None:
-                wait_for(previous, self.config.dataset.streaming)
+                wait_for(previous, self.plan.streams)
                 yield previous, decision.display
         yield sums or self.state.sums, False
 
@@ -218,10 +218,9 @@ class Loop:
         """Evaluate, write the epoch's rows, call the hooks, and save."""
         number, step = self.position.epoch, self.position.step
         validation, row = self._evaluate(train, number)
-        config, plateau = self.plan.config, self.progress.plateau
-        min_delta = config.early_stopping.min_delta
-        is_best = self.progress.add_validation(number, step, validation, min_delta)
-        self.progress.plateau = next_plateau(plateau, validation["loss"], config)
+        config = self.plan.config
+        is_best = self.progress.add_validation(number, step, validation, config)
+        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], config)
         self.show_epoch(number, train, validation, is_best)
         self.stopping.check_time(step)
         try:

@@ -6,6 +6,7 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.parts import used_parts
 from jaxcnn.config.phases import phases_of
 from jaxcnn.text import join_names
+from jaxcnn.workdir.endings import gain_in_words
 from jaxcnn.workdir.phases import patience_of
 
 MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
@@ -94,8 +95,9 @@ def last_weights_tested(config: ConfigDict) -> str:
     remedy = "config.test_with=best"
     if config.validation == "test":  # the test split must not choose the weights that it tests
         remedy = f"config.validation=holdout with {remedy}"
+    gain = gain_in_words(config.early_stopping.metric)
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
-        "without a lower validation loss, and config.test_with = 'last' tests the weights of that "
-        f"end; {remedy} tests the best epoch's"
+        f"without a {gain}, and config.test_with = 'last' tests the weights of that end; {remedy} "
+        "tests the best epoch's"
     )

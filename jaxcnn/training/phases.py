@@ -11,8 +11,9 @@ from jaxcnn.config.phases import Phase, config_of_phase, phases_of
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.training import parallel
 from jaxcnn.training.plan import resolve
+from jaxcnn.training.programs import make_programs
 from jaxcnn.training.recipe import make_hyperparams, make_recipe, total_steps
-from jaxcnn.training.run import Run, make_programs
+from jaxcnn.training.run import Run
 from jaxcnn.training.state import TrainState, with_hyperparams_of
 from jaxcnn.training.trial import try_parts
 from jaxcnn.workdir.phases import current_config, end_of_phase, last_epoch, schedule_start

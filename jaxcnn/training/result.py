@@ -77,6 +77,7 @@ def describe_training(
         **(hook if ended == "hook" else {}),
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
+        **({"best_validation_metrics": progress.best_metrics} if progress.best_metrics else {}),
         "last_validation_accuracy": progress.last_accuracy,
         "num_epochs": position.epoch,
         **({"phases": progress.phases} if len(progress.phases) > 1 else {}),

@@ -10,6 +10,7 @@ from jaxcnn.training.timing import RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
 from jaxcnn.workdir.position import Position
+from jaxcnn.workdir.progress import rank
 
 
 class Saving:
@@ -36,6 +37,7 @@ class Saving:
     ):
         self.checkpoints, self._metrics, self._progress = checkpoints, metrics, start.progress
         self._time, self._check_folder = time, check_folder
+        self._metric = plan.config.best_metric
         self._every_steps = plan.config.checkpoint.every_steps
         self._step, self.saved_at = start.position.step, time.seconds
 
@@ -51,8 +53,8 @@ class Saving:
         Args:
           state: the state at the position.
           position: after the last finished step.
-          validation: `loss` and `accuracy`, which choose the best checkpoint; None within an
-            epoch.
+          validation: `loss`, `accuracy` and `config.best_metric`, which choose the best
+            checkpoint; None within an epoch.
 
         Raises:
           UserError: the folder is no longer this process's.
@@ -62,6 +64,8 @@ class Saving:
         self._progress.seconds = self._time.seconds
         self._progress.metrics_digest = self._metrics.digest()
         self._step, self.saved_at = position.step, self._time.seconds
+        if validation and self._metric != "accuracy":
+            validation = validation | {"metric": rank(validation, self._metric)[0]}
         self.checkpoints.save(state, dataclasses.asdict(self._progress), validation)
 
     def save_if_new(self, state: TrainState, position: Position) -> None:

@@ -107,7 +107,7 @@ def refuse_changes_after_the_end(
     limits = reached_limits(ended, config)
     for change in changes:
         if limits and not change.may_follow_the_end:
-            remedy = how_to_continue(limits, ended, config)
+            remedy = how_to_continue(workdir, limits, ended, config)
             raise UserError(
                 f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "
                 f"the change of {change}; continue it with {remedy}, or name another --workdir"

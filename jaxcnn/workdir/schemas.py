@@ -33,7 +33,7 @@ Row = dict[str, Any]  # a row of metrics.jsonl
 LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
 _SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
-_VALIDATION = text("holdout", "tail", "validation", "test")
+_VALIDATION = text("holdout", "tail", "validation", "test", "fold")
 _PHASES = items(
     fields(
         {"phase": _phase, "after_epoch": integer(), "after_step": integer()},
@@ -54,7 +54,8 @@ CONFIG = fields(
             {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
             need=["name"],
         ),
-        "early_stopping": fields({"patience": integer()}),
+        "best_metric": text(),
+        "early_stopping": fields({"patience": integer(), "metric": text()}),
         "published": fields(
             {
                 "by": text(),
@@ -120,6 +121,7 @@ _RESULT = fields(
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
+        "best_validation_metrics": fields({}, others=number()),
         "best_validation_accuracy": or_null(number(-1, 1)),  # -1: no validation
         "last_validation_accuracy": or_null(number(-1, 1)),
         "num_epochs": integer(),
@@ -159,7 +161,15 @@ EVALUATION = fields(
         "mean_precision": _SHARE,
         "mean_recall": _SHARE,
         "mean_f1": _SHARE,
+        "auroc": _SHARE,
+        "intervals": fields({}, others=items(number(), at_least=2)),
         "calibration_error": _SHARE,
+        "temperature": number(),
+        "uncalibrated": fields({"loss": _SCORE, "calibration_error": _SHARE}),
+        "tta": text(),
+        "coverage": items(
+            fields({"min_confidence": _SHARE, "coverage": _SHARE, "accuracy": _SHARE})
+        ),
         "tied_labels": integer(),
         "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
@@ -174,6 +184,21 @@ EVALUATION = fields(
         ),
     }
 )
+_BEFORE_AND_AFTER = fields({"before": number(), "after": number()})
+_CALIBRATION = fields(
+    {
+        "run": text(),
+        "temperature": number(1e-3, 1e3),
+        "checkpoint": text("best", "latest"),
+        "step": integer(),
+        "epoch": integer(),
+        "split": text("validation"),
+        "num_examples": integer(),
+        "loss": _BEFORE_AND_AFTER,
+        "calibration_error": _BEFORE_AND_AFTER,
+    },
+    need=["temperature", "step"],
+)
 ROW = fields(
     {"step": integer(), "epoch": integer(), "split": text()}
     | {"accuracy": _SHARE}
@@ -187,7 +212,9 @@ PROGRESS = fields(
         "best_step": integer(),
         "best_accuracy": number(-1, 1),
         "best_loss": number(),
+        "best_metrics": fields({}, others=number()),
         "lowest_loss": number(),
+        "highest_metrics": fields({}, others=number()),
         "epochs_without_gain": integer(),
         "last_accuracy": number(-1, 1),
         "last_loss": number(),
@@ -221,4 +248,5 @@ FILES: dict[str, Kind] = {
     "dataset.json": _DATASET,
     "environment.json": _ENVIRONMENT,
     "result.json": _RESULT,
+    "calibration.json": _CALIBRATION,
 }

@@ -49,6 +49,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("schedule.min_rate", 1e-5, "'constant'; only plateau takes it"),
         ("schedule.power", 2.0, "only polynomial takes it"),
         ("schedule.restart_growth", 2.0, "only cosine_restarts takes it"),
+        ("optimizer.freeze", "conv1,,", "allowed is names of layers or parameters"),
+        ("optimizer.rate_factors", "conv1=-1", "allowed is entries NAME=FACTOR"),
         ("schedule.patience", 0, "config.schedule.patience = 0: allowed is at least 1"),
         ("phases", (40, 0), 'allowed is phases such as 50, "5 fresh" or "50 optimizer.learning_'),
         ("phases", (40, "5 freshly"), "config.phases = (40, '5 freshly'): allowed is phases such"),
@@ -210,6 +212,16 @@ def test_a_missing_field_is_named():
         ({"schedule.name": "step"}, "needs the epochs"),
         ({"schedule.boundaries": (3,)}, "only the step schedule takes it"),
         ({"dataset.workers": 3}, "has no effect without config.dataset.streaming"),
+        ({"loss.class_weighting": "given"}, "needs a weight for each class"),
+        ({"loss.class_weights": (1, 2)}, "has no effect with config.loss.class_weighting = 'none'"),
+        ({"loss.focal_gamma": 1.0}, "only focal takes it"),
+        ({"optimizer.freeze_epochs": 2}, "has no effect without config.optimizer.freeze"),
+        ({"optimizer.freeze": "a", "optimizer.freeze_epochs": 40}, "less than config.num_ep"),
+        ({"optimizer.weight_decay_factors": "a=0"}, "adam does not take them; sgd, "),
+        (
+            {"loss.class_weighting": "balanced", "dataset.sampling": "balanced"},
+            "choose one of them",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from jaxcnn.config.publications import Figures
 from jaxcnn.config.published import publication_of, published_accuracy, published_figures
-from jaxcnn.data.places import is_folder_name
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
 from jaxcnn.reporting.comparison.recipes import differences, recipe_key
@@ -225,7 +225,7 @@ def _by_test_set(runs: Iterable[SavedRun]) -> dict[str, list[SavedRun]]:
     def name_of(run: SavedRun) -> str:
         """Return the run's dataset; for copies of a folder, the first copy's place."""
         digest = run.fingerprint("test")
-        is_known_folder = digest and is_folder_name(run.config["dataset"]["name"])
+        is_known_folder = digest and is_pictures_name(run.config["dataset"]["name"])
         return names.setdefault(digest, run.dataset) if is_known_folder else run.dataset
 
     for dataset, members in _by(name_of, runs).items():

@@ -28,6 +28,7 @@ _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
+    "fold": "fold of training",
     "validation": "{owner} validation",
     "test": "test set",
 }
@@ -151,7 +152,8 @@ def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
 
 
 def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
-    validation, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
+    validation = series(run.rows, "validation", "accuracy")
+    best = best_epoch(run.rows, run.config.get("best_metric", "accuracy"))
     result, num_images = run.result or {}, run.num_images("test")
     accuracy = MeanAndStd.of([result.get("test_accuracy")])
     interval = wilson_interval(accuracy.mean, num_images) if accuracy and num_images else None

@@ -71,14 +71,15 @@ def draw_curves(workdir: str | Path) -> Iterator[tuple[str, "Figure"]]:
     result = read_part_if_there(Path(workdir), "result.json") or {}
     config = read_part_if_there(Path(workdir), "config.json") or {}
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
+    best = best_epoch(rows, config.get("best_metric", "accuracy"))
     pictures = {
-        "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
-        "loss": _scores("loss", "loss", 1, loss),
-        "learning_rate": _learning_rate(is_log),
+        "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format, best),
+        "loss": _scores("loss", "loss", 1, loss, best),
+        "learning_rate": _learning_rate(is_log, best),
         "difference_accuracy": _difference(
-            "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
+            "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format, best
         ),
-        "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
+        "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format, best),
     }
     starts = [phase["after_epoch"] for phase in result.get("phases", ())[1:]]
     resumed = [epoch for epoch in result.get("resumed", ()) if epoch not in starts]
@@ -131,10 +132,9 @@ def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
 
 
 def _mark_best(
-    axes: "Axes", rows: list[Row], values: dict[int, float], to_text: Callable[[float], str]
+    axes: "Axes", best: int | None, values: dict[int, float], to_text: Callable[[float], str]
 ) -> None:
     """Draw a ring around the best epoch, with its value in the legend."""
-    best = best_epoch(rows)
     if best in values:
         axes.plot(
             [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
@@ -147,7 +147,7 @@ def _limit(axes: "Axes", *curves: tuple[dict[int, float], str]) -> None:
 
 
 def _scores(
-    name: str, unit: str, scale: float, to_text: Callable[[float], str]
+    name: str, unit: str, scale: float, to_text: Callable[[float], str], best: int | None
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
@@ -156,7 +156,7 @@ def _scores(
         for split, values in curves.items():
             if values:
                 _plot(axes, values, **_LOOKS[split])
-        _mark_best(axes, rows, curves["validation"], to_text)
+        _mark_best(axes, best, curves["validation"], to_text)
         if name == "loss":
             _limit(axes, *((values, _LOOKS[split]["color"]) for split, values in curves.items()))
         axes.set_ylabel(unit)
@@ -167,14 +167,14 @@ def _scores(
 
 
 def _difference(
-    name: str, unit: str, scale: float, to_text: Callable[[float], str]
+    name: str, unit: str, scale: float, to_text: Callable[[float], str], best: int | None
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         train, validation = (series(rows, split, name) for split in ("train", "validation"))
         gaps = _scaled({e: train[e] - validation[e] for e in train if e in validation}, scale)
         axes.axhline(0, color=GRAY, linewidth=0.8)
         _plot(axes, gaps, color=GREEN, label="training minus validation")
-        _mark_best(axes, rows, gaps, to_text)
+        _mark_best(axes, best, gaps, to_text)
         if name == "loss":
             _limit(axes, (gaps, GREEN))
         axes.set_ylabel(unit)
@@ -184,12 +184,12 @@ def _difference(
     return draw
 
 
-def _learning_rate(is_log: bool) -> Callable[["Axes", list[Row]], bool]:
+def _learning_rate(is_log: bool, best: int | None) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         """Draw the rate, on a logarithmic axis if `is_log` and if it spans a factor of 20."""
         values = series(rows, "train", "learning_rate")
         _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
-        _mark_best(axes, rows, values, rate)
+        _mark_best(axes, best, values, rate)
         if values and is_log and 0 < 20 * min(values.values()) < max(values.values()):
             axes.set_yscale("log")
         else:

@@ -65,6 +65,11 @@ class Console:
         self._config: Mapping[str, Any] = {}
         self._warnings: list[str] = []
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if warnings alone are written."""
+        return self._rich.quiet
+
     def print(self, text: str = "", style: str = "") -> None:
         """Print a line or lines, without markup."""
         self._clear_notice()
@@ -190,7 +195,7 @@ class Console:
 
         Args:
           train: loss, accuracy, learning_rate, seconds, images_per_second.
-          validation: loss, accuracy.
+          validation: loss, accuracy, and any further metrics, which follow in the line.
         """
         if not self._has_header:
             self.print("\n" + "\n".join(HEADER), "bold")
@@ -201,6 +206,8 @@ class Console:
             f"{percent(validation['accuracy']):>9} {rate(train['learning_rate']):>10} "
             f"{decimal(train['seconds']):>8} {integer(train['images_per_second']):>8}"
         )
+        further = (name for name in validation if name not in ("loss", "accuracy"))
+        numbers += "".join(f"  {name} {percent(validation[name])}" for name in further)
         self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
 
     def result(
@@ -215,8 +222,11 @@ class Console:
           result: the content of `result.json`.
           classes: the test metrics by class, see `evaluation.metrics.class_metrics`.
         """
+        config, remedy = self._config, ""
+        if "ended" in result:
+            remedy = how_to_continue(Path(workdir), reached_limits(result, config), result, config)
         self.print()
-        for name, value in result_lines(result, self._config, classes):
+        for name, value in result_lines(result, config, classes, remedy):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
         for warning in filter(None, (unrecognized(classes), *self._warnings)):
             for line in textwrap.wrap(warning, 80):
@@ -242,9 +252,10 @@ _WORKDIR = {
 def result_lines(
     result: Mapping[str, Any],
     config: Mapping[str, Any],
-    classes: Sequence[Mapping[str, Any]],
+    classes: Sequence[Mapping[str, Any]] = (),
+    remedy: str = "",
 ) -> list[tuple[str, str]]:
-    """Return the lines of a result as (name, text)."""
+    """Return the lines of a result as (name, text), with the remedy that lets the run continue."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
     if not result["best_epoch"]:
         best = "no epoch was finished"
@@ -259,17 +270,11 @@ def result_lines(
         ("test accuracy", test),
         *([("", balanced)] if is_unequal(classes) else []),
         ("best", best),
-        *_ending_lines(result, config),
+        *([("ended", describe_end(result, config))] if "ended" in result else []),
+        *([("continues with", remedy)] if remedy else []),
         ("time", f"{clock(result['seconds'])}, {speed}"),
         ("parameters", integer(result["parameters"])),
     ]
-
-
-def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if "ended" not in result:
-        return []
-    remedy = how_to_continue(reached_limits(result, config), result, config)
-    return [("ended", describe_end(result, config)), ("continues with", remedy)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
