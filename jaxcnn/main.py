@@ -57,10 +57,10 @@ def main(arguments: list[str]) -> None:
             f"unexpected argument {arguments[0]!r}; flags begin with --, such as --config=FILE"
         )
     from jaxcnn.api import train
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
     workdir = _WORKDIR.value or Path("runs", given_name())
-    check_config(_CONFIG.value, given_run(), workdir)
+    check_given_config(_CONFIG.value, given_run(), workdir)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
     if _SEEDS.value > 1 and _FOLDS.value:

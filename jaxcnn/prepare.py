@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 import jaxcnn
-from jaxcnn.config.flag import config_flag, register_flag
+from jaxcnn.config.flag import config_flag, given_run, register_flag
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.dataset import Dataset, dataset_names, load_dataset
 from jaxcnn.errors import UserError
@@ -133,9 +133,9 @@ def _of_name(name: str) -> Dataset:
 
 def _of_config(config: ConfigDict) -> Dataset:
     from jaxcnn.data.loading import image_size_of, load_data
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
-    check_config(config)
+    check_given_config(config, given_run())
     settings = config.dataset
     if _DATA_DIR.value:
         settings.data_dir = str(_DATA_DIR.value)

@@ -30,7 +30,7 @@ DATASET_FIELDS: dict[str, Field] = {
     "dataset.classes": Field(
         (),
         "The only classes to train on, in the order of their numbers, such as cat,dog; or "
-        "classic, the ten of cifar100 that this publication selects; empty: all.",
+        "classic, the ten of cifar100 that the publication [classic] selects; empty: all.",
         NAMES,
         RUN,
     ),
@@ -69,6 +69,13 @@ DATASET_FIELDS: dict[str, Field] = {
         "Range of the pixels: 0 to 255, 0 to 1, -1 to 1, or standardized by the training split's "
         "mean and deviation, over all pixels or by channel.",
         one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
+        RUN,
+    ),
+    "dataset.sampling": Field(
+        "shuffle",
+        "The examples of an epoch: each once, or equally many of each class, so that those of rare "
+        "classes repeat and those of frequent ones take turns over the epochs.",
+        one_of("shuffle", "balanced"),
         RUN,
     ),
     "dataset.streaming": Field(

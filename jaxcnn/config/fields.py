@@ -5,7 +5,9 @@ options of a network, `model.OPTION`, are in the registry of networks.
 """
 
 from jaxcnn.config.data_fields import DATASET_FIELDS
+from jaxcnn.config.loss_fields import JUDGING_FIELDS, LOSS_FIELDS, STOPPING_FIELDS
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
+from jaxcnn.config.phases import PHASES
 from jaxcnn.config.rules import (
     ALPHA,
     AT_LEAST_0,
@@ -32,6 +34,12 @@ FIELDS: dict[str, Field] = {
     "num_epochs": Field(
         40, "Passes over the training images; early stopping may end a run sooner.", AT_LEAST_1
     ),
+    "phases": Field(
+        (),
+        "The epochs of parts that follow one another, num_epochs together; fresh: with a new "
+        "optimizer and schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
+        PHASES,
+    ),
     "num_steps": Field(
         0,
         "Steps after which a run ends, within an epoch too; 0: the steps of num_epochs.",
@@ -43,7 +51,12 @@ FIELDS: dict[str, Field] = {
     "max_minutes": Field(
         0.0, "Minutes until a run saves, tests and ends; 0: no limit.", AT_LEAST_0, END
     ),
-    "global_batch_size": Field(64, "Images per step, over all devices together.", AT_LEAST_1),
+    "global_batch_size": Field(
+        64,
+        "Images per step, over all devices together; 0: the largest power of two up to 512 that "
+        "fits in the memory, found before the first step.",
+        AT_LEAST_0,
+    ),
     "validation": Field(
         "holdout",
         "The split that chooses the best epoch: a random part of the training set, its last part, "
@@ -74,6 +87,7 @@ FIELDS: dict[str, Field] = {
         AT_LEAST_0,
         RUN,
     ),
+    **JUDGING_FIELDS,
     "test_with": Field(
         "best",
         "The weights that are tested: those of the best epoch on validation, or the last.",
@@ -143,22 +157,7 @@ FIELDS: dict[str, Field] = {
         registered("networks"),
         RUN,
     ),
-    "loss.name": Field(
-        "cross_entropy", "The loss of each example that training lowers.", registered("losses")
-    ),
-    "loss.label_smoothing": Field(
-        0.0, "The share of a label that is spread over all classes.", FRACTION
-    ),
-    "loss.l2": Field(
-        0.0,
-        "Factor of the sum of squared kernels in the loss, added to a network's own.",
-        AT_LEAST_0,
-    ),
-    "loss.heads": Field(
-        "prob_mix",
-        "How several heads combine: mix their probabilities, or add their losses.",
-        one_of("prob_mix", "weighted_loss"),
-    ),
+    **LOSS_FIELDS,
     **OPTIMIZER_FIELDS,
     **SCHEDULE_FIELDS,
     "augment.crop": Field(
@@ -198,12 +197,7 @@ FIELDS: dict[str, Field] = {
     "augment.cutmix": Field(
         0.0, "Alpha of the Beta distribution of the pasted rectangle's area; 0: none.", ALPHA
     ),
-    "early_stopping.patience": Field(
-        0, "Epochs without a lower validation loss that end the run; 0: off.", AT_LEAST_0, END
-    ),
-    "early_stopping.min_delta": Field(
-        0.0, "How much lower the validation loss must be to count.", AT_LEAST_0, END
-    ),
+    **STOPPING_FIELDS,
     "checkpoint.every_epochs": Field(1, "Epochs between checkpoints.", AT_LEAST_1, NONE),
     "checkpoint.every_steps": Field(
         0, "Steps between checkpoints within an epoch; 0: none.", AT_LEAST_0, NONE

@@ -75,7 +75,7 @@ class Dataset:
     def from_arrays(
         cls,
         train: tuple[Any, Any],
-        test: tuple[Any, Any],
+        test: tuple[Any, Any] | None = None,
         validation: tuple[Any, Any] | None = None,
         class_names: Sequence[str] | None = None,
         name: str = "arrays",
@@ -89,13 +89,13 @@ class Dataset:
           train: images and labels. Images are uint8 (n, height, width) or (n, height, width,
             channels), 0 to 255; labels are integers (n,) that count from 0, or float distributions
             (n, num_classes).
-          test: images and labels, of the same shapes.
+          test: images and labels, of the same shapes; each run needs them for its test.
           validation: images and labels for `config.validation = "validation"`.
           class_names: in the order of the labels; by default "0", "1", …, and labels contain a 0.
           name: the name of the dataset in reports and comparisons.
 
         Raises:
-          UserError: an array has another dtype or shape, is empty, or does not fit the others.
+          UserError: an array is missing, has another dtype or shape, or does not fit the others.
         """
         names = None if class_names is None else arrays.check_class_names(class_names)
         num_classes = None if names is None else len(names)
@@ -103,7 +103,7 @@ class Dataset:
         splits = {
             split: _split_of_arrays(split, pair, num_classes)
             for split, pair in pairs.items()
-            if pair is not None
+            if pair is not None or split == "test"
         }
         labels = {split: rows.labels for split, rows in splits.items()}
         arrays.check_same_kind({split: rows.images for split, rows in splits.items()}, labels)
@@ -145,7 +145,8 @@ class Dataset:
 def _split_of_arrays(split: str, pair: Any, num_classes: int | None) -> Split:
     """Return a split of a user's (images, labels)."""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise UserError(f"{split}: must be a pair (images, labels)")
+        problem = "is missing" if pair is None else f"is {type(pair).__name__}"
+        raise UserError(f"{split}: {problem}; it must be a pair (images, labels)")
     images = arrays.check_images(split, pair[0])
     return Split(images, arrays.check_labels(split, pair[1], len(images), num_classes))
 
@@ -188,7 +189,9 @@ def load_dataset(
     is_new = not place.is_prepared()
     dataset = load_place(place, label_set)
     if is_new:
-        print(count_table(dataset), flush=True)
+        from jaxcnn.data.preparing.reporter import show
+
+        show(count_table(dataset))
     if not image_size or dataset.image_shape[:2] == height_and_width(image_size):
         return dataset
     resized = place.directory / f"arrays-{size_name(image_size)}"

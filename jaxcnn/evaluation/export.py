@@ -130,6 +130,7 @@ def describe(trained: Trained) -> dict[str, Any]:
             "scale": trained.pixel_scale.tolist(),
         },
         "output": "float32 (batch, classes): logits; their softmax gives the probabilities",
+        **({"temperature": trained.temperature} if trained.temperature != 1 else {}),
         "checkpoint": trained.checkpoint,
         "epoch": trained.epoch,
         "step": trained.step,

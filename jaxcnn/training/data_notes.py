@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from jaxcnn.data.counts import class_counts
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
+from jaxcnn.training.recipe import class_weights_of
 
 # size of the largest class over the smallest; up to this, classes count as equal in size
 _MAX_IMBALANCE = 1.5
+_MOST_WEIGHTS = 20  # of more classes, the largest and the smallest weight are shown
 
 
 def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
@@ -58,6 +61,26 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
         *_repeated_pictures(dataset, views),
         *_shared_groups(dataset, views),
     ]
+
+
+def weight_notes(config: ConfigDict, dataset: Dataset) -> list[str]:
+    """Return a line about the weights of the classes and one about the sampling, if they are set.
+
+    Raises:
+      UserError: the config gives another number of weights than the dataset has classes.
+    """
+    lines = []
+    if config.dataset.sampling == "balanced":
+        lines.append("each epoch has equally many examples of each class")
+    weights = class_weights_of(config, dataset)
+    if weights is not None:
+        names = zip(dataset.class_names, weights.tolist(), strict=True)
+        ranked = sorted(names, key=lambda pair: -pair[1])
+        shown = ranked if len(ranked) <= _MOST_WEIGHTS else [ranked[0], ranked[-1]]
+        listed = ", ".join(f"{name} {weight:.3g}" for name, weight in shown)
+        which = "" if shown == ranked else ", the largest and the smallest"
+        lines.append(f"weights of the classes in the training loss{which}: {listed}")
+    return lines
 
 
 def trained_on(dataset: Dataset, views: Mapping[str, View], name: str) -> int:

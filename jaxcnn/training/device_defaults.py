@@ -75,19 +75,24 @@ def must_stream(splits: Iterable[Split], mesh: Mesh) -> bool:
 
 
 def room_for_data(mesh: Mesh) -> int:
-    """Return how many bytes of data a device may hold: two thirds of its memory.
+    """Return how many bytes of data a device may hold: two thirds of its memory."""
+    return device_memory(mesh) * 2 // 3
 
-    Simulated devices share the memory of the machine, or of its container. There is no limit for
+
+def device_memory(mesh: Mesh) -> int:
+    """Return the bytes of memory of a device.
+
+    Simulated devices share the memory of the machine, or of its container. It is very large for
     devices that do not report their memory.
     """
     device = mesh.devices.flat[0]
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] * 2 // 3
+        return stats["bytes_limit"]
     if device.platform != "cpu":
         return sys.maxsize
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _CONTAINER_MEMORY.read_text().strip() if _CONTAINER_MEMORY.exists() else "max"
     if limit != "max":
         memory = min(memory, int(limit))
-    return memory * 2 // 3 // mesh.devices.size
+    return memory // mesh.devices.size

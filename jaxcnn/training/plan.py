@@ -34,6 +34,8 @@ class Plan:
       mesh: the devices, with the one axis "batch".
       steps_per_epoch: training steps of an epoch.
       steps_per_dispatch: training steps in one call of the devices.
+      num_epochs: epochs of the whole run; the last is a part where `config.num_steps` ends in it.
+      schedule_start: finished epochs at the start of the learning-rate schedule.
       streams: True if images are read from disk during training: because the config says so, or
         because they do not fit into the memory.
     """
@@ -45,6 +47,8 @@ class Plan:
     steps_per_epoch: int
     steps_per_dispatch: int
     streams: bool
+    num_epochs: int
+    schedule_start: int = 0
 
     @property
     def num_examples(self) -> int:
@@ -82,10 +86,9 @@ class Plan:
         return min(num_steps * self.global_batch_size, images_left)
 
     @property
-    def num_epochs(self) -> int:
-        """Epochs of the whole run; the last is a part where `config.num_steps` ends within it."""
-        num_steps = self.config.num_steps
-        return -(-num_steps // self.steps_per_epoch) if num_steps else self.config.num_epochs
+    def schedule_steps_before(self) -> int:
+        """Steps before the start of the schedule, counted with the present batch size."""
+        return self.schedule_start * self.steps_per_epoch
 
     def steps_of_epoch(self, position: Position) -> int:
         """Return the steps of a position's epoch; fewer where `config.num_steps` ends within it."""
@@ -97,6 +100,18 @@ class Plan:
         return Position(step, self.steps_per_epoch)
 
 
+def refuse_open_batch_size(config: ConfigDict) -> None:
+    """Refuse a config whose batch size is still to be found.
+
+    Raises:
+      UserError: it is 0.
+    """
+    if not config.global_batch_size:
+        raise UserError(
+            "config.global_batch_size = 0: only jaxcnn train finds the size of a run; name one"
+        )
+
+
 def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     """Return the plan of a checked config for a dataset and the available devices.
 
@@ -105,6 +120,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
       UserError: the dataset, the network and the devices do not fit each other.
     """
     devices.start(config.deterministic)
+    refuse_open_batch_size(config)
     views = views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
@@ -133,4 +149,5 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
         steps_per_dispatch=config.steps_per_dispatch
         or usual_steps_per_dispatch(config, dataset, steps, streams),
         streams=streams,
+        num_epochs=-(-config.num_steps // steps) if config.num_steps else config.num_epochs,
     )

@@ -17,7 +17,8 @@ from jaxcnn.workdir import checkpoint_damage as damage
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.digests import check_digests, digests_of
 from jaxcnn.workdir.orbax_fixes import apply_fixes, quiet_log, quiet_reads
-from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.progress import Progress, rank
+from jaxcnn.workdir.run_parts import changed_network
 
 
 class Checkpoints:
@@ -61,7 +62,8 @@ class Checkpoints:
         Args:
           state: the training state, a dataclass with the field `step`.
           progress: the fields of `Progress`.
-          validation: `loss` and `accuracy`, by which the best are kept; None within an epoch.
+          validation: `loss` and `accuracy`, by which the best are kept, or the rank's `metric` in
+            place of the accuracy; None within an epoch.
 
         Raises:
           UserError: this checkpoint, or the previous one, cannot be written. `wait` raises it too.
@@ -121,9 +123,10 @@ class Checkpoints:
             return restored
         if reasons:
             step, reason = next(iter(reasons.items()))
+            changed = changed_network(self._workdir)
             raise UserError(
-                f"{self._folder}: no checkpoint fits or can be read (step {step}: {reason}); "
-                "name another --workdir"
+                f"{self._folder}: no checkpoint fits {f'{changed}, ' if changed else ''}or can be "
+                f"read (step {step}: {reason}); name another --workdir"
             )
         return None
 
@@ -240,5 +243,5 @@ def _parts(state: Any) -> dict[str, Any]:
 
 
 def _rank(validation: dict[str, float]) -> tuple[float, float]:
-    """Return the rank of a validation: by more accuracy, then by less loss."""
-    return float(validation["accuracy"]), -float(validation["loss"])
+    """Return the rank of a validation: by more of the metric, then by less loss."""
+    return rank(validation, "metric" if "metric" in validation else "accuracy")

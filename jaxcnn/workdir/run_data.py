@@ -118,6 +118,19 @@ def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
         raise _needs_dataset(workdir)
 
 
+def refuse_arrays_of(run: Path, config: ConfigDict) -> None:
+    """Refuse a config that a run saved and that names the run's arrays, which no name can load.
+
+    Raises:
+      UserError: the run's data came from Python.
+    """
+    if run_files.came_from_python(run) and _read_saved(run).get("name") == config.dataset.name:
+        raise UserError(
+            f"{run / 'config.json'}: the data of this run came from Python; train the config there "
+            "with jaxcnn.train(config, workdir, dataset=dataset)"
+        )
+
+
 def _needs_dataset(workdir: Path) -> UserError:
     name = repr(str(workdir))
     return UserError(
@@ -148,6 +161,13 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
     before = run_files.read_part_if_there(workdir, "config.json")
     if before is not None:
         config.update_from_flattened_dict(older_rules(before))
+
+
+def adopt_batch_size(config: ConfigDict, workdir: Path) -> None:
+    """Give a config that leaves its batch size open, 0, that of the run in a folder."""
+    if not config.global_batch_size:
+        before = run_files.read_part_if_there(workdir, "config.json") or {}
+        config.global_batch_size = before.get("global_batch_size", 0)
 
 
 def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -> None:

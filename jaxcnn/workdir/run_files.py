@@ -21,6 +21,7 @@ from jaxcnn.files.schemas import Kind, Wrong
 from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS, PROVENANCE
 
 EVALUATIONS = "evaluation/*.json"
+CALIBRATION = "calibration.json"  # the temperature of the logits; optional
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
 
 
@@ -97,6 +98,11 @@ def read_part_if_there(
 ) -> dict | None:
     """Return the content of a JSON file as `read_part` does, or None if there is no such file."""
     return read_part(workdir, name, need) if os.path.lexists(workdir / name) else None
+
+
+def came_from_python(workdir: Path) -> bool:
+    """Return whether the data of the run in a folder are a user's arrays."""
+    return bool((read_part_if_there(workdir, "dataset.json") or {}).get("from_python"))
 
 
 def evaluations(workdir: Path) -> list[str]:

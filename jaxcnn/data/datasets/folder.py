@@ -117,7 +117,7 @@ class ImageFolder(ImageBuilder):
             yield image
         if constant:
             count = f"{len(constant):,} of {len(pictures):,} pictures"
-            self.reporter.say(f"warning: {count} are of one color: {some_names(constant)}")
+            self.reporter.warn(f"{count} are of one color: {some_names(constant)}")
 
     @contextlib.contextmanager
     def _naming_all_bad_files(self) -> Iterator[None]:

@@ -164,4 +164,4 @@ def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report
     )
     images = {split: np.load(images_path(directory, split), mmap_mode="r") for split in counts}
     for line in picture_warnings(images):
-        report.say(f"warning: {line}")
+        report.warn(line)

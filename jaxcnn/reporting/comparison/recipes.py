@@ -20,7 +20,7 @@ def recipe_fields(run: SavedRun) -> dict[str, Any]:
             fields[f"{view} examples"] = digest[:6]
     if run.fingerprint("train") and is_pictures_name(run.config["dataset"]["name"]):
         fields.pop("dataset.name")  # the same pictures may be in several places
-    changes = run.environment.get("changes")  # a run that began with other settings
+    changes = published.changes_of_recipe(run.environment)  # it began with other settings
     return fields | ({CHANGED: changes} if changes else {})
 
 
