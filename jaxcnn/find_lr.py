@@ -42,10 +42,10 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: must be 0 < min < max")
     from jaxcnn.data.places import refuse_among_pictures
     from jaxcnn.reporting.figures.learning_rates import plot_sweep
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
     out = _OUT.value or Path("lr_finder")
-    check_config(_CONFIG.value, given_run())
+    check_given_config(_CONFIG.value, given_run())
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
     swept = _sweep(_CONFIG.value)
     picture = plot_sweep(swept, out / given_name())

@@ -1,7 +1,7 @@
 """Classify pictures: `python -m jaxcnn.predict --workdir=DIR IMAGE… | FOLDER…`.
 
 Each picture is cropped at its center to the proportions of the network's input, which is usually a
-square, and resized.
+square, and resized; or it is stretched or padded, if the run's `dataset.fit` says so.
 A warning names pictures of one color, and pictures unlike those of the training.
 Exit code 1: some files were no images and were skipped; 2: nothing could be classified.
 """

@@ -51,10 +51,10 @@ def _run(config: ConfigDict) -> dict[str, Any]:
     from jaxcnn.training.compiled_run import make_compiled_run
     from jaxcnn.training.timed_runs import PROTOCOL, time_runs
     from jaxcnn.workdir.environment import environment
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
     from jaxcnn.workdir.run_parts import describe_parts
 
-    check_config(config, given_run())
+    check_given_config(config, given_run())
     run = make_compiled_run(config, load_data(config))
     result = time_runs(
         run,

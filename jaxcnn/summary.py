@@ -96,9 +96,9 @@ def show_config(config: ConfigDict) -> None:
     """Print the summary of a config's network for the config's dataset."""
     from jaxcnn import models
     from jaxcnn.data.loading import dataset_sizes
-    from jaxcnn.workdir.run_config import check_config
+    from jaxcnn.workdir.run_config import check_given_config
 
-    check_config(config, given_run())
+    check_given_config(config, given_run())
     num_classes, image_shape = dataset_sizes(config.dataset)
     sizes = {"num_classes": num_classes, "image_shape": image_shape}
     network = models.build(**config.model, **sizes, abstract=True)

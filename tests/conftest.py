@@ -173,7 +173,7 @@ def command(tmp_path_factory):
         env=os.environ
         | {
             "TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=1" + compilation.FLAGS,
         },
         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip

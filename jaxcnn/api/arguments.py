@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.files import load_config
+from jaxcnn.config.files import load_config, run_of_config
+from jaxcnn.config.phases import canonical
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.training.stopping import Hook
-from jaxcnn.workdir.run_config import check_config
+from jaxcnn.workdir.run_config import check_given_config
 from jaxcnn.workdir.run_data import adopt_dataset, load_run_data
 
 
@@ -54,13 +55,16 @@ def own_config(
     Raises:
       UserError: the config or the dataset is wrong.
     """
+    run = None
     if isinstance(config, (str, Path)):
+        run = run_of_config(config) if dataset is None else None
         config = load_config(config)
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__
         raise UserError(f"config: is {kind}; it must be a config, or what load_config takes")
     config = config.copy_and_resolve_references()
-    check_config(config, workdir)
+    check_given_config(config, run, workdir)
+    config.phases = canonical(config.phases)
     if dataset is not None:
         if not isinstance(dataset, Dataset):
             kind = type(dataset).__name__

@@ -65,9 +65,5 @@ class Result:
 
     def __repr__(self) -> str:
         config = read_part(self.workdir, "config.json")
-        lines = [
-            f"  {name:<15}{text}"
-            for name, text in result_lines(self.values, config, [])
-            if name != "continues with"
-        ]
+        lines = [f"  {name:<15}{text}" for name, text in result_lines(self.values, config)]
         return "\n".join([f"Result of {printable(str(self.workdir))}", *lines])

@@ -8,33 +8,33 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
+from jaxcnn.api.introduction import introduce
 from jaxcnn.api.result import Result
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
-from jaxcnn.data.scaling import faint_channels
+from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
-from jaxcnn.process import devices, group
+from jaxcnn.process import group
 from jaxcnn.reporting.evaluate_run import evaluate_run
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes, weight_notes
-from jaxcnn.training.fine_tuning import trained_share
+from jaxcnn.training.data_notes import refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.memory import choose_batch_size, naming_what_fits
-from jaxcnn.training.messages import last_weights_tested
+from jaxcnn.training.phases import check_phases
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
+from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
@@ -89,7 +89,7 @@ def train(
         hook that raises `StopTraining` ends the run, which is saved, tested and reported; it
         continues only with a larger `num_epochs`. Any other exception leaves `train`; the next
         call resumes after this epoch.
-      quiet: print only warnings, and the progress of a dataset that is being prepared.
+      quiet: print warnings alone.
       console: shows the training; standard output by default.
       data_at: the folder of the data, if it is not the one in the config.
       profile_steps: the number of steps to trace, see `Profiler`; 0 for none.
@@ -102,7 +102,8 @@ def train(
     hooks, workdir = check_hooks(hooks), check_workdir(workdir)
     config = own_config(config, dataset, workdir)
     source, console = Source(dataset, data_at), console or Console(quiet=quiet)
-    return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
+    with preparing(quiet=quiet):
+        return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
 
 
 def _train(
@@ -118,6 +119,7 @@ def _train(
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
     adopt_batch_size(config, workdir)
+    adopt_phases(config, workdir)
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
@@ -132,7 +134,7 @@ def _train(
         for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
             console.warn(line)
         data_warnings = check_data(run, workdir, description, source.data_at, is_new=is_first)
-        _introduce(run, workdir, console)
+        introduce(run, workdir, console)
         profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
         loop = Loop.open(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
@@ -177,6 +179,7 @@ def _prepare(
     lines = choose_batch_size(config, dataset)
     check_group(config, dataset, workdir, weights)
     try_metrics(config.metrics, dataset.class_names)
+    check_phases(config, dataset)
     run = make_run(config, dataset)
     if not weights:
         return run, lines
@@ -199,26 +202,6 @@ def check_data(
     return notes_on_data(workdir, data_at)
 
 
-def _introduce(run: Run, workdir: Path, console: Console) -> None:
-    """Show the network, the config, the devices, and notes on the data and the config."""
-    config, views = run.plan.config, run.plan.views
-    console.start(config, render_summary(run.plan.network), str(workdir))
-    run_devices = list(run.plan.mesh.devices.flat)
-    console.print(f"runs on {devices.describe(run_devices)}")
-    if not devices.are_exact(run_devices):
-        console.print(
-            "the same command gives the same numbers up to rounding; config.deterministic=True "
-            "gives the same bits"
-        )
-    notes = (*data_notes(run.dataset, views), *weight_notes(config, run.dataset))
-    for line in (*notes, *trained_share(config, run.state.params)):
-        console.print(line)
-    for line in faint_channels(run.dataset, config.dataset.scaling):
-        console.warn(line)
-    if warning := last_weights_tested(config):
-        console.warn(warning)
-
-
 def record_start(
     loop: Loop, workdir: Path, description: dict[str, Any], changes: Sequence[Change]
 ) -> None:
@@ -229,7 +212,8 @@ def record_start(
     if not (workdir / PICTURES).exists():
         write_pictures_of(workdir, loop.run.dataset, loop.plan.views)
     run_devices = list(loop.plan.mesh.devices.flat)
-    write_config(workdir, loop.config, description, run_devices, changes, loop.position.step)
+    step, phases = loop.position.step, loop.progress.phases
+    write_config(workdir, loop.config, description, run_devices, changes, step, phases)
     for name in _FILES_OF_THE_END:
         (workdir / name).unlink(missing_ok=True)
 
@@ -274,7 +258,9 @@ def complete_report(
 ) -> dict[str, Any]:
     """Show that a run has ended, and write the files that its report lacks; return its result."""
     with open_workdir(workdir, config):
-        console.print(summarize_end(ended, config), "bold")
+        console.print(summarize_end(workdir, ended, config), "bold")
+        for line in notes_on_parts(workdir):
+            console.warn(line)
         if group.is_main() and (missing := missing_files(workdir)):
             console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)

@@ -6,6 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.typed import make_config
 
 # The values of fields in a run that is older than them, so that its `config.json` lacks them. Only
 # values that differ from the field's default are listed.
@@ -14,7 +15,7 @@ OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle
 
 def default_config() -> ConfigDict:
     """Return a config with every field of a run: LeNet on scikit-learn's digits, plain Adam."""
-    return ConfigDict(nest({name: field.default for name, field in FIELDS.items()}))
+    return make_config(nest({name: field.default for name, field in FIELDS.items()}))
 
 
 def older_defaults() -> ConfigDict:

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import inspect
 import os
-import re
 import runpy
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.help import guess_value
+from jaxcnn.config.typed import WrongType
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.files.reading import read_json
@@ -26,10 +26,6 @@ from jaxcnn.files.reading import read_json
 Variant = TypeVar("Variant")
 _PACKAGE = Path(__file__).parents[1]
 _SAVED = ".json"  # the suffix of a run's config
-_WRONG_TYPE = re.compile(  # the words of ml_collections
-    r"Could not override field '(\w+)'.*?\. (.*) is of original type <class '(\w+)'> and cannot be "
-    r"casted to type <class '(\w+)'>"
-)
 
 
 def choose(variant: str, variants: Mapping[str, Variant]) -> Variant:
@@ -94,6 +90,30 @@ def register_file(path: str) -> None:
         runpy.run_path(str(file))
 
 
+def load_sweep(text_or_file: str) -> str:
+    """Return the text of a sweep.
+
+    Args:
+      text_or_file: the text itself; a Python file whose `SWEEP` is the text, in a line or several;
+        or the name of such a file in `configs/sweeps`, such as "lenet5_rates".
+
+    Raises:
+      UserError: there is no such file, or it has no such text.
+    """
+    kept = _recipes() / "sweeps" / f"{text_or_file}.py"
+    is_kept = text_or_file.isidentifier() and kept.exists()
+    if not is_kept and not text_or_file.endswith(".py"):
+        return text_or_file
+    if not is_kept and not _is_file(text_or_file):
+        raise UserError(f"--sweep={text_or_file}: there is no such file")
+    path = kept if is_kept else user_path(text_or_file)
+    with _naming(path):
+        text = runpy.run_path(str(path)).get("SWEEP")
+    if not isinstance(text, str):
+        raise UserError(f"{path}: has no SWEEP, a text such as 'seed=0..4'")
+    return ";".join(text.splitlines())
+
+
 def config_name(name_or_path: str) -> str:
     """Return the name of a config for files and folders, such as "lenet-cifar100".
 
@@ -103,6 +123,12 @@ def config_name(name_or_path: str) -> str:
     if path.suffix == _SAVED:
         return f"{path.absolute().parent.name}-again"
     return "-".join(part for part in (path.stem, variant) if part)
+
+
+def run_of_config(name_or_path: str | Path) -> Path | None:
+    """Return the folder of the run whose `config.json` is named; None for another config."""
+    path = user_path(str(name_or_path))
+    return path.parent if path.suffix == _SAVED else None
 
 
 def _recipes() -> Path:
@@ -182,8 +208,10 @@ def _naming(path: Path) -> Iterator[None]:
     """Raise any error of the block as a `UserError` that names the user's file and the line."""
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        if not isinstance(error, WrongType):
+            raise
+        raise UserError(_fault(path, error)) from error
     except Exception as error:  # the user's Python may raise anything
         raise UserError(_fault(path, error)) from error
 
@@ -195,8 +223,8 @@ def _fault(path: Path, error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         numbers.append(error.lineno)
     place = f"line {numbers[-1]}: " if numbers and numbers[-1] else ""
-    if wrong := _WRONG_TYPE.match(_text(error)):
-        return f"{path}: {place}{wrong[1]} = {wrong[2]}: is {wrong[3]}; the field takes {wrong[4]}"
+    if isinstance(error, WrongType):
+        return f"{path}: {place}{error}"
     message = error.msg if isinstance(error, SyntaxError) else _text(error)
     return f"{path}: {place}{type(error).__name__}: {message}"
 

@@ -7,7 +7,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxcnn.config.files import config_name, load_config, register_file
+from jaxcnn.config.files import config_name, load_config, register_file, run_of_config
 
 flags.disclaim_key_flags()  # flags belong to the module that calls `config_flag`
 
@@ -34,8 +34,7 @@ def given_name() -> str:
 
 def given_run() -> Path | None:
     """Return the folder of the run whose `config.json` was given to `--config`, if one was."""
-    path = Path(_given())
-    return path.parent if path.suffix == ".json" else None
+    return run_of_config(_given())
 
 
 def _given() -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,16 @@ PATTERNS = Rule(
 FACTORS = Rule(
     lambda value: not value or all(map(_is_factor, value.split(","))),
     "entries NAME=FACTOR with factors of at least 0, with commas between them",
+)
+SPLIT = Rule(
+    lambda value: value in ("content", "shuffle") or value.endswith((".csv", ".tsv", ".jsonl")),
+    "content, shuffle, or a file ending in .csv, .tsv or .jsonl",
+    ("content", "shuffle"),
+)
+FIT = Rule(
+    lambda value: re.fullmatch(r"crop|stretch|pad(:edge|:#[0-9a-fA-F]{6})?", value) is not None,
+    "crop, stretch, pad, pad:edge or pad:#rrggbb",
+    ("crop", "stretch", "pad", "pad:edge"),
 )
 EPOCHS = Rule(
     lambda value: (

@@ -78,7 +78,7 @@ class Trained(RunWeights):
         Args:
           images: an array, uint8 (n, height, width, channels) of the network's `image_shape`, or
             one image; or the path of a picture or of a folder of pictures, or a list of paths.
-            Pictures are cropped at their center and resized, as the command `predict` does it.
+            Pictures are fitted to the network's input as the command `predict` does it.
           invert: invert pictures read from paths, such as black digits on white paper for a
             network that was trained on white digits.
           min_confidence: the least probability of the predicted class; below it, the image's entry

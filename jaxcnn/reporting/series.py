@@ -1,7 +1,8 @@
 """Columns of a run's metrics by epoch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxcnn.workdir.schemas import Row
 
@@ -10,6 +11,23 @@ def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
     """Return a metric of a split by epoch: finite values only, the last one of each epoch."""
     values = {row["epoch"]: row.get(name) for row in rows if row["split"] == split}
     return {e: v for e, v in values.items() if v is not None and math.isfinite(v)}
+
+
+def rows_of_phases(rows: Sequence[Row], result: Mapping[str, Any]) -> list[list[Row]]:
+    """Return the rows of each phase of a run; none for a run of a single phase.
+
+    Each has the row of the test as well, see `best_epoch`.
+
+    Args:
+      rows: the rows of the metrics, in order.
+      result: the content of `result.json`.
+    """
+    starts = [phase["after_epoch"] for phase in result.get("phases", ())]
+    ends = [*starts[1:], math.inf][: len(starts)]
+    return [
+        [row for row in rows if start < row["epoch"] <= end or row["split"] == "test"]
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def best_epoch(rows: Sequence[Row], metric: str = "accuracy") -> int | None:

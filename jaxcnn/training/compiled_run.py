@@ -39,7 +39,7 @@ from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.test_time_augmentation import make_score
 
 _ONLY_IN_THE_LOOP = (
-    "dataset.fraction", "dataset.sampling", "max_minutes", "early_stopping.patience"
+    "dataset.fraction", "dataset.sampling", "phases", "max_minutes", "early_stopping.patience"
 )  # fmt: skip
 _NEEDS_VALIDATION = 'config.schedule.name = "plateau": a speedrun has no validation; choose another'
 _ORDER = zlib.crc32(b"order")  # keeps the keys of the order apart from those of the steps

@@ -43,7 +43,7 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
     """Return one line for each property of the data that the user should know.
 
     They are: an unused validation split, classes without examples in a split, classes of unequal
-    size, and pictures that occur more than once in a folder.
+    size, pictures that occur more than once in a folder, and groups that lie in several splits.
 
     Args:
       dataset: the run's dataset.
@@ -59,6 +59,7 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
         ),
         *_unequal_classes(dataset),
         *_repeated_pictures(dataset, views),
+        *_shared_groups(dataset, views),
     ]
 
 
@@ -118,6 +119,21 @@ def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]
     ambiguous = [picture.path for picture in pictures if len(classes[picture.sha256]) > 1]
     if ambiguous:
         lines.append(f"pictures that lie in several classes: {join_names(ambiguous)}")
+    return lines
+
+
+def _shared_groups(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
+    groups = {}
+    for name, view in views.items():
+        of_split = dataset.groups(view.split)
+        groups[name] = set() if of_split is None else set(of_split[view.indices]) - {""}
+    lines = []
+    for name in ("validation", "test"):
+        if shared := sorted(groups["train"] & groups[name]):
+            lines.append(
+                f"{len(shared):,} groups have pictures in training and in {name}, so the {name} "
+                f"accuracy may be too high: {join_names(shared)}"
+            )
     return lines
 
 

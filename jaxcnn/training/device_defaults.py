@@ -3,15 +3,17 @@
 import math
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.dataset import Dataset, Split
 
 _FEW_FLOPS = 10e6  # of a forward pass, per image
 _MAX_STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator
@@ -42,7 +44,9 @@ def evaluation_options(network: models.Summary) -> dict[str, Any]:
     return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
-def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
+def usual_steps_per_dispatch(
+    config: ConfigDict, dataset: Dataset, steps_per_epoch: int, streams: bool
+) -> int:
     """Return the usual `config.steps_per_dispatch`: 1 on a CPU, else up to 64.
 
     On a CPU, XLA's convolutions lose their threads inside a scan. On an accelerator it is the
@@ -52,11 +56,22 @@ def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epo
     if jax.default_backend() == "cpu":
         return 1
     most = 64
-    if config.dataset.streaming:
+    if streams:
         batch_bytes = config.global_batch_size * math.prod(dataset.image_shape)
         most = min(most, max(1, _MAX_STREAMED_BYTES // batch_bytes))
     largest = max(n for n in range(1, most + 1) if steps_per_epoch % n == 0)
     return largest if largest >= most // 4 else min(max(1, most // 2), steps_per_epoch)
+
+
+def must_stream(splits: Iterable[Split], mesh: Mesh) -> bool:
+    """Return whether splits do not fit into a device's memory, but lie on disk.
+
+    In a group of processes each device holds only the examples that it reads.
+    """
+    splits = list(splits)
+    on_disk = all(isinstance(split.images, np.memmap) for split in splits)
+    needed = sum(split.images.nbytes for split in splits)
+    return on_disk and not mesh.is_multi_process and needed > room_for_data(mesh)
 
 
 def room_for_data(mesh: Mesh) -> int:

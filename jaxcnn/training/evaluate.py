@@ -36,7 +36,7 @@ def evaluate(run: Run, state: TrainState, view: str) -> dict[str, float]:
     for data, order, _ in run.eval_feed(view):
         previous = sums
         sums = run.eval_step(sums, state.evaluated_params, state.batch_stats, data, order)
-        wait_for(previous, run.plan.config.dataset.streaming)
+        wait_for(previous, run.plan.streams)
     totals = jax.device_get(run.add_up(sums))
     return to_means(totals) | _further(run, view, totals, names)
 

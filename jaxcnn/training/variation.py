@@ -37,8 +37,9 @@ _RATE_SCHEDULES = ("inverse_time_rounded",)
 # they compute with settings that are not in their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
 _ONLY_ALONE = {
-    "dataset.streaming": (False,), "max_minutes": (0.0,), "batch_norm": ("global",),
-    "best_metric": ("accuracy", "loss"), "early_stopping.metric": ("loss", "accuracy"),
+    "phases": ((),), "dataset.streaming": (False,), "max_minutes": (0.0,),
+    "batch_norm": ("global",), "best_metric": ("accuracy", "loss"),
+    "early_stopping.metric": ("loss", "accuracy"),
 }  # fmt: skip
 
 

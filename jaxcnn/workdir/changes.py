@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import flatten, older_defaults, to_dict
 from jaxcnn.config.fields import effect_of
+from jaxcnn.config.phases import phases_of
 from jaxcnn.config.rules import Effect
 from jaxcnn.data.places import same_dataset
 from jaxcnn.errors import UserError
@@ -63,7 +64,9 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
     changes = [
         Change(name, before.get(name), value)
         for name, value in now.items()
-        if before.get(name) != value and effect_of(name) != Effect.ABOUT
+        if before.get(name) != value
+        and effect_of(name) != Effect.ABOUT
+        and not (name == "phases" and _is_one_more(saved, to_dict(config)))
     ]
     for change in changes:
         if _is_other_run(change, workdir, now):
@@ -72,6 +75,12 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
                 f"is {change.now!r}; name another --workdir"
             )
     return changes
+
+
+def _is_one_more(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether a run only goes on for another phase, which its `num_epochs` tell."""
+    *earlier, last = phases_of(now)
+    return last.is_plain and earlier == phases_of(before)
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
@@ -98,7 +107,7 @@ def refuse_changes_after_the_end(
     limits = reached_limits(ended, config)
     for change in changes:
         if limits and not change.may_follow_the_end:
-            remedy = how_to_continue(limits, ended, config)
+            remedy = how_to_continue(workdir, limits, ended, config)
             raise UserError(
                 f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "
                 f"the change of {change}; continue it with {remedy}, or name another --workdir"

@@ -18,6 +18,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.digests import check_digests, digests_of
 from jaxcnn.workdir.orbax_fixes import apply_fixes, quiet_log, quiet_reads
 from jaxcnn.workdir.progress import Progress, rank
+from jaxcnn.workdir.run_parts import changed_network
 
 
 class Checkpoints:
@@ -122,9 +123,10 @@ class Checkpoints:
             return restored
         if reasons:
             step, reason = next(iter(reasons.items()))
+            changed = changed_network(self._workdir)
             raise UserError(
-                f"{self._folder}: no checkpoint fits or can be read (step {step}: {reason}); "
-                "name another --workdir"
+                f"{self._folder}: no checkpoint fits {f'{changed}, ' if changed else ''}or can be "
+                f"read (step {step}: {reason}); name another --workdir"
             )
         return None
 

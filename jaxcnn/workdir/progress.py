@@ -28,6 +28,8 @@ class Progress:
       train_seconds, train_images: duration and images of the timed training steps.
       global_batch_size: images per step over all devices.
       anchor_epoch, anchor_step: see `Position`.
+      epochs: finished epochs at the checkpoint.
+      phases: the phases that have begun, see `workdir.phases`.
       resumed: finished epochs at each resume.
       plateau: fields of the plateau schedule's state, see `optim.plateau.Plateau`; {} without it.
       run: id of the run, see `run_files.Identity`.
@@ -54,6 +56,8 @@ class Progress:
     global_batch_size: int = 0
     anchor_epoch: int = 0
     anchor_step: int = 0
+    epochs: int = 0
+    phases: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     resumed: list[float] = dataclasses.field(default_factory=list)
     plateau: dict[str, Any] = dataclasses.field(default_factory=dict)
     run: str = ""
@@ -65,6 +69,23 @@ class Progress:
     def position(self, step: int, steps_per_epoch: int) -> Position:
         """Return the position after `step` steps, in epochs of `steps_per_epoch` steps."""
         return Position(step, steps_per_epoch, self.anchor_epoch, self.anchor_step)
+
+    def begin_phase(self, phase: str, position: Position) -> None:
+        """Record the start of a phase; its early stopping knows no epoch before it.
+
+        Args:
+          phase: its entry of `config.phases`.
+          position: before its first step.
+        """
+        self.phases.append(
+            {"phase": phase, "after_epoch": position.epoch, "after_step": position.step}
+        )
+        self.lowest_loss, self.epochs_without_gain = math.inf, 0
+        self.highest_metrics = {}
+
+    def keep_last(self, scores: dict[str, float]) -> None:
+        """Record the figures of the latest validation."""
+        self.last_loss, self.last_accuracy = scores["loss"], scores["accuracy"]
 
     def add_validation(
         self, epoch: int, step: int, scores: dict[str, float], config: ConfigDict
@@ -81,7 +102,7 @@ class Progress:
           scores: `loss`, `accuracy`, and the other metrics that the config names.
           config: the checked config.
         """
-        self.last_loss, self.last_accuracy = scores["loss"], scores["accuracy"]
+        self.keep_last(scores)
         self._count_gain(scores, config.early_stopping)
         best = {"accuracy": self.best_accuracy, "loss": self.best_loss} | self.best_metrics
         metric = config.best_metric

@@ -14,6 +14,7 @@ from jaxcnn.optim.losses import LOSSES
 from jaxcnn.optim.optimizers import OPTIMIZERS
 from jaxcnn.optim.schedules import BATCH_SCALINGS, SCHEDULES
 from jaxcnn.workdir import run_files
+from jaxcnn.workdir.run_data import refuse_arrays_of
 from jaxcnn.workdir.run_parts import recorded_parts, require_parts
 
 # the key in `registries` of each kind of part
@@ -54,6 +55,22 @@ def check_config(config: ConfigDict, *runs: Path | None) -> None:
         require_parts(workdir, config)
     check_fields(config, registries())
     check_options(**config.model)
+
+
+def check_given_config(config: ConfigDict, run: Path | None, workdir: Path | None = None) -> None:
+    """Check the config of a command or a call, which may be that of another run.
+
+    Args:
+      config: the config.
+      run: the folder whose `config.json` it is; None for another config.
+      workdir: the folder of the run that the config trains; None if it trains none.
+
+    Raises:
+      UserError: see `check_config`; or the config names the arrays of the other run.
+    """
+    check_config(config, run, workdir)
+    if run and (workdir is None or run.resolve() != workdir.resolve()):
+        refuse_arrays_of(run, config)
 
 
 def describe_config() -> str:

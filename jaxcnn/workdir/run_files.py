@@ -100,6 +100,11 @@ def read_part_if_there(
     return read_part(workdir, name, need) if os.path.lexists(workdir / name) else None
 
 
+def came_from_python(workdir: Path) -> bool:
+    """Return whether the data of the run in a folder are a user's arrays."""
+    return bool((read_part_if_there(workdir, "dataset.json") or {}).get("from_python"))
+
+
 def evaluations(workdir: Path) -> list[str]:
     """Return the names of the evaluations in a run's folder, for `read_part`."""
     return sorted(str(path.relative_to(workdir)) for path in workdir.glob(EVALUATIONS))

@@ -74,6 +74,15 @@ def changed_parts(workdir: Path) -> list[tuple[Record, Part]]:
     ]
 
 
+def changed_network(workdir: Path) -> str:
+    """Return the network of the run in a folder and its file, if the file has changed; else ""."""
+    for record, part in changed_parts(workdir):
+        if record["kind"] == "network":
+            place = f"file {part.file}" if part.file else "code"
+            return f"the network {record['name']!r}, whose {place} has changed since"
+    return ""
+
+
 def notes_on_parts(workdir: Path) -> list[str]:
     """Return a warning for each registered file that differs from the one that the run used."""
     names: dict[str, list[str]] = {}

@@ -5,8 +5,10 @@ Fields without a row here may hold anything, so that files of other versions can
 
 from typing import Any
 
+from jaxcnn.config.phases import Phase
 from jaxcnn.files.schemas import (
     Kind,
+    Wrong,
     either,
     fields,
     integer,
@@ -18,16 +20,32 @@ from jaxcnn.files.schemas import (
     worded,
 )
 
+
+def _phase(value: Any, name: str) -> None:
+    """Allow what `Phase.parse` reads."""
+    try:
+        Phase.parse(value)
+    except ValueError as error:
+        raise Wrong(f"{name}: {error}") from error
+
+
 Row = dict[str, Any]  # a row of metrics.jsonl
 LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
 _SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
-_VALIDATION = text("holdout", "tail", "validation", "test")
+_VALIDATION = text("holdout", "tail", "validation", "test", "fold")
+_PHASES = items(
+    fields(
+        {"phase": _phase, "after_epoch": integer(), "after_step": integer()},
+        need=["phase", "after_epoch", "after_step"],
+    )
+)
 CONFIG = fields(
     {
         "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
         "seed": integer(),
         "num_epochs": integer(),
+        "phases": items(_phase),
         "global_batch_size": integer(1),
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
@@ -77,6 +95,7 @@ _ENVIRONMENT = fields(
         "devices": items(text(), at_least=1),
         "command": items(text(), at_least=1),
         "changes": items(fields({"step": integer(), "fields": items(text())}, need=["step"])),
+        "phases": _PHASES,
         "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
         "exact": scalar,
         "settings": fields({}, others=scalar),
@@ -106,6 +125,7 @@ _RESULT = fields(
         "best_validation_accuracy": or_null(number(-1, 1)),  # -1: no validation
         "last_validation_accuracy": or_null(number(-1, 1)),
         "num_epochs": integer(),
+        "phases": _PHASES,
         "resumed": items(number(0)),
         "seconds": _TIME,
         "images_per_second": _TIME,
@@ -204,6 +224,8 @@ PROGRESS = fields(
         "global_batch_size": integer(1, 2**31),
         "anchor_epoch": integer(),
         "anchor_step": integer(-(2**31)),  # negative after a change to smaller batches
+        "epochs": integer(),
+        "phases": _PHASES,
         "resumed": items(number(0)),
         "plateau": fields(
             {

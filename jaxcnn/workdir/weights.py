@@ -21,6 +21,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.progress import Progress
 from jaxcnn.workdir.run_config import read_config
+from jaxcnn.workdir.run_parts import changed_network
 
 # The fields `test_with` and `tested_with` say "last"; everything else says "latest".
 _CHECKPOINT_OF = {"best": "best", "last": "latest"}
@@ -191,5 +192,7 @@ def _naming(workdir: Path, step: int, checkpoints: Checkpoints) -> Iterator[None
     except run_files.OtherRun:
         raise
     except Exception as error:  # damage can raise anything
+        changed = changed_network(workdir)
+        problem = f"does not fit {changed}, or is damaged" if changed else "is damaged"
         reason = checkpoints.reason(error)
-        raise UserError(f"{workdir}: its checkpoint {step} is damaged ({reason})") from error
+        raise UserError(f"{workdir}: its checkpoint {step} {problem} ({reason})") from error

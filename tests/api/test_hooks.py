@@ -8,6 +8,8 @@ from runs import assert_same_bits, last_state, without_times
 import jaxcnn
 from jaxcnn.workdir.metrics_log import read_metrics
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def config(config, dense):
@@ -53,6 +55,7 @@ def test_a_run_that_a_hook_ended_goes_on_with_more_epochs_only(config, train, tm
     assert "hook_reason" not in result
 
 
+@pytest.mark.slow
 def test_another_exception_of_a_hook_leaves_the_run_resumable(config, train, tmp_path, dataset):
     def fail(row):
         if row["epoch"] == 2:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 
+import archives
 import jax
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from PIL import Image
 import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 COLUMNS = [
     "epoch", "step", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
@@ -84,6 +87,19 @@ def test_a_quiet_run_prints_nothing(data, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_quiet_run_prepares_its_data_in_silence(tmp_path, capsys, undrawn):
+    pets = archives.write_pictures(tmp_path / "pets", {"cat": 20, "dog": 20}, size=8)
+    config = small_config()
+    config.update(num_epochs=1, global_batch_size=16)
+    config.dataset.update(name=f"folder:{pets}", data_dir=str(tmp_path / "data"), image_size=8)
+    jaxcnn.train(config, tmp_path / "run", quiet=True)
+    assert capsys.readouterr() == ("", "")
+    Image.new("RGB", (8, 8)).save(pets / "cat" / "black.png")
+    jaxcnn.train(config, tmp_path / "other", quiet=True)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1 and "are of one color" in printed[0]
+
+
 def test_the_run_keeps_the_name_and_the_fingerprint_of_the_arrays(run, data):
     config, about = (
         json.loads((run[0].workdir / f"{name}.json").read_text()) for name in ("config", "dataset")
@@ -116,6 +132,32 @@ def test_a_run_on_arrays_goes_on_with_the_arrays_alone(run, data, tmp_path):
         jaxcnn.train(config, workdir, other, quiet=True)
     result = jaxcnn.train(config, workdir, data, quiet=True)
     assert result.values["num_epochs"] == 3 and result.values["resumed"] == [2.0]
+
+
+def test_an_ended_run_on_arrays_says_that_python_continues_it(run, data, tmp_path, capsys):
+    workdir = shutil.copytree(run[0].workdir, tmp_path / "copy")
+    remedy = "continues with more epochs: num_epochs={}, by jaxcnn.train with the same arrays\n"
+    jaxcnn.train(small_config(), workdir, data)
+    assert remedy.format(4) in capsys.readouterr().out
+    config = small_config()
+    config.num_epochs = 3
+    jaxcnn.train(config, workdir, data)
+    assert remedy.format(6) in capsys.readouterr().out
+
+
+def test_the_config_of_a_run_on_arrays_needs_them(run, data, command, tmp_path):
+    file = run[0].workdir / "config.json"
+    line = f"{file}: the data of this run came from Python; train the config there with "
+    with pytest.raises(UserError, match=line):
+        jaxcnn.train(file, tmp_path / "new")
+    for name in ("main", "find_lr", "summary", "prepare"):
+        done = command(name, f"--config={file}", folder=tmp_path)
+        assert (done["code"], done["errors"].count("\n")) == (2, 1), done
+        assert done["errors"].startswith(f"error: {line}jaxcnn.train(config, workdir, dataset=")
+    done = command("summary", f"--config={file}", "--config.dataset.name=digits", folder=tmp_path)
+    assert done["code"] == 0, done["errors"]
+    result = jaxcnn.train(file, tmp_path / "new", data, quiet=True)
+    assert result.accuracy == run[0].accuracy
 
 
 def test_the_commands_say_how_to_go_on(run, command, tmp_path):

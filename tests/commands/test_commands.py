@@ -13,6 +13,7 @@ STRICT = {
 }
 
 
+@pytest.mark.slow
 def test_the_quickstart(tmp_path):
     """Also where the environment has JAX's strict flags, for other programs."""
     done = run(

@@ -79,6 +79,19 @@ def test_a_changed_file_is_named(command, run):
     assert "loss 'focal': its file mine.py has changed" in change["fields"]
 
 
+def test_a_changed_network_that_no_longer_fits_is_named(command, run):
+    (run / "mine.py").write_text(MINE.read_text().replace("MaxPool(4)", "MaxPool(2)"))
+    done = command("main", "--config=mine.py", folder=run)  # the run has ended
+    assert done["code"] == 0 and "warning: mine.py has changed since" in done["output"]
+    line = "the network 'tiny_net', whose file mine.py has changed since"
+    done = command("export", "--workdir=runs/mine", "--register=mine.py", folder=run)
+    assert done["code"] == 2 and f"does not fit {line}, or is damaged" in done["errors"]
+    done = command("main", "--config=mine.py", "--config.num_epochs=3", folder=run)
+    assert done["code"] == 2
+    assert f"no checkpoint fits {line}, or can be read" in done["errors"]
+
+
+@pytest.mark.slow
 def test_the_parts_are_evaluated_with_the_file(command, run):
     before = read(run, "evaluation/test.json")
     done = command("evaluate", "--workdir=runs/mine", "--register=mine.py", folder=run)
@@ -130,7 +143,9 @@ def test_it_starts_another_run_and_is_compared(command, run):
     assert done["code"] == 0 and "tiny_net" in done["output"]
 
 
-@pytest.mark.parametrize("name", ["summary", "prepare", "find_lr"])
+@pytest.mark.parametrize(
+    "name", ["summary", "prepare", pytest.param("find_lr", marks=pytest.mark.slow)]
+)
 def test_the_other_commands_take_the_file(command, trained, tmp_path, name):
     arguments = {
         "summary": ["--network=tiny_net"],

@@ -75,6 +75,7 @@ def likeliest(found):
     return [each["top"][0]["probability"] for each in found["predictions"]]
 
 
+@pytest.mark.slow
 def test_a_negative_is_warned_of_and_can_be_inverted(pictures, trained_workdir, tmp_path):
     folder, expected, _ = pictures
     images = [np.asarray(Image.open(folder / f"{number}.png")) for number in range(7)]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import jaxcnn
 from jaxcnn.config import load_config
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import config_name
@@ -98,6 +99,28 @@ def test_a_config_can_be_changed():
 def test_a_config_that_is_not_there(name, text):
     with pytest.raises(UserError, match=text):
         load_config(name)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "line"),
+    [
+        ("", "num_epochs", 2.5, "num_epochs = 2.5: is float; the field takes int"),
+        ("augment", "extra", "noise", "extra = 'noise': is str; the field takes tuple"),
+    ],
+)
+def test_a_value_of_another_type_is_one_line(elsewhere, group, name, value, line):
+    (elsewhere / "config.json").write_text(json.dumps(to_dict(load_config("lenet"))))
+    for config in (jaxcnn.default_config(), load_config("config.json")):
+        copy = config.copy_and_resolve_references()
+        with pytest.raises(UserError, match=f"^{line}$"):
+            setattr(copy[group] if group else copy, name, value)
+        with pytest.raises(TypeError, match=line):  # as any ConfigDict
+            (copy[group] if group else copy).update({name: value})
+        assert copy == config
+    with pytest.raises(UserError, match=r"is str; model is a group of .*did you mean model.name\?"):
+        config.model = "vgg16"
+    config.optimizer.learning_rate = 1
+    assert config.optimizer.learning_rate == 1.0
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,19 @@ def test_distributions_and_lists():
         ((IMAGES, np.eye(3)[LABELS] * 2), "row 0 is no distribution"),
         ((IMAGES, np.eye(3)[LABELS] * np.nan), "row 0 is no distribution"),
         ((IMAGES, np.eye(3)[LABELS]), r"those of train have \(6, 3\)"),
-        (IMAGES, r"train: must be a pair \(images, labels\)"),
+        (IMAGES, r"train: is ndarray; it must be a pair \(images, labels\)"),
     ],
 )
 def test_wrong_arrays_are_refused_in_one_line(train, line):
     with pytest.raises(UserError, match=line) as error:
         Dataset.from_arrays(train, GOOD)
     assert "\n" not in str(error.value)
+
+
+def test_arrays_for_the_test_are_needed():
+    line = r"test: is missing; it must be a pair \(images, labels\)"
+    with pytest.raises(UserError, match=line):
+        Dataset.from_arrays(train=GOOD)
 
 
 def test_labels_that_count_from_1_are_refused():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import compilation
 import pytest
 
 CONFIG = """
@@ -29,7 +30,7 @@ def environment(tmp_path_factory):
     """Datasets in a folder of the tests; one device, so that little is shared."""
     return os.environ | {
         "TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=1" + compilation.FLAGS,
     }
 
 

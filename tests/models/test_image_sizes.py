@@ -36,7 +36,7 @@ REFUSED = {
     ("vgg16_bn", SHAPES[0]): 32,
     **{(name, shape): 28 for name in MNIST_ONLY for shape in SHAPES[1:]},
 }
-# traced in half a second or more: with -m slow at the sizes that they are not for
+# traced in half a second or more: with -m slow
 LARGE = (
     "densenet100_bc",
     "densenet40_bc",
@@ -50,9 +50,7 @@ LARGE = (
     "xception_small",
 )
 # compiled in a second or two; with -m slow one of each family
-QUICK = ("lenet", "mlp", "mnist_small_bn")
-# in some four seconds: at two sizes
-RATHER_QUICK = ("simpler_cnn",)
+QUICK = ("lenet", "mlp")
 TAKEN = [
     (name, shape)
     for name in models.network_names()
@@ -82,8 +80,12 @@ def is_for_it(name, shape):
     return models.network_entry(name).image_shape == shape
 
 
+def is_traced_quickly(name, shape):
+    return name not in LARGE if is_for_it(name, shape) else name in FAMILIES and name not in LARGE
+
+
 TRACED = [
-    pytest.param(*case, marks=pytest.mark.slow if case[0] in LARGE and not is_for_it(*case) else ())
+    pytest.param(*case, marks=() if is_traced_quickly(*case) else pytest.mark.slow)
     for case in TAKEN
 ]
 
@@ -100,9 +102,7 @@ def test_logits_are_float32_whatever_is_computed_in(name, shape):
 
 def is_quick(name, shape, dtype):
     """Bfloat16 at the size a network is for, float32 at the others."""
-    if name in RATHER_QUICK and shape == SHAPES[0]:
-        return False
-    return name in QUICK + RATHER_QUICK and (dtype == "bfloat16") == is_for_it(name, shape)
+    return name in QUICK and (dtype == "bfloat16") == is_for_it(name, shape)
 
 
 RUNS = [
@@ -133,7 +133,12 @@ def test_every_parameter_gets_a_gradient(name, shape, dtype):
         assert np.abs(grad).max() > 0, path
 
 
-@pytest.mark.parametrize("name, shape", REFUSED, ids=name_of)
+REFUSALS = [
+    pytest.param(*case, marks=() if case[0] in FAMILIES else pytest.mark.slow) for case in REFUSED
+]
+
+
+@pytest.mark.parametrize("name, shape", REFUSALS, ids=name_of)
 def test_a_size_that_is_not_taken_is_one_line_with_the_smallest(name, shape):
     with pytest.raises(UserError) as caught:
         models.build(name, num_classes=10, image_shape=shape, abstract=True)

@@ -83,31 +83,26 @@ COUNTS_WITH_OPTIONS = [
 ]
 
 
-# what takes long to compile; with -m slow
-SLOW = (
-    "alexnet",
-    "compact_cnn_ferplus",
-    "densenet40_bc",
+# compiled in a second or two; all others with -m slow
+QUICK = ("airbench", "lenet", "lenet5_base", "mlp", "mnist_small_bn", "simpler_cnn")
+# traced in half a second or more
+LARGE = (
     "densenet100_bc",
+    "densenet40_bc",
     "googlenet",
     "googlenet_cifar",
-    "mnist_deep_12k",
-    "mnist_deep_20k",
-    "mnist_stem64_16k",
-    "ownnet_v2",
-    "ownnet_v3",
-    "resnet18",
     "resnet34",
     "resnet50",
-    "vgg11",
-    "vgg13",
     "vgg16",
-    "vgg16_bn",
     "vgg19",
     "wide_resnet16_4",
     "wide_resnet28_10",
     "xception_small",
 )
+
+
+def slow_unless(is_quick, names):
+    return [pytest.param(n, marks=() if is_quick(n) else pytest.mark.slow) for n in names]
 
 
 def published(name, **options):
@@ -170,7 +165,7 @@ def split(model):
     return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", slow_unless(lambda name: name not in LARGE, COUNTS))
 def test_training_keeps_shapes_and_types(name):
     model = published(name, abstract=True)
     graphdef, params, stats = split(model)
@@ -190,9 +185,7 @@ def test_training_keeps_shapes_and_types(name):
 
 
 @pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in COUNTS]
-)
+@pytest.mark.parametrize("name", slow_unless(QUICK.__contains__, COUNTS))
 def test_every_parameter_gets_a_gradient(name):
     model = published(name)
     model.eval()  # in training the bias before a BatchNorm has none

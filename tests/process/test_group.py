@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import compilation
 import pytest
 
 import jaxcnn
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.errors import UserError
+from jaxcnn.files.reading import read_json
 from jaxcnn.process import group
 from jaxcnn.training.group_check import differences
 
@@ -94,7 +96,9 @@ def start(tmp_path_factory, config):
         last_directory=None,
     ):
         command = [sys.executable, *program, f"--config={config}", f"--workdir={workdir}", *more]
-        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        flags = {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}{compilation.FLAGS}"
+        }
         members = group_of(processes) if processes > 1 else [{}]
         each = [{"args": command, "env": environment | flags | member} for member in members]
         each[-1]["args"] = [*command, *last_arguments]
@@ -184,6 +188,20 @@ def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_group_trains_in_phases_and_resumes_between_them(start, tmp_path):
+    phases = "--config.phases=2,'2 fresh optimizer.learning_rate=0.02',1"
+    flags = (phases, "--config.num_epochs=5")
+    assert ends(start(tmp_path / "one", *flags, devices=2)) == [(0, "")]
+    for num_epochs in (2, 5):  # the second phase begins as the run is resumed
+        flags = (phases, f"--config.num_epochs={num_epochs}")
+        assert ends(start(tmp_path / "two", *flags, processes=2)) == [(0, "")] * 2
+    assert_same(outcome(tmp_path / "two"), outcome(tmp_path / "one"))
+    names = ("config", "result")
+    one, two = ([read_json(tmp_path / run / f"{n}.json") for n in names] for run in ("one", "two"))
+    assert one[0]["phases"] == two[0]["phases"] and one[1]["phases"] == two[1]["phases"]
+
+
+@pytest.mark.slow
 def test_a_hook_in_process_0_ends_all(start, tmp_path):
     processes = start(tmp_path / "run", processes=2, program=("-c", HOOKED))
     called = "".join(f"hook of process 0 epoch {epoch}\n" for epoch in (1, 2))
@@ -270,7 +288,7 @@ def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
 
 
 def test_another_number_of_devices_in_one_process_ends_all(start, tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2" + compilation.FLAGS}
     processes = start(tmp_path / "run", processes=2, last_environment=flags)
     assert_refused(processes, "1 in process 0, 2 in process 1")
 

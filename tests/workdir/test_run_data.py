@@ -186,6 +186,7 @@ def test_a_class_without_a_picture_to_test_on_is_named(train, tmp_path):
     assert "the validation split has no example of class rare" in printed
 
 
+@pytest.mark.slow
 def test_copies_of_pictures_in_both_splits_and_in_two_classes_are_named(train, tmp_path):
     for split in ("train", "test"):
         add_pictures(tmp_path / "pictures" / split, 12, seed=0)

@@ -4,12 +4,30 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _SECONDS_BETWEEN_LINES = 5.0
 Item = TypeVar("Item")
+_is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
+
+
+@contextlib.contextmanager
+def preparing(*, quiet: bool) -> Iterator[None]:
+    """Let preparations in this thread print warnings alone if `quiet`, until the block ends."""
+    token = _is_quiet.set(quiet)
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)
+
+
+def show(text: str) -> None:
+    """Print lines about a preparation, unless it is quiet."""
+    if not _is_quiet.get():
+        print(text, flush=True)
 
 
 class Reporter:
@@ -25,7 +43,14 @@ class Reporter:
         if self._bar:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, flush=True)
+            show(line)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, also if the preparation is quiet."""
+        if _is_quiet.get():
+            print(f"warning: {self._title}: {text}", flush=True)
+        else:
+            self.say(f"warning: {text}")
 
     def track(self, items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
         """Yield the items, and show their number."""
@@ -46,8 +71,8 @@ class Reporter:
 
 @contextlib.contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
-    """Yield a reporter, which draws a bar if stdout is a terminal."""
-    if not sys.stdout.isatty():
+    """Yield a reporter, which draws a bar if stdout is a terminal and the preparation not quiet."""
+    if _is_quiet.get() or not sys.stdout.isatty():
         yield Reporter(title, None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -113,6 +113,7 @@ def save(figure: "Figure", stem: Path) -> Path:
     with writing_to(stem.parent), styled():
         stem.parent.mkdir(parents=True, exist_ok=True)
         _write(figure, png, {"Software": None})
+        figure.set_layout_engine("none")  # the places stay, and are not computed again
         _write(figure, svg, {"Date": None})
     return png
 

@@ -10,13 +10,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
+from rich.console import RenderableType
 from rich.control import Control
+from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
@@ -26,6 +28,7 @@ from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
+from jaxcnn.reporting.terminal.tables import PIPE_COLUMNS
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end, how_to_continue, reached_limits
@@ -62,11 +65,45 @@ class Console:
         self._config: Mapping[str, Any] = {}
         self._warnings: list[str] = []
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if warnings alone are written."""
+        return self._rich.quiet
+
     def print(self, text: str = "", style: str = "") -> None:
         """Print a line or lines, without markup."""
         self._clear_notice()
         self._rich.print(printable_lines(text), style=style or None, markup=False)
         self._stream.flush()
+
+    def show(self, make_table: Callable[[int], RenderableType]) -> None:
+        """Print the table that `make_table` makes for a width; it is wide in a file."""
+        width = self._rich.width if self._rich.is_terminal else PIPE_COLUMNS
+        wide = RichConsole(
+            file=self._stream, width=width, force_terminal=self._rich.is_terminal,
+            force_jupyter=False, highlight=False, quiet=self._rich.quiet,
+        )  # fmt: skip
+        wide.print(make_table(width))
+        self._stream.flush()
+
+    @contextmanager
+    def live(self, make_table: Callable[[int], RenderableType]) -> Iterator[bool]:
+        """Show a table in the last lines of a terminal while the block runs.
+
+        Args:
+          make_table: called twice a second with the terminal's height in lines.
+
+        Yields:
+          True if the table is shown; False where there is no terminal, or if the console is quiet.
+        """
+        if not self.is_live or self._rich.quiet:
+            yield False
+            return
+        with Live(
+            get_renderable=lambda: make_table(self._rich.height), console=self._rich,
+            transient=True, refresh_per_second=2,
+        ):  # fmt: skip
+            yield True
 
     def warn(self, text: str) -> None:
         """Print a warning, also if the console is quiet; the run continues."""
@@ -74,11 +111,18 @@ class Console:
         self.print(f"warning: {text}", "yellow")
         self._rich.quiet = quiet
 
+    def note(self, text: str) -> None:
+        """Print a line about the course of the training; nothing for an empty one."""
+        if text:
+            self.print(text, "bold")
+
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """Print the network's summary (text or a rich renderable), the config and the folder."""
         self._config = config
         self._duration.max_minutes = config.get("max_minutes", 0.0)
-        self._duration.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        patience = config.get("early_stopping", {}).get("patience", 0)
+        phases = map(str, config.get("phases", ()))
+        self._duration.may_stop_early = patience > 0 or any("patience" in p for p in phases)
         self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
@@ -178,8 +222,11 @@ class Console:
           result: the content of `result.json`.
           classes: the test metrics by class, see `evaluation.metrics.class_metrics`.
         """
+        config, remedy = self._config, ""
+        if "ended" in result:
+            remedy = how_to_continue(Path(workdir), reached_limits(result, config), result, config)
         self.print()
-        for name, value in result_lines(result, self._config, classes):
+        for name, value in result_lines(result, config, classes, remedy):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
         for warning in filter(None, (unrecognized(classes), *self._warnings)):
             for line in textwrap.wrap(warning, 80):
@@ -205,9 +252,10 @@ _WORKDIR = {
 def result_lines(
     result: Mapping[str, Any],
     config: Mapping[str, Any],
-    classes: Sequence[Mapping[str, Any]],
+    classes: Sequence[Mapping[str, Any]] = (),
+    remedy: str = "",
 ) -> list[tuple[str, str]]:
-    """Return the lines of a result as (name, text)."""
+    """Return the lines of a result as (name, text), with the remedy that lets the run continue."""
     best = f"epoch {result['best_epoch']} of {result['num_epochs']}"
     if not result["best_epoch"]:
         best = "no epoch was finished"
@@ -222,17 +270,11 @@ def result_lines(
         ("test accuracy", test),
         *([("", balanced)] if is_unequal(classes) else []),
         ("best", best),
-        *_ending_lines(result, config),
+        *([("ended", describe_end(result, config))] if "ended" in result else []),
+        *([("continues with", remedy)] if remedy else []),
         ("time", f"{clock(result['seconds'])}, {speed}"),
         ("parameters", integer(result["parameters"])),
     ]
-
-
-def _ending_lines(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if "ended" not in result:
-        return []
-    remedy = how_to_continue(reached_limits(result, config), result, config)
-    return [("ended", describe_end(result, config)), ("continues with", remedy)]
 
 
 def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
