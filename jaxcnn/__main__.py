@@ -14,6 +14,7 @@ import jaxcnn
 _COMMANDS = {
     "train": ("main", "Train a config, or resume its run."),
     "sweep": ("sweep", "Train a config with many seeds or settings at once."),
+    "search": ("search", "Search settings for the best validation accuracy."),
     "evaluate": ("evaluate", "Evaluate a run on a split."),
     "predict": ("predict", "Classify pictures with a run's network."),
     "compare": ("compare", "Compare runs in tables and plots."),

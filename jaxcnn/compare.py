@@ -71,12 +71,18 @@ def main(arguments: list[str]) -> int:
 
 def _print(section: "Section", fields: "Fields | None", goal: "Goal") -> None:
     from jaxcnn.reporting.comparison.grid import grids_of
+    from jaxcnn.reporting.comparison.pair_tables import pair_remarks, pair_table, pairs_of
     from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
     from jaxcnn.reporting.comparison.tables import remarks, results_table
     from jaxcnn.reporting.terminal.comparison_table import print_grid, print_table
 
     print_table(section.dataset, results_table(section))
     for remark in remarks(section):
+        print(printable(remark.text))
+    pairs = pairs_of(section)
+    for table in pair_table(pairs):
+        print_table("", table)
+    for remark in pair_remarks(pairs):
         print(printable(remark.text))
     for table in goal_tables(section, goal):
         print_table("", table)

@@ -32,6 +32,19 @@ _LAYERS = flags.DEFINE_list(
     [],
     "The layers whose feature maps are drawn (default: the first convolution and the last maps).",
 )
+_TTA = flags.DEFINE_enum(
+    "tta",
+    "none",
+    ["none", "flip", "six_views"],
+    "Test-time augmentation; flip: average the probabilities with those of the mirror image; "
+    "six_views: average the logits of the image, two shifts by a pixel, and their mirror images.",
+)
+_CALIBRATE = flags.DEFINE_bool(
+    "calibrate",
+    False,
+    "First fit a temperature for these weights on validation, which evaluate, predict and export "
+    "use from then on (calibration.json in the run's folder).",
+)
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 register_flag()
 
@@ -56,6 +69,8 @@ def main(arguments: list[str]) -> None:
         checkpoint=_CHECKPOINT.value or "",
         layers=_LAYERS.value,
         data_at=_DATA_AT.value,
+        tta=_TTA.value,
+        refit=_CALIBRATE.value,
     )
     for line in (*notes_on_data(workdir, _DATA_AT.value), *notes_on_parts(workdir)):
         print(f"note: {printable(line)}", file=sys.stderr)

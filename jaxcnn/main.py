@@ -38,6 +38,14 @@ _PROFILE = flags.DEFINE_integer(
 _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "Train so many seeds as a population, from config.seed on.", 1, 1000
 )
+_FOLDS = flags.DEFINE_integer(
+    "folds",
+    0,
+    "Train a run for each of so many parts of the training set, which validates it; each training "
+    "image is predicted by the run that has not seen it.",
+    0,
+    100,
+)
 _WORKDIR = path_flag("workdir", "The run's folder (default: runs/CONFIG-VARIANT).")
 register_flag()
 
@@ -55,9 +63,14 @@ def main(arguments: list[str]) -> None:
     check_given_config(_CONFIG.value, given_run(), workdir)
     if _INIT_FROM.value:
         _CONFIG.value.init_from = str(_INIT_FROM.value)
+    if _SEEDS.value > 1 and _FOLDS.value:
+        raise UserError("--folds and --seeds: give one of them")
     heap.tidy_after_compiling()
     if _SEEDS.value > 1:
         _train_seeds(workdir)
+        return
+    if _FOLDS.value:
+        _train_folds(workdir)
         return
     with group.joined(find_cluster=_DISTRIBUTED.value):
         train(
@@ -66,6 +79,15 @@ def main(arguments: list[str]) -> None:
             data_at=_DATA_AT.value,
             profile_steps=_PROFILE.value,
         )
+
+
+def _train_folds(workdir: Path) -> None:
+    """Train the runs of `--folds`."""
+    if _PROFILE.value or _DISTRIBUTED.value:
+        raise UserError("--folds: trains in one process and without --profile; drop the others")
+    from jaxcnn.api.folds import train_folds
+
+    train_folds(_CONFIG.value, _FOLDS.value, workdir, data_at=_DATA_AT.value)
 
 
 def _train_seeds(workdir: Path) -> None:

@@ -1,7 +1,7 @@
 """Classify pictures: `python -m jaxcnn.predict --workdir=DIR IMAGE… | FOLDER…`.
 
 Each picture is cropped at its center to the proportions of the network's input, which is usually a
-square, and resized.
+square, and resized; or it is stretched or padded, if the run's `dataset.fit` says so.
 A warning names pictures of one color, and pictures unlike those of the training.
 Exit code 1: some files were no images and were skipped; 2: nothing could be classified.
 """
@@ -32,7 +32,17 @@ _CHECKPOINT = flags.DEFINE_enum(
 )
 _TOP_K = flags.DEFINE_integer("top_k", 5, "The number of classes to show for each picture.", 1)
 _TTA = flags.DEFINE_enum(
-    "tta", "none", ["none", "flip"], "Test-time augmentation; flip: average with the mirror image."
+    "tta",
+    "none",
+    ["none", "flip", "six_views"],
+    "Test-time augmentation; flip: average with the mirror image; six_views: with shifts as well.",
+)
+_MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence",
+    None,
+    "The least probability of the first class, 0 to 1; pictures below it are unknown.",
+    lower_bound=0.0,
+    upper_bound=1.0,
 )
 _INVERT = flags.DEFINE_bool(
     "invert", False, "Invert the pictures, such as black on white for training data white on black."
@@ -75,7 +85,14 @@ def main(arguments: list[str]) -> int:
     warnings = find_warnings(trained, paths, images, invert=invert)
     for warning in warnings:
         print(warning_line(warning, len(paths)), file=sys.stderr)
-    predictions = predict(trained, paths, images, top_k=_TOP_K.value, tta=_TTA.value)
+    predictions = predict(
+        trained,
+        paths,
+        images,
+        top_k=_TOP_K.value,
+        tta=_TTA.value,
+        min_confidence=_MIN_CONFIDENCE.value,
+    )
     if _JSON.value:
         print(_to_json(predictions, skipped, warnings))
     else:

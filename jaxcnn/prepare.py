@@ -1,10 +1,11 @@
-"""Prepare a dataset: `python -m jaxcnn.prepare DATASET [--archives=DIR] [--grid=FILE]`.
+"""Prepare a dataset: `python -m jaxcnn.prepare DATASET [--archives=DIR] [--report=PAGE.html]`.
 
 `--config=FILE` takes the place of DATASET: the dataset that the config names, with its image size
 and its classes.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import ConfigDict
@@ -17,6 +18,9 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
 
+if TYPE_CHECKING:
+    from jaxcnn.training.augmented_batch import AugmentedBatch
+
 _CONFIG = config_flag("A recipe, a config file, or the config.json of a run: prepare its dataset.")
 _ARCHIVES = path_flag("archives", "The published files: a folder with them, or an archive.")
 _DATA_DIR = path_flag(
@@ -26,35 +30,88 @@ _DATA_DIR = path_flag(
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 0, "The height and width to resize to; 0: the dataset's own.", 0, 1024
 )
+_EXCLUDE = path_flag("exclude", "A text file with the paths of pictures to leave out.")
 _GRID = path_flag("grid", "Draw images of the training split, and the images per class, to a file.")
 _AUGMENTED = flags.DEFINE_bool(
     "augmented", False, "Draw the first training batch as --config augments it, to --grid."
+)
+_REPORT = path_flag(
+    "report",
+    "Write a page about your pictures: classes, sizes, fitting, copies, unreadable files; and a "
+    "list of pictures to leave out beside it.",
 )
 register_flag()
 
 
 def main(arguments: list[str]) -> None:
     """Prepare the given dataset, print its class counts, and draw its pictures if asked."""
-    from jaxcnn.data.places import refuse_among_pictures
+    config = _CONFIG.value
+    name = _check(arguments, config)
+    report = None
+    if _REPORT.value:
+        from jaxcnn.reporting.pictures_report import PicturesReport
+
+        report = PicturesReport.of(_settings(name, config), _REPORT.value)
+        report.write()
+        report.refuse_unreadable()
+    dataset = _of_config(config) if config else _of_name(name)
+    print(count_table(dataset))
+    if dataset.facts is not None:
+        from jaxcnn.data.pictures.facts import fact_lines
+
+        print("\n".join(fact_lines(dataset.facts)))
+    if report:
+        if config and _augments(config, dataset):
+            report.write(_batch(config, dataset), dataset.class_names)
+        print(report.summary)
+    if _GRID.value:
+        _draw(config, dataset, _GRID.value)
+        print(f"pictures in {_GRID.value}")
+
+
+def _check(arguments: list[str], config: ConfigDict | None) -> str:
+    """Return the name of the dataset.
+
+    Raises:
+      UserError: flags are missing, or do not fit each other.
+    """
+    from jaxcnn.data.places import is_pictures_name, refuse_among_pictures
     from jaxcnn.reporting.figures.prediction_grid import check_grid
 
-    config = _CONFIG.value
     if len(arguments) != (0 if config else 1):
         names = ", ".join(dataset_names())
         raise UserError(f"name one dataset to prepare, or give --config=FILE: {names}")
     if _AUGMENTED.value and not (config and _GRID.value):
         raise UserError("--augmented: give --config=FILE, and the picture's file with --grid=FILE")
-    if config and _IMAGE_SIZE.value:
-        raise UserError("--image_size: with a config, set --config.dataset.image_size")
+    for flag in ("image_size", "exclude") if config else ():
+        if flags.FLAGS[flag].value:
+            raise UserError(f"--{flag}: with a config, set --config.dataset.{flag}")
     check_grid(_GRID.value)
     name = config.dataset.name if config else arguments[0]
-    if _GRID.value:
-        refuse_among_pictures(_GRID.value.parent, name, "name another --grid")
-    dataset = _of_config(config) if config else _of_name(name)
-    print(count_table(dataset))
-    if _GRID.value:
-        _draw(config, dataset, _GRID.value)
-        print(f"pictures in {_GRID.value}")
+    if _REPORT.value and not is_pictures_name(name):
+        raise UserError(f"--report: is for folder:PATH and table:PATH, not for {name}")
+    if _REPORT.value and _REPORT.value.suffix != ".html":
+        raise UserError(f"--report={_REPORT.value}: name a file ending in .html")
+    for flag in (_GRID, _REPORT):
+        if flag.value:
+            refuse_among_pictures(flag.value.parent, name, f"name another --{flag.name}")
+    return name
+
+
+def _settings(name: str, config: ConfigDict | None) -> ConfigDict:
+    """Return the `dataset` part of the config, or one that the flags stand for."""
+    from jaxcnn.config.defaults import default_config
+
+    settings = (config or default_config()).dataset
+    if not config:
+        settings.update(name=name, image_size=_IMAGE_SIZE.value, exclude=_excluded())
+    if _DATA_DIR.value:
+        settings.data_dir = str(_DATA_DIR.value)
+    return settings
+
+
+def _excluded() -> str:
+    return str(_EXCLUDE.value or "")
 
 
 def _of_name(name: str) -> Dataset:
@@ -63,13 +120,19 @@ def _of_name(name: str) -> Dataset:
 
     data_dir, image_size = _DATA_DIR.value, _IMAGE_SIZE.value
     if name not in OWN_DATASETS:
-        prepare_dataset(name, archives=_ARCHIVES.value, data_dir=data_dir, image_size=image_size)
+        prepare_dataset(
+            name,
+            archives=_ARCHIVES.value,
+            data_dir=data_dir,
+            image_size=image_size,
+            exclude=_excluded(),
+        )
     # writes the resized images
-    return load_dataset(name, data_dir=data_dir, image_size=image_size)
+    return load_dataset(name, data_dir=data_dir, image_size=image_size, exclude=_excluded())
 
 
 def _of_config(config: ConfigDict) -> Dataset:
-    from jaxcnn.data.loading import load_data
+    from jaxcnn.data.loading import image_size_of, load_data
     from jaxcnn.workdir.run_config import check_given_config
 
     check_given_config(config, given_run())
@@ -83,9 +146,25 @@ def _of_config(config: ConfigDict) -> Dataset:
             settings.name,
             archives=_ARCHIVES.value,
             data_dir=settings.data_dir or None,
-            image_size=settings.image_size,
+            image_size=image_size_of(settings),
         )
     return load_data(config)
+
+
+def _augments(config: ConfigDict, dataset: Dataset) -> bool:
+    """Return whether a config augments its training batches."""
+    from jaxcnn.training.recipe import augmentation_of
+
+    return augmentation_of(config, dataset, config.seed) is not None
+
+
+def _batch(config: ConfigDict, dataset: Dataset) -> "AugmentedBatch":
+    """Return the first training batch as a config augments it."""
+    from jaxcnn.process import devices
+    from jaxcnn.training.augmented_batch import augmented_batch
+
+    devices.start(config.deterministic)
+    return augmented_batch(config, dataset)
 
 
 def _draw(config: ConfigDict | None, dataset: Dataset, file: Path) -> None:
@@ -94,11 +173,7 @@ def _draw(config: ConfigDict | None, dataset: Dataset, file: Path) -> None:
     if not (config and _AUGMENTED.value):
         draw_dataset(dataset, file)
         return
-    from jaxcnn.process import devices
-    from jaxcnn.training.augmented_batch import augmented_batch
-
-    devices.start(config.deterministic)
-    draw_augmented(augmented_batch(config, dataset), dataset.class_names, file)
+    draw_augmented(_batch(config, dataset), dataset.class_names, file)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 import jaxcnn
+from jaxcnn.config.files import load_sweep
 from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
@@ -20,7 +21,7 @@ _SWEEP = flags.DEFINE_string(
     "sweep",
     None,
     "The fields that vary, with ; between them: lists such as optimizer.learning_rate=.001,.01 and "
-    "ranges such as seed=0..4, both ends included.",
+    "ranges such as seed=0..4, both ends included; or a Python file with such a text as SWEEP.",
 )
 _WORKDIR = path_flag("workdir", "The population's folder (default: runs/CONFIG-VARIANT-sweep).")
 _DATA_AT = path_flag(
@@ -42,13 +43,14 @@ def main(arguments: list[str]) -> None:
 
     workdir = _WORKDIR.value or Path("runs", f"{given_name()}-sweep")
     check_given_config(_CONFIG.value, given_run(), workdir)
+    sweep = load_sweep(_SWEEP.value)
     if _DRY_RUN.value:
-        planned = make_sweep(_CONFIG.value, _SWEEP.value, workdir)
+        planned = make_sweep(_CONFIG.value, sweep, workdir)
         print("\n".join(describe_sweep(planned, _DATA_AT.value)))
         return
     heap.tidy_after_compiling()
     result = train_population(
-        _CONFIG.value, _SWEEP.value, workdir, quiet=_JSON.value, data_at=_DATA_AT.value
+        _CONFIG.value, sweep, workdir, quiet=_JSON.value, data_at=_DATA_AT.value
     )
     if _JSON.value:
         print(printable_json(result))

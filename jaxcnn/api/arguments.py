@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxcnn.config.files import load_config, run_of_config
+from jaxcnn.config.phases import canonical
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
@@ -63,6 +64,7 @@ def own_config(
         raise UserError(f"config: is {kind}; it must be a config, or what load_config takes")
     config = config.copy_and_resolve_references()
     check_given_config(config, run, workdir)
+    config.phases = canonical(config.phases)
     if dataset is not None:
         if not isinstance(dataset, Dataset):
             kind = type(dataset).__name__

@@ -3,17 +3,17 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
+from jaxcnn.api.members import Ends, Opener, describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
-from jaxcnn.api.run import check_data, complete_report, is_complete, is_new, record_start
+from jaxcnn.api.run import complete_report
 from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
@@ -22,18 +22,15 @@ from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
 from jaxcnn.process import group
+from jaxcnn.reporting.sweep.outcome import read_outcome
+from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Member, MemberRun, make_member_runs
-from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.member import make_member_runs
+from jaxcnn.training.member_programs import MemberPrograms
 from jaxcnn.training.population import Population
-from jaxcnn.training.run import Run, describe_data, make_run
-from jaxcnn.training.transfer import load_start, start_from
+from jaxcnn.training.run import describe_data, make_run
+from jaxcnn.training.transfer import load_start
 from jaxcnn.training.variation import check_population
-from jaxcnn.workdir.endings import read_ended
-from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.run_files import missing_parts
-from jaxcnn.workdir.run_parts import notes_on_parts
-from jaxcnn.workdir.weights import RunWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,19 +50,6 @@ class Sweep:
     members: Sequence[Assignment]
     configs: Sequence[ConfigDict]
     num_devices: int
-
-    def form(self, run: Run) -> Form:
-        """Return the members that are trained at a time.
-
-        Raises:
-          UserError: there are not so many devices.
-        """
-        available = jax.local_device_count()
-        if self.num_devices > available:
-            raise UserError(
-                f"config.num_devices = {self.num_devices}: there are only {available} devices"
-            )
-        return choose_form(run.plan.network, len(self.members), self.num_devices or available)
 
 
 def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path) -> Sweep:
@@ -118,7 +102,7 @@ def train_population(
       Stopped: a signal asked for it; all members are saved.
     """
     planned = make_sweep(config, sweep, workdir)
-    shown = PopulationConsole(console or Console(quiet=quiet), planned.members)
+    shown = PopulationConsole(console or Console(quiet=quiet), dict(enumerate(planned.members)))
     check_for_checkpoints(planned.workdir)
     refuse_among_pictures(
         planned.workdir, planned.configs[0].dataset.name, "name another --workdir"
@@ -133,7 +117,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     """Train what is left of a population in its open folder; return its result."""
     folders = [member_folder(sweep.workdir, index) for index in range(len(sweep.members))]
     is_left = [
-        _result_of(folder, config) is None
+        result_of(folder, config) is None
         for folder, config in zip(folders, sweep.configs, strict=True)
     ]
     if not any(is_left):
@@ -141,107 +125,26 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     dataset = source.load(sweep.configs[0], folders[0])
     try_metrics(sweep.configs[0].metrics, dataset.class_names)
     runs, variation = make_member_runs(sweep.configs, dataset)
-    form = sweep.form(runs[0].run)
+    form = fit_form(runs[0].run, len(sweep.members), sweep.num_devices)
     shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
     with contextlib.ExitStack() as stack:
         load_weights = functools.cache(lambda: load_start(sweep.configs[0]))
-        opener = _Opener(stack, describe_data(runs[0].run), source, shown, load_weights)
+        opener = Opener(stack, describe_data(runs[0].run), source, shown, load_weights)
         members = {
             index: opener.open(index, folders[index], runs[index])
             for index in range(len(folders))
             if is_left[index]
         }
         shown.resume(members)
-        ends = _Ends(members, folders, shown)
+        ends = Ends(members, sweep.workdir, shown)
         ends.report()  # of members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]
-        population = Population(slots, variation, form)
-        population.train(ends.report)
+        plan = runs[0].run.plan
+        programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
+        population = Population(slots, programs)
+        with shown.live(members):
+            population.train(ends.report)
     return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
-
-
-def _result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
-    """Return the result of a member that has ended; None while there is something left."""
-    ended = read_ended(folder)
-    return ended if ended and is_complete(folder, config, ended) else None
-
-
-class _Ends:
-    """Tests members when they end.
-
-    Attributes:
-      failures: the line of the error that ended a member, by its number.
-    """
-
-    def __init__(
-        self, members: Mapping[int, Member], folders: Sequence[Path], shown: PopulationConsole
-    ):
-        self._members, self._folders, self._shown = members, folders, shown
-        self._ended: set[int] = set()
-        self.failures: dict[int, str] = {}
-
-    def report(self) -> None:
-        """Test the members that have ended since the last call, and show the epoch of all."""
-        for index, member in self._members.items():
-            if member.is_training or index in self._ended:
-                continue
-            self._ended.add(index)
-            if member.failure:
-                self.failures[index] = member.failure
-                self._shown.warn(index, member.failure)
-            else:
-                _test(member, self._folders[index])
-        self._shown.epoch(self._members)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Opener:
-    """Opens the folders of members, until the stack is closed.
-
-    Attributes:
-      stack: closes what is opened.
-      description: the content of `dataset.json`.
-      source: the place of the data.
-      shown: shows warnings and notes.
-      load_weights: returns those that `config.init_from` names, the same for all members.
-    """
-
-    stack: contextlib.ExitStack
-    description: dict[str, Any]
-    source: Source
-    shown: PopulationConsole
-    load_weights: Callable[[], RunWeights]
-
-    def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
-        """Return a member that starts, or resumes from its newest checkpoint."""
-        run, config = member_run.run, member_run.run.plan.config
-        is_first = is_new(folder, read_ended(folder))
-        if is_first and config.init_from:
-            state, lines = start_from(self.load_weights(), run.state)
-            run = dataclasses.replace(run, state=state)
-            self.shown.note(lines)
-        opened = open_workdir(folder, config)
-        changes, check_folder = self.stack.enter_context(opened)
-        data_warnings = check_data(
-            run, folder, self.description, self.source.data_at, is_new=is_first
-        )
-        for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
-            self.shown.warn(index, line)
-        display = self.shown.display(index)
-        member = Member.open(run, folder, display, check_folder)
-        member.values = member_run.values
-        self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
-        self.stack.enter_context(contextlib.closing(member.metrics))
-        record_start(member, folder, self.description, changes)
-        return member
-
-
-def _test(member: Member, folder: Path) -> None:
-    """Test a member that has ended, and write its result; its report follows at the end."""
-    member.saving.checkpoints.wait()
-    result = member.result()
-    member.check_folder()
-    write_json(folder / "result.json", result)
 
 
 def _finish(
@@ -256,38 +159,35 @@ def _finish(
     Raises:
       Diverged: no member has ended well.
     """
+    shown.note(["writing what is left of the members' reports"])
     rows = []
     for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
         row = {"member": folder.name, "folder": str(folder.relative_to(sweep.workdir)), **values}
-        if ended := _result_of(folder, sweep.configs[index]):
+        if ended := result_of(folder, sweep.configs[index]):
             complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
         failed = {"ended": "diverged", "reason": failures.get(index, "")}
         rows.append(row | (ended or failed))
-    fields = {name: list(values) for name, values in sweep.fields.items()}
-    result = {"fields": fields, "members": rows}
-    write_json(sweep.workdir / "result.json", result)
+    result = {"fields": {n: list(v) for n, v in sweep.fields.items()}, "members": rows}
     if len(failures) == len(folders):
+        write_json(sweep.workdir / "result.json", result)
         raise Diverged(f"{sweep.workdir}: all members diverged; the first: {failures[0]}")
-    shown.result([folder for index, folder in enumerate(folders) if index not in failures])
+    outcome = read_outcome(folders, sweep.fields, sweep.members)
+    configs = {folder.name: config for folder, config in zip(folders, sweep.configs, strict=True)}
+    write_report(outcome, configs, sweep.workdir, sweep.num_devices)
+    result |= summary(outcome)
+    write_json(sweep.workdir / "result.json", result)
+    shown.result(outcome, sweep.workdir)
     return result
 
 
 def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     """Return lines that say what a sweep would train, and the bytes that it takes."""
     run = make_run(sweep.configs[0], Source(data_at=data_at).load(sweep.configs[0], sweep.workdir))
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
-    keep = run.plan.config.checkpoint
-    on_disk = size * (keep.keep_latest + keep.keep_best) * len(sweep.members)
-    form = sweep.form(run)
+    form = fit_form(run, len(sweep.members), sweep.num_devices)
     return [
         *(f"{index:03}  {describe_values(values)}" for index, values in enumerate(sweep.members)),
         f"{len(sweep.members)} members, {form}",
         f"each: {run.plan.num_epochs} epochs of {run.plan.steps_per_epoch} steps, "
         f"{run.plan.network.parameters:,} parameters",
-        f"state in memory {_mebibytes(size * len(sweep.members))}; checkpoints on disk up to "
-        f"{_mebibytes(on_disk)}",
+        describe_size(run, len(sweep.members), len(sweep.members)),
     ]
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"

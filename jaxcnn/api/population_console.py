@@ -1,22 +1,31 @@
-"""The output of a population: its members, a line for each epoch, and a table of results."""
+"""The output of a population: its members, their progress, and a table of results."""
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
+from rich.table import Table
 
 from jaxcnn.config.sweep import Assignment, describe_values
-from jaxcnn.reporting.comparison.groups import compare
-from jaxcnn.reporting.comparison.runs import read_runs
-from jaxcnn.reporting.comparison.tables import results_table
-from jaxcnn.reporting.terminal.comparison_table import print_table
+from jaxcnn.reporting.sweep.outcome import Outcome
+from jaxcnn.reporting.sweep.page import BEST, PAGE, choice_text, comparison_text, recipe_table
+from jaxcnn.reporting.terminal.comparison_table import fit_table
 from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.reporting.terminal.population_table import (
+    MemberProgress,
+    Pace,
+    progress_line,
+    progress_table,
+)
+from jaxcnn.reporting.terminal.progress_bar import PLAIN_SECONDS
 from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.text import integer, percent
+from jaxcnn.text import clock
 from jaxcnn.training.member import Member
 from jaxcnn.training.member_programs import Form
 from jaxcnn.training.run import Run
@@ -25,25 +34,30 @@ from jaxcnn.training.run import Run
 class PopulationConsole:
     """The output of a population to a console.
 
+    On a terminal the progress is a live table. Elsewhere it is a line for each epoch of all
+    members, and every ten seconds one for the members that have finished their epoch.
+
     Args:
       console: where it is written.
-      members: the fields' values of each member.
+      members: the fields' values of each member, by its number.
 
     Attributes:
       quiet: a console for what concerns a single member, which shows warnings alone.
     """
 
-    def __init__(self, console: Console, members: Sequence[Assignment]):
+    def __init__(self, console: Console, members: Mapping[int, Assignment]):
         self._console, self._members = console, members
         self.quiet, self._epoch = Console(quiet=True), 0
         self._notes: set[str] = set()
+        self._pace, self._left = Pace(), None
+        self._told, self._has_table = time.monotonic(), False
 
     def start(self, config: ConfigDict, run: Run, workdir: Path, form: Form, num_left: int) -> None:
         """Show the network, the config, and what is left to train."""
         self._console.start(config, render_summary(run.plan.network), str(workdir))
         finished = len(self._members) - num_left
         done = f", of which {finished} have ended" if finished else ""
-        names = ", ".join(self._members[0])
+        names = ", ".join(self._members[min(self._members)])
         self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
 
     def resume(self, members: Mapping[int, Member]) -> None:
@@ -70,33 +84,77 @@ class PopulationConsole:
         """Return the display of a member, which shows its warnings alone."""
         return _MemberDisplay(self, index)
 
-    def epoch(self, members: Mapping[int, Member]) -> None:
-        """Show a line when all members that train have finished another epoch."""
-        scored = {index: member for index, member in members.items() if member.progress.best_epoch}
-        training = [member for member in members.values() if member.is_training]
-        epoch = min((m.position.epoch for m in training or scored.values()), default=0)
-        if epoch <= self._epoch or not scored:
-            return
-        self._epoch = epoch
-        best = max(scored, key=lambda index: scored[index].progress.best_accuracy)
-        accuracies = [member.progress.last_accuracy for member in scored.values()]
-        progress = [member.progress for member in members.values()]
-        images = sum(p.train_images for p in progress)
-        speed = images / max(sum(p.train_seconds for p in progress), 1e-9)
-        self._console.print(
-            f"epoch {epoch}/{scored[best].plan.num_epochs}  validation {percent(min(accuracies))} "
-            f"to {percent(max(accuracies))}  best so far "
-            f"{percent(scored[best].progress.best_accuracy)} (member {best:03})  "
-            f"{integer(speed)} images/s"
-        )
+    @contextlib.contextmanager
+    def live(self, members: Mapping[int, Member]) -> Iterator[None]:
+        """Show a table of the members on a terminal while the block runs."""
+        self._pace = Pace()
+        with self._console.live(lambda height: self._table(members, height)) as is_shown:
+            self._has_table = is_shown
+            yield
+        self._has_table = False
 
-    def result(self, folders: Sequence[Path]) -> None:
-        """Show the results of the members in a table; seeds of a recipe share a row."""
-        runs, _ = read_runs(folders)
-        sections, _ = compare(runs)
-        for section in sections:
-            print_table(section.dataset, results_table(section))
-        self._console.print(f"everything is in {folders[0].parent.parent}")
+    def _table(self, members: Mapping[int, Member], height: int) -> Table:
+        return progress_table(self._progress(members), self._pace, self._left, height)
+
+    def _progress(self, members: Mapping[int, Member]) -> list[MemberProgress]:
+        return [_progress_of(i, member, self._members[i]) for i, member in members.items()]
+
+    def epoch(self, members: Mapping[int, Member]) -> None:
+        """Show the progress when some members have finished an epoch."""
+        progress = self._progress(members)
+        self._left = self._pace.left(progress)
+        if self._has_table or all(member.last is None for member in progress):
+            return
+        training = [member for member in progress if member.state == "trains"]
+        epoch = min(member.epoch for member in training or progress)
+        if epoch > self._epoch:
+            self._epoch = epoch
+            self._tell(progress_line(progress, self._left))
+        elif training and time.monotonic() - self._told > PLAIN_SECONDS:
+            ahead = sum(member.epoch > epoch for member in training)
+            name = f"epoch {epoch + 1}/{training[0].num_epochs}"
+            left = f"  {clock(self._left)} left" if self._left else ""
+            self._tell(f"{name}: {ahead} of {len(training)} members have finished it{left}")
+
+    def _tell(self, line: str) -> None:
+        self._console.print(line)
+        self._told = time.monotonic()
+
+    def result(self, outcome: Outcome, workdir: Path) -> None:
+        """Show the recipes in a table, the chosen one, and the files."""
+        self._console.print()
+        self._console.show(functools.partial(fit_table, "", recipe_table(outcome)))
+        self._console.print(choice_text(outcome, workdir).replace("`", ""))
+        if text := comparison_text(outcome):
+            self._console.print(text)
+        self._console.print(f"\neverything is in {workdir}")
+        for name, content in _FILES.items():
+            self._console.print(f"  {name:<13}{content}")
+
+
+_FILES = {
+    PAGE: "the page with all tables and pictures",
+    BEST: "the config of the best recipe, for --config",
+    "result.json": "the numbers of all recipes and members",
+    "members": "each member as a run",
+}
+
+
+def _progress_of(index: int, member: Member, values: Assignment) -> MemberProgress:
+    progress, has_epoch = member.progress, member.progress.best_epoch > 0
+    state = "trains" if member.is_training else "diverged" if member.failure else "ended"
+    return MemberProgress(
+        name=f"{index:03}",
+        values=values,
+        epoch=member.position.epoch,
+        num_epochs=member.plan.num_epochs,
+        last=progress.last_accuracy if has_epoch else None,
+        best=progress.best_accuracy if has_epoch else None,
+        best_epoch=progress.best_epoch,
+        state=state,
+        images=progress.train_images,
+        seconds=progress.train_seconds,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +167,9 @@ class _MemberDisplay:
     def warn(self, text: str) -> None:
         """Show a warning."""
         self.shown.warn(self.index, text)
+
+    def note(self, text: str) -> None:
+        """Show nothing; a member has a single phase."""
 
     def waiting(self, task: str) -> AbstractContextManager[None]:
         """Return a context that shows nothing."""

@@ -8,48 +8,50 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
+from jaxcnn.api.introduction import introduce, show_start
 from jaxcnn.api.result import Result
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
-from jaxcnn.data.scaling import faint_channels
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
-from jaxcnn.process import devices, group
+from jaxcnn.process import group
 from jaxcnn.reporting.evaluate_run import evaluate_run
 from jaxcnn.reporting.evaluation_report import tested_classes
 from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import is_of_evaluation, missing_files, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.data_notes import data_notes, refuse_unseen_classes
+from jaxcnn.training.data_notes import refuse_unseen_classes
 from jaxcnn.training.group_check import check_group
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.messages import last_weights_tested
+from jaxcnn.training.memory import choose_batch_size, naming_what_fits
+from jaxcnn.training.phases import check_phases
 from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
+from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
+    adopt_batch_size,
     adopt_older_rules,
     notes_on_data,
     refuse_other_data,
     refuse_other_origin,
     write_pictures_of,
 )
-from jaxcnn.workdir.run_files import data_digest, missing_parts, read_part
+from jaxcnn.workdir.run_files import CALIBRATION, data_digest, missing_parts, read_part
 from jaxcnn.workdir.run_parts import notes_on_parts
 
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
 _FILES_OF_THE_END = (
-    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv"
+    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv", CALIBRATION
 )  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
@@ -116,6 +118,8 @@ def _train(
     check_for_checkpoints(workdir)
     check_run_files(workdir)
     adopt_older_rules(config, workdir)
+    adopt_phases(config, workdir)
+    adopt_batch_size(config, workdir)
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
@@ -130,14 +134,15 @@ def _train(
         for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
             console.warn(line)
         data_warnings = check_data(run, workdir, description, source.data_at, is_new=is_first)
-        _introduce(run, workdir, console)
+        introduce(run, workdir, console)
         profiler = Profiler(profile_steps, run.plan, workdir / "profile", console.print)
         loop = Loop.open(profiler.attach(run), workdir, console, check_folder, hooks)
         start = loop.position
         record_start(loop, workdir, description, changes)
-        _show_start(loop, ended, changes, console)
+        show_start(loop, ended, changes, console)
         _show_notes(data_warnings, transfer_lines, console)
-        result = loop.train()
+        with naming_what_fits(config, run.dataset):
+            result = loop.train()
         if not profiler.is_done:
             console.warn(_NOT_PROFILED)
         check_folder()
@@ -166,18 +171,20 @@ def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
 def _prepare(
     config: ConfigDict, workdir: Path, source: Source, *, is_new: bool
 ) -> tuple[Run, list[str]]:
-    """Return the run before its first step, and lines about weights from another run."""
+    """Return the run before its first step, and lines about its batch size and first weights."""
     if is_new:
         refuse_among_pictures(workdir, config.dataset.name, "name another --workdir")
     weights = load_start(config) if config.init_from and is_new else None
     dataset = source.load(config, workdir)
+    lines = choose_batch_size(config, dataset)
     check_group(config, dataset, workdir, weights)
     try_metrics(config.metrics, dataset.class_names)
+    check_phases(config, dataset)
     run = make_run(config, dataset)
     if not weights:
-        return run, []
-    state, lines = start_from(weights, run.state)
-    return dataclasses.replace(run, state=state), lines
+        return run, lines
+    state, more_lines = start_from(weights, run.state)
+    return dataclasses.replace(run, state=state), [*lines, *more_lines]
 
 
 def check_data(
@@ -195,25 +202,6 @@ def check_data(
     return notes_on_data(workdir, data_at)
 
 
-def _introduce(run: Run, workdir: Path, console: Console) -> None:
-    """Show the network, the config, the devices, and notes on the data and the config."""
-    config, views = run.plan.config, run.plan.views
-    console.start(config, render_summary(run.plan.network), str(workdir))
-    run_devices = list(run.plan.mesh.devices.flat)
-    console.print(f"runs on {devices.describe(run_devices)}")
-    if not devices.are_exact(run_devices):
-        console.print(
-            "the same command gives the same numbers up to rounding; config.deterministic=True "
-            "gives the same bits"
-        )
-    for line in data_notes(run.dataset, views):
-        console.print(line)
-    for line in faint_channels(run.dataset, config.dataset.scaling):
-        console.warn(line)
-    if warning := last_weights_tested(config):
-        console.warn(warning)
-
-
 def record_start(
     loop: Loop, workdir: Path, description: dict[str, Any], changes: Sequence[Change]
 ) -> None:
@@ -224,23 +212,10 @@ def record_start(
     if not (workdir / PICTURES).exists():
         write_pictures_of(workdir, loop.run.dataset, loop.plan.views)
     run_devices = list(loop.plan.mesh.devices.flat)
-    write_config(workdir, loop.config, description, run_devices, changes, loop.position.step)
+    step, phases = loop.position.step, loop.progress.phases
+    write_config(workdir, loop.config, description, run_devices, changes, step, phases)
     for name in _FILES_OF_THE_END:
         (workdir / name).unlink(missing_ok=True)
-
-
-def _show_start(
-    loop: Loop, ended: dict[str, Any] | None, changes: Sequence[Change], console: Console
-) -> None:
-    """Show where a resumed run starts, and what changed in its config."""
-    start = loop.position
-    if ended and start.step < ended.get("steps", 0):
-        console.warn(
-            f"the newest checkpoint is of step {start.step}; that of step {ended['steps']}, where "
-            "the run ended, is gone"
-        )
-    if start.step:
-        console.resume(None if loop.ended else start.epoch + 1, start.step, list(map(str, changes)))
 
 
 def _show_notes(warnings: Sequence[str], notes: Sequence[str], console: Console) -> None:
@@ -256,7 +231,8 @@ def is_complete(workdir: Path, config: ConfigDict, ended: dict[str, Any]) -> boo
         return False
     saved = read_part(workdir, "config.json")
     has_metrics = saved.get("metrics", []) == list(config.metrics)
-    return has_metrics and saved.get("test_with") == config.test_with
+    is_calibrated = saved.get("calibration", "none") == config.calibration
+    return has_metrics and is_calibrated and saved.get("test_with") == config.test_with
 
 
 def complete_report(

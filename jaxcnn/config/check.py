@@ -9,7 +9,8 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
 from jaxcnn.config.parts import FIELD_OF
-from jaxcnn.config.rules import Field, Rule, one_of, some_of
+from jaxcnn.config.phases import config_of_phase, phases_of
+from jaxcnn.config.rules import Effect, Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
 # the fields that only one schedule takes, beside `schedule.boundaries`
@@ -19,8 +20,15 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
     "restart_growth": "cosine_restarts",
 }
 
+# the fields that only the user's pictures take
+_OF_PICTURES = ("exclude", "fit")
+# optimizers with decoupled weight decay, which factors can change
+_DECAYING = ("sgd", "momentum", "nesterov", "adamw")
+
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
+# numeric fields that a phase cannot change: they count over the whole run
+_OF_THE_RUN = ("num_epochs", "num_steps")
 _OWN_PART = "register a part of your own with --register=FILE"
 
 
@@ -67,6 +75,44 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
             raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{own}")
     for message in _wrong_combinations(config):
         raise UserError(message)
+    if config.phases:
+        _check_phases(config, registries)
+
+
+def _check_phases(config: ConfigDict, registries: Registries) -> None:
+    """Check the config of each phase. The run's folder decides which `num_epochs` fit them.
+
+    Raises:
+      UserError: the run ends by steps, or a field of a phase is wrong.
+    """
+    if config.num_steps:
+        raise UserError(
+            f"config.num_steps = {config.num_steps}: must be 0 with config.phases, whose epochs "
+            "end the run"
+        )
+    schedule_epochs = 0
+    for phase in phases_of(config):
+        schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
+        try:
+            for name, value in phase.overrides.items():
+                _check_override(name, value)
+            check_fields(config_of_phase(config, phase, schedule_epochs), registries)
+        except UserError as error:
+            raise UserError(f"config.phases, phase {str(phase)!r}: {error}") from error
+
+
+def _check_override(name: str, value: Any) -> None:
+    """Check that a phase may set a field to a value of this type."""
+    field = FIELDS.get(name)
+    if field is None:
+        raise UserError(f"config.{name} is not a field of a run{guess_field(name, FIELDS)}")
+    is_numeric = type(field.default) in (int, float) and name not in _OF_THE_RUN
+    if not is_numeric or not (field.effect == Effect.NUMBERS or name.startswith("early_stopping.")):
+        raise UserError(
+            f"config.{name}: a phase can change numbers of loss, optimizer, schedule, augment and "
+            "early_stopping, and global_batch_size"
+        )
+    _check_type(name, value)
 
 
 def _check_type(name: str, value: Any) -> None:
@@ -100,24 +146,45 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         'set it to "last", or config.validation to "holdout"': (
             config.test_with == "best" and config.validation == "test"
         ),
+        'config.calibration = "temperature": the test split may not calibrate what is tested on '
+        'it; set config.validation to "holdout"': (
+            config.calibration == "temperature" and config.validation == "test"
+        ),
         f"config.optimizer.weight_decay = {optimizer.weight_decay}: {optimizer.name} takes no "
         "weight decay; use adamw": (
             optimizer.name in ("adam", "adam_keras") and optimizer.weight_decay > 0
         ),
         f"config.optimizer.accumulation_steps = {optimizer.accumulation_steps}: at most "
         f"config.global_batch_size = {config.global_batch_size}": (
-            optimizer.accumulation_steps > config.global_batch_size
+            0 < config.global_batch_size < optimizer.accumulation_steps
         ),
         f"config.schedule.warmup_epochs = {schedule.warmup_epochs}: must be less than "
         f"config.num_epochs = {config.num_epochs}": schedule.warmup_epochs >= config.num_epochs,
         f"config.dataset.classes = {dataset.classes!r} needs config.dataset.streaming = False": (
             bool(dataset.classes) and dataset.streaming
         ),
+        f"config.fold = {config.fold}: must be less than config.folds = {config.folds}": (
+            config.fold >= config.folds
+        ),
+        f"config.fold = {config.fold} has no effect with config.validation = "
+        f'"{config.validation}"; set config.validation = "fold"': (
+            config.fold > 0 and config.validation != "fold"
+        ),
+        f"config.dataset.image_width = {dataset.image_width}: set config.dataset.image_size, the "
+        "height, too": dataset.image_width > 0 and not dataset.image_size,
         f"config.dataset.label_set = {dataset.label_set!r}: only cifar100 has label sets": (
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
-    messages |= _wrong_schedules(schedule, optimizer)
+    is_of_pictures = dataset.name.startswith(("folder:", "table:"))
+    messages |= {
+        f"config.dataset.{name} = {dataset[name]!r}: only folder:PATH and table:PATH take it": (
+            not is_of_pictures and dataset[name] != FIELDS[f"dataset.{name}"].default
+        )
+        for name in _OF_PICTURES
+    }
+    messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
+    messages |= _wrong_fine_tuning(optimizer, config.num_epochs)
     return [message for message, is_wrong in messages.items() if is_wrong]
 
 
@@ -143,4 +210,39 @@ def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, b
         ),
         f"config.schedule.decay_rate = {schedule.decay_rate}: must be more than 0 for "
         "exponential": (name == "exponential" and schedule.decay_rate == 0),
+    }
+
+
+def _wrong_weights(loss: ConfigDict, dataset: ConfigDict) -> dict[str, bool]:
+    """Return whether each message about the weights of classes and examples applies."""
+    weighting, weights, gamma = loss.class_weighting, loss.class_weights, loss.focal_gamma
+    return {
+        'config.loss.class_weights = (): class_weighting = "given" needs a weight for each class': (
+            weighting == "given" and not weights
+        ),
+        f"config.loss.class_weights = {weights!r} has no effect with config.loss.class_weighting = "
+        f'{weighting!r}; set it to "given"': weighting != "given" and bool(weights),
+        f"config.loss.focal_gamma = {gamma} has no effect with config.loss.name = {loss.name!r}; "
+        "only focal takes it": (
+            loss.name != "focal" and gamma != FIELDS["loss.focal_gamma"].default
+        ),
+        'config.loss.class_weighting = "balanced": config.dataset.sampling = "balanced" gives each '
+        "class its share already; choose one of them": (
+            weighting == "balanced" and dataset.sampling == "balanced"
+        ),
+    }
+
+
+def _wrong_fine_tuning(optimizer: ConfigDict, num_epochs: int) -> dict[str, bool]:
+    """Return whether each message about frozen parameters and factors applies."""
+    factors, epochs = optimizer.weight_decay_factors, optimizer.freeze_epochs
+    freeze_epochs = f"config.optimizer.freeze_epochs = {epochs}"
+    return {
+        f"{freeze_epochs} has no effect without config.optimizer.freeze": (
+            epochs > 0 and not optimizer.freeze
+        ),
+        f"{freeze_epochs}: must be less than config.num_epochs = "
+        f"{num_epochs}; 0 freezes for the whole run": epochs >= num_epochs,
+        f"config.optimizer.weight_decay_factors = {factors!r}: {optimizer.name} does not take "
+        f"them; {', '.join(_DECAYING)} do": bool(factors) and optimizer.name not in _DECAYING,
     }

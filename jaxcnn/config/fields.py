@@ -4,13 +4,15 @@ The check, `--help`, the generated documentation, a run's identity and its recip
 options of a network, `model.OPTION`, are in the registry of networks.
 """
 
+from jaxcnn.config.data_fields import DATASET_FIELDS
+from jaxcnn.config.loss_fields import JUDGING_FIELDS, LOSS_FIELDS, STOPPING_FIELDS
 from jaxcnn.config.optim_fields import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
+from jaxcnn.config.phases import PHASES
 from jaxcnn.config.rules import (
     ALPHA,
     AT_LEAST_0,
     AT_LEAST_1,
     FRACTION,
-    NAMES,
     Effect,
     Field,
     between,
@@ -32,6 +34,12 @@ FIELDS: dict[str, Field] = {
     "num_epochs": Field(
         40, "Passes over the training images; early stopping may end a run sooner.", AT_LEAST_1
     ),
+    "phases": Field(
+        (),
+        "The epochs of parts that follow one another, num_epochs together; fresh: with a new "
+        "optimizer and schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
+        PHASES,
+    ),
     "num_steps": Field(
         0,
         "Steps after which a run ends, within an epoch too; 0: the steps of num_epochs.",
@@ -43,12 +51,18 @@ FIELDS: dict[str, Field] = {
     "max_minutes": Field(
         0.0, "Minutes until a run saves, tests and ends; 0: no limit.", AT_LEAST_0, END
     ),
-    "global_batch_size": Field(64, "Images per step, over all devices together.", AT_LEAST_1),
+    "global_batch_size": Field(
+        64,
+        "Images per step, over all devices together; 0: the largest power of two up to 512 that "
+        "fits in the memory, found before the first step.",
+        AT_LEAST_0,
+    ),
     "validation": Field(
         "holdout",
         "The split that chooses the best epoch: a random part of the training set, its last part, "
-        "the publisher's own split, or the test split as in the publications.",
-        one_of("holdout", "tail", "validation", "test"),
+        "the publisher's own split, the test split as in the publications, or one of `folds` parts "
+        "of the training set.",
+        one_of("holdout", "tail", "validation", "test", "fold"),
         RUN,
     ),
     "validation_fraction": Field(
@@ -63,6 +77,17 @@ FIELDS: dict[str, Field] = {
         one_of("stratified", "random"),
         RUN,
     ),
+    "folds": Field(
+        5, "With validation = fold: the parts of the training set.", between(2, 100), RUN
+    ),
+    "fold": Field(
+        0,
+        "With validation = fold: the part that chooses the best epoch, from 0; python -m "
+        "jaxcnn.main --folds=5 trains one run for each.",
+        AT_LEAST_0,
+        RUN,
+    ),
+    **JUDGING_FIELDS,
     "test_with": Field(
         "best",
         "The weights that are tested: those of the best epoch on validation, or the last.",
@@ -125,79 +150,14 @@ FIELDS: dict[str, Field] = {
         "Batch statistics over the global batch, or over each device's part.",
         one_of("global", "per_device"),
     ),
-    "dataset.name": Field(
-        "digits",
-        "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, or one of your file's.",
-        None,
-        RUN,
-    ),
-    "dataset.fraction": Field(
-        1.0,
-        "The part of the training images of each class to train on.",
-        between(0, 1, open_low=True),
-        RUN,
-    ),
-    "dataset.data_dir": Field(
-        "", "Folder of the datasets; empty: $TFDS_DATA_DIR, else ~/tensorflow_datasets.", None, NONE
-    ),
-    "dataset.label_set": Field(
-        "",
-        "Labels of cifar100: its 100 fine or its 20 coarse classes; empty: fine.",
-        one_of("", "fine", "coarse"),
-        RUN,
-    ),
-    "dataset.classes": Field(
-        (),
-        "The only classes to train on, in the order of their numbers, such as cat,dog; or "
-        "classic, the ten of cifar100 that the publication [classic] selects; empty: all.",
-        NAMES,
-        RUN,
-    ),
-    "dataset.split": Field(
-        "content",
-        "How a folder without a test split gets one: by each picture's content, so that a picture "
-        "keeps its split when others are added, or a shuffled fifth of each class.",
-        one_of("content", "shuffle"),
-        RUN,
-    ),
-    "dataset.image_size": Field(
-        32, "Pixels of an image's side; 0: the dataset's own size.", between(0, 1024), RUN
-    ),
-    "dataset.scaling": Field(
-        "unit",
-        "Range of the pixels: 0 to 255, 0 to 1, -1 to 1, or standardized by the training split's "
-        "mean and deviation, over all pixels or by channel.",
-        one_of("none", "unit", "centered", "zscore", "zscore_per_channel"),
-        RUN,
-    ),
-    "dataset.streaming": Field(
-        False, "Read images from disk during training, for data larger than memory.", None, NONE
-    ),
-    "dataset.workers": Field(
-        0, "Processes that read when streaming; 0: threads.", between(0, 256), NONE
-    ),
+    **DATASET_FIELDS,
     "model.name": Field(
         "lenet",
         "The network; python -m jaxcnn.summary --list names them all.",
         registered("networks"),
         RUN,
     ),
-    "loss.name": Field(
-        "cross_entropy", "The loss of each example that training lowers.", registered("losses")
-    ),
-    "loss.label_smoothing": Field(
-        0.0, "The share of a label that is spread over all classes.", FRACTION
-    ),
-    "loss.l2": Field(
-        0.0,
-        "Factor of the sum of squared kernels in the loss, added to a network's own.",
-        AT_LEAST_0,
-    ),
-    "loss.heads": Field(
-        "prob_mix",
-        "How several heads combine: mix their probabilities, or add their losses.",
-        one_of("prob_mix", "weighted_loss"),
-    ),
+    **LOSS_FIELDS,
     **OPTIMIZER_FIELDS,
     **SCHEDULE_FIELDS,
     "augment.crop": Field(
@@ -237,12 +197,7 @@ FIELDS: dict[str, Field] = {
     "augment.cutmix": Field(
         0.0, "Alpha of the Beta distribution of the pasted rectangle's area; 0: none.", ALPHA
     ),
-    "early_stopping.patience": Field(
-        0, "Epochs without a lower validation loss that end the run; 0: off.", AT_LEAST_0, END
-    ),
-    "early_stopping.min_delta": Field(
-        0.0, "How much lower the validation loss must be to count.", AT_LEAST_0, END
-    ),
+    **STOPPING_FIELDS,
     "checkpoint.every_epochs": Field(1, "Epochs between checkpoints.", AT_LEAST_1, NONE),
     "checkpoint.every_steps": Field(
         0, "Steps between checkpoints within an epoch; 0: none.", AT_LEAST_0, NONE

@@ -90,6 +90,30 @@ def register_file(path: str) -> None:
         runpy.run_path(str(file))
 
 
+def load_sweep(text_or_file: str) -> str:
+    """Return the text of a sweep.
+
+    Args:
+      text_or_file: the text itself; a Python file whose `SWEEP` is the text, in a line or several;
+        or the name of such a file in `configs/sweeps`, such as "lenet5_rates".
+
+    Raises:
+      UserError: there is no such file, or it has no such text.
+    """
+    kept = _recipes() / "sweeps" / f"{text_or_file}.py"
+    is_kept = text_or_file.isidentifier() and kept.exists()
+    if not is_kept and not text_or_file.endswith(".py"):
+        return text_or_file
+    if not is_kept and not _is_file(text_or_file):
+        raise UserError(f"--sweep={text_or_file}: there is no such file")
+    path = kept if is_kept else user_path(text_or_file)
+    with _naming(path):
+        text = runpy.run_path(str(path)).get("SWEEP")
+    if not isinstance(text, str):
+        raise UserError(f"{path}: has no SWEEP, a text such as 'seed=0..4'")
+    return ";".join(text.splitlines())
+
+
 def config_name(name_or_path: str) -> str:
     """Return the name of a config for files and folders, such as "lenet-cifar100".
 

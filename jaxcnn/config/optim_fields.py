@@ -4,7 +4,9 @@ from jaxcnn.config.rules import (
     AT_LEAST_0,
     AT_LEAST_1,
     EPOCHS,
+    FACTORS,
     FRACTION,
+    PATTERNS,
     POSITIVE,
     Effect,
     Field,
@@ -48,6 +50,24 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
     ),
     "optimizer.accumulation_steps": Field(
         1, "Parts in which a batch is computed, to save memory.", AT_LEAST_1
+    ),
+    "optimizer.freeze": Field(
+        "",
+        "Parameters that do not train, by their names or those of their layers, with * for any "
+        "letters, such as conv1,block*; their BatchNorm normalizes by its averages.",
+        PATTERNS,
+    ),
+    "optimizer.freeze_epochs": Field(
+        0, "Epochs after which the frozen parameters train as well; 0: never.", AT_LEAST_0
+    ),
+    "optimizer.rate_factors": Field(
+        "",
+        "Factors of the learning rate by name, such as conv*=0.1,logits=2; the last one that fits "
+        "counts.",
+        FACTORS,
+    ),
+    "optimizer.weight_decay_factors": Field(
+        "", "Factors of the weight decay by name, such as conv*=0.", FACTORS
     ),
     "optimizer.skip_bad_steps": Field(
         False, "Skip steps whose loss or gradient is not finite; each skip halves the rate."

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import OLDER_DEFAULTS, default_config, flatten
 from jaxcnn.config.fields import FIELDS, effect_of
 from jaxcnn.config.older_recipes import NAMES
+from jaxcnn.config.phases import canonical
 from jaxcnn.config.publications import FIGURES, Figures, current_key
 from jaxcnn.config.rules import Effect
 
@@ -44,7 +45,7 @@ def publication_of(config: Mapping[str, Any], environment: Mapping[str, Any]) ->
       config: the content of the run's `config.json`.
       environment: the content of its `environment.json`.
     """
-    if environment.get("changes"):
+    if changes_of_recipe(environment):
         return ""
     published = config.get("published")
     if published is None:  # a run of older code
@@ -78,6 +79,25 @@ def _older_name(config: Mapping[str, Any]) -> str:
     return NAMES.get(recipe_digest(config), "")
 
 
+def changes_of_recipe(environment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes during a run that its config does not tell.
+
+    A run that goes on with more epochs begins a phase, which `config.phases` has.
+
+    Args:
+      environment: the content of the run's `environment.json`.
+    """
+    begun = {phase["after_step"] for phase in environment.get("phases") or ()}
+    changes = environment.get("changes") or []
+    return [change for change in changes if change.get("step") not in begun or _is_more(change)]
+
+
+def _is_more(change: Mapping[str, Any]) -> bool:
+    """Return whether a change affects more than the number of epochs and phases."""
+    names = {text.partition(":")[0] for text in change.get("fields", ())}
+    return not names or not names <= {"num_epochs", "phases"}
+
+
 def is_tuned_on_test(config: Mapping[str, Any]) -> bool:
     """Return whether the recipe was chosen by test accuracies on the run's own dataset."""
     return config.get("tuned_on_test_of", "") == config["dataset"]["name"]
@@ -93,13 +113,15 @@ def displayed(config: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a config, by dotted name, that change its numbers.
 
-    Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON.
+    Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON,
+    and phases a text.
     """
     leaves = _DEFAULTS | OLDER_DEFAULTS | flatten(config)
+    leaves["phases"] = " + ".join(canonical(leaves["phases"])) or "one"
     without_effect = set()
     if leaves.get("validation") != "holdout":
         without_effect.add("holdout")
-    if not str(leaves.get("dataset.name")).startswith("folder:"):
+    if not str(leaves.get("dataset.name")).startswith(("folder:", "table:")):
         without_effect.add("dataset.split")
     leaves["dataset.classes"] = [current_key(str(name)) for name in leaves["dataset.classes"]]
     return {

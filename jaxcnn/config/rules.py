@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,15 @@ class Field:
     effect: Effect = Effect.NUMBERS
 
 
+def _is_factor(entry: str) -> bool:
+    """Return whether an entry is NAME=FACTOR, with a finite factor of at least 0."""
+    name, _, factor = entry.rpartition("=")
+    try:
+        return bool(name.strip()) and 0 <= float(factor) < math.inf
+    except ValueError:
+        return False
+
+
 def one_of(*choices: str) -> Rule:
     """Return the rule of a field that holds one of a few words."""
     listed = ", ".join(choice or '""' for choice in choices)
@@ -99,10 +109,35 @@ NAMES = Rule(
     lambda value: all(type(name) in (str, int) and name != "" for name in value),
     "names, with commas between them",
 )
+SPLIT = Rule(
+    lambda value: value in ("content", "shuffle") or value.endswith((".csv", ".tsv", ".jsonl")),
+    "content, shuffle, or a file ending in .csv, .tsv or .jsonl",
+    ("content", "shuffle"),
+)
+FIT = Rule(
+    lambda value: re.fullmatch(r"crop|stretch|pad(:edge|:#[0-9a-fA-F]{6})?", value) is not None,
+    "crop, stretch, pad, pad:edge or pad:#rrggbb",
+    ("crop", "stretch", "pad", "pad:edge"),
+)
+PATTERNS = Rule(
+    lambda value: not value or all(entry.strip() for entry in value.split(",")),
+    "names of layers or parameters, with commas between them",
+)
+FACTORS = Rule(
+    lambda value: not value or all(map(_is_factor, value.split(","))),
+    "entries NAME=FACTOR with factors of at least 0, with commas between them",
+)
 EPOCHS = Rule(
     lambda value: (
         all(type(epoch) in (int, float) and 0 < epoch < 2**31 for epoch in value)
         and list(value) == sorted(set(value))
     ),
     "rising positive epochs",
+)
+WEIGHTS = Rule(
+    lambda value: (
+        all(type(weight) in (int, float) and 0 <= weight < 2**31 for weight in value)
+        and (not value or any(value))
+    ),
+    "numbers of at least 0, with commas between them",
 )

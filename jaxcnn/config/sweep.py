@@ -1,9 +1,12 @@
-"""The syntax of a sweep: the fields that vary, and the values that they take.
+"""The syntax of a sweep and of a search: the fields that vary, and their values.
 
-`optimizer.learning_rate=.001,.01; seed=0..4` gives two rates times five seeds, ten configs.
+`optimizer.learning_rate=.001,.01; seed=0..4` gives two rates times five seeds, ten configs of a
+sweep. A search also takes `uniform(a,b)` and `log(a,b)`.
 """
 
+import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +17,33 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.help import guess_field
 from jaxcnn.errors import UserError
 
-_RANGE = re.compile(r"\s*(-?\d+)\s*\.\.\s*(-?\d+)\s*")
+_RANGE = re.compile(r"(-?\d+)\s*\.\.\s*(-?\d+)")
+_INTERVAL = re.compile(r"(uniform|log)\s*\(([^(),]*),([^(),]*)\)")
 _MOST_MEMBERS = 10_000
 Assignment = dict[str, Any]  # a value for each field of a sweep
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """The values of a field between two ends, both included.
+
+    Attributes:
+      low, high: the ends, of the field's type.
+      scale: "log" if each factor is as likely as any other, else "uniform".
+      is_whole: whether only whole numbers are values, also of a field that takes others.
+    """
+
+    low: float
+    high: float
+    scale: str = "uniform"
+    is_whole: bool = False
+
+    def __str__(self) -> str:
+        ends = f"{self.low:.12g}", f"{self.high:.12g}"
+        return "..".join(ends) if self.is_whole else f"{self.scale}({','.join(ends)})"
+
+
+Values = list[Any] | Interval  # those that a field may take
 
 
 def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
@@ -30,44 +57,90 @@ def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
     Raises:
       UserError: a field does not exist or is no number, is given twice, or a value is wrong.
     """
-    leaves = flatten(config)
-    fields: dict[str, list[Any]] = {}
-    for part in filter(str.strip, text.split(";")):
-        name, equals, values = (word.strip() for word in part.partition("="))
-        if not equals or not values:
-            raise UserError(f"--sweep: {part.strip()!r} must be FIELD=VALUES, such as seed=0..4")
-        name = name.removeprefix("config.")
-        if name not in leaves:
-            raise UserError(f"--sweep: {name} is not a field of a run{guess_field(name, leaves)}")
-        if name in fields:
-            raise UserError(f"--sweep: {name} is given twice; list its values with commas")
-        fields[name] = _values(name, values, leaves[name])
-    if not fields:
-        raise UserError("--sweep: names no field; give FIELD=VALUES, such as seed=0..4")
+    fields = {}
+    for name, values in _parse(text, config, "--sweep").items():
+        if isinstance(values, Interval):
+            if not values.is_whole:
+                raise UserError(
+                    f"--sweep: {name}={values}: a sweep trains every value; list some, such as "
+                    "a,b,c, or use jaxcnn search"
+                )
+            kind, first, last = type(values.low), int(values.low), int(values.high)
+            values = [kind(value) for value in range(first, last + 1)]
+        fields[name] = values
     return fields
 
 
-def _values(name: str, text: str, current: Any) -> list[Any]:
-    """Return the values of a field, in its type."""
-    kind = type(current)
-    if kind not in (int, float):
-        raise UserError(f"--sweep: {name} is no number; a sweep varies numbers alone")
+def parse_search(text: str, config: ConfigDict) -> dict[str, Values]:
+    """Return the values of each field of a search, by dotted name, in the order of the text.
+
+    Args:
+      text: as of `parse_sweep`; the values may also be an interval, `uniform(a,b)` or `log(a,b)`.
+      config: the config that the search varies.
+
+    Raises:
+      UserError: a field does not exist or is no number, is given twice, or a value is wrong.
+    """
+    return _parse(text, config, "--search")
+
+
+def _parse(text: str, config: ConfigDict, flag: str) -> dict[str, Values]:
+    """Return the values of each field; `flag` begins the text of an error."""
+    leaves = flatten(config)
+    fields: dict[str, Values] = {}
+    for part in filter(str.strip, text.split(";")):
+        name, equals, values = (word.strip() for word in part.partition("="))
+        if not equals or not values:
+            raise UserError(f"{flag}: {part.strip()!r} must be FIELD=VALUES, such as seed=0..4")
+        name = name.removeprefix("config.")
+        if name not in leaves:
+            raise UserError(f"{flag}: {name} is not a field of a run{guess_field(name, leaves)}")
+        if name in fields:
+            raise UserError(f"{flag}: {name} is given twice; list its values with commas")
+        kind = type(leaves[name])
+        if kind not in (int, float):
+            raise UserError(f"{flag}: {name} is no number; only numbers can vary")
+        fields[name] = _values(f"{flag}: {name}={values}", values, kind)
+    if not fields:
+        raise UserError(f"{flag}: names no field; give FIELD=VALUES, such as seed=0..4")
+    return fields
+
+
+def _values(place: str, text: str, kind: type) -> Values:
+    """Return the values of a field in its type; `place` begins the text of an error."""
     if match := _RANGE.fullmatch(text):
-        first, last = map(int, match.groups())
-        if not 0 <= last - first < _MOST_MEMBERS:
-            raise UserError(f"--sweep: {name}={text}: must rise, by less than {_MOST_MEMBERS}")
-        return [kind(value) for value in range(first, last + 1)]
+        low, high = map(int, match.groups())
+        if not 0 <= high - low < _MOST_MEMBERS:
+            raise UserError(f"{place}: must rise, by less than {_MOST_MEMBERS}")
+        return Interval(kind(low), kind(high), is_whole=True)
+    if match := _INTERVAL.fullmatch(text):
+        scale, *ends = match.groups()
+        return _interval(place, scale, _numbers(place, ends, kind))
+    values = _numbers(place, text.split(","), kind)
+    if len(set(values)) < len(values):
+        raise UserError(f"{place}: repeats a value")
+    return values
+
+
+def _numbers(place: str, words: Sequence[str], kind: type) -> list[Any]:
+    """Return the numbers that words give."""
     try:
-        values = [kind(word) for word in text.split(",")]
+        return [kind(word) for word in words]
     except ValueError as error:
         numbers = "whole numbers" if kind is int else "numbers"
         raise UserError(
-            f"--sweep: {name}={text}: must be {numbers} with commas between them, or a range such "
-            "as 0..4"
+            f"{place}: must be {numbers} with commas between them, or a range such as 0..4"
         ) from error
-    if len(set(values)) < len(values):
-        raise UserError(f"--sweep: {name}={text}: repeats a value")
-    return values
+
+
+def _interval(place: str, scale: str, ends: Sequence[float]) -> Interval:
+    """Return the interval between two ends."""
+    low, high = ends
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UserError(f"{place}: must rise from the first number to the second")
+    if scale == "log" and low <= 0:
+        raise UserError(f"{place}: must begin above 0; use uniform(a,b)")
+    return Interval(low, high, scale)
 
 
 def assignments(fields: Mapping[str, Sequence[Any]]) -> list[Assignment]:

@@ -199,7 +199,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise UserError(f"name = {name!r}: must be a text of one line")
-    if name in DATASETS or name.startswith("folder:"):
+    if name in DATASETS or name.startswith(("folder:", "table:")):
         raise UserError(f"name = {name!r}: is the name of another dataset; choose another name")
     return name
 

@@ -17,10 +17,10 @@ from jaxcnn.data import arrays
 from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets.registry import OWN_DATASETS
+from jaxcnn.data.image_size import ImageSize, height_and_width, size_name
 from jaxcnn.data.pictures.content import Picture, read_pictures
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.preparing.cache import (
-    array_digest,
     images_path,
     joined_digest,
     labels_path,
@@ -32,45 +32,10 @@ from jaxcnn.data.preparing.cache import (
     statistics_fields,
 )
 from jaxcnn.data.preparing.versions import hold
+from jaxcnn.data.split import Split
 from jaxcnn.errors import UserError
 
 __all__ = ["Dataset", "Split", "dataset_names", "load_dataset"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """The examples of a split.
-
-    Attributes:
-      images: uint8 (n, height, width, channels), memory-mapped or a user's array in memory.
-      labels: int32 (n,), or float32 (n, num_classes) distributions.
-      recorded_digest: the digest in the cache; without it `digest` reads the arrays.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    recorded_digest: str = ""
-
-    @property
-    def image_file(self) -> tuple[Path, int]:
-        """The file of memory-mapped images, and the offset of the first image in it."""
-        images = self.images
-        if not isinstance(images, np.memmap) or images.filename is None:
-            raise TypeError("the images are not memory-mapped")
-        return Path(images.filename), images.offset
-
-    @functools.cached_property
-    def inode(self) -> int:
-        """The inode of the images' file at the first access."""
-        return os.stat(self.image_file[0]).st_ino
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """Digest of images and labels, hex digits; equal for equal values only."""
-        labels = np.asarray(self.labels)
-        return self.recorded_digest or joined_digest(
-            array_digest(self.images), array_digest(labels)
-        )
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -87,9 +52,10 @@ class Dataset:
       pixel_std: standard deviation of each channel, float32 (channels,).
       scalar_mean: mean over all pixels of the training split.
       scalar_std: standard deviation over all pixels of the training split.
-      pictures: the files of a folder of images in the order of the examples, split after split;
+      pictures: the files of the user's pictures in the order of the examples, split after split;
         None for other datasets.
       conversion: the fields of the pictures' `Conversion`; None if the cache records none.
+      facts: sizes, modes and formats of the pictures' files; None if the cache records none.
       is_of_arrays: True for a user's arrays, which no name can load again.
     """
 
@@ -102,6 +68,7 @@ class Dataset:
     scalar_std: float
     pictures: tuple[Picture, ...] | None = None
     conversion: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] | None = None
     is_of_arrays: bool = False
 
     @classmethod
@@ -154,6 +121,11 @@ class Dataset:
         splits = (f"{name} {split.digest}" for name, split in sorted(self.splits.items()))
         return joined_digest(repr(self.class_names), *splits)[:32]
 
+    def groups(self, split: str) -> np.ndarray | None:
+        """Return the group of each example of a split (n,), "" for none; None without groups."""
+        groups = [picture.group for picture in self.pictures or () if picture.split == split]
+        return np.array(groups) if any(groups) else None
+
     @property
     def num_classes(self) -> int:
         """The number of classes."""
@@ -184,20 +156,27 @@ def load_dataset(
     *,
     data_dir: str | os.PathLike | None = None,
     label_set: str = "",
-    image_size: int = 0,
+    image_size: ImageSize = 0,
     split: str = "content",
+    exclude: str = "",
+    fit: str = "crop",
 ) -> Dataset:
     """Return a dataset; the first call prepares it, which takes up to two minutes.
 
     Images are uint8 (n, height, width, channels), memory-mapped from a cache.
 
     Args:
-      name: one of `dataset_names()`, or `folder:PATH` for a folder of images.
+      name: one of `dataset_names()`; or `folder:PATH` for a folder of images, or `table:PATH` for
+        a table of pictures and labels.
       data_dir: the folder of prepared datasets; by default `$TFDS_DATA_DIR`, else
         `~/tensorflow_datasets`.
       label_set: the labels of cifar100: "fine", the default, or "coarse".
-      image_size: height and width to resize to (bilinear); 0 for the dataset's own.
-      split: the rule for the test split of a folder without one, "content" or "shuffle".
+      image_size: the side, or (height, width), to resize to (bilinear); 0 for the dataset's own.
+      split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
+        table with the columns path and split.
+      exclude: a text file with the paths of pictures to leave out.
+      fit: how pictures of other proportions are fitted to the image size: "crop", "stretch", "pad",
+        "pad:edge" or "pad:#rrggbb".
 
     Raises:
       UserError: there is no such dataset or label set, or it cannot be prepared.
@@ -206,16 +185,16 @@ def load_dataset(
         from jaxcnn.data.own_dataset import load_own
 
         return load_own(name, label_set=label_set, image_size=image_size)
-    place = find_place(name, data_dir, image_size, split)
+    place = find_place(name, data_dir, image_size, split, exclude, fit)
     is_new = not place.is_prepared()
     dataset = load_place(place, label_set)
     if is_new:
         from jaxcnn.data.preparing.reporter import show
 
         show(count_table(dataset))
-    if not image_size or dataset.image_shape[:2] == (image_size, image_size):
+    if not image_size or dataset.image_shape[:2] == height_and_width(image_size):
         return dataset
-    resized = place.directory / f"arrays-{image_size}"
+    resized = place.directory / f"arrays-{size_name(image_size)}"
     if read_info(resized) is None:
         from jaxcnn.data.preparing.resizing import write_resized
 
@@ -231,7 +210,8 @@ def load_pictures(
     fingerprint: str,
     *,
     data_dir: str | os.PathLike | None = None,
-    image_size: int = 0,
+    image_size: ImageSize = 0,
+    fit: str = "crop",
     classes: Sequence[object] = (),
     reuse: bool = True,
 ) -> Dataset:
@@ -243,6 +223,7 @@ def load_pictures(
       fingerprint: of the dataset.
       data_dir: see `load_dataset`.
       image_size: see `load_dataset`.
+      fit: see `load_dataset`.
       classes: see `select_classes`.
       reuse: look for a prepared version with the fingerprint first, which does not need the folder.
 
@@ -254,7 +235,8 @@ def load_pictures(
             dataset = select_classes(_read(directory, ""), classes)
             if dataset.fingerprint == fingerprint and hold(directory.parent):
                 return dataclasses.replace(dataset, name=name)
-    listed = load_place(find_place(name, data_dir, image_size, pictures=tuple(pictures)))
+    place = find_place(name, data_dir, image_size, fit=fit, pictures=tuple(pictures))
+    listed = load_place(place)
     return select_classes(listed, classes)
 
 
@@ -294,6 +276,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
             **statistics_fields(info),
             pictures=read_pictures(pictures) if pictures.exists() else None,
             conversion=info.get("reading"),
+            facts=info.get("facts"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the cache {directory} is damaged ({error}); delete it") from error

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 from jaxcnn.data.class_selection import select_classes, selected_names
 from jaxcnn.data.dataset import Dataset, load_dataset
 from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.image_size import ImageSize, height_and_width
 from jaxcnn.errors import UserError
 
 
@@ -25,10 +26,18 @@ def _load(dataset: ConfigDict) -> Dataset:
         dataset.name,
         data_dir=dataset.data_dir or None,
         label_set=dataset.label_set,
-        image_size=dataset.image_size,
+        image_size=image_size_of(dataset),
         split=dataset.split,
+        exclude=dataset.exclude,
+        fit=dataset.fit,
     )
     return select_classes(loaded, dataset.classes)
+
+
+def image_size_of(dataset: ConfigDict) -> ImageSize:
+    """Return the image size in the `dataset` part of a config."""
+    side, width = dataset.image_size, dataset.image_width
+    return (side, width) if width not in (0, side) else side
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
@@ -72,8 +81,9 @@ def dataset_sizes(dataset: ConfigDict) -> tuple[int, tuple[int, int, int]]:
     if dataset.name in DATASETS:
         spec = DATASETS[dataset.name]
         height, width, channels = spec.image_shape
-        size = dataset.image_size
+        size = image_size_of(dataset)
+        height, width = height_and_width(size) if size else (height, width)
         num_classes = len(selected_names(dataset.classes)) or spec.num_classes(dataset.label_set)
-        return num_classes, (size or height, size or width, channels)
+        return num_classes, (height, width, channels)
     loaded = _load(dataset)
     return loaded.num_classes, loaded.image_shape

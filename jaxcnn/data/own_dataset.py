@@ -9,11 +9,12 @@ from PIL import Image
 
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.datasets.registry import OWN_DATASETS
+from jaxcnn.data.image_size import ImageSize, height_and_width
 from jaxcnn.data.preparing.cache import pixel_statistics, statistics_fields
 from jaxcnn.errors import UserError
 
 
-def load_own(name: str, *, label_set: str = "", image_size: int = 0) -> Dataset:
+def load_own(name: str, *, label_set: str = "", image_size: ImageSize = 0) -> Dataset:
     """Return a dataset that the user's function of this name makes; see `load_dataset`.
 
     The function is called once in a process.
@@ -28,9 +29,9 @@ def load_own(name: str, *, label_set: str = "", image_size: int = 0) -> Dataset:
         kind = type(dataset).__name__
         raise OWN_DATASETS.parts[name].fault(f"must return a jaxcnn.Dataset, not {kind}")
     dataset = dataclasses.replace(dataset, name=name, is_of_arrays=False)
-    if not image_size or dataset.image_shape[:2] == (image_size, image_size):
+    if not image_size or dataset.image_shape[:2] == height_and_width(image_size):
         return dataset
-    return _resized(dataset, image_size)
+    return _resized(dataset, height_and_width(image_size))
 
 
 @functools.lru_cache(maxsize=2)
@@ -38,18 +39,18 @@ def _make(function: Callable[[], Dataset]) -> Dataset:
     return function()
 
 
-def _resized(dataset: Dataset, image_size: int) -> Dataset:
-    """Return a dataset with square images of another size (bilinear)."""
+def _resized(dataset: Dataset, size: tuple[int, int]) -> Dataset:
+    """Return a dataset with images of another height and width (bilinear)."""
     splits = {
-        name: Split(np.stack([_resize(image, image_size) for image in split.images]), split.labels)
+        name: Split(np.stack([_resize(image, size) for image in split.images]), split.labels)
         for name, split in dataset.splits.items()
     }
     statistics = statistics_fields(pixel_statistics(splits["train"].images))
     return dataclasses.replace(dataset, splits=splits, **statistics)
 
 
-def _resize(image: np.ndarray, size: int) -> np.ndarray:
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return an image uint8 (height, width, channels) in another size, channel by channel."""
     channels = [Image.fromarray(channel) for channel in np.moveaxis(image, -1, 0)]
-    resized = [channel.resize((size, size), Image.Resampling.BILINEAR) for channel in channels]
+    resized = [channel.resize(size[::-1], Image.Resampling.BILINEAR) for channel in channels]
     return np.stack(list(map(np.asarray, resized)), axis=-1)

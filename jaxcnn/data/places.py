@@ -8,72 +8,95 @@ import difflib
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.config.rules import FIT
 from jaxcnn.data.datasets.registry import (
     DATASETS,
     FOLDER_BUILDER,
     OWN_DATASETS,
     load_builder,
 )
+from jaxcnn.data.image_size import ImageSize, size_name
 from jaxcnn.data.pictures.content import Picture, digest_of
+from jaxcnn.data.pictures.table import read_table, table_files
 from jaxcnn.data.preparing.cache import read_info
 from jaxcnn.errors import UserError
-from jaxcnn.files.paths import check_for_dataset, user_path
+from jaxcnn.files.paths import below, check_for_dataset, user_path
 
 if TYPE_CHECKING:
     from jaxcnn.data.preparing.builder import ImageBuilder
 
 
 VERSION = "1.0.0"  # of the builders' files
-FOLDER = "folder:"
+FOLDER, TABLE = "folder:", "table:"
+SPLIT_RULES = ("content", "shuffle")  # other values of `dataset.split` are files
 # patterns for the files of a folder of images, as deep as PATH/pets/train/cat/images/*
 DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
 
 
 def dataset_names() -> list[str]:
-    """Return the names that `load_dataset` takes; `folder:PATH` stands for a folder of images."""
-    return [*DATASETS, *OWN_DATASETS, f"{FOLDER}PATH"]
+    """Return the names that `load_dataset` takes.
+
+    `folder:PATH` stands for a folder of images, and `table:PATH` for a file with their labels.
+    """
+    return [*DATASETS, *OWN_DATASETS, f"{FOLDER}PATH", f"{TABLE}PATH"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
     """The place of a prepared dataset, and the choices that its preparation depends on.
 
-    A folder of images is prepared for each image size, so that its pictures are resized once, and
-    for each state of the folder, so that the data of a run never change. The other datasets are
-    prepared in their own size.
+    The user's pictures, in a folder or in a table, are prepared for each image size, so that they
+    are resized once, and for each state of their files, so that the data of a run never change. The
+    other datasets are prepared in their own size.
 
     Attributes:
       name: of the dataset.
       data_dir: the folder of all prepared datasets.
-      image_size: height and width in which a folder is prepared; 0 for the dataset's own.
-      split: the rule for the test split of a folder without one, "content" or "shuffle".
-      pictures: the only pictures of a folder that count; None for all.
+      image_size: in which pictures are prepared; 0 for their own.
+      split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
+        table with the columns path and split.
+      exclude: a file with the paths of pictures to leave out; "" for none.
+      fit: how pictures of other proportions are fitted to the image size, see `fitting.py`.
+      pictures: the only pictures that count; None for all.
     """
 
     name: str
     data_dir: Path
-    image_size: int
+    image_size: ImageSize
     split: str = "content"
+    exclude: str = ""
+    fit: str = "crop"
     pictures: tuple[Picture, ...] | None = None
 
     @property
-    def is_folder(self) -> bool:
-        """True for a folder of images."""
-        return self.name.startswith(FOLDER)
+    def is_of_pictures(self) -> bool:
+        """True for the user's pictures, in a folder or in a table."""
+        return self.name.startswith((FOLDER, TABLE))
+
+    @property
+    def is_table(self) -> bool:
+        """True for a table of pictures."""
+        return self.name.startswith(TABLE)
+
+    @property
+    def source(self) -> Path:
+        """The user's folder of pictures, or the table's file or folder."""
+        return user_path(self.name.partition(":")[2]).resolve()
 
     @property
     def folder(self) -> Path:
-        """The user's folder of images."""
-        return user_path(self.name.removeprefix(FOLDER)).resolve()
+        """The folder that the paths of the user's pictures are relative to."""
+        return self.source.parent if self.is_table and not self.source.is_dir() else self.source
 
     @property
     def config(self) -> str:
-        """The name of the tfds config; empty except for folders."""
-        if not self.is_folder:
+        """The name of the tfds config; empty except for pictures."""
+        if not self.is_of_pictures:
             return ""
         if self._is_in_older_cache():
             return self.version_prefix
@@ -88,13 +111,14 @@ class Place:
     @property
     def version_prefix(self) -> str:
         """The common prefix of the configs of a folder's versions in one image size."""
-        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
-        return f"{digest}-{self.image_size or 'own'}"
+        digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:12]
+        fit = "" if self.fit == "crop" else re.sub("[:#]+", "_", self.fit)
+        return f"{digest}-{size_name(self.image_size)}{fit}"
 
     @property
     def directory(self) -> Path:
         """The dataset's directory: tfds' files, and `arrays*/` with the arrays beside them."""
-        family = "folder" if self.is_folder else self.name
+        family = "folder" if self.is_of_pictures else self.name
         return self.data_dir / f"jaxcnn_{family}" / self.config / VERSION
 
     @property
@@ -104,7 +128,7 @@ class Place:
 
     def has_records(self) -> bool:
         """Return whether tfds' files exist and their sources cannot have changed."""
-        return not self.is_folder and (self.directory / "dataset_info.json").is_file()
+        return not self.is_of_pictures and (self.directory / "dataset_info.json").is_file()
 
     def is_prepared(self) -> bool:
         """Return whether the dataset is prepared; a folder in its present state."""
@@ -112,33 +136,49 @@ class Place:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Digest of a folder's present state, hex digits; empty for other datasets."""
-        if not self.is_folder:
+        """Digest of the pictures' present state, hex digits; empty for other datasets."""
+        if not self.is_of_pictures:
             return ""
         if self.pictures is not None:
             return digest_of(self.pictures)
         digest = hashlib.sha256()
-        # not rglob, which skips linked folders
-        for path in sorted(path for depth in DEPTHS for path in self.folder.glob(depth)):
+        for path in self._files():
             status = path.stat() if path.exists() else path.lstat()
-            state = (path.relative_to(self.folder), status.st_size, status.st_mtime_ns)
+            state = (below(path, self.folder), status.st_size, status.st_mtime_ns)
             if self.split != "shuffle":  # older caches were made with "shuffle" and the rest alone
                 state += (status.st_ctime_ns, status.st_ino)  # `cp -p` keeps the mtime
             digest.update(repr(state).encode(errors="surrogateescape"))
         if self.split != "shuffle":
             digest.update(self.split.encode())
+        for file in self._lists():
+            digest.update(file.read_bytes())
         return digest.hexdigest()
+
+    def _files(self) -> list[Path]:
+        """Return the files whose state decides whether the pictures are prepared again."""
+        if self.is_table:
+            return [row.path for row in read_table(self.source)]
+        # not rglob, which skips linked folders
+        return sorted(path for depth in DEPTHS for path in self.folder.glob(depth))
+
+    def _lists(self) -> list[Path]:
+        """Return the files whose content decides it."""
+        named = [self.exclude, *([] if self.split in SPLIT_RULES else [self.split])]
+        lists = [list_file(name) for name in named if name]
+        return lists + (list(table_files(self.source).values()) if self.is_table else [])
 
     def builder_class(self) -> type["ImageBuilder"]:
         """Return the tfds builder; this is where tfds is imported."""
-        return load_builder(FOLDER_BUILDER if self.is_folder else DATASETS[self.name].builder)
+        return load_builder(FOLDER_BUILDER if self.is_of_pictures else DATASETS[self.name].builder)
 
 
 def find_place(
     name: str,
     data_dir: str | os.PathLike | None = None,
-    image_size: int = 0,
+    image_size: ImageSize = 0,
     split: str = "content",
+    exclude: str = "",
+    fit: str = "crop",
     pictures: tuple[Picture, ...] | None = None,
 ) -> Place:
     """Return the place of a dataset; see `Place`.
@@ -146,39 +186,61 @@ def find_place(
     Args:
       name: one of `dataset_names()`.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: see `Place`; ignored except for folders.
+      image_size: see `Place`; ignored except for pictures.
       split: see `Place`.
+      exclude: see `Place`.
+      fit: see `Place`.
       pictures: see `Place`.
 
     Raises:
       UserError: there is no such dataset or no such folder, or `data_dir` cannot be used.
     """
+    if not FIT.holds(fit):
+        raise UserError(f"fit = {fit!r}: must be {FIT.allowed}")
     root = _root(data_dir)
     check_for_dataset(root)
-    is_folder = is_folder_name(name)
-    if not is_folder and name not in dataset_names():
+    is_of_pictures = is_pictures_name(name)
+    if not is_of_pictures and name not in dataset_names():
         close = difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
         raise UserError(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
             "and what your file registers with --register=FILE)"
         )
-    place = Place(name, root, image_size if is_folder else 0, split, pictures)
-    if is_folder and not place.folder.is_dir():
+    place = Place(name, root, image_size if is_of_pictures else 0, split, exclude, fit, pictures)
+    if is_of_pictures and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
     refuse_among_pictures(root, name, "name another data_dir")
     return place
 
 
-def is_folder_name(name: str) -> bool:
-    """Return whether a dataset's name stands for a folder of images."""
-    return name.startswith(FOLDER) and name != FOLDER
+def is_pictures_name(name: str) -> bool:
+    """Return whether a dataset's name stands for the user's pictures: a folder, or a table."""
+    return name.startswith((FOLDER, TABLE)) and name not in (FOLDER, TABLE)
+
+
+def list_file(name: str) -> Path:
+    """Return the file of a list that a config names.
+
+    Raises:
+      UserError: there is no such file.
+    """
+    path = user_path(name)
+    if not path.is_file():
+        raise UserError(f"{name}: there is no such file")
+    return path
+
+
+def pictures_folder(name: str) -> Path:
+    """Return the folder that the paths of `folder:PATH`'s or `table:PATH`'s pictures start at."""
+    return Place(name, Path(), 0).folder
 
 
 def same_dataset(name: str, other: str) -> bool:
     """Return whether two names stand for the same dataset; a folder can be written in many ways."""
-    if is_folder_name(name) and is_folder_name(other):
-        return Place(name, Path(), 0).folder == Place(other, Path(), 0).folder
+    if is_pictures_name(name) and is_pictures_name(other):
+        one, two = Place(name, Path(), 0), Place(other, Path(), 0)
+        return (one.is_table, one.source) == (two.is_table, two.source)
     return name == other
 
 
@@ -207,7 +269,7 @@ def refuse_among_pictures(folder: Path, name: str, advice: str) -> None:
     Raises:
       UserError: it lies there, or a link leads there.
     """
-    if not is_folder_name(name):
+    if not name.startswith(FOLDER) or name == FOLDER:
         return
     pictures = user_path(name.removeprefix(FOLDER)).resolve()
     if folder.resolve().is_relative_to(pictures):

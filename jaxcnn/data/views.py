@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.counts import likeliest
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.grouping import assign_folds, choose_groups
 from jaxcnn.data.preparing.cache import array_digest, joined_digest
 from jaxcnn.errors import UserError
 
@@ -39,7 +40,10 @@ def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, View]:
     Raises:
       UserError: no example would be left for training.
     """
-    views = make_views(dataset, config.validation, config.validation_fraction, config.holdout)
+    if config.validation == "fold":
+        views = fold_views(dataset, config.folds, config.fold)
+    else:
+        views = make_views(dataset, config.validation, config.validation_fraction, config.holdout)
     train, labels = views["train"], dataset.splits["train"].labels
     part = take_fraction(train.indices, labels, config.dataset.fraction)
     return views | {"train": View(train.split, part)}
@@ -57,7 +61,8 @@ def make_views(
         validation split).
       fraction: the share of the training split that "holdout" and "tail" take.
       holdout: the way in which "holdout" draws: "stratified" takes the share of each class, and
-        never a class's only example; "random" draws from all examples alike.
+        never a class's only example; "random" draws from all examples alike. Pictures with
+        groups are drawn by group, with about the same share of each class.
 
     Raises:
       UserError: no example would be left for training.
@@ -69,6 +74,8 @@ def make_views(
         return {"train": train, "validation": whole_split(dataset, "validation"), "test": test}
     if validation == "tail":
         kept, held_out = _cut_tail(train.indices, fraction)
+    elif (groups := dataset.groups("train")) is not None:
+        kept, held_out = _cut_by_group(dataset, groups, fraction)
     elif holdout == "stratified":
         kept, held_out = _cut_by_class(likeliest(dataset.splits["train"].labels), fraction)
     else:
@@ -79,6 +86,32 @@ def make_views(
             "examples for training; choose a smaller one"
         )
     return {"train": View("train", kept), "validation": View("train", held_out), "test": test}
+
+
+def fold_views(dataset: Dataset, num_folds: int, fold: int) -> dict[str, View]:
+    """Return the examples of a run of a cross-validation: one fold validates, the others train.
+
+    The folds part the training split. They have the same share of each class, and keep groups.
+
+    Args:
+      dataset: the dataset.
+      num_folds: the number of folds.
+      fold: the fold that validates, from 0.
+
+    Raises:
+      UserError: there are not so many examples or groups.
+    """
+    labels, groups = likeliest(dataset.splits["train"].labels), dataset.groups("train")
+    folds = assign_folds(labels, groups, num_folds, _HOLDOUT_SEED)
+    if len(np.unique(folds)) < num_folds:
+        things = "training examples" if groups is None else "groups of training pictures"
+        raise UserError(f"config.folds = {num_folds}: there are fewer {things}")
+    positions = np.arange(len(labels), dtype=np.int32)
+    return {
+        "train": View("train", positions[folds != fold]),
+        "validation": View("train", positions[folds == fold]),
+        "test": whole_split(dataset, "test"),
+    }
 
 
 def whole_split(dataset: Dataset, split: str) -> View:
@@ -114,6 +147,25 @@ def _cut_by_class(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.n
         is_held_out[positions[: min(round(fraction * len(positions)), len(positions) - 1)]] = True
     if not is_held_out.any():
         is_held_out[max(members, key=len)[0]] = True
+    positions = np.arange(len(labels), dtype=np.int32)
+    return positions[~is_held_out], positions[is_held_out]
+
+
+def _cut_by_group(
+    dataset: Dataset, groups: np.ndarray, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kept and the held-out examples; no group is in both.
+
+    Raises:
+      UserError: each group is too large for the fraction, or holds a whole class.
+    """
+    labels = likeliest(dataset.splits["train"].labels)
+    is_held_out = choose_groups(groups, labels, fraction, _HOLDOUT_SEED)
+    if not is_held_out.any():
+        raise UserError(
+            f"config.validation_fraction = {fraction}: no group of pictures is small enough; "
+            "choose a larger fraction, or give the validation pictures by the column split"
+        )
     positions = np.arange(len(labels), dtype=np.int32)
     return positions[~is_held_out], positions[is_held_out]
 

@@ -1,4 +1,4 @@
-"""Calibration: how often the predictions of a given confidence are correct.
+"""Calibration: how often the predictions of a given confidence are correct, and a remedy.
 
 References:
   Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, 2017.
@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+
+from jaxcnn.evaluation.metrics import LabeledPredictions
 
 NUM_BINS = 15
+_THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)  # of the table of coverage
+_HIGHEST = 20.0  # temperature; the lowest is its reciprocal
 
 
 def reliability(
@@ -46,3 +51,41 @@ def calibration_error(bins: Sequence[dict[str, Any]]) -> float:
     filled = [row for row in bins if row["count"]]
     gaps = [row["count"] * abs(row["accuracy"] - row["confidence"]) for row in filled]
     return sum(gaps) / sum(row["count"] for row in filled)
+
+
+def calibration_error_of(predictions: LabeledPredictions) -> float:
+    """Return the expected calibration error of predictions, 0 to 1."""
+    return calibration_error(reliability(predictions.confidence, predictions.is_correct))
+
+
+def fit_temperature(predictions: LabeledPredictions) -> float:
+    """Return the temperature, 0.05 to 20, with the lowest cross-entropy of the predictions.
+
+    The logits are divided by it before the softmax. It makes all predictions less confident, or
+    all of them more; the most probable class of an image stays.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return float(predictions.at_temperature(np.exp(log_temperature)).losses.mean())
+
+    end = np.log(_HIGHEST)
+    return float(np.exp(minimize_scalar(loss, bounds=(-end, end), method="bounded").x))
+
+
+def coverage(confidence: np.ndarray, is_correct: np.ndarray) -> list[dict[str, Any]]:
+    """Return what is left of the images if the uncertain ones are "unknown".
+
+    Each row is a dict with `min_confidence`, the `coverage`, which is the share of the images with
+    at least this confidence, and their `accuracy`, NaN without any.
+
+    Args:
+      confidence: float (n,), the probability of the predicted class, 0 to 1.
+      is_correct: bool (n,).
+    """
+    rows = []
+    for threshold in _THRESHOLDS:
+        is_known = confidence >= threshold
+        accuracy = float(is_correct[is_known].mean()) if is_known.any() else float("nan")
+        share = float(is_known.mean())
+        rows.append({"min_confidence": threshold, "coverage": share, "accuracy": accuracy})
+    return rows

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.superclasses import superclasses_of
-from jaxcnn.evaluation.calibration import calibration_error, reliability
+from jaxcnn.evaluation.calibration import (
+    calibration_error,
+    calibration_error_of,
+    coverage,
+    reliability,
+)
+from jaxcnn.evaluation.intervals import intervals
 from jaxcnn.evaluation.metrics import (
     LabeledPredictions,
     class_metrics,
@@ -38,8 +44,8 @@ def write_evaluation(
     """Compute the metrics of predictions, and write them.
 
     `evaluation/NAME.json` holds all of them. The tables are `NAME_classes.csv`,
-    `NAME_reliability.csv` and `NAME_confusion.csv`; if the classes have superclasses, also
-    `NAME_superclasses.csv` and `NAME_superclass_confusion.csv`.
+    `NAME_reliability.csv`, `NAME_coverage.csv` and `NAME_confusion.csv`; if the classes have
+    superclasses, also `NAME_superclasses.csv` and `NAME_superclass_confusion.csv`.
 
     Args:
       name: such as "test".
@@ -60,6 +66,7 @@ def write_evaluation(
     )
     _write_csv(workdir, f"{name}_classes", _table(metrics["classes"]))
     _write_csv(workdir, f"{name}_reliability", _table(metrics["reliability"]))
+    _write_csv(workdir, f"{name}_coverage", _table(metrics["coverage"]))
     _write_csv(workdir, f"{name}_confusion", _confusion_table(predictions))
     merged = _merged(predictions)
     if merged is not None:
@@ -87,7 +94,9 @@ def compute_metrics(
     metrics = {
         **about,
         **overall_metrics(predictions),
+        "intervals": intervals(predictions),
         "calibration_error": calibration_error(bins),
+        **_uncalibrated(predictions, about),
         **({"metrics": own_metrics(predictions, metric_names)} if metric_names else {}),
         "classes": class_metrics(predictions),
         "most_confused": most_confused(confusion_matrix(predictions), predictions.class_names),
@@ -97,7 +106,19 @@ def compute_metrics(
         metrics["superclass_accuracy"] = overall_metrics(merged)["accuracy"]
         metrics["superclasses"] = class_metrics(merged)
         metrics |= {"selected_classes": list(selected_classes)} if selected_classes else {}
-    return metrics | {"reliability": bins}
+    table = coverage(predictions.confidence, predictions.is_correct)
+    return metrics | {"coverage": table, "reliability": bins}
+
+
+def _uncalibrated(
+    predictions: LabeledPredictions, about: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Return the figures without the temperature of calibrated predictions; {} for others."""
+    if "temperature" not in about:
+        return {}
+    plain = predictions.at_temperature(1 / about["temperature"])
+    error = calibration_error_of(plain)
+    return {"uncalibrated": {"loss": float(plain.losses.mean()), "calibration_error": error}}
 
 
 def write_predictions(workdir: Path, name: str, predictions: Predictions) -> None:

@@ -70,7 +70,9 @@ def load_examples(
     return dataclasses.replace(examples, dataset=trained.config.dataset.name)
 
 
-def describe_evaluation(trained: "Trained", examples: Examples) -> dict[str, Any]:
+def describe_evaluation(
+    trained: "Trained", examples: Examples, tta: str = "none"
+) -> dict[str, Any]:
     """Return the first fields of an evaluation: which weights are evaluated, on which images."""
     config, workdir = trained.config, trained.workdir
     environment = read_part_if_there(workdir, "environment.json") or {}
@@ -86,6 +88,10 @@ def describe_evaluation(trained: "Trained", examples: Examples) -> dict[str, Any
         "trained_on": examples.trained_on,
         "publication": publication_of(config, environment),
     }
+    if tta != "none":
+        about["tta"] = tta
+    if trained.temperature != 1:
+        about["temperature"] = trained.temperature
     identity = read_identity(workdir).id
     return about | ({"run": identity} if identity else {})
 

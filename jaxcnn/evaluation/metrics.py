@@ -9,6 +9,7 @@ from scipy.special import log_softmax, logsumexp
 
 from jaxcnn.config.parts import Registry
 from jaxcnn.evaluation.balance import balanced_accuracy
+from jaxcnn.training.class_metrics import auroc
 
 TOP = 5
 _CLASSES_FOR_TOP = 10  # with so many classes or fewer, five guesses say little
@@ -93,6 +94,11 @@ class LabeledPredictions:
             return -np.take_along_axis(self.log_probabilities, self.true[:, None], axis=1)[:, 0]
         return -np.sum(self.targets * self.log_probabilities, axis=1)
 
+    def at_temperature(self, temperature: float) -> Self:
+        """Return the predictions with logits that are divided by a temperature."""
+        scaled = log_softmax(self.log_probabilities / temperature, axis=1)
+        return dataclasses.replace(self, log_probabilities=scaled)
+
     def take(self, positions: np.ndarray) -> Self:
         """Return the predictions for the images at `positions`, int (m,)."""
         return dataclasses.replace(
@@ -135,8 +141,9 @@ def overall_metrics(predictions: LabeledPredictions) -> dict[str, Any]:
     """Return the metrics over all images, as `evaluation/*.json` holds them.
 
     `balanced_accuracy` is the mean recall: each class counts alike, however many images it has.
-    Means over classes leave out classes without images. `top5_accuracy` is there for more than 10
-    classes. `tied_labels`, for voted labels, counts the images with a tie for most votes.
+    `auroc` is the mean area under the ROC curves of each class against the others. Means over
+    classes leave out classes without images. `top5_accuracy` is there for more than 10 classes.
+    `tied_labels`, for voted labels, counts the images with a tie for most votes.
     """
     rows = [row for row in class_metrics(predictions) if row["support"]]
     metrics = {
@@ -149,6 +156,7 @@ def overall_metrics(predictions: LabeledPredictions) -> dict[str, Any]:
         metrics[f"top{TOP}_accuracy"] = _top_accuracy(predictions)
     for name in ("precision", "recall", "f1"):
         metrics[f"mean_{name}"] = float(np.mean([row[name] for row in rows]))
+    metrics["auroc"], _ = auroc(predictions.true, predictions.log_probabilities)
     if predictions.targets is not None:
         highest = predictions.targets == predictions.targets.max(axis=1, keepdims=True)
         metrics["tied_labels"] = int((highest.sum(axis=1) > 1).sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from jaxcnn.text import percent, printable
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from jaxcnn.evaluation.trained import Trained
 
 _SHOWN = 10  # predictions in the text of an object
+_VIEWED = 1024  # images whose six views are in memory at a time
+TTA = ("none", "flip", "six_views")
+UNKNOWN = "unknown"  # in place of the class of an image below the least confidence
 _COLUMN = "p_{}"  # of a class's probability
 
 
@@ -34,6 +37,8 @@ class Predictions(Sequence[dict[str, Any]]):
       indices: int (n,), positions of the images in their array or split.
       files: the images' files; None for images without files.
       true: int (n,), the classes of the images; None for images without labels.
+      min_confidence: images whose most probable class has a lower probability are "unknown" in
+        `classes`.
     """
 
     class_names: tuple[str, ...]
@@ -41,6 +46,7 @@ class Predictions(Sequence[dict[str, Any]]):
     indices: np.ndarray
     files: tuple[str, ...] | None = None
     true: np.ndarray | None = None
+    min_confidence: float = 0.0
 
     @classmethod
     def of_examples(cls, predictions: "LabeledPredictions", examples: "Examples") -> "Predictions":
@@ -60,8 +66,12 @@ class Predictions(Sequence[dict[str, Any]]):
 
     @property
     def classes(self) -> list[str]:
-        """The name of the most probable class of each image."""
-        return [self.class_names[number] for number in self.predicted]
+        """The name of the most probable class of each image, or "unknown"."""
+        is_known = self.probabilities.max(axis=1) >= self.min_confidence
+        return [
+            self.class_names[number] if known else UNKNOWN
+            for number, known in zip(self.predicted, is_known, strict=True)
+        ]
 
     def top(self, count: int = 5) -> list[list[tuple[str, float]]]:
         """Return the most probable classes of each image, as pairs (name, probability)."""
@@ -119,22 +129,41 @@ class TopClasses:
       image: the network's input, uint8 (height, width, channels).
       classes: the class names, the most likely first.
       probabilities: their probabilities, in the same order.
+      min_confidence: with a lower probability of the first class the picture is "unknown"; None if
+        there is no such limit.
     """
 
     path: Path
     image: np.ndarray
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
+    min_confidence: float | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """True if the first class is less probable than the limit."""
+        return self.min_confidence is not None and self.probabilities[0] < self.min_confidence
 
     def to_json(self) -> dict[str, Any]:
-        """Return the file and its classes with their probabilities."""
+        """Return the file and its classes with their probabilities.
+
+        With a limit, `class` is the first class or "unknown".
+        """
         pairs = zip(self.classes, self.probabilities, strict=True)
         top = [{"class": name, "probability": value} for name, value in pairs]
-        return {"file": str(self.path), "top": top}
+        verdict = {"class": UNKNOWN if self.is_unknown else self.classes[0]}
+        decided = {} if self.min_confidence is None else verdict
+        return {"file": str(self.path), **decided, "top": top}
 
 
 def predict(
-    trained: "Trained", paths: Sequence[Path], images: np.ndarray, *, top_k: int, tta: str = "none"
+    trained: "Trained",
+    paths: Sequence[Path],
+    images: np.ndarray,
+    *,
+    top_k: int,
+    tta: str = "none",
+    min_confidence: float | None = None,
 ) -> list[TopClasses]:
     """Return the most likely classes of each picture.
 
@@ -144,12 +173,14 @@ def predict(
       images: uint8 (n, height, width, channels), as the network takes them.
       top_k: the number of classes; all of them if the network has fewer.
       tta: see `probabilities`.
+      min_confidence: see `TopClasses`.
     """
     predictions = []
     for path, image, row in zip(paths, images, probabilities(trained, images, tta), strict=True):
         top = np.argsort(-row, kind="stable")[:top_k]
         classes = tuple(trained.class_names[index] for index in top)
-        predictions.append(TopClasses(path, image, classes, tuple(row[top].tolist())))
+        shares = tuple(row[top].tolist())
+        predictions.append(TopClasses(path, image, classes, shares, min_confidence))
     return predictions
 
 
@@ -158,8 +189,37 @@ def probabilities(trained: "Trained", images: np.ndarray, tta: str = "none") -> 
 
     Args:
       images: uint8 (n, height, width, channels).
-      tta: test-time augmentation; "flip" averages the probabilities of the image and of its mirror
-        image.
+      tta: test-time augmentation, one of `TTA`; "flip" averages the probabilities of the image and
+        of its mirror image, "six_views" the logits of the views of `six_views`, by their weights.
     """
+    if tta == "six_views":
+        return softmax(_mean_logits(trained, images), axis=-1)
     views = [images, images[:, :, ::-1]] if tta == "flip" else [images]
     return np.mean([softmax(trained.logits(view), axis=-1) for view in views], axis=0)
+
+
+def scores(trained: "Trained", images: np.ndarray, tta: str = "none") -> np.ndarray:
+    """Return scores whose softmax gives the `probabilities`; without augmentation the logits."""
+    if tta == "six_views":
+        return _mean_logits(trained, images)
+    if tta == "none":
+        return trained.logits(images)
+    views = (images, images[:, :, ::-1])
+    return np.logaddexp(
+        *(log_softmax(trained.logits(v).astype(np.float64), axis=-1) for v in views)
+    )
+
+
+def _mean_logits(trained: "Trained", images: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of the logits of six views, float32 (n, num_classes)."""
+    import jax.numpy as jnp
+
+    from jaxcnn.training.test_time_augmentation import WEIGHTS, six_views
+
+    weights = np.array(WEIGHTS, np.float32)[:, None, None]
+    parts = [np.zeros((0, len(trained.class_names)), np.float32)]
+    for start in range(0, len(images), _VIEWED):
+        views = np.asarray(six_views(jnp.asarray(images[start : start + _VIEWED])))
+        logits = trained.logits(views.reshape(-1, *views.shape[2:]))
+        parts.append((weights * logits.reshape(*views.shape[:2], -1)).sum(axis=0))
+    return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Probes into a trained network: first-layer filters, feature maps, saliency."""
+"""Probes into a trained network: first-layer filters, feature maps, saliency, Grad-CAM."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.nn.blocks import Group
 from jaxcnn.nn.flax_module import FlaxModule
+from jaxcnn.nn.heads import to_scores
 from jaxcnn.nn.layer import Layer
 from jaxcnn.nn.layers import Conv
 
@@ -51,12 +52,17 @@ def choose_layers(trained: Trained, names: Sequence[str] = ()) -> tuple[str, ...
             choices = ", ".join(map_layers) or "none"
             raise UserError(f"{name}: not a layer with feature maps (there are: {choices})")
     conv = first_conv(trained)
-    last = [
+    last = _last_maps(trained, map_layers)
+    return tuple(names) or tuple(dict.fromkeys([conv.path, *last] if conv else []))
+
+
+def _last_maps(trained: Trained, map_layers: Sequence[str]) -> list[str]:
+    """Return the last layer whose maps are larger than a pixel; [] without one."""
+    return [
         layer.path
         for layer in trained.model.children
         if layer.path in map_layers and min(layer.output_shape[:2]) > 1
     ][-1:]
-    return tuple(names) or tuple(dict.fromkeys([conv.path, *last] if conv else []))
 
 
 def _map_layers(trained: Trained) -> list[str]:
@@ -103,3 +109,40 @@ def saliency_and_maps(
     gradient = jax.jit(jax.grad(predicted_logits, has_aux=True))
     by_pixel, maps = jax.device_get(gradient(images.astype(np.float32), arrays))
     return np.abs(by_pixel).max(axis=-1), maps
+
+
+def grad_cam(trained: Trained, images: np.ndarray) -> np.ndarray | None:
+    """Return the regions that speak for the predicted class of each image, by Grad-CAM.
+
+    The maps are those of the last layer whose maps are larger than a pixel. Each map weighs as much
+    as its mean gradient; what speaks against the class counts as 0.
+
+    Args:
+      images: uint8 (n, height, width, channels).
+
+    Returns:
+      float32 (n, height, width), 0 to 1 in each image, enlarged to the image's size; None for a
+      network without maps.
+
+    References:
+      Selvaraju et al. 2017, Grad-CAM, https://arxiv.org/abs/1610.02391
+    """
+    layer = _last_maps(trained, _map_layers(trained))
+    if not layer:
+        return None
+    graph, arrays = nnx.split(trained.model)
+    dtype, heads = jnp.dtype(trained.config.precision), trained.config.loss.heads
+
+    @jax.jit
+    def regions(pixels: jax.Array, arrays: Any) -> jax.Array:
+        scaled = (pixels.astype(jnp.float32) - trained.pixel_shift) * trained.pixel_scale
+        maps, rest = nnx.merge(graph, arrays).from_layer(scaled, layer[0], dtype=dtype)
+        # a logit depends on its own image only, so the gradient of the sum holds each image's
+        slope = jax.grad(lambda x: jnp.sum(jnp.max(to_scores(rest(x), heads), axis=-1)))(maps)
+        maps, slope = maps.astype(jnp.float32), slope.astype(jnp.float32)
+        weighted = jax.nn.relu(jnp.sum(maps * slope.mean(axis=(1, 2), keepdims=True), axis=-1))
+        enlarged = jax.image.resize(weighted, (len(pixels), *pixels.shape[1:3]), "bilinear")
+        highest = enlarged.max(axis=(1, 2), keepdims=True)
+        return enlarged / jnp.where(highest > 0, highest, 1)
+
+    return np.asarray(regions(images, arrays))

@@ -24,12 +24,13 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import compute_metrics
 from jaxcnn.evaluation.examples import Examples, describe_evaluation, load_examples
 from jaxcnn.evaluation.metrics import LabeledPredictions
-from jaxcnn.evaluation.predictions import Predictions
+from jaxcnn.evaluation.predictions import TTA, Predictions, scores
 from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
 from jaxcnn.files.paths import user_path
 from jaxcnn.files.writing import to_json
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
+from jaxcnn.workdir.run_files import CALIBRATION, read_part_if_there
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
@@ -52,6 +53,8 @@ class Trained(RunWeights):
       conversion: how the training pictures were converted to 8 bits.
       picture_statistics: statistics of the training pictures, see `data/pictures/statistics.py`;
         None for a run of older code.
+      temperature: by which the logits are divided, so that the probabilities fit how often the
+        predictions are right; 1 for a run without `calibration.json`.
     """
 
     class_names: tuple[str, ...]
@@ -60,21 +63,26 @@ class Trained(RunWeights):
     pixel_scale: np.ndarray
     conversion: Conversion
     picture_statistics: dict[str, tuple[float, ...]] | None
+    temperature: float = 1.0
 
     @property
     def params(self) -> dict[str, Any]:
         """The network's parameters, as nested dicts of NumPy arrays by layer."""
         return jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model, nnx.Param)))
 
-    def predict(self, images: Any, *, invert: bool = False) -> Predictions:
+    def predict(
+        self, images: Any, *, invert: bool = False, min_confidence: float = 0.0
+    ) -> Predictions:
         """Return the predictions for a user's images.
 
         Args:
           images: an array, uint8 (n, height, width, channels) of the network's `image_shape`, or
             one image; or the path of a picture or of a folder of pictures, or a list of paths.
-            Pictures are cropped at their center and resized, as the command `predict` does it.
+            Pictures are fitted to the network's input as the command `predict` does it.
           invert: invert pictures read from paths, such as black digits on white paper for a
             network that was trained on white digits.
+          min_confidence: the least probability of the predicted class; below it, the image's entry
+            in `classes` is "unknown".
 
         Raises:
           UserError: the array does not fit the network, a file is no picture, or the folders hold
@@ -92,25 +100,29 @@ class Trained(RunWeights):
             probabilities=softmax(self.logits(pixels).astype(np.float64), axis=-1),
             indices=np.arange(len(pixels)),
             files=files,
+            min_confidence=min_confidence,
         )
 
-    def evaluate(self, data: str | Dataset = "test", split: str = "test") -> dict[str, Any]:
+    def evaluate(
+        self, data: str | Dataset = "test", split: str = "test", tta: str = "none"
+    ) -> dict[str, Any]:
         """Return the metrics on a split, as `evaluation/SPLIT.json` has them; nothing is written.
 
         Args:
           data: "test", "validation" or "train", a split of the run's data; or a dataset. A run that
             was trained on arrays needs them as a dataset. Another dataset is evaluated as it is.
           split: the split of the dataset, if `data` is one.
+          tta: test-time augmentation: "none", "flip" or "six_views".
 
         Raises:
           UserError: the data cannot be read, are not the run's, or do not fit the network.
         """
         require_parts(self.workdir, self.config, ["metric"])
         examples = self._examples(data, split)
-        about = describe_evaluation(self, examples)
+        about = describe_evaluation(self, examples, tta)
         selected = SELECTED if about["publication"] == SELECTED_BY else ()
         metrics = compute_metrics(
-            self._score(examples),
+            self.score(examples, tta),
             about,
             metric_names=self.config.metrics,
             selected_classes=selected,
@@ -128,7 +140,7 @@ class Trained(RunWeights):
           UserError: see `evaluate`.
         """
         examples = self._examples(data, split)
-        return Predictions.of_examples(self._score(examples), examples)
+        return Predictions.of_examples(self.score(examples), examples)
 
     def _examples(self, data: str | Dataset, split: str) -> Examples:
         if isinstance(data, Dataset):
@@ -137,9 +149,17 @@ class Trained(RunWeights):
             raise UserError(f"data: is {type(data).__name__}; it must be a Dataset or a split")
         return load_examples(self, data)
 
-    def _score(self, examples: Examples) -> LabeledPredictions:
-        logits = self.logits(examples.images)
-        return LabeledPredictions.from_logits(examples.labels, logits, self.class_names)
+    def score(self, examples: Examples, tta: str = "none") -> LabeledPredictions:
+        """Return the predictions for labeled examples.
+
+        Args:
+          examples: from `load_examples`.
+          tta: see `evaluate`.
+        """
+        if tta not in TTA:
+            raise UserError(f"tta = {tta!r}: must be one of {', '.join(TTA)}")
+        values = scores(self, examples.images, tta)
+        return LabeledPredictions.from_logits(examples.labels, values, self.class_names)
 
     def _check(self, images: Any) -> np.ndarray:
         """Return an array of images in the network's shape, with a batch axis."""
@@ -179,8 +199,8 @@ class Trained(RunWeights):
     ) -> jax.Array:
         """Return the logits, float32 (batch, num_classes); their softmax gives the probabilities.
 
-        A pure function, which can be compiled and differentiated. It computes in the run's own
-        precision.
+        They are divided by the temperature. A pure function, which can be compiled and
+        differentiated. It computes in the run's own precision.
 
         Args:
           pixels: 0…255, uint8 or float (batch, height, width, channels).
@@ -189,7 +209,8 @@ class Trained(RunWeights):
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
         outputs = self.model(images, heads=True, dtype=dtype, intermediates=intermediates)
-        return to_scores(outputs, self.config.loss.heads)
+        scores = to_scores(outputs, self.config.loss.heads)
+        return scores if self.temperature == 1 else scores / self.temperature
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of any number of images, computed on all devices of this host.
@@ -256,4 +277,11 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         pixel_scale=np.asarray(about["pixel_scale"], np.float32),
         conversion=Conversion(**(about.get("reading") or {})),
         picture_statistics=read_statistics(about),
+        temperature=_read_temperature(weights),
     )
+
+
+def _read_temperature(weights: RunWeights) -> float:
+    """Return the temperature that was fitted for these weights; 1 without one."""
+    about = read_part_if_there(weights.workdir, CALIBRATION)
+    return about["temperature"] if about and about["step"] == weights.step else 1.0

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcnn.data.pictures.decoding import fit, read_picture
+from jaxcnn.data.pictures.decoding import read_picture
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.data.pictures.statistics import find_unusual
 from jaxcnn.errors import UserError
 from jaxcnn.text import some_names
@@ -48,7 +49,7 @@ def read_pictures(
 def _read(trained: "Trained", path: Path, invert: bool) -> np.ndarray:
     mode = "L" if trained.image_shape[-1] == 1 else "RGB"
     picture = read_picture(path, mode, trained.conversion, invert=invert)
-    return fit(picture, trained.image_shape)
+    return fit(picture, trained.image_shape, trained.conversion.fit)
 
 
 def find_warnings(

@@ -37,6 +37,11 @@ def user_path(text: str) -> Path:
         ) from error
 
 
+def below(path: Path, folder: Path) -> Path:
+    """Return a path relative to a folder; the path itself if it lies outside."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
 class _PathParser(flags.ArgumentParser):
     """Parses a flag's path; an empty one is None, as without the flag."""
 

@@ -20,7 +20,8 @@ class BatchNorm(Layer):
     Keras's. Statistics are computed in float32, over the mesh axis `context.axis_name` if there is
     one, and over the examples that `context.mask` marks. So neither the number of devices nor an
     example outside the mask changes them. A batch without any example in the mask leaves the
-    running averages as they are.
+    running averages as they are. A layer with `is_frozen_at_first` does as in evaluation while
+    `context.frozen` is true.
 
     References: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167
     """
@@ -37,7 +38,7 @@ class BatchNorm(Layer):
     ):
         super().__init__(name)
         self.epsilon, self.decay, self.use_scale = epsilon, decay, use_scale
-        self.use_running_average = False
+        self.use_running_average = self.is_frozen_at_first = False
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape unchanged; the channels are the last axis."""
@@ -55,16 +56,23 @@ class BatchNorm(Layer):
         bias = self.bias[...]
         scale = self.scale[...] if self.use_scale else jnp.ones_like(bias)
         if self.use_running_average:
-            factor = scale * lax.rsqrt(self.var[...] + self.epsilon)
-            return ((widen(x) - self.mean[...]) * factor + bias).astype(x.dtype)
+            return self._by_averages(x, scale, bias)
         out, count, mean, var = batch_normalize(
             x, scale, bias, context.mask, self.epsilon, context.axis_name
         )
         weight = jnp.where(count > 0, 1 - self.decay, 0.0)
+        if self.is_frozen_at_first and context.frozen is not None:
+            out = jnp.where(context.frozen, self._by_averages(x, scale, bias), out)
+            weight = jnp.where(context.frozen, 0.0, weight)
         for average, value in ((self.mean, mean), (self.var, var)):
             old = average[...]
             average.set_value(old + weight * (value - old))
         return out
+
+    def _by_averages(self, x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        """Return x normalized by the running averages."""
+        factor = scale * lax.rsqrt(self.var[...] + self.epsilon)
+        return ((widen(x) - self.mean[...]) * factor + bias).astype(x.dtype)
 
     def set_view(self, use_running_average: bool | None = None) -> None:
         """Take a setting of `nnx.view`.

@@ -30,7 +30,7 @@ class ImageSizeError(ValueError):
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=("keys", "mask", "intermediates"),
+    data_fields=("keys", "mask", "intermediates", "frozen"),
     meta_fields=("axis_name",),
 )  # `nnx.tabulate` compiles the call of each layer, with the context as an argument
 @dataclasses.dataclass
@@ -41,13 +41,14 @@ class Context:
     mask: jax.Array | None = None  # (batch,) bool, True for the examples that count
     axis_name: str | None = None  # mesh axis of BatchNorm's statistics
     intermediates: dict[str, jax.Array] | None = None  # filled with each layer's output
+    frozen: jax.Array | None = None  # bool (), True while parts that train later are frozen
 
     def given(self) -> dict[str, Any]:
         """Return the arguments that were given, by name.
 
         Layers pass these on instead of the context, which `nnx.tabulate` could not show.
         """
-        names = ("keys", "mask", "axis_name", "intermediates")
+        names = ("keys", "mask", "axis_name", "intermediates", "frozen")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def record(self, path: str, x: jax.Array) -> None:

@@ -53,6 +53,7 @@ class Network(Sequential):
         axis_name: str | None = None,
         dtype: jnp.dtype = jnp.float32,
         intermediates: dict[str, jax.Array] | None = None,
+        frozen: jax.Array | None = None,
     ) -> jax.Array | dict[str, jax.Array]:
         """Classify a batch.
 
@@ -67,6 +68,8 @@ class Network(Sequential):
             takes its own.
           dtype: of the computation; parameters, statistics and logits are float32 in any case.
           intermediates: a dict to be filled with the output of each layer, by its path.
+          frozen: bool (), True while the BatchNorms with `is_frozen_at_first` normalize by their
+            running averages; None if there are none.
 
         Returns:
           Logits, float32 (batch, num_classes); their softmax gives the probabilities. For a network
@@ -79,7 +82,7 @@ class Network(Sequential):
         """
         self._check(images)
         keys = keys_of(key, images) if keys is None else keys
-        context = Context(keys, mask, axis_name, intermediates)
+        context = Context(keys, mask, axis_name, intermediates, frozen)
         x, auxiliary = self._run(self.children, images.astype(dtype), context)
         # in the order of the names, which decides how the sums over heads are rounded
         named = sorted(({"main": x} | auxiliary).items())
@@ -116,6 +119,35 @@ class Network(Sequential):
         context = Context(keys_of(key, images))
         x, _ = self._run(self.children[: dense[-1]], images.astype(dtype), context)
         return _widened(x.reshape(len(x), -1))
+
+    def from_layer(
+        self,
+        images: jax.Array,
+        path: str,
+        *,
+        dtype: jnp.dtype = jnp.float32,
+    ) -> tuple[jax.Array, Callable[[jax.Array], dict[str, jax.Array]]]:
+        """Return the output of a layer in the network's own list, and the network after it.
+
+        Args:
+          images: float (batch, height, width, channels), scaled.
+          path: of the layer.
+          dtype: of the computation.
+
+        Returns:
+          The output, and a function from such an output to the logits of each head, for these
+          images.
+        """
+        self._check(images)
+        index = [layer.path for layer in self.children].index(path) + 1
+        x, before = self._run(self.children[:index], images.astype(dtype), Context())
+
+        def rest(x: jax.Array) -> dict[str, jax.Array]:
+            logits, auxiliary = self._run(self.children[index:], x, Context())
+            named = sorted(({"main": logits} | before | auxiliary).items())
+            return {name: _widened(output) for name, output in named}
+
+        return x, rest
 
     def _run(
         self, layers: list[Layer], x: jax.Array, context: Context

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxcnn.config.parts import Part, Registry
 from jaxcnn.optim.airbench import airbench
 from jaxcnn.optim.airbench2025 import airbench2025
+from jaxcnn.optim.patterns import factors_of
 from jaxcnn.optim.schedules import scaled_rate
 
 # By name: a function of `config.optimizer` that returns the factory of the transformation, and the
@@ -122,9 +123,27 @@ def _chain(config: Any, scale: optax.GradientTransformation, learning_rate, weig
     return optax.chain(
         _clip(config),
         scale,
-        optax.add_decayed_weights(weight_decay, mask=is_kernel),
+        _decay(config, weight_decay),
         optax.scale_by_learning_rate(learning_rate),
     )
+
+
+def _decay(config: Any, weight_decay: ArrayLike) -> optax.GradientTransformation:
+    """Return decoupled weight decay of kernels, times `config.weight_decay_factors`.
+
+    The state is the same with factors and without, so that a run can resume with others.
+    """
+    field = config.weight_decay_factors
+    if not field:
+        return optax.add_decayed_weights(weight_decay, mask=is_kernel)
+
+    def update(updates, state, params=None):
+        factors = factors_of(params or {}, field)
+        decayed = jax.tree.map(lambda g, p, f: g + weight_decay * f * p, updates, params, factors)
+        return decayed, state
+
+    init = optax.add_decayed_weights(weight_decay).init
+    return optax.masked(optax.GradientTransformation(init, update), is_kernel)
 
 
 @OPTIMIZERS.built_in("sgd")

@@ -145,6 +145,13 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def plain_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of texts; the first column is aligned left, the others right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    cells = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
 def _light_and_dark(svg: str) -> str:
     """Let black, white and grays of an SVG follow the reader's color scheme, light or dark."""
     shades = {"#000000": "--ink", "#ffffff": "--paper", "#dddddd": "--grid", GRAY: "--gray"}

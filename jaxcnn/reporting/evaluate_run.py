@@ -9,8 +9,8 @@ from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.evaluation import probes
 from jaxcnn.evaluation.evaluation_files import write_evaluation, write_predictions
 from jaxcnn.evaluation.examples import describe_evaluation, load_examples
-from jaxcnn.evaluation.metrics import LabeledPredictions
 from jaxcnn.evaluation.predictions import Predictions
+from jaxcnn.evaluation.temperature import calibrate
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
 from jaxcnn.workdir.run_parts import require_parts
@@ -25,11 +25,15 @@ def evaluate_run(
     layers: Sequence[str] = (),
     data_at: Path | None = None,
     dataset: Dataset | None = None,
+    tta: str = "none",
+    refit: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a run's network on a split, and write figures and pictures to the run's folder.
 
     The files are named after the split, such as `test.json`. The checkpoint is part of the name if
-    it is not the one that the run itself tests, such as `test_best.json`.
+    it is not the one that the run itself tests, such as `test_best.json`, and so is test-time
+    augmentation, such as `test_flip.json`. If the config asks for a temperature and the tested
+    weights have none yet, it is fitted first.
 
     Args:
       split: "test", "validation" or "train".
@@ -38,6 +42,8 @@ def evaluate_run(
         layer with maps.
       data_at: see `load_run_data`.
       dataset: the run's dataset; loaded by default.
+      tta: see `Trained.evaluate`.
+      refit: fit the temperature of these weights, see `calibrate`.
 
     Returns:
       The content of the JSON.
@@ -49,17 +55,18 @@ def evaluate_run(
     trained = load_trained(workdir, checkpoint)
     require_parts(workdir, trained.config, ["metric"] if dataset else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
-    examples = load_examples(trained, split, data_at, dataset)
-    predictions = LabeledPredictions.from_logits(
-        examples.labels, trained.logits(examples.images), trained.class_names
-    )
     is_own = trained.checkpoint == tested_checkpoint(workdir)
-    name = split if is_own else f"{split}_{trained.checkpoint}"
-    about = describe_evaluation(trained, examples)
+    is_due = trained.config.calibration == "temperature" and is_own and trained.temperature == 1
+    if refit or is_due:
+        trained = calibrate(trained, data_at, dataset)
+    examples = load_examples(trained, split, data_at, dataset)
+    predictions = trained.score(examples, tta)
+    which = "" if is_own else f"_{trained.checkpoint}"
+    name = split + which + ("" if tta == "none" else f"_{tta}")
+    about = describe_evaluation(trained, examples, tta)
     stem = workdir / "plots" / name
     pictures = draw_metrics(predictions, stem)
     pictures += draw_probes(trained, examples.images, predictions, layers, stem)
-    selected = SELECTED if about["publication"] == SELECTED_BY else ()
     write_predictions(workdir, name, Predictions.of_examples(predictions, examples))
     return write_evaluation(
         workdir,
@@ -67,6 +74,6 @@ def evaluate_run(
         predictions,
         about,
         metric_names=trained.config.metrics,
-        selected_classes=selected,
+        selected_classes=SELECTED if about["publication"] == SELECTED_BY else (),
         pictures=pictures,
     )

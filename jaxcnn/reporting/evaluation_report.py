@@ -3,7 +3,7 @@
 An `evaluation` is the content of `evaluation/*.json`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxcnn.config.publications import current_key
 from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
 from jaxcnn.reporting.provenance import provenance, unrecognized
-from jaxcnn.text import integer, loss, percent, printable
+from jaxcnn.text import integer, loss, percent, printable, rate
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
@@ -26,9 +26,11 @@ _PICTURES = {
     "confusion": "Confusion matrix: the images of each true class by predicted class",
     "superclass_confusion": "Confusion matrix of the superclasses",
     "reliability": "Reliability: how often predictions of each probability are correct",
+    "coverage": "Accuracy if the least certain images are left out",
     "first": "Some images with their predicted classes",
     "mistakes": "The wrong predictions of highest probability",
-    "saliency": "Saliency: the gradient of the predicted class's logit by pixel",
+    "saliency": "Saliency: the gradient of the predicted class's logit by pixel; and Grad-CAM: the "
+    "regions of the last feature maps that speak for the class",
     "filters": "The filters of the first layer",
     "maps": "Feature maps of one image",
 }
@@ -70,7 +72,9 @@ def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
 
 
 def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
-    title = f"Evaluation on the {evaluation['split']} split, {evaluation['checkpoint']} checkpoint"
+    tta = f", test-time augmentation {evaluation['tta']}" if "tta" in evaluation else ""
+    weights = f"{evaluation['checkpoint']} checkpoint{tta}"
+    title = f"Evaluation on the {evaluation['split']} split, {weights}"
     head, rows = class_table(evaluation["classes"])
     blocks = [
         document.Heading(title),
@@ -94,7 +98,9 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
 
 
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the names and values of the metrics over all images."""
+    """Return the names and values of the metrics over all images, some with a 95 % interval."""
+    intervals: Mapping[str, Sequence[float]] = evaluation.get("intervals", {})
+    plain: Mapping[str, float] = evaluation.get("uncalibrated", {})
     user_metrics: Mapping[str, float] = evaluation.get("metrics", {})
     evaluation = {**evaluation, "balanced_accuracy": balanced_accuracy(evaluation["classes"])}
     names = {
@@ -106,15 +112,30 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         "loss": ("cross-entropy", loss),
         "mean_precision": ("precision, mean of the classes", percent),
         "mean_f1": ("F1, mean of the classes", percent),
+        "auroc": ("area under the ROC curve, mean of the classes", percent),
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
+    if plain:
+        names |= {
+            "temperature": ("temperature, fitted on validation", rate),
+            "loss_without": ("cross-entropy, uncalibrated", loss),
+            "calibration_error_without": ("calibration error, uncalibrated", percent),
+        }
+        evaluation |= {f"{name}_without": value for name, value in plain.items()}
     rows = [
-        (text, to_text(evaluation[key]))
+        (text, to_text(evaluation[key]) + _interval(intervals.get(key), to_text))
         for key, (text, to_text) in names.items()
         if key in evaluation
     ]
     return [*rows, *((name, f"{value:.4g}") for name, value in user_metrics.items())]
+
+
+def _interval(ends: Sequence[float] | None, to_text: Callable[[float], str]) -> str:
+    """Return an interval in parentheses; "" without one, or where it has no width."""
+    if not ends or ends[0] == ends[1]:
+        return ""
+    return f" (95 %: {to_text(ends[0])} to {to_text(ends[1])})"
 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.config.published import recipe_digest
+from jaxcnn.config.published import changes_of_recipe, recipe_digest
 from jaxcnn.reporting.comparison.groups import RecipeGroup, compare
 from jaxcnn.reporting.comparison.runs import read_runs
 
@@ -27,8 +27,5 @@ def kept_groups(folder: Path = RUNS) -> list[RecipeGroup]:
 def groups_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> list[RecipeGroup]:
     """Return the groups whose runs have a config's recipe and were not changed on the way."""
     digest = recipe_digest(config)
-    return [
-        group
-        for group in groups
-        if recipe_digest(group.run.config) == digest and not group.run.environment.get("changes")
-    ]
+    unchanged = (group for group in groups if not changes_of_recipe(group.run.environment))
+    return [group for group in unchanged if recipe_digest(group.run.config) == digest]

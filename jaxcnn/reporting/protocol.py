@@ -7,11 +7,13 @@ from jaxcnn.config.publications import current_key
 from jaxcnn.config.published import is_tuned_on_test
 from jaxcnn.data.class_selection import selected_names
 from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.workdir.endings import identify_end
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
     "tail": "The held-out last part of the training set served as validation",
+    "fold": "A fold of the training set served as validation",
     "holdout": "A fixed, held-out part of the training set served as validation",
 }
 _SGD_CNNS = ("lenet5_base", "lenet5_model1", "lenet5_model2", "lenet5_model3")
@@ -26,9 +28,10 @@ IN_SIGHT = (
 
 
 def owner_of(dataset: str) -> str:
-    """Return the owner of a dataset's splits: "publisher's", "folder's" or "dataset's"."""
-    if dataset.startswith("folder:"):
-        return "folder's"
+    """Return the owner of a dataset's splits: "publisher's", "folder's", "table's", "dataset's"."""
+    kind = dataset.partition(":")[0]
+    if is_pictures_name(dataset):
+        return f"{kind}'s"
     return "publisher's" if dataset in DATASETS else "dataset's"
 
 

@@ -48,6 +48,7 @@ def _weights(evaluation: Mapping[str, Any]) -> str:
     data = {
         "holdout": "a held-out part of the training set",
         "tail": "the held-out last part of the training set",
+        "fold": "a fold of the training set",
         "validation": f"the {owner_of(evaluation.get('dataset', ''))} validation split",
         "test": "the test split",
     }[evaluation["validation"]]

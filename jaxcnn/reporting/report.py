@@ -10,13 +10,14 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.published import displayed
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.files.writing import write_text
-from jaxcnn.reporting import evaluation_report, protocol
+from jaxcnn.reporting import evaluation_report, phase_report, protocol
+from jaxcnn.reporting.document import plain_table
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end
 from jaxcnn.workdir.metrics_log import read_checked_metrics
-from jaxcnn.workdir.run_files import read_part, read_part_if_there
+from jaxcnn.workdir.run_files import CALIBRATION, read_part, read_part_if_there
 from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
@@ -26,14 +27,9 @@ _NEEDED = {
         "test_accuracy", "test_loss", "best_epoch", "num_epochs", "parameters", "seconds", "seed",
     ),
 }  # fmt: skip
+_FURTHER = ("balanced_accuracy", "mean_f1", "auroc")  # metrics of the epochs, if asked for
 _LAST_EPOCHS = 10  # rows of the table of epochs
-_PICTURES = {
-    "accuracy": "Accuracy by epoch",
-    "loss": "Loss by epoch",
-    "difference_accuracy": "Accuracy by epoch, training minus validation",
-    "difference_loss": "Loss by epoch, training minus validation",
-    "learning_rate": "Learning rate by epoch",
-}
+_PICTURES = phase_report.PICTURES | {"learning_rate": "Learning rate by epoch"}
 
 
 def write_report(workdir: str | Path) -> Path:
@@ -56,6 +52,7 @@ def write_report(workdir: str | Path) -> Path:
         _result(config, environment, result, classes),
         unrecognized(classes),
         _curves(workdir),
+        phase_report.section(workdir, rows, result),
         *evaluation_report.sections(workdir, result),
         _last_epochs(rows, result),
         _recipe(config),
@@ -74,18 +71,25 @@ def _data(config: Mapping[str, Any]) -> str:
 def missing_files(workdir: Path) -> list[str]:
     """Return the files that the report of a finished run lacks, as paths in its folder.
 
-    They are the report itself, the test evaluation, and the pictures that the report shows.
+    They are the report itself, the test evaluation, the temperature if the config asks for one, and
+    the pictures that the report shows.
     """
     needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    config = read_part_if_there(workdir, "config.json") or {}
+    needed |= {CALIBRATION} if config.get("calibration", "none") != "none" else set()
     if report.exists():
         shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
-        needed |= {name for name in shown if is_of_evaluation(name) or Path(name).stem in _PICTURES}
+        needed |= {name for name in shown if is_of_evaluation(name) or _is_curve(Path(name).stem)}
     return sorted(name for name in needed if not (workdir / name).exists())
+
+
+def _is_curve(name: str) -> bool:
+    return name in _PICTURES or phase_report.is_of_phase(name)
 
 
 def is_of_evaluation(name: str) -> bool:
     """Return whether a file of a run's folder comes from the evaluation of the test split."""
-    return name.startswith(("evaluation/test", "plots/test_"))
+    return name.startswith(("evaluation/test", "plots/test_", CALIBRATION))
 
 
 def _result(
@@ -115,8 +119,8 @@ def _result(
         "training speed": f"{integer(result.get('images_per_second'))} images/s",
         "seed": str(result["seed"]),
     }
-    table = _table(["result", ""], [row for row in lines.items() if row[1] != "-"])
-    return f"{table}\n\n{protocol.describe(config, environment, result)}"
+    figures = plain_table(["result", ""], [row for row in lines.items() if row[1] != "-"])
+    return f"{figures}\n\n{protocol.describe(config, environment, result)}"
 
 
 def _curves(workdir: Path) -> str:
@@ -135,23 +139,29 @@ def _last_epochs(rows: Sequence[Row], result: Mapping[str, Any]) -> str:
         "learning rate": ("train", "learning_rate", rate),
         "seconds": ("train", "seconds", decimal),
     }
+    measured = {key for row in rows for key in row}
+    columns |= {
+        f"validation {key.replace('_', ' ')}": ("validation", key, percent)
+        for key in _FURTHER
+        if key in measured
+    }
     by_name = {name: series(rows, split, key) for name, (split, key, _) in columns.items()}
     epochs = sorted({row["epoch"] for row in rows if row["split"] == "train"})
     best, finished = result["best_epoch"], result["num_epochs"]
     shown = sorted({*epochs[-_LAST_EPOCHS:], *({best} & set(epochs))})
-    table = [
+    lines = [
         [f"**{e}** (best)" if e == best else f"{e} (part)" if e > finished else str(e)]
         + [to_text(by_name[name].get(e)) for name, (_, _, to_text) in columns.items()]
         for e in shown
     ]
-    return "## Last epochs\n\n" + _table(["epoch", *columns], table)
+    return "## Last epochs\n\n" + plain_table(["epoch", *columns], lines)
 
 
 def _recipe(config: Mapping[str, Any]) -> str:
     """Return the whole resolved config as a table of dotted names."""
     leaves = flatten(displayed(config)).items()
     rows = [(f"`{name}`", "`{}`".format('""' if value == "" else value)) for name, value in leaves]
-    return "## Recipe\n\n" + _table(["field", "value"], rows)
+    return "## Recipe\n\n" + plain_table(["field", "value"], rows)
 
 
 def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
@@ -199,11 +209,4 @@ def _versions(environment: Mapping[str, Any]) -> str:
         ("machine", environment["machine"]),
         ("devices", count_names(environment["devices"])),
     ]
-    return "## Environment\n\n" + _table(["", "version"], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; the first column is aligned left, the others right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    cells = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return "## Environment\n\n" + plain_table(["", "version"], rows)

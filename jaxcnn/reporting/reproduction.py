@@ -1,7 +1,6 @@
 """The verdict on a recipe that was run again: within, above or below the earlier figures."""
 
 import dataclasses
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,12 +10,12 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup
 from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.reporting.comparison.statistics import prediction_interval, wilson_interval
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.kept_runs import groups_of
 from jaxcnn.text import percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
-_LEVEL = 0.95
 UNKNOWN = "cannot tell with n = 1"
 
 
@@ -71,34 +70,6 @@ def judge(
         how = "Wilson, of the one run; the seeds' spread is unknown"
         word = "within" if low <= mean_earlier <= high else UNKNOWN
     return Verdict(word, reference, (low, high), how)
-
-
-def prediction_interval(
-    accuracies: Sequence[float], num_runs: int, num_images: int
-) -> tuple[float, float]:
-    """Return the 95 % interval for the mean of `num_runs` further runs, by Student's t.
-
-    It is at least one image wide on each side: equal accuracies of a few runs are no certainty.
-    """
-    from scipy.special import stdtrit
-
-    n = len(accuracies)
-    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
-    quantile = float(stdtrit(n - 1, (1 + _LEVEL) / 2))
-    half = max(quantile * std * math.sqrt(1 / n + 1 / num_runs), 1 / num_images)
-    return max(mean - half, 0.0), min(mean + half, 1.0)
-
-
-def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
-    """Return the 95 % interval for the accuracy of one network on images like the tested ones.
-
-    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
-    """
-    from scipy.stats import binomtest
-
-    test = binomtest(round(accuracy * num_images), num_images)
-    interval = test.proportion_ci(_LEVEL, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def judge_runs(

@@ -1,7 +1,8 @@
 """Columns of a run's metrics by epoch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxcnn.workdir.schemas import Row
 
@@ -12,13 +13,35 @@ def series(rows: Sequence[Row], split: str, name: str) -> dict[int, float]:
     return {e: v for e, v in values.items() if v is not None and math.isfinite(v)}
 
 
-def best_epoch(rows: Sequence[Row]) -> int | None:
-    """Return the epoch of highest validation accuracy; None without one.
+def rows_of_phases(rows: Sequence[Row], result: Mapping[str, Any]) -> list[list[Row]]:
+    """Return the rows of each phase of a run; none for a run of a single phase.
+
+    Each has the row of the test as well, see `best_epoch`.
+
+    Args:
+      rows: the rows of the metrics, in order.
+      result: the content of `result.json`.
+    """
+    starts = [phase["after_epoch"] for phase in result.get("phases", ())]
+    ends = [*starts[1:], math.inf][: len(starts)]
+    return [
+        [row for row in rows if start < row["epoch"] <= end or row["split"] == "test"]
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def best_epoch(rows: Sequence[Row], metric: str = "accuracy") -> int | None:
+    """Return the epoch of the best validation; None without one.
 
     Of equals, it is the one with the lowest loss, then the last one. An epoch that `max_minutes`
     cut short does not count. The test row has the last finished epoch, so later ones were cut.
+
+    Args:
+      rows: of `metrics.jsonl`.
+      metric: `config.best_metric`.
     """
-    accuracy, loss = (series(rows, "validation", name) for name in ("accuracy", "loss"))
+    values, loss = (series(rows, "validation", name) for name in (metric, "loss"))
     last_finished = max((row["epoch"] for row in rows if row["split"] == "test"), default=math.inf)
-    accuracy = {epoch: value for epoch, value in accuracy.items() if epoch <= last_finished}
-    return max(accuracy, key=lambda e: (accuracy[e], -loss.get(e, math.inf), e), default=None)
+    sign = -1 if metric == "loss" else 1
+    values = {epoch: sign * value for epoch, value in values.items() if epoch <= last_finished}
+    return max(values, key=lambda e: (values[e], -loss.get(e, math.inf), e), default=None)

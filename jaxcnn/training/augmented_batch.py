@@ -8,10 +8,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import shuffled
+from jaxcnn.data.order import make_order
 from jaxcnn.data.views import views_of
 from jaxcnn.errors import UserError
 from jaxcnn.training.losses import make_targets
+from jaxcnn.training.plan import refuse_open_batch_size
 from jaxcnn.training.recipe import augmentation_of
 from jaxcnn.training.step import random_keys
 
@@ -37,12 +38,14 @@ def augmented_batch(config: ConfigDict, dataset: Dataset) -> AugmentedBatch:
     Raises:
       UserError: the config has no augmentation.
     """
+    refuse_open_batch_size(config)
     augment = augmentation_of(config, dataset, config.seed)
     if augment is None:
         raise UserError("--augmented: the config augments nothing; all of config.augment is off")
     view = views_of(config, dataset)["train"]
-    split, order = dataset.splits[view.split], shuffled(view.indices, seed=config.seed, epoch=0)
-    indices = order[: config.global_batch_size]
+    split, sampling = dataset.splits[view.split], config.dataset.sampling
+    order = make_order(view.indices, split.labels, seed=config.seed, sampling=sampling)
+    indices = order(0)[: config.global_batch_size]
     before = np.asarray(split.images[indices])
     labels = jnp.asarray(np.asarray(split.labels)[indices])
     key, _ = random_keys(config.seed, 0)

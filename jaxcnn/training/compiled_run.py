@@ -24,6 +24,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
+from jaxcnn.training.plan import refuse_open_batch_size
 from jaxcnn.training.recipe import (
     Recipe,
     augmentation_of,
@@ -38,7 +39,7 @@ from jaxcnn.training.step import make_train_step, repeat
 from jaxcnn.training.test_time_augmentation import make_score
 
 _ONLY_IN_THE_LOOP = (
-    "dataset.fraction", "max_minutes", "early_stopping.patience"
+    "dataset.fraction", "dataset.sampling", "phases", "max_minutes", "early_stopping.patience"
 )  # fmt: skip
 _NEEDS_VALIDATION = 'config.schedule.name = "plateau": a speedrun has no validation; choose another'
 _ORDER = zlib.crc32(b"order")  # keeps the keys of the order apart from those of the steps
@@ -138,6 +139,7 @@ def make_compiled_run(config: ConfigDict, dataset: Dataset) -> CompiledRun:
 
 
 def _check_supported(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> None:
+    refuse_open_batch_size(config)
     num_examples = len(dataset.splits["train"].labels)
     divisor = mesh.size * config.optimizer.accumulation_steps
     if config.global_batch_size > num_examples or config.global_batch_size % divisor:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from jaxcnn.data.counts import class_counts
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
+from jaxcnn.training.recipe import class_weights_of
 
 # size of the largest class over the smallest; up to this, classes count as equal in size
 _MAX_IMBALANCE = 1.5
+_MOST_WEIGHTS = 20  # of more classes, the largest and the smallest weight are shown
 
 
 def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
@@ -40,7 +43,7 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
     """Return one line for each property of the data that the user should know.
 
     They are: an unused validation split, classes without examples in a split, classes of unequal
-    size, and pictures that occur more than once in a folder.
+    size, pictures that occur more than once in a folder, and groups that lie in several splits.
 
     Args:
       dataset: the run's dataset.
@@ -56,7 +59,28 @@ def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
         ),
         *_unequal_classes(dataset),
         *_repeated_pictures(dataset, views),
+        *_shared_groups(dataset, views),
     ]
+
+
+def weight_notes(config: ConfigDict, dataset: Dataset) -> list[str]:
+    """Return a line about the weights of the classes and one about the sampling, if they are set.
+
+    Raises:
+      UserError: the config gives another number of weights than the dataset has classes.
+    """
+    lines = []
+    if config.dataset.sampling == "balanced":
+        lines.append("each epoch has equally many examples of each class")
+    weights = class_weights_of(config, dataset)
+    if weights is not None:
+        names = zip(dataset.class_names, weights.tolist(), strict=True)
+        ranked = sorted(names, key=lambda pair: -pair[1])
+        shown = ranked if len(ranked) <= _MOST_WEIGHTS else [ranked[0], ranked[-1]]
+        listed = ", ".join(f"{name} {weight:.3g}" for name, weight in shown)
+        which = "" if shown == ranked else ", the largest and the smallest"
+        lines.append(f"weights of the classes in the training loss{which}: {listed}")
+    return lines
 
 
 def trained_on(dataset: Dataset, views: Mapping[str, View], name: str) -> int:
@@ -95,6 +119,21 @@ def _repeated_pictures(dataset: Dataset, views: Mapping[str, View]) -> list[str]
     ambiguous = [picture.path for picture in pictures if len(classes[picture.sha256]) > 1]
     if ambiguous:
         lines.append(f"pictures that lie in several classes: {join_names(ambiguous)}")
+    return lines
+
+
+def _shared_groups(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
+    groups = {}
+    for name, view in views.items():
+        of_split = dataset.groups(view.split)
+        groups[name] = set() if of_split is None else set(of_split[view.indices]) - {""}
+    lines = []
+    for name in ("validation", "test"):
+        if shared := sorted(groups["train"] & groups[name]):
+            lines.append(
+                f"{len(shared):,} groups have pictures in training and in {name}, so the {name} "
+                f"accuracy may be too high: {join_names(shared)}"
+            )
     return lines
 
 

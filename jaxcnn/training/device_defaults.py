@@ -3,15 +3,17 @@
 import math
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxcnn import models
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.dataset import Dataset, Split
 
 _FEW_FLOPS = 10e6  # of a forward pass, per image
 _MAX_STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator
@@ -42,7 +44,9 @@ def evaluation_options(network: models.Summary) -> dict[str, Any]:
     return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
-def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> int:
+def usual_steps_per_dispatch(
+    config: ConfigDict, dataset: Dataset, steps_per_epoch: int, streams: bool
+) -> int:
     """Return the usual `config.steps_per_dispatch`: 1 on a CPU, else up to 64.
 
     On a CPU, XLA's convolutions lose their threads inside a scan. On an accelerator it is the
@@ -52,27 +56,43 @@ def usual_steps_per_dispatch(config: ConfigDict, dataset: Dataset, steps_per_epo
     if jax.default_backend() == "cpu":
         return 1
     most = 64
-    if config.dataset.streaming:
+    if streams:
         batch_bytes = config.global_batch_size * math.prod(dataset.image_shape)
         most = min(most, max(1, _MAX_STREAMED_BYTES // batch_bytes))
     largest = max(n for n in range(1, most + 1) if steps_per_epoch % n == 0)
     return largest if largest >= most // 4 else min(max(1, most // 2), steps_per_epoch)
 
 
-def room_for_data(mesh: Mesh) -> int:
-    """Return how many bytes of data a device may hold: two thirds of its memory.
+def must_stream(splits: Iterable[Split], mesh: Mesh) -> bool:
+    """Return whether splits do not fit into a device's memory, but lie on disk.
 
-    Simulated devices share the memory of the machine, or of its container. There is no limit for
+    In a group of processes each device holds only the examples that it reads.
+    """
+    splits = list(splits)
+    on_disk = all(isinstance(split.images, np.memmap) for split in splits)
+    needed = sum(split.images.nbytes for split in splits)
+    return on_disk and not mesh.is_multi_process and needed > room_for_data(mesh)
+
+
+def room_for_data(mesh: Mesh) -> int:
+    """Return how many bytes of data a device may hold: two thirds of its memory."""
+    return device_memory(mesh) * 2 // 3
+
+
+def device_memory(mesh: Mesh) -> int:
+    """Return the bytes of memory of a device.
+
+    Simulated devices share the memory of the machine, or of its container. It is very large for
     devices that do not report their memory.
     """
     device = mesh.devices.flat[0]
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] * 2 // 3
+        return stats["bytes_limit"]
     if device.platform != "cpu":
         return sys.maxsize
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _CONTAINER_MEMORY.read_text().strip() if _CONTAINER_MEMORY.exists() else "max"
     if limit != "max":
         memory = min(memory, int(limit))
-    return memory * 2 // 3 // mesh.devices.size
+    return memory // mesh.devices.size

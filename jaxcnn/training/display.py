@@ -12,6 +12,9 @@ class Display(Protocol):
     def warn(self, text: str) -> None:
         """Show a warning."""
 
+    def note(self, text: str) -> None:
+        """Show a line about the course of the training; nothing for an empty one."""
+
     def waiting(self, task: str) -> AbstractContextManager[None]:
         """Return a context that reports a long task, such as "compiling"."""
 

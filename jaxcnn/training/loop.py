@@ -1,10 +1,8 @@
 """The training loop: steps, evaluation, checkpoints and the rows of `metrics.jsonl`."""
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -16,10 +14,12 @@ from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.display import Display
 from jaxcnn.training.evaluate import evaluate, to_means
-from jaxcnn.training.messages import MAX_SKIPPED, not_finite, steps_skipped
+from jaxcnn.training.first_calls import FirstCalls
+from jaxcnn.training.messages import MAX_SKIPPED, not_finite, steps_skipped, stopped
 from jaxcnn.training.parallel import Agreement, wait_for
-from jaxcnn.training.result import choose_weights, describe_training, score_test_split
-from jaxcnn.training.resume import Start, take_up
+from jaxcnn.training.phases import begin_due_phase, describe_phase, enter_phase
+from jaxcnn.training.result import describe_training, score_test_split
+from jaxcnn.training.resume import Start, open_metrics, take_up
 from jaxcnn.training.run import Run
 from jaxcnn.training.saving import Saving
 from jaxcnn.training.stopping import Hook, Stopping
@@ -37,7 +37,7 @@ class Loop:
 
     Args:
       run: ready to train.
-      start: the state and position at which the training starts.
+      start: the phase, state and position at which the training starts.
       display: shows the training to the user.
       metrics: writes the rows of the metrics.
       checkpoints: of the run's folder.
@@ -56,15 +56,15 @@ class Loop:
         check_folder: Callable[[], None] = lambda: None,
         hooks: Sequence[Hook] = (),
     ):
-        self.run, self.plan, self.config = run, run.plan, run.plan.config
+        self.whole_run, self.config = run, run.plan.config
+        self.run, self.plan = start.run, start.run.plan
         self.display, self.hooks = display, hooks
         self.metrics, self.check_folder = metrics, check_folder
         self.state, self.progress, self.position = start.state, start.progress, start.position
-        self.show_epoch = functools.partial(display.epoch_row, num_epochs=self.plan.num_epochs)
         self.time = RunTime(self.progress.seconds)
         self.stopping = Stopping(self.config, Agreement(self.plan.mesh), self.time)
-        self.saving = Saving(run.plan, start, checkpoints, metrics, self.time, check_folder)
-        self.compiled: set[Callable] = set()
+        self.saving = Saving(self.plan, start, checkpoints, metrics, self.time, check_folder)
+        self.first_calls = FirstCalls(display)
         skipped = int(self.state.sums["bad_steps"])  # of a resumed epoch
         self.allowed_bad_steps = MAX_SKIPPED if self.config.optimizer.skip_bad_steps else skipped
         self.stopping.check_time(self.position.step)
@@ -86,9 +86,7 @@ class Loop:
         keep = run.plan.config.checkpoint
         checkpoints = Checkpoints(workdir, keep_latest=keep.keep_latest, keep_best=keep.keep_best)
         start = take_up(run, workdir, checkpoints, display.warn)
-        metrics: MetricsWriter | NoWriter = NoWriter()
-        if group.is_main():
-            metrics = MetricsWriter(workdir, resume_step=start.kept_step, warn=display.warn)
+        metrics = open_metrics(workdir, start, display.warn)
         return cls(
             run, start, display=display, metrics=metrics, checkpoints=checkpoints,
             check_folder=check_folder, hooks=hooks,
@@ -115,16 +113,28 @@ class Loop:
         with closing(checkpoints), closing(self.metrics), group.watched():
             with StopSignal() as signal:
                 row = None
+                self.display.note(describe_phase(self.config, self.progress))
                 while not self.ended:
                     epoch, row = self.position.epoch, self._train_epoch(signal)
                     if self.position.epoch > epoch:
                         self.finish_epoch(row)
+                        self._begin_due_phase()
                 if self.position.row:
                     self.finish_part(row or self._train_row(self.state.sums, Clock()))
                 checkpoints.wait()
                 if self.stopping.is_requested(signal):
                     self.stop(None)
             return self.result()
+
+    def _begin_due_phase(self) -> None:
+        """Go on with the next phase if one has ended and the run has not."""
+        if self.ended or not begin_due_phase(self.config, self.progress, self.position):
+            return
+        self.run, self.state, self.position, _ = enter_phase(
+            self.whole_run, self.state, self.progress, self.position, is_new=True
+        )
+        self.plan = self.run.plan
+        self.display.note(describe_phase(self.config, self.progress))
 
     def _train_epoch(self, signal: StopSignal) -> Row:
         """Train the rest of the epoch, or until the run's time is over; return its row."""
@@ -165,45 +175,33 @@ class Loop:
                 self.stopping.end_by_time()
                 break
             previous, train = sums, run.train_steps if num_steps > 1 else run.train_step
-            is_compiled = train in self.compiled
+            is_compiled = self.first_calls.is_over(train)
             images = self.plan.count_images(self.position.row, num_steps)
             if not is_compiled:
                 jax.block_until_ready(previous)
                 clock.stop()
-            with self._compiling(train), jax.transfer_guard("disallow"):
+            with self.first_calls.waiting(train), jax.transfer_guard("disallow"):
                 self.state, sums = train(self.state, data, numbers, order)
             self.position = self.position.after(num_steps)
             if self.position.row and (decision.save or self.saving.is_due(self.position.step)):
                 self._means(sums)  # raises for a state that diverged, which is not saved
-                self.saving.save(self.state, self.position.step, None)
+                self.saving.save(self.state, self.position, None)
             if not is_compiled:
                 jax.block_until_ready(sums)
-                self.compiled.add(train)
                 clock.start()
                 continue
             clock.add(images)
             if previous is not None:
-                wait_for(previous, self.config.dataset.streaming)
+                wait_for(previous, self.plan.streams)
                 yield previous, decision.display
         yield sums or self.state.sums, False
-
-    def _compiling(self, program: Callable) -> AbstractContextManager[None]:
-        """Return a context that reports a long compilation, for a program's first call."""
-        if program in self.compiled:
-            return contextlib.nullcontext()
-        return self.display.waiting("compiling")
 
     def _train_row(self, sums: Sums, clock: Clock) -> Row:
         """Return the metrics row of the epoch's steps so far; wait for them."""
         means = self._means(sums)
         clock.stop()
-        return {
-            "split": "train",
-            **means,
-            "learning_rate": float(self.state.opt_state.hyperparams["learning_rate"]),
-            "seconds": clock.seconds,
-            "images_per_second": clock.images_per_second,
-        }
+        rate = float(self.state.opt_state.hyperparams["learning_rate"])
+        return {"split": "train", **means, "learning_rate": rate, **clock.figures}
 
     def _means(self, sums: Sums) -> dict[str, float]:
         """Return the means of an epoch's sums; wait for the step that computes them.
@@ -220,31 +218,36 @@ class Loop:
         """Evaluate, write the epoch's rows, call the hooks, and save."""
         number, step = self.position.epoch, self.position.step
         validation, row = self._evaluate(train, number)
-        min_delta = self.config.early_stopping.min_delta
-        is_best = self.progress.add_validation(number, step, validation, min_delta)
-        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], self.config)
-        self.show_epoch(epoch=number, train=train, validation=validation, is_best=is_best)
+        config = self.plan.config
+        is_best = self.progress.add_validation(number, step, validation, config)
+        self.progress.plateau = next_plateau(self.progress.plateau, validation["loss"], config)
+        self.show_epoch(number, train, validation, is_best)
         self.stopping.check_time(step)
         try:
             self.stopping.call_hooks(self.hooks, row, self.progress)
         except BaseException:
             if not group.is_group():  # where all processes would have to save
-                self.saving.save(self.state, step, validation)
+                self.saving.save(self.state, self.position, validation)
             raise
         if is_best or self.ended or number % self.config.checkpoint.every_epochs == 0:
-            self.saving.save(self.state, step, validation)
+            self.saving.save(self.state, self.position, validation)
 
     def finish_part(self, train: Row) -> None:
         """Save, then evaluate the part of an epoch in which the run ended.
 
         A part can neither be the best epoch nor cost patience.
         """
-        self.saving.save_if_new(self.state, self.position.step)
-        number, progress = self.position.epoch + 1, self.progress
+        self.saving.save_if_new(self.state, self.position)
+        number = self.position.epoch + 1
         validation, row = self._evaluate(train, number)
-        progress.last_loss, progress.last_accuracy = validation["loss"], validation["accuracy"]
-        self.show_epoch(epoch=number, train=train, validation=validation, is_best=False)
+        self.progress.keep_last(validation)
+        self.show_epoch(number, train, validation, is_best=False)
         self.stopping.call_hooks(self.hooks, row, self.progress)
+
+    def show_epoch(self, epoch: int, train: Row, validation: Row, is_best: bool) -> None:
+        """Show the figures of an epoch (1-based)."""
+        figures = {"train": train, "validation": validation, "is_best": is_best}
+        self.display.epoch_row(epoch=epoch, num_epochs=self.plan.num_epochs, **figures)
 
     def _evaluate(self, train: Row, epoch: int) -> tuple[dict[str, float], Row]:
         """Evaluate, and write the rows of an epoch (1-based); return validation, and one row."""
@@ -252,9 +255,8 @@ class Loop:
         rows = [where | train]
         if self.config.evaluate_train:
             rows.append(where | {"split": "train_evaluated"} | self._scores("train"))
-        with self._compiling(self.run.eval_step):
+        with self.first_calls.waiting(self.run.eval_step):
             validation = self._scores("validation")
-        self.compiled.add(self.run.eval_step)
         if not math.isfinite(validation["loss"]):
             self._diverge(self.position.step, float(self.state.sums["gradient_norm"]))
         rows.append(where | {"split": "validation"} | validation)
@@ -270,23 +272,21 @@ class Loop:
         """Save and raise `Stopped`; `sums` are of the last step, if it is not checked yet."""
         if sums is not None:
             self._means(sums)  # raises for a state that diverged, which is not saved
-        self.saving.save_if_new(self.state, step := self.position.step)
+        self.saving.save_if_new(self.state, self.position)
         self.saving.checkpoints.wait()
-        raise Stopped(f"stopped and saved at step {step}; the same command resumes there")
+        raise Stopped(stopped(self.position.step))
 
     def _diverge(self, step: int, gradient_norm: float) -> NoReturn:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
         saved = self.saving.checkpoints.latest_step()
-        raise Diverged(not_finite(self.config, step, rate, gradient_norm, saved))
+        raise Diverged(not_finite(self.plan.config, step, rate, gradient_norm, saved))
 
     def result(self) -> dict[str, Any]:
         """Test, and return the content of `result.json`."""
-        self.state, tested_with = choose_weights(
-            self.run, self.state, self.saving.checkpoints, self.progress, self.display.warn
-        )
-        test = score_test_split(self.run, self.state, self.progress)
-        step, epoch = self.position.step, self.position.epoch
-        self.metrics.write({"step": step, "epoch": epoch, "split": "test"} | test)
+        checkpoints, warn = self.saving.checkpoints, self.display.warn
+        test, tested_with = score_test_split(self.run, self.state, checkpoints, self.progress, warn)
+        where = {"step": self.position.step, "epoch": self.position.epoch}
+        self.metrics.write(where | {"split": "test"} | test)
         return {
             "test_accuracy": test["accuracy"],
             "test_loss": test["loss"],

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,12 +10,13 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import views_of
-from jaxcnn.errors import Diverged, Stopped
+from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.programs import compile_evaluation
 from jaxcnn.training.recipe import total_steps
-from jaxcnn.training.run import Run, compile_evaluation, make_run, prepare
+from jaxcnn.training.run import Run, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation, check_population, differing_fields
@@ -58,7 +59,7 @@ class Member(Loop):
         with self._failing():
             self._take(state, step)
             self._means(state.sums)
-            self.saving.save(state, step, None)
+            self.saving.save(state, self.position, None)
 
     def take_steps(
         self, state: TrainState, step: int, clock: Clock, scores: dict[str, dict[str, float]]
@@ -119,31 +120,62 @@ class MemberRun:
     values: dict[str, jax.Array]
 
 
+@dataclasses.dataclass(frozen=True)
+class Mold:
+    """The parts that the members of a population share: data, plan and compiled evaluation.
+
+    Attributes:
+      run: of one of the configs, ready to train.
+      variation: how the members differ.
+    """
+
+    run: Run
+    variation: Variation
+
+    def member_run(self, config: ConfigDict) -> MemberRun:
+        """Return a member, ready to train.
+
+        Raises:
+          UserError: the config does not fit the dataset.
+        """
+        run = self.run
+        steps = run.plan.steps_per_epoch
+        model, recipe, state = prepare(config, run.dataset, steps)
+        plan = dataclasses.replace(run.plan, config=config, views=views_of(config, run.dataset))
+        state = parallel.on_every_device(state, plan.mesh)
+        run = dataclasses.replace(run, plan=plan, model=model, state=state)
+        if "loss.l2" in self.variation.fields:  # the test loss includes it
+            run = dataclasses.replace(run, eval_step=compile_evaluation(recipe, plan))
+        return MemberRun(run, self.variation.values(recipe, total_steps(config, steps)))
+
+
+def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mold:
+    """Return what members share that differ from a config in some fields.
+
+    A member trains on one device, so `config.num_devices` is 1.
+
+    Raises:
+      UserError: the config, the dataset and the devices do not fit each other.
+    """
+    run = make_run(config, dataset)
+    if run.plan.streams:
+        raise UserError(
+            f"{dataset.name}: its images do not fit into the memory, and a population does not "
+            "read them from disk; train one run at a time"
+        )
+    _, recipe, _ = prepare(config, dataset, run.plan.steps_per_epoch)
+    return Mold(run, Variation(config, dataset, recipe, frozenset(fields)))
+
+
 def make_member_runs(
     configs: Sequence[ConfigDict], dataset: Dataset
 ) -> tuple[list[MemberRun], Variation]:
     """Return the members of a population, ready to train, and how they differ.
-
-    A member trains on one device, so `config.num_devices` is 1 in each config.
 
     Raises:
       UserError: a config, the dataset and the devices do not fit each other, or one compiled step
         cannot train the configs.
     """
     check_population(configs)
-    first = make_run(configs[0], dataset)
-    steps = first.plan.steps_per_epoch
-    prepared = [prepare(config, dataset, steps) for config in configs]
-    fields = frozenset(differing_fields(configs))
-    _, recipe, _ = prepared[0]
-    variation = Variation(configs[0], dataset, recipe, fields)
-    members = []
-    for config, (model, recipe, state) in zip(configs, prepared, strict=True):
-        plan = dataclasses.replace(first.plan, config=config, views=views_of(config, dataset))
-        state = parallel.on_every_device(state, plan.mesh)
-        run = dataclasses.replace(first, plan=plan, model=model, state=state)
-        if "loss.l2" in fields:  # the test loss includes it
-            run = dataclasses.replace(run, eval_step=compile_evaluation(recipe, plan))
-        values = variation.values(recipe, total_steps(config, steps))
-        members.append(MemberRun(run, values))
-    return members, variation
+    mold = make_mold(configs[0], dataset, differing_fields(configs))
+    return [mold.member_run(config) for config in configs], mold.variation

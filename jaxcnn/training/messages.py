@@ -4,7 +4,10 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.parts import used_parts
+from jaxcnn.config.phases import phases_of
 from jaxcnn.text import join_names
+from jaxcnn.workdir.endings import gain_in_words
+from jaxcnn.workdir.phases import patience_of
 
 MAX_SKIPPED = 10  # bad steps in an epoch, after which a run that skips them ends
 
@@ -36,6 +39,11 @@ def steps_skipped(count: int, first: int, rate_scale: float) -> str:
         f"{steps} skipped, first step {first}: loss or gradient not finite; the learning rate is "
         f"{rate_scale:g} times the schedule's from here on"
     )
+
+
+def stopped(step: int) -> str:
+    """Return the message that a run was stopped and saved after a step."""
+    return f"stopped and saved at step {step}; the same command resumes there"
 
 
 def not_finite(
@@ -81,14 +89,15 @@ def _against_divergence(config: ConfigDict) -> str:
 
 def last_weights_tested(config: ConfigDict) -> str:
     """Return the warning that early stopping tests weights after the best epoch; "" for none."""
-    patience = config.early_stopping.patience
+    patience = patience_of(config, phases_of(config)[-1])
     if not patience or config.test_with != "last":
         return ""
     remedy = "config.test_with=best"
     if config.validation == "test":  # the test split must not choose the weights that it tests
         remedy = f"config.validation=holdout with {remedy}"
+    gain = gain_in_words(config.early_stopping.metric)
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
-        "without a lower validation loss, and config.test_with = 'last' tests the weights of that "
-        f"end; {remedy} tests the best epoch's"
+        f"without a {gain}, and config.test_with = 'last' tests the weights of that end; {remedy} "
+        "tests the best epoch's"
     )

@@ -12,7 +12,11 @@ from jaxcnn.data.views import View, views_of
 from jaxcnn.errors import UserError
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
-from jaxcnn.training.device_defaults import usual_num_devices, usual_steps_per_dispatch
+from jaxcnn.training.device_defaults import (
+    must_stream,
+    usual_num_devices,
+    usual_steps_per_dispatch,
+)
 from jaxcnn.training.recipe import build_model, check_num_steps
 from jaxcnn.workdir.position import Position
 
@@ -30,6 +34,10 @@ class Plan:
       mesh: the devices, with the one axis "batch".
       steps_per_epoch: training steps of an epoch.
       steps_per_dispatch: training steps in one call of the devices.
+      num_epochs: epochs of the whole run; the last is a part where `config.num_steps` ends in it.
+      schedule_start: finished epochs at the start of the learning-rate schedule.
+      streams: True if images are read from disk during training: because the config says so, or
+        because they do not fit into the memory.
     """
 
     config: ConfigDict
@@ -38,6 +46,9 @@ class Plan:
     mesh: Mesh
     steps_per_epoch: int
     steps_per_dispatch: int
+    streams: bool
+    num_epochs: int
+    schedule_start: int = 0
 
     @property
     def num_examples(self) -> int:
@@ -62,7 +73,7 @@ class Plan:
     @property
     def in_shares(self) -> bool:
         """True if each device holds only the examples it reads: when streaming or in a group."""
-        return self.config.dataset.streaming or self.mesh.is_multi_process
+        return self.streams or self.mesh.is_multi_process
 
     @property
     def data_axis(self) -> int | None:
@@ -75,10 +86,9 @@ class Plan:
         return min(num_steps * self.global_batch_size, images_left)
 
     @property
-    def num_epochs(self) -> int:
-        """Epochs of the whole run; the last is a part where `config.num_steps` ends within it."""
-        num_steps = self.config.num_steps
-        return -(-num_steps // self.steps_per_epoch) if num_steps else self.config.num_epochs
+    def schedule_steps_before(self) -> int:
+        """Steps before the start of the schedule, counted with the present batch size."""
+        return self.schedule_start * self.steps_per_epoch
 
     def steps_of_epoch(self, position: Position) -> int:
         """Return the steps of a position's epoch; fewer where `config.num_steps` ends within it."""
@@ -90,6 +100,18 @@ class Plan:
         return Position(step, self.steps_per_epoch)
 
 
+def refuse_open_batch_size(config: ConfigDict) -> None:
+    """Refuse a config whose batch size is still to be found.
+
+    Raises:
+      UserError: it is 0.
+    """
+    if not config.global_batch_size:
+        raise UserError(
+            "config.global_batch_size = 0: only jaxcnn train finds the size of a run; name one"
+        )
+
+
 def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     """Return the plan of a checked config for a dataset and the available devices.
 
@@ -98,6 +120,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
       UserError: the dataset, the network and the devices do not fit each other.
     """
     devices.start(config.deterministic)
+    refuse_open_batch_size(config)
     views = views_of(config, dataset)
     num_examples = len(views["train"].indices)
     if config.global_batch_size > num_examples:
@@ -114,12 +137,17 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     steps = config.steps_per_epoch or batches
     check_num_steps(config, steps)
     network = models.summary(build_model(config, dataset, abstract=True))
+    mesh = parallel.make_mesh(config.num_devices or usual_num_devices(network))
+    splits = {view.split: dataset.splits[view.split] for view in views.values()}
+    streams = config.dataset.streaming or must_stream(splits.values(), mesh)
     return Plan(
         config=config,
         views=views,
         network=network,
-        mesh=parallel.make_mesh(config.num_devices or usual_num_devices(network)),
+        mesh=mesh,
         steps_per_epoch=steps,
         steps_per_dispatch=config.steps_per_dispatch
-        or usual_steps_per_dispatch(config, dataset, steps),
+        or usual_steps_per_dispatch(config, dataset, steps, streams),
+        streams=streams,
+        num_epochs=-(-config.num_steps // steps) if config.num_steps else config.num_epochs,
     )

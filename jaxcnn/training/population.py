@@ -5,6 +5,7 @@ population computes the steps and the evaluations of a chunk of members together
 time, and hands each member its state.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,10 +17,9 @@ from jaxcnn.errors import Stopped
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.evaluate import to_means
 from jaxcnn.training.member import Member
-from jaxcnn.training.member_programs import Form, MemberPrograms
+from jaxcnn.training.member_programs import MemberPrograms
 from jaxcnn.training.parallel import on_every_device, wait_for
 from jaxcnn.training.timing import Clock
-from jaxcnn.training.variation import Variation
 
 
 class Population:
@@ -30,20 +30,13 @@ class Population:
 
     Args:
       members: the members; None for one that has ended, whose slot stays.
-      variation: how the members differ.
-      form: the members of a call.
+      programs: the compiled steps; several populations may use the same.
     """
 
-    def __init__(
-        self,
-        members: Sequence[Member | None],
-        variation: Variation,
-        form: Form,
-    ):
+    def __init__(self, members: Sequence[Member | None], programs: MemberPrograms):
         self._members = [member for member in members if member]
-        first = self._members[0]
-        plan = first.plan
-        self._programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
+        first, form = self._members[0], programs.form
+        self._programs = programs
         self._chunks = [
             members[start : start + form.width] for start in range(0, len(members), form.width)
         ]
@@ -54,20 +47,21 @@ class Population:
             data = {n: feed.put_split(dataset.splits[n], self._programs.mesh) for n in data}
         self._data = data
 
-    def train(self, on_epoch: Callable[[], None]) -> None:
+    def train(self, on_epoch: Callable[[], None], num_epochs: float = math.inf) -> None:
         """Train all members to their ends, an epoch of each chunk in turn.
 
         Args:
           on_epoch: called when members have finished an epoch.
+          num_epochs: finished epochs at which members pause; a later call trains them on.
 
         Raises:
           Stopped: a signal asked for it; all members are saved.
           UserError: a member's folder is no longer this process's.
         """
         with StopSignal() as signal:
-            while any(member.is_training for member in self._members):
+            while any(_next_group(chunk, num_epochs) for chunk in self._chunks):
                 for chunk in self._chunks:
-                    if group := _next_group(chunk):
+                    if group := _next_group(chunk, num_epochs):
                         self._train_epoch(chunk, group, signal)
                         if signal.requested:
                             self._stop()
@@ -173,12 +167,14 @@ class Population:
         return jax.device_get(sums)
 
 
-def _next_group(chunk: Sequence[Member | None]) -> list[Member]:
+def _next_group(chunk: Sequence[Member | None], num_epochs: float) -> list[Member]:
     """Return the members of a chunk that train next: those at the row of the one furthest behind.
 
-    All members are at the same row, unless the process was killed while it saved them.
+    All members are at the same row, unless the process was killed while it saved them. None of them
+    has finished `num_epochs`.
     """
-    training = [member for member in chunk if member and member.is_training]
+    members = [member for member in chunk if member and member.is_training]
+    training = [member for member in members if member.position.epoch < num_epochs]
     if not training:
         return []
     lead = min(training, key=lambda member: member.position.step)

@@ -52,15 +52,16 @@ class Profiler:
             jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
         if self.is_done:
             return run
-        return dataclasses.replace(
-            run,
-            watch=self._watch,
-            train_step=self._keeping_sums(run.train_step),
-            train_steps=self._keeping_sums(run.train_steps),
-        )
+        watched = dataclasses.replace(run, watch=self._watch, watch_program=self._keeping_sums)
+        return watched.with_programs({"train_step": run.train_step, "train_steps": run.train_steps})
 
     def _keeping_sums(self, train: Callable) -> Callable:
-        """Return a training step that keeps its last sums, for which the trace's ends wait."""
+        """Return a training step that keeps its last sums, for which the trace's ends wait.
+
+        A new phase has new training steps, which compile and warm up again.
+        """
+        self._known.clear()
+        self._warm_steps = 0
 
         def train_and_keep(*arguments: Any) -> Any:
             state, self._sums = train(*arguments)

@@ -13,13 +13,16 @@ from ml_collections import ConfigDict
 
 from jaxcnn import models
 from jaxcnn.data.augment import make_augment
+from jaxcnn.data.counts import class_counts
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.scaling import Scaling, pixel_scaling
+from jaxcnn.data.views import views_of
 from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network, split_model
-from jaxcnn.optim.losses import LOSSES, Loss
+from jaxcnn.optim.losses import LOSSES, Loss, balancing_weights, make_loss
 from jaxcnn.optim.optimizers import is_kernel, make_optimizer
 from jaxcnn.optim.schedules import make_schedule, scaled_rate
+from jaxcnn.training.fine_tuning import FineTuning, fine_tuning_of, train_graph_of
 from jaxcnn.training.trial import try_parts
 
 
@@ -37,12 +40,15 @@ class Recipe:
       num_classes: number of classes.
       heads: how several heads combine, see `losses.losses_and_scores`.
       loss: of scores and targets.
+      class_weights: float32 (num_classes,), the weight of an example in training by its class; None
+        where all weigh the same.
       l2: factor of the sum of squared kernels in the loss; an array where it differs between the
         members of a population.
       ema_decay: decay of the parameters' moving average; 0 for none.
       accumulation_steps: number of parts in which a batch is computed.
       global_batch_norm: BatchNorm over the global batch, else over each device's part.
       dtype: the dtype of the computation.
+      fine_tuning: the frozen parameters, and factors of the learning rate; None for none.
       skip_bad_steps: a step whose loss or gradient is not finite changes no weights, and halves
         the learning rate from then on.
     """
@@ -57,11 +63,13 @@ class Recipe:
     num_classes: int
     heads: str = "prob_mix"
     loss: Loss = LOSSES["cross_entropy"]
+    class_weights: np.ndarray | None = None
     l2: float | jax.Array = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1
     global_batch_norm: bool = True
     dtype: Any = jnp.float32
+    fine_tuning: FineTuning | None = None
     skip_bad_steps: bool = False
 
     def scale(self, images: jax.Array) -> jax.Array:
@@ -72,6 +80,19 @@ class Recipe:
         """
         images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         return (images - self.pixel_shift) * self.pixel_scale
+
+    def weigh(self, losses: jax.Array, targets: jax.Array) -> jax.Array:
+        """Return the losses (batch,) of training, with the weights of the examples' classes.
+
+        The weight of an example with several classes is the mean by its target distribution.
+
+        Args:
+          losses: float32 (batch,).
+          targets: float32 (batch, num_classes).
+        """
+        if self.class_weights is None:
+            return losses
+        return losses * (targets @ jnp.asarray(self.class_weights, targets.dtype))
 
     def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""
@@ -134,6 +155,27 @@ def augmentation_of(config: ConfigDict, dataset: Dataset, seed: int | jax.Array)
     )
 
 
+def class_weights_of(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:
+    """Return the weights of the classes, float32 (num_classes,); None where all weigh the same.
+
+    Raises:
+      UserError: the config gives another number of weights than the dataset has classes.
+    """
+    weighting, given = config.loss.class_weighting, config.loss.class_weights
+    if weighting == "none":
+        return None
+    if weighting == "balanced":
+        view = views_of(config, dataset)["train"]
+        labels = dataset.splits[view.split].labels[view.indices]
+        return balancing_weights(class_counts(labels, dataset.num_classes))
+    if len(given) != dataset.num_classes:
+        raise UserError(
+            f"config.loss.class_weights: has {len(given)} weights, but {dataset.name} has "
+            f"{dataset.num_classes} classes"
+        )
+    return np.array(given, np.float32)
+
+
 def make_hyperparams(config: ConfigDict) -> dict[str, np.number]:
     """Return the settings that are arrays in the state, see `TrainState.hyperparams`."""
     return {
@@ -159,6 +201,9 @@ def make_recipe(
     """
     try_parts(config, dataset, steps, total_steps(config, steps))
     train_graph, eval_graph, params, batch_stats = split_model(model)
+    fine_tuning = fine_tuning_of(config, params)
+    if config.optimizer.freeze:
+        train_graph = train_graph_of(model, config)
     shift, scale = pixel_scaling(dataset, config.dataset.scaling)
     recipe = Recipe(
         train_graph=train_graph,
@@ -177,12 +222,14 @@ def make_recipe(
         pixel_scale=scale,
         num_classes=dataset.num_classes,
         heads=config.loss.heads,
-        loss=LOSSES[config.loss.name],
+        loss=make_loss(config.loss),
+        class_weights=class_weights_of(config, dataset),
         l2=config.loss.l2,
         ema_decay=config.optimizer.ema_decay,
         accumulation_steps=config.optimizer.accumulation_steps,
         global_batch_norm=config.batch_norm == "global",
         dtype=jnp.dtype(config.precision),
+        fine_tuning=fine_tuning,
         skip_bad_steps=config.optimizer.skip_bad_steps,
     )
     train_images = dataset.splits["train"].images

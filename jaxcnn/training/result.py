@@ -14,7 +14,7 @@ from jaxcnn.workdir.position import Position
 from jaxcnn.workdir.progress import Progress
 
 
-def choose_weights(
+def _choose_weights(
     run: Run,
     last: TrainState,
     checkpoints: Checkpoints,
@@ -45,11 +45,21 @@ def choose_weights(
         return last, "last"
 
 
-def score_test_split(run: Run, state: TrainState, progress: Progress) -> dict[str, float]:
-    """Return the test split's `loss` and `accuracy` (a fraction)."""
+def score_test_split(
+    run: Run,
+    last: TrainState,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> tuple[dict[str, float], str]:
+    """Return the test split's `loss` and `accuracy` (a fraction), and the tested weights.
+
+    The weights are "best" or "last", see `_choose_weights`, which takes the same arguments.
+    """
+    state, tested_with = _choose_weights(run, last, checkpoints, progress, warn)
     if run.plan.config.validation == "test":  # just evaluated, as the validation split
-        return {"loss": progress.last_loss, "accuracy": progress.last_accuracy}
-    return evaluate(run, state, "test")
+        return {"loss": progress.last_loss, "accuracy": progress.last_accuracy}, tested_with
+    return evaluate(run, state, "test"), tested_with
 
 
 def describe_training(
@@ -67,8 +77,10 @@ def describe_training(
         **(hook if ended == "hook" else {}),
         "best_epoch": progress.best_epoch,  # 0: no epoch was finished
         "best_validation_accuracy": progress.best_accuracy if progress.best_epoch else None,
+        **({"best_validation_metrics": progress.best_metrics} if progress.best_metrics else {}),
         "last_validation_accuracy": progress.last_accuracy,
         "num_epochs": position.epoch,
+        **({"phases": progress.phases} if len(progress.phases) > 1 else {}),
         "steps": position.step,
         "epochs_without_gain": progress.epochs_without_gain,
         "resumed": [epochs for epochs in progress.resumed if epochs < position.epochs],

@@ -4,13 +4,17 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxcnn.config.phases import phases_of
 from jaxcnn.data.order import steps_per_epoch
 from jaxcnn.process import group
 from jaxcnn.training.messages import batch_size_changed
+from jaxcnn.training.phases import begin_due_phase, enter_phase
 from jaxcnn.training.run import Run
-from jaxcnn.training.state import TrainState, with_hyperparams_of
+from jaxcnn.training.state import TrainState
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
+from jaxcnn.workdir.phases import adopt_begun
 from jaxcnn.workdir.position import Position
 from jaxcnn.workdir.progress import Progress
 
@@ -20,12 +24,14 @@ class Start:
     """The state and position at which a training starts.
 
     Attributes:
+      run: the run as the phase in progress trains it.
       state: the state at the position, on the devices.
       progress: the host's record of the run.
       position: the position before the next step.
       is_resumed: whether the state comes from a checkpoint.
     """
 
+    run: Run
     state: TrainState
     progress: Progress
     position: Position
@@ -41,6 +47,15 @@ class Start:
         return self.position.step - (self.position.row > 0) if self.is_resumed else None
 
 
+def open_metrics(
+    workdir: Path, start: Start, warn: Callable[[str], None]
+) -> MetricsWriter | NoWriter:
+    """Return the writer of a run's metrics, which writes in process 0 of a group alone."""
+    if not group.is_main():
+        return NoWriter()
+    return MetricsWriter(workdir, resume_step=start.kept_step, warn=warn)
+
+
 def take_up(
     run: Run, workdir: Path, checkpoints: Checkpoints, warn: Callable[[str], None]
 ) -> Start:
@@ -53,18 +68,19 @@ def take_up(
       warn: called with messages about damaged checkpoints and a changed batch size.
 
     Raises:
-      UserError: a checkpoint is of another run, no checkpoint can be read, or `metrics.jsonl` does
-        not belong to the checkpoint.
+      UserError: a checkpoint is of another run, no checkpoint can be read, `metrics.jsonl` does not
+        belong to the checkpoint, or a finished phase differs.
     """
-    plan = run.plan
+    plan, config = run.plan, run.plan.config
     restored = checkpoints.restore_latest(run.state, warn)
     if restored is None:
         progress = Progress(global_batch_size=plan.global_batch_size)
         progress.run = run_files.read_identity(workdir).id
-        return Start(run.state, progress, progress.position(0, plan.steps_per_epoch), False)
-    state, progress = with_hyperparams_of(run.state, restored[0]), Progress(**restored[1])
-    if plan.config.schedule.name != "plateau":
-        progress.plateau = {}
+        position = progress.position(0, plan.steps_per_epoch)
+        progress.begin_phase(str(phases_of(config)[0]), position)
+        run, state, position, _ = enter_phase(run, run.state, progress, position, is_new=True)
+        return Start(run, state, progress, position, False)
+    state, progress = restored[0], Progress(**restored[1])
     steps = plan.steps_per_epoch
     if not plan.config.steps_per_epoch:  # with it, the batch size cannot change
         steps = steps_per_epoch(plan.num_examples, progress.global_batch_size)
@@ -73,11 +89,11 @@ def take_up(
         digest = progress.metrics_digest
         metrics_log.check_metrics(workdir, position.step, digest, position.epoch)
     progress.run = run_files.read_identity(workdir).id
-    before, now = progress.global_batch_size, plan.global_batch_size
-    if before != now:
-        position, repeated = position.with_batch_size(before, now, plan.steps_per_epoch)
-        progress.anchor_epoch, progress.anchor_step = position.anchor_epoch, position.anchor_step
-        progress.global_batch_size = now
-        warn(batch_size_changed(before, now, repeated))
     progress.resumed.append(position.epochs)
-    return Start(state, progress, position, True)
+    progress.phases = adopt_begun(config, progress.phases, workdir)
+    is_new = begin_due_phase(config, progress, position)
+    before = progress.global_batch_size
+    run, state, position, repeated = enter_phase(run, state, progress, position, is_new=is_new)
+    if before != progress.global_batch_size and not is_new:
+        warn(batch_size_changed(before, progress.global_batch_size, repeated))
+    return Start(run, state, progress, position, True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
+import optax
 from ml_collections import ConfigDict
 
 from jaxcnn.data import feed
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.order import in_batches, shuffled
+from jaxcnn.data.order import Order, in_batches, make_order
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
 from jaxcnn.data.views import data_identity
@@ -21,11 +21,12 @@ from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network
 from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
-from jaxcnn.training.device_defaults import evaluation_options, room_for_data
+from jaxcnn.training.device_defaults import room_for_data
 from jaxcnn.training.plan import Plan, resolve
+from jaxcnn.training.programs import make_programs
 from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
 from jaxcnn.training.state import TrainState, create_state
-from jaxcnn.training.step import make_eval_step, make_train_step, repeat
+from jaxcnn.training.step import make_train_step
 from jaxcnn.training.timing import Clock
 from jaxcnn.workdir.position import Position
 
@@ -46,20 +47,31 @@ class Run:
       train_steps: `plan.steps_per_dispatch` training steps in one call.
       eval_step: one evaluation step, compiled for all devices, see `make_eval_step`.
       add_up: adds the sums of an evaluation over all devices.
+      optimizer: makes the optimizer's state.
       state: the state before the first step, on the devices.
       watch: takes the feed of a training and yields the same; `Profiler` traces the steps between.
+      watch_program: takes a training step and returns one that computes the same.
     """
 
     plan: Plan
     dataset: Dataset
-    model: nnx.Module
+    model: Network
     data: dict[str, dict[str, jax.Array]]
     train_step: Callable
     train_steps: Callable
     eval_step: Callable
     add_up: Callable
+    optimizer: optax.GradientTransformation
     state: TrainState
     watch: Callable[[Feed, Position, Clock], Feed] | None = None
+    watch_program: Callable[[Callable], Callable] | None = None
+
+    def with_programs(self, programs: dict[str, Callable]) -> "Run":
+        """Return the run with other programs, see `make_programs`; they are watched as well."""
+        if self.watch_program:
+            steps = ("train_step", "train_steps")
+            programs = programs | {name: self.watch_program(programs[name]) for name in steps}
+        return dataclasses.replace(self, **programs)
 
     @property
     def num_parameters(self) -> int:
@@ -77,11 +89,18 @@ class Run:
         Returns:
           int32 (devices, steps, device_batch), see `order.in_batches`.
         """
-        config, indices = self.plan.config, self.plan.views["train"].indices
-        indices = shuffled(indices, seed=config.seed, epoch=epoch)
-        indices = indices[: self.plan.steps_per_epoch * self.plan.global_batch_size]
-        parts = config.optimizer.accumulation_steps
+        num_examples = self.plan.steps_per_epoch * self.plan.global_batch_size
+        indices = self._examples_of(epoch)[:num_examples]
+        parts = self.plan.config.optimizer.accumulation_steps
         return self._order(indices, self.plan.global_batch_size, parts)
+
+    @functools.cached_property
+    def _examples_of(self) -> Order:
+        """The function that gives the examples of an epoch, see `make_order`."""
+        config, view = self.plan.config, self.plan.views["train"]
+        labels = self.dataset.splits[view.split].labels
+        sampling = config.dataset.sampling
+        return make_order(view.indices, labels, seed=config.seed, sampling=sampling)
 
     def train_feed(self, position: Position, clock: Clock | None = None) -> Feed:
         """Yield the arguments of each call of the devices, from a position to its epoch's end.
@@ -115,7 +134,7 @@ class Run:
             "num_examples": self.plan.num_examples,
             "global_batch_size": self.plan.global_batch_size,
             "first_step": position.first_step,
-            "schedule_shift": position.schedule_shift,
+            "schedule_shift": position.schedule_shift - self.plan.schedule_steps_before,
         }
         on_host: dict[str, np.number] = {name: np.int32(n) for name, n in numbers.items()}
         on_host["rate_factor"] = np.float32(rate_factor)
@@ -160,7 +179,7 @@ class Run:
     def _feed(self, split: str, order: np.ndarray, portions: Sequence[tuple[int, int]]) -> Feed:
         examples, mesh = self.dataset.splits[split], self.plan.mesh
         settings = self.plan.config.dataset
-        if settings.streaming:
+        if self.plan.streams:
             from jaxcnn.data.stream import stream
 
             shares = stream(examples, order, mesh, portions=portions, workers=settings.workers)
@@ -185,21 +204,18 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
     """
     plan = resolve(config, dataset)
     model, recipe, state = prepare(config, dataset, plan.steps_per_epoch)
-    train_step = make_train_step(recipe)
     if config.deterministic:
-        refuse_nondeterministic(config, train_step, state, dataset.splits["train"])
-    data = {} if plan.in_shares else _put_splits(dataset, plan)
-    compiled = functools.partial(parallel.parallelize, mesh=plan.mesh, backend=config.parallel)
-    training = functools.partial(compiled, in_axes=(None, plan.data_axis, None, 0), donate=True)
+        split = dataset.splits["train"]
+        refuse_nondeterministic(config, make_train_step(recipe), state, split)
+    add_up = functools.partial(jax.lax.psum, axis_name=parallel.AXIS)
     return Run(
         plan=plan,
         dataset=dataset,
         model=model,
-        data=data,
-        train_step=training(train_step),
-        train_steps=training(repeat(train_step, plan.steps_per_dispatch)),
-        eval_step=compile_evaluation(recipe, plan),
-        add_up=compiled(functools.partial(jax.lax.psum, axis_name=parallel.AXIS), in_axes=(0,)),
+        data={} if plan.in_shares else _put_splits(dataset, plan),
+        **make_programs(plan, recipe),
+        add_up=parallel.parallelize(add_up, mesh=plan.mesh, backend=config.parallel, in_axes=(0,)),
+        optimizer=recipe.optimizer,
         state=parallel.on_every_device(state, plan.mesh),
     )
 
@@ -229,18 +245,6 @@ def prepare(
     return model, recipe, state
 
 
-def compile_evaluation(recipe: Recipe, plan: Plan) -> Callable:
-    """Return the evaluation step of a recipe, for all devices of a plan; see `make_eval_step`."""
-    return parallel.parallelize(
-        make_eval_step(recipe),
-        mesh=plan.mesh,
-        backend="shard_map",
-        in_axes=(0, None, None, plan.data_axis, 0),
-        out_axis=0,
-        compiler_options=evaluation_options(plan.network),
-    )
-
-
 def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]:
     """Return the arrays of the splits that the plan reads, whole on every device."""
     splits = {view.split: dataset.splits[view.split] for view in plan.views.values()}
@@ -248,8 +252,8 @@ def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]
     room = room_for_data(plan.mesh)
     if needed > room:
         raise UserError(
-            f"{dataset.name} has {needed >> 20:,} MiB of images, but a device has room for "
-            f"{room >> 20:,} MiB: set config.dataset.streaming = True"
+            f"{dataset.name} has {needed >> 20:,} MiB of images in memory, but a device has room "
+            f"for {room >> 20:,} MiB: take fewer, or images from np.load(FILE, mmap_mode='r')"
         )
     return {name: feed.put_split(split, plan.mesh) for name, split in sorted(splits.items())}
 

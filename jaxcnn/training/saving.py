@@ -9,6 +9,8 @@ from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import RunTime
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.metrics_log import MetricsWriter, NoWriter
+from jaxcnn.workdir.position import Position
+from jaxcnn.workdir.progress import rank
 
 
 class Saving:
@@ -16,8 +18,8 @@ class Saving:
 
     Args:
       plan: the resolved config.
-      start: the start of the training; each save sets `seconds` and `metrics_digest` of its
-        progress.
+      start: the start of the training; each save sets `epochs`, `seconds` and `metrics_digest` of
+        its progress.
       checkpoints: of the run's folder.
       metrics: the log whose digest a checkpoint holds.
       time: the time of the run.
@@ -35,6 +37,7 @@ class Saving:
     ):
         self.checkpoints, self._metrics, self._progress = checkpoints, metrics, start.progress
         self._time, self._check_folder = time, check_folder
+        self._metric = plan.config.best_metric
         self._every_steps = plan.config.checkpoint.every_steps
         self._step, self.saved_at = start.position.step, time.seconds
 
@@ -42,25 +45,30 @@ class Saving:
         """Return whether `checkpoint.every_steps` have passed since the last save."""
         return 0 < self._every_steps <= step - self._step
 
-    def save(self, state: TrainState, step: int, validation: dict[str, float] | None) -> None:
+    def save(
+        self, state: TrainState, position: Position, validation: dict[str, float] | None
+    ) -> None:
         """Start to write a checkpoint.
 
         Args:
-          state: the state after `step`.
-          step: training steps done.
-          validation: `loss` and `accuracy`, which choose the best checkpoint; None within an
-            epoch.
+          state: the state at the position.
+          position: after the last finished step.
+          validation: `loss`, `accuracy` and `config.best_metric`, which choose the best
+            checkpoint; None within an epoch.
 
         Raises:
           UserError: the folder is no longer this process's.
         """
         self._check_folder()
+        self._progress.epochs = position.epoch
         self._progress.seconds = self._time.seconds
         self._progress.metrics_digest = self._metrics.digest()
-        self._step, self.saved_at = step, self._time.seconds
+        self._step, self.saved_at = position.step, self._time.seconds
+        if validation and self._metric != "accuracy":
+            validation = validation | {"metric": rank(validation, self._metric)[0]}
         self.checkpoints.save(state, dataclasses.asdict(self._progress), validation)
 
-    def save_if_new(self, state: TrainState, step: int) -> None:
+    def save_if_new(self, state: TrainState, position: Position) -> None:
         """Start to write a checkpoint, unless the newest one is of this step."""
-        if self.checkpoints.latest_step() != step:
-            self.save(state, step, None)
+        if self.checkpoints.latest_step() != position.step:
+            self.save(state, position, None)

@@ -11,6 +11,7 @@ from jaxcnn.training.losses import is_correct, losses_and_scores, make_targets
 from jaxcnn.training.parallel import AXIS, sum_over_devices
 from jaxcnn.training.recipe import Recipe
 from jaxcnn.training.state import Array, TrainState, zero_sums
+from jaxcnn.training.update import skip_unless, update
 
 Batch = dict[str, jax.Array]
 
@@ -65,15 +66,17 @@ def make_train_step(recipe: Recipe) -> Callable:
             batch = take_batch(data, order, row)
             num_examples = _num_examples(epoch, row)
             batch = _prepare(recipe, batch, num_examples, state, epoch["number"])
+        tuning = recipe.fine_tuning
+        is_frozen = tuning.is_on(epoch["number"]) if tuning else None
         gradients, batch_stats, sums = gradients_of(
-            state.params, state.batch_stats, batch, num_examples
+            state.params, state.batch_stats, batch, num_examples, is_frozen
         )
         norm = optax.tree.norm(gradients)
         is_good = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
         with jax.named_scope("optimizer"):
-            updated = _update(recipe, state, gradients, batch_stats, epoch)
+            updated = update(recipe, state, gradients, batch_stats, epoch)
         if recipe.skip_bad_steps:
-            updated = _skip_unless(is_good, updated, state)
+            updated = skip_unless(is_good, updated, state)
             sums = jax.tree.map(lambda value: jnp.where(is_good, value, 0), sums)
         sums = _add_step(
             state.sums, sums, norm, is_good, updated.step, is_first=updated.step == first_step + 1
@@ -154,11 +157,14 @@ def _gradients(recipe: Recipe) -> Callable:
     """Return the function that computes the gradients of a batch, summed over all devices.
 
     Returns:
-      `gradients(params, batch_stats, batch, num_examples) -> (gradients, batch_stats, sums)`.
+      `gradients(params, batch_stats, batch, num_examples, is_frozen) -> (gradients, batch_stats,
+      sums)`. `is_frozen` is that of `FineTuning.is_on`.
     """
     axis_name = AXIS if recipe.global_batch_norm else None
 
-    def loss_function(params, batch_stats, batch, num_examples):
+    def loss_function(params, batch_stats, batch, num_examples, is_frozen):
+        if recipe.fine_tuning:
+            params = recipe.fine_tuning.without_gradients(params)
         model = nnx.merge(recipe.train_graph, nnx.State(params), nnx.State(batch_stats))
         mask = batch["mask"]
         outputs = model(
@@ -168,18 +174,19 @@ def _gradients(recipe: Recipe) -> Callable:
             mask=mask,
             axis_name=axis_name,
             dtype=recipe.dtype,
+            frozen=is_frozen,
         )
         losses, scores = losses_and_scores(outputs, batch["targets"], recipe.heads, recipe.loss)
-        penalty = recipe.penalty(model, params)
+        losses, penalty = recipe.weigh(losses, batch["targets"]), recipe.penalty(model, params)
         # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
         loss = jnp.sum(losses * mask) / num_examples + penalty / num_shares
         sums = _sums(losses + penalty, scores, batch["targets"], mask)
         return loss, (nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)), sums)
 
-    def gradients(params, batch_stats, batch, num_examples):
+    def gradients(params, batch_stats, batch, num_examples, is_frozen):
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
-            params, batch_stats, batch, num_examples
+            params, batch_stats, batch, num_examples, is_frozen
         )
         if recipe.global_batch_norm:  # all devices have the same statistics
             gradients, sums = sum_over_devices((gradients, sums))
@@ -199,49 +206,18 @@ def _accumulate(recipe: Recipe) -> Callable:
     def split(array):  # interleaved, so that the padding of a short batch is spread over the parts
         return jnp.moveaxis(array.reshape(-1, num_parts, *array.shape[1:]), 1, 0)
 
-    def gradients(params, batch_stats, batch, num_examples):
+    def gradients(params, batch_stats, batch, num_examples, is_frozen):
         zero_sums = {name: jnp.zeros(()) for name in ("loss", "correct", "count")}
         zero = (jax.tree.map(jnp.zeros_like, params), batch_stats, zero_sums)
 
         def add(carry, part):
-            gradients, batch_stats, sums = one_part(params, carry[1], part, num_examples)
+            gradients, batch_stats, sums = one_part(params, carry[1], part, num_examples, is_frozen)
             added = jax.tree.map(jnp.add, (carry[0], carry[2]), (gradients, sums))
             return (added[0], batch_stats, added[1]), None
 
         return jax.lax.scan(add, zero, jax.tree.map(split, batch))[0]
 
     return gradients
-
-
-def _update(
-    recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, epoch: dict
-) -> TrainState:
-    """Return the state after a step of the optimizer."""
-    opt_state = state.opt_state
-    factor = recipe.schedule(state.step + epoch["schedule_shift"]) * state.rate_scale
-    rate = state.hyperparams["learning_rate"] * (factor * epoch["rate_factor"])
-    hyperparams = opt_state.hyperparams | {"learning_rate": rate}
-    opt_state = opt_state._replace(hyperparams=hyperparams)
-    updates, opt_state = recipe.optimizer.update(gradients, opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    ema = state.ema
-    if recipe.ema_decay:
-        # a small decay at first, so that the initial weights are soon forgotten
-        decay = jnp.minimum(recipe.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        ema = optax.incremental_update(params, ema, 1.0 - decay)
-    return state.replace(
-        step=state.step + 1,
-        params=params,
-        batch_stats=batch_stats,
-        opt_state=opt_state,
-        ema=ema,
-    )
-
-
-def _skip_unless(is_good: jax.Array, updated: TrainState, state: TrainState) -> TrainState:
-    """Return the updated state if the step is good, else the old state at half the rate."""
-    skipped = state.replace(step=updated.step, rate_scale=state.rate_scale / 2)
-    return jax.tree.map(lambda new, old: jnp.where(is_good, new, old), updated, skipped)
 
 
 def _add_step(
@@ -271,7 +247,8 @@ def make_eval_step(recipe: Recipe) -> Callable:
     Returns:
       `step(sums, params, batch_stats, data, order) -> sums`. `sums` start at
       `Run.zero_eval_sums`. They are the device's own, so that no device waits for another before
-      the last step. `data` and `order` are those of `take_batch`.
+      the last step. `data` and `order` are those of `take_batch`. If `sums` has `scores` float32
+      (entries of all orders, num_classes), the step fills in those of its batch.
     """
 
     def step(sums: dict, params: dict, batch_stats: dict, data: Batch, order: jax.Array) -> dict:
@@ -283,6 +260,15 @@ def make_eval_step(recipe: Recipe) -> Callable:
         losses, scores = losses_and_scores(outputs, targets, recipe.heads, recipe.loss)
         losses += recipe.penalty(model, params)
         added = _sums(losses, scores, targets, batch["mask"])
-        return {"row": sums["row"] + 1} | {name: sums[name] + added[name] for name in added}
+        filled = {"scores": _put_scores(sums, scores)} if "scores" in sums else {}
+        added = {name: sums[name] + value for name, value in added.items()}
+        return {"row": sums["row"] + 1} | added | filled
 
     return step
+
+
+def _put_scores(sums: dict, scores: jax.Array) -> jax.Array:
+    """Return `sums["scores"]` with a batch's scores, at the places of its examples in the order."""
+    batch = sums["row"] * jax.lax.axis_size(AXIS) + jax.lax.axis_index(AXIS)
+    start = (batch * len(scores), jnp.int32(0))
+    return jax.lax.dynamic_update_slice(sums["scores"], scores.astype(jnp.float32), start)

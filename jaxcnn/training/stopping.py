@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 
 from ml_collections import ConfigDict
 
+from jaxcnn.config.phases import phases_of
 from jaxcnn.errors import StopTraining
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.parallel import Agreement
 from jaxcnn.training.timing import Clock, RunTime
+from jaxcnn.workdir.phases import end_of_phase
 from jaxcnn.workdir.position import Position
 from jaxcnn.workdir.progress import Progress
 from jaxcnn.workdir.schemas import Row
@@ -99,12 +101,14 @@ class Stopping:
 
         The reasons are "epochs", "steps", "early_stopping", "max_minutes" and "hook".
         """
-        if position.epoch >= self._config.num_epochs:
-            return "epochs"
-        if 0 < self._config.num_steps <= position.step:
+        end, begun = "", progress.phases
+        if len(begun) == len(phases_of(self._config)):
+            without_gain = progress.epochs_without_gain
+            end = end_of_phase(self._config, begun, position.epoch, without_gain)
+        if end != "epochs" and 0 < self._config.num_steps <= position.step:
             return "steps"
-        if 0 < self._config.early_stopping.patience <= progress.epochs_without_gain:
-            return "early_stopping"
+        if end:
+            return end
         if self._is_time_over:
             return "max_minutes"
         return "hook" if self._config.num_epochs <= progress.hook_epochs else ""

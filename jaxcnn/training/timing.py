@@ -39,6 +39,11 @@ class Clock:
         running = 0.0 if self._started is None else time.perf_counter() - self._started
         return images_per_second(self.images, self.seconds + running)
 
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The columns of a metrics row: `seconds` and `images_per_second`."""
+        return {"seconds": self.seconds, "images_per_second": self.images_per_second}
+
 
 class RunTime:
     """The time of a whole run, over all its resumes.

@@ -37,7 +37,9 @@ _RATE_SCHEDULES = ("inverse_time_rounded",)
 # they compute with settings that are not in their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
 _ONLY_ALONE = {
-    "dataset.streaming": False, "max_minutes": 0.0, "batch_norm": "global",
+    "phases": ((),), "dataset.streaming": (False,), "max_minutes": (0.0,),
+    "batch_norm": ("global",),
+    "best_metric": ("accuracy", "loss"), "early_stopping.metric": ("loss", "accuracy"),
 }  # fmt: skip
 
 
@@ -50,10 +52,11 @@ def check_population(configs: Sequence[ConfigDict]) -> None:
     """
     config = configs[0]
     leaves = flatten(config)
-    for name, value in _ONLY_ALONE.items():
-        if leaves[name] != value:
+    for name, values in _ONLY_ALONE.items():
+        if leaves[name] not in values:
+            supported = " and ".join(map(repr, values))
             raise UserError(
-                f"config.{name} = {leaves[name]}: a population supports {value!r} alone; train "
+                f"config.{name} = {leaves[name]}: a population supports {supported} alone; train "
                 "the configs one by one"
             )
     is_fixed = config.optimizer.name in (*_FIXED_OPTIMIZERS, *OPTIMIZERS.parts)

@@ -6,5 +6,6 @@
 - `metrics_log`, `tensorboard`: one row per epoch and split.
 - `checkpoints`, `checkpoint_damage`, `digests`, `orbax_fixes`: the saved states.
 - `progress`, `position`: the host's figures in a checkpoint; the step counters.
+- `phases`: the phases that have begun; `extending`: those of a run that gets more epochs.
 - `weights`: the weights of a checkpoint in their network; `endings`: the reason a run ended.
 """

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import flatten, older_defaults, to_dict
 from jaxcnn.config.fields import effect_of
+from jaxcnn.config.phases import phases_of
 from jaxcnn.config.rules import Effect
 from jaxcnn.data.places import same_dataset
 from jaxcnn.errors import UserError
@@ -63,7 +64,9 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
     changes = [
         Change(name, before.get(name), value)
         for name, value in now.items()
-        if before.get(name) != value and effect_of(name) != Effect.ABOUT
+        if before.get(name) != value
+        and effect_of(name) != Effect.ABOUT
+        and not (name == "phases" and _is_one_more(saved, to_dict(config)))
     ]
     for change in changes:
         if _is_other_run(change, workdir, now):
@@ -72,6 +75,12 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
                 f"is {change.now!r}; name another --workdir"
             )
     return changes
+
+
+def _is_one_more(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether a run only goes on for another phase, which its `num_epochs` tell."""
+    *earlier, last = phases_of(now)
+    return last.is_plain and earlier == phases_of(before)
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:

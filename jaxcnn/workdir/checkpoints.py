@@ -17,7 +17,7 @@ from jaxcnn.workdir import checkpoint_damage as damage
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.digests import check_digests, digests_of
 from jaxcnn.workdir.orbax_fixes import apply_fixes, quiet_log, quiet_reads
-from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.progress import Progress, rank
 from jaxcnn.workdir.run_parts import changed_network
 
 
@@ -62,7 +62,8 @@ class Checkpoints:
         Args:
           state: the training state, a dataclass with the field `step`.
           progress: the fields of `Progress`.
-          validation: `loss` and `accuracy`, by which the best are kept; None within an epoch.
+          validation: `loss` and `accuracy`, by which the best are kept, or the rank's `metric` in
+            place of the accuracy; None within an epoch.
 
         Raises:
           UserError: this checkpoint, or the previous one, cannot be written. `wait` raises it too.
@@ -242,5 +243,5 @@ def _parts(state: Any) -> dict[str, Any]:
 
 
 def _rank(validation: dict[str, float]) -> tuple[float, float]:
-    """Return the rank of a validation: by more accuracy, then by less loss."""
-    return float(validation["accuracy"]), -float(validation["loss"])
+    """Return the rank of a validation: by more of the metric, then by less loss."""
+    return rank(validation, "metric" if "metric" in validation else "accuracy")

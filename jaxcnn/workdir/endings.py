@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.config.phases import Phase, phases_of
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.text import integer, percent, printable, shorten
+from jaxcnn.workdir.phases import last_epoch, patience_of
 from jaxcnn.workdir.run_files import came_from_python
 
 _REASON_LETTERS = 201
@@ -37,27 +39,41 @@ def reached_limits(result: Mapping[str, Any], config: Mapping[str, Any]) -> list
     They are among "epochs", "steps", "early_stopping", "max_minutes" and "hook". A run that a hook
     ended continues if `num_epochs` is larger than at that time.
     """
+    phase, is_last = _last_phase(result, config)
     is_reached = {
-        "epochs": config["num_epochs"] <= result["num_epochs"],
+        "epochs": last_epoch(config, result.get("phases", ())) <= result["num_epochs"],
         "steps": 0 < config.get("num_steps", 0) <= result.get("steps", 0),
         "hook": result["num_epochs"] < config["num_epochs"] <= result.get("hook_epochs", 0),
-        "early_stopping": 0 < config["early_stopping"]["patience"] <= result["epochs_without_gain"],
+        "early_stopping": is_last
+        and 0 < patience_of(config, phase) <= result["epochs_without_gain"],
         "max_minutes": 0 < 60 * config["max_minutes"] <= result["seconds"],
     }
     return [name for name, reached in is_reached.items() if reached]
 
 
+def _last_phase(result: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Phase, bool]:
+    """Return the phase in which a run ended, and whether the config has none after it."""
+    phases, begun = phases_of(config), len(result.get("phases", ())) or 1
+    return phases[min(begun, len(phases)) - 1], begun >= len(phases)
+
+
 def describe_end(result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Describe when and why a run ended, as in `after 4 of 20 epochs, 3 without …`."""
     text = f"after {result['num_epochs']} of {config['num_epochs']} epochs"
+    gain = gain_in_words(config.get("early_stopping", {}).get("metric", "loss"))
     reason = {
         "epochs": "",
         "steps": f", {integer(result.get('steps'))} steps: num_steps is reached",
-        "early_stopping": f", {result['epochs_without_gain']} without a lower validation loss",
+        "early_stopping": f", {result['epochs_without_gain']} without a {gain}",
         "max_minutes": f", {integer(result.get('steps'))} steps: max_minutes is over",
         "hook": f": a hook ended it{_reason(result)}",
     }
     return text + reason[result["ended"]]
+
+
+def gain_in_words(metric: str) -> str:
+    """Return the gain for which early stopping waits, such as "higher validation auroc"."""
+    return f"{'lower' if metric == 'loss' else 'higher'} validation {metric.replace('_', ' ')}"
 
 
 def _reason(result: Mapping[str, Any]) -> str:
@@ -74,12 +90,15 @@ def how_to_continue(
     """
     epochs = 2 * max(config["num_epochs"], result["num_epochs"])
     minutes = math.ceil(2 * max(config["max_minutes"], result["seconds"] / 60))
+    phase, _ = _last_phase(result, config)
+    patience = f"--config.early_stopping.patience={2 * result['epochs_without_gain']}"
+    if "early_stopping.patience" in phase.overrides:
+        patience = f"in config.phases, now {str(phase)!r}"
     remedies = {
         "epochs": f"more epochs: --config.num_epochs={epochs}",
         "hook": f"more epochs: --config.num_epochs={epochs}",
         "steps": "more steps: --config.num_steps=0 (0: all epochs)",
-        "early_stopping": "more patience: --config.early_stopping.patience="
-        f"{2 * result['epochs_without_gain']} (0: all epochs)",
+        "early_stopping": f"more patience: {patience} (0: all epochs)",
         "max_minutes": f"more time: --config.max_minutes={minutes} (0: no limit)",
     }
     text = " and ".join(remedies[name] for name in limits)

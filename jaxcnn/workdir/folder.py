@@ -19,6 +19,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import identify_end
 from jaxcnn.workdir.environment import environment
+from jaxcnn.workdir.phases import Begun
 from jaxcnn.workdir.run_parts import changed_parts, describe_parts
 
 
@@ -120,6 +121,7 @@ def write_config(
     devices: list[Any],
     changes: Sequence[Change] = (),
     step: int = 0,
+    phases: Begun = (),
 ) -> None:
     """Write `config.json`, `dataset.json` and `environment.json` when a run starts or continues.
 
@@ -131,6 +133,7 @@ def write_config(
       changes: the changes of the config at `step`. `environment.json` lists those that change
         numbers.
       step: finished training steps.
+      phases: the phases that have begun.
     """
     changed = [str(change) for change in changes if change.changes_numbers]
     changed += [
@@ -148,6 +151,8 @@ def write_config(
     write_json(workdir / "dataset.json", dataset | owner)
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
     now = environment(devices) | history | owner
+    if len(phases) > 1:
+        now["phases"] = list(phases)
     if parts := describe_parts(config):
         now["parts"] = parts
     now["exact"] = now["exact"] and earlier.get("exact", True)

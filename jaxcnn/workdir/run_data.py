@@ -9,9 +9,17 @@ from ml_collections import ConfigDict
 from jaxcnn.config.defaults import older_rules
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
-from jaxcnn.data.loading import check_data, load_data
+from jaxcnn.data.image_size import height_and_width
+from jaxcnn.data.loading import check_data, image_size_of, load_data
 from jaxcnn.data.pictures.content import read_pictures, to_csv
-from jaxcnn.data.places import FOLDER, is_folder_name, same_dataset
+from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION
+from jaxcnn.data.places import (
+    FOLDER,
+    SPLIT_RULES,
+    is_pictures_name,
+    pictures_folder,
+    same_dataset,
+)
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_bytes
@@ -40,10 +48,16 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
       dataset: of the run.
     """
     height, width, _ = dataset.image_shape
-    config.dataset.name = dataset.name
-    config.dataset.image_size = height if height == width and not dataset.is_of_arrays else 0
+    settings = config.dataset
+    settings.name = dataset.name
+    if dataset.is_of_arrays or height_and_width(image_size_of(settings)) != (height, width):
+        is_square = height == width and not dataset.is_of_arrays
+        settings.image_size, settings.image_width = height if is_square else 0, 0
+    settings.fit = (dataset.conversion or {}).get("fit", DEFAULT_CONVERSION.fit)
     if dataset.is_of_arrays:
-        config.dataset.label_set = config.dataset.data_dir = ""
+        settings.label_set = settings.data_dir = ""
+    if dataset.pictures is None:
+        settings.exclude = ""
 
 
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
@@ -66,10 +80,10 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
     name, list_path, saved = config.dataset.name, workdir / PICTURES, _read_saved(workdir)
     if saved.get("from_python"):
         raise _needs_dataset(workdir)
-    if not (list_path.exists() and "fingerprint" in saved and is_folder_name(name)):
+    if not (list_path.exists() and "fingerprint" in saved and is_pictures_name(name)):
         return load_data(config)
     before = str(saved.get("name"))
-    if not (data_at or same_dataset(name, before)) and not Path(name[len(FOLDER) :]).is_dir():
+    if not (data_at or same_dataset(name, before)) and not pictures_folder(name).is_dir():
         raise UserError(f"{name}: there is no such folder")
     try:
         dataset = load_pictures(
@@ -77,7 +91,8 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             read_pictures(list_path),
             saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
-            image_size=config.dataset.image_size,
+            image_size=image_size_of(config.dataset),
+            fit=config.dataset.fit,
             classes=config.dataset.classes,
             reuse=not data_at and same_dataset(name, before),
         )
@@ -129,8 +144,9 @@ def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:
     if not data_at:
         return config
     config = config.copy_and_resolve_references()
-    if is_folder_name(config.dataset.name):
-        config.dataset.name = f"{FOLDER}{data_at}"
+    if is_pictures_name(config.dataset.name):
+        kind = config.dataset.name.partition(":")[0]
+        config.dataset.name = f"{kind}:{data_at}"
     else:
         config.dataset.data_dir = str(data_at)
     return config
@@ -145,6 +161,13 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
     before = run_files.read_part_if_there(workdir, "config.json")
     if before is not None:
         config.update_from_flattened_dict(older_rules(before))
+
+
+def adopt_batch_size(config: ConfigDict, workdir: Path) -> None:
+    """Give a config that leaves its batch size open, 0, that of the run in a folder."""
+    if not config.global_batch_size:
+        before = run_files.read_part_if_there(workdir, "config.json") or {}
+        config.global_batch_size = before.get("global_batch_size", 0)
 
 
 def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -> None:
@@ -171,18 +194,30 @@ def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
     if "fingerprint" not in saved:
         return [NO_FINGERPRINT]
     name = str(saved.get("name"))
-    if not (list_path.exists() and is_folder_name(name)):
+    if not (list_path.exists() and is_pictures_name(name)):
         return []
-    folder = data_at or Path(name[len(FOLDER) :]).expanduser()
+    folder = data_at or pictures_folder(name)
     if not folder.is_dir():
         return []
     added, gone = changes_in(folder, [picture.path for picture in read_pictures(list_path)])
+    added = added if _takes_whole_folder(workdir) else 0
     if not (added or gone):
         return []
     return [
         f"{folder} has changed since the run began: {added} pictures are new and {gone} are gone; "
         "the run keeps its own"
     ]
+
+
+def _takes_whole_folder(workdir: Path) -> bool:
+    """Return whether a run's config leaves no picture of its folder out."""
+    config = run_files.read_part_if_there(workdir, "config.json") or {}
+    settings = config.get("dataset", {})
+    return (
+        str(settings.get("name")).startswith(FOLDER)
+        and not settings.get("exclude")
+        and settings.get("split", "content") in SPLIT_RULES
+    )
 
 
 def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from jaxcnn.files.schemas import Kind, Wrong
 from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS, PROVENANCE
 
 EVALUATIONS = "evaluation/*.json"
+CALIBRATION = "calibration.json"  # the temperature of the logits; optional
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
 
 

@@ -5,8 +5,10 @@ Fields without a row here may hold anything, so that files of other versions can
 
 from typing import Any
 
+from jaxcnn.config.phases import Phase
 from jaxcnn.files.schemas import (
     Kind,
+    Wrong,
     either,
     fields,
     integer,
@@ -18,16 +20,32 @@ from jaxcnn.files.schemas import (
     worded,
 )
 
+
+def _phase(value: Any, name: str) -> None:
+    """Allow what `Phase.parse` reads."""
+    try:
+        Phase.parse(value)
+    except ValueError as error:
+        raise Wrong(f"{name}: {error}") from error
+
+
 Row = dict[str, Any]  # a row of metrics.jsonl
 LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
 _SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
-_VALIDATION = text("holdout", "tail", "validation", "test")
+_VALIDATION = text("holdout", "tail", "validation", "test", "fold")
+_PHASES = items(
+    fields(
+        {"phase": _phase, "after_epoch": integer(), "after_step": integer()},
+        need=["phase", "after_epoch", "after_step"],
+    )
+)
 CONFIG = fields(
     {
         "run": fields({"id": text(), "had_none": scalar}, need=["id", "had_none"]),
         "seed": integer(),
         "num_epochs": integer(),
+        "phases": items(_phase),
         "global_batch_size": integer(1),
         "validation": _VALIDATION,
         "test_with": text("best", "last"),
@@ -36,7 +54,8 @@ CONFIG = fields(
             {"name": text(), "label_set": text(), "data_dir": text(), "classes": items(scalar)},
             need=["name"],
         ),
-        "early_stopping": fields({"patience": integer()}),
+        "best_metric": text(),
+        "early_stopping": fields({"patience": integer(), "metric": text()}),
         "published": fields(
             {
                 "by": text(),
@@ -76,6 +95,7 @@ _ENVIRONMENT = fields(
         "devices": items(text(), at_least=1),
         "command": items(text(), at_least=1),
         "changes": items(fields({"step": integer(), "fields": items(text())}, need=["step"])),
+        "phases": _PHASES,
         "ended": or_null(items(fields({"epoch": integer()}, need=["epoch"], others=scalar))),
         "exact": scalar,
         "settings": fields({}, others=scalar),
@@ -101,9 +121,11 @@ _RESULT = fields(
         "steps": integer(),
         "epochs_without_gain": integer(),
         "best_epoch": integer(),
+        "best_validation_metrics": fields({}, others=number()),
         "best_validation_accuracy": or_null(number(-1, 1)),  # -1: no validation
         "last_validation_accuracy": or_null(number(-1, 1)),
         "num_epochs": integer(),
+        "phases": _PHASES,
         "resumed": items(number(0)),
         "seconds": _TIME,
         "images_per_second": _TIME,
@@ -139,7 +161,15 @@ EVALUATION = fields(
         "mean_precision": _SHARE,
         "mean_recall": _SHARE,
         "mean_f1": _SHARE,
+        "auroc": _SHARE,
+        "intervals": fields({}, others=items(number(), at_least=2)),
         "calibration_error": _SHARE,
+        "temperature": number(),
+        "uncalibrated": fields({"loss": _SCORE, "calibration_error": _SHARE}),
+        "tta": text(),
+        "coverage": items(
+            fields({"min_confidence": _SHARE, "coverage": _SHARE, "accuracy": _SHARE})
+        ),
         "tied_labels": integer(),
         "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
@@ -154,6 +184,21 @@ EVALUATION = fields(
         ),
     }
 )
+_BEFORE_AND_AFTER = fields({"before": number(), "after": number()})
+_CALIBRATION = fields(
+    {
+        "run": text(),
+        "temperature": number(1e-3, 1e3),
+        "checkpoint": text("best", "latest"),
+        "step": integer(),
+        "epoch": integer(),
+        "split": text("validation"),
+        "num_examples": integer(),
+        "loss": _BEFORE_AND_AFTER,
+        "calibration_error": _BEFORE_AND_AFTER,
+    },
+    need=["temperature", "step"],
+)
 ROW = fields(
     {"step": integer(), "epoch": integer(), "split": text()}
     | {"accuracy": _SHARE}
@@ -167,7 +212,9 @@ PROGRESS = fields(
         "best_step": integer(),
         "best_accuracy": number(-1, 1),
         "best_loss": number(),
+        "best_metrics": fields({}, others=number()),
         "lowest_loss": number(),
+        "highest_metrics": fields({}, others=number()),
         "epochs_without_gain": integer(),
         "last_accuracy": number(-1, 1),
         "last_loss": number(),
@@ -177,6 +224,8 @@ PROGRESS = fields(
         "global_batch_size": integer(1, 2**31),
         "anchor_epoch": integer(),
         "anchor_step": integer(-(2**31)),  # negative after a change to smaller batches
+        "epochs": integer(),
+        "phases": _PHASES,
         "resumed": items(number(0)),
         "plateau": fields(
             {
@@ -199,4 +248,5 @@ FILES: dict[str, Kind] = {
     "dataset.json": _DATASET,
     "environment.json": _ENVIRONMENT,
     "result.json": _RESULT,
+    "calibration.json": _CALIBRATION,
 }

@@ -7,6 +7,7 @@ import pytest
 from runs import assert_same_bits
 
 from jaxcnn.api import arguments, population, run
+from jaxcnn.config import load_config
 from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.trained import load_trained
@@ -42,14 +43,17 @@ def train_members(monkeypatch, dataset):
     return train_members
 
 
-def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path, capsys):
+def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path):
     result, printed = train_members(config, SWEEP, tmp_path / "all")
     assert json.loads((tmp_path / "all" / "result.json").read_text()) == result
     members = result["members"]
     assert [row["folder"] for row in members] == [f"members/00{n}" for n in range(4)]
     assert members[1]["seed"] == 1 and members[2]["optimizer.learning_rate"] == 0.01
     assert "4 members" in printed and "epoch 2/2  validation" in printed
-    assert "test accuracy" in capsys.readouterr().out  # the table
+    assert "test accuracy" in printed and "learning rate" in printed  # the table
+    assert result["best"]["values"]["optimizer.learning_rate"] in (0.003, 0.01)
+    assert load_config(tmp_path / "all" / "best.json").num_epochs == 2
+    assert (tmp_path / "all" / "report.html").exists()
     folder = tmp_path / "all" / "members" / "002"
     assert load_trained(folder).config.optimizer.learning_rate == 0.01
     runs, left_out = read_runs([tmp_path / "all"])
@@ -59,10 +63,14 @@ def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path, c
     assert values["num_epochs"] == 3 and "resuming in epoch 3" in printed
 
 
-def test_the_same_call_trains_nothing_and_more_epochs_go_on(config, train_members, tmp_path):
+def test_the_same_call_trains_nothing_and_more_epochs_go_on(
+    config, train_members, tmp_path, capsys
+):
     first, _ = train_members(config, "seed=0..1", tmp_path / "parts")
     again, printed = train_members(config, "seed=0..1", tmp_path / "parts")
     assert again == first and "epoch 2/2" not in printed
+    population.train_population(config, "seed=0..1", tmp_path / "parts", quiet=True)
+    assert capsys.readouterr().out == ""
     config.num_epochs = 3
     train_members(config, "seed=0..1", tmp_path / "parts")
     train_members(config, "seed=0..1", tmp_path / "whole")

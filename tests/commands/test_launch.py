@@ -89,7 +89,8 @@ def place(tmp_path, monkeypatch):
     """The working directory of a test, with the stand-ins in reach."""
     (tmp_path / "jaxcnn").mkdir()
     (tmp_path / "jaxcnn" / "__init__.py").touch()  # found before the package on PYTHONPATH
-    (tmp_path / "jaxcnn" / "main.py").write_text(PROGRAM)
+    for command in ("main", "search"):
+        (tmp_path / "jaxcnn" / f"{command}.py").write_text(PROGRAM)
     for name, script in COMMANDS.items():
         executable(tmp_path / "bin" / name, script)
     executable(tmp_path / ".venv" / "bin" / "python", "echo $$ > pid; exec python " + '"$@"')
@@ -223,6 +224,20 @@ def test_slurm_requeues_what_was_stopped(place, code, restarts, log):
     assert ended.returncode == code, ended.stderr
     assert (place / "scontrol.log").read_text() == log
     assert "JAX_LOCAL_DEVICE_IDS" not in ran(place, 0)[0]["environment"]  # no GPUs there
+
+
+def test_a_slurm_array_starts_a_worker_and_requeues_it(place):
+    allocation = {"SLURM_JOB_ID": "4103", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}
+    arguments = [*ARGUMENTS, "--study=postgresql://host/name"]
+    stopped = {"BEHAVIOUR": json.dumps({"0": 75}), "SLURM_CPUS_PER_TASK": "6"}
+    ended = run(LAUNCH / "slurm_array.sh", *arguments, **allocation, **stopped)
+    assert ended.returncode == 75, ended.stderr
+    (process,) = ran(place, 0)
+    assert process["arguments"] == arguments
+    assert process["environment"]["SRUN_CPUS_PER_TASK"] == "6"
+    assert (place / "scontrol.log").read_text() == "requeue 4103\n"
+    refused = run(LAUNCH / "slurm_array.sh", "--search=seed=0..4", **allocation)
+    assert refused.returncode == 2 and "give --study=URL" in refused.stderr
 
 
 def test_slurm_header_asks_for_what_the_script_relies_on():

@@ -1,5 +1,9 @@
 """`prepare` with pictures, as a user types it."""
 
+import shutil
+
+import archives
+
 
 def test_pictures_of_a_dataset_and_of_a_config(command, tmp_path):
     done = command("prepare", "digits", "--grid=digits.png", folder=tmp_path)
@@ -21,6 +25,10 @@ def test_mistakes_are_one_line(command, tmp_path):
         (["digits", "--augmented", "--grid=x.png"], "--augmented: give --config=FILE"),
         (["--config=digits", "--augmented"], "--augmented: give --config=FILE, and the picture's"),
         (["digits", "--grid=x.txt"], "name a file ending in .png, .svg, .pdf"),
+        (["folder:.", "--report=x.html"], "lies in the dataset's folder"),
+        (["digits", "--report=x.html"], "--report: is for folder:PATH and table:PATH"),
+        (["folder:..", "--report=x.txt"], "name a file ending in .html"),
+        (["--config=digits", "--exclude=x.txt"], "set --config.dataset.exclude"),
         (["folder:.", "--grid=x.png"], "lies in the dataset's folder"),
         (["--config=digits", "--image_size=8"], "set --config.dataset.image_size"),
         (["--config=digits", "--config.dataset.classes=1,a"], "digits has no class 'a'"),
@@ -31,3 +39,23 @@ def test_mistakes_are_one_line(command, tmp_path):
         assert done["code"] == 2 and text in done["errors"], (arguments, done)
         assert len(done["errors"].splitlines()) == 1
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_report_whose_findings_go_back_in(command, tmp_path):
+    pictures = archives.write_pictures(tmp_path / "pets", {"cat": 9, "dog": 9})
+    (pictures / "cat" / "bad.png").write_bytes(b"no picture")
+    shutil.copy(pictures / "dog" / "0.png", pictures / "dog" / "copy.png")
+    done = command("prepare", "folder:pets", "--report=page.html", folder=tmp_path)
+    assert done["code"] == 2 and len(done["errors"].splitlines()) == 1
+    assert "1 of 20 files cannot be read: page.html names them" in done["errors"]
+    page = (tmp_path / "page.html").read_text()
+    for text in ("Files that cannot be read: 1", "cat/bad.png", "The same files", "dog/copy.png"):
+        assert text in page
+    flags = ("--exclude=page.exclude.txt", "--report=again.html")
+    done = command("prepare", "folder:pets", *flags, folder=tmp_path)
+    assert (done["code"], done["errors"]) == (0, "")
+    assert "left out by page.exclude.txt: 2 pictures" in done["output"]
+    assert (
+        "sizes    12x12 18\nmodes    RGB 18\nformats  PNG 18\n0 groups of the same file"
+        in (done["output"])
+    )

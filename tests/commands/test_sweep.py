@@ -15,6 +15,8 @@ CONFIG = f"--config={ROOT}/configs/digits.py"
         ([], "give --config=FILE and --sweep="),
         ([CONFIG], "give --config=FILE and --sweep="),
         ([CONFIG, "--sweep=seed"], "'seed' must be FIELD=VALUES"),
+        ([CONFIG, "--sweep=gone.py"], "--sweep=gone.py: there is no such file"),
+        ([CONFIG, f"--sweep={ROOT}/configs/digits.py"], "digits.py: has no SWEEP"),
         ([CONFIG, "--sweep=global_batch_size=32,64"], "global_batch_size: cannot differ"),
         ([CONFIG, "--sweep=seed=0,-1"], "config.seed = -1"),
         (
@@ -29,6 +31,15 @@ def test_mistakes(command, tmp_path, arguments, message):
     assert done["code"] == 2 and done["output"] == ""
     assert_one_line(done["errors"], message)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_sweep_by_name_and_as_a_file(command, tmp_path):
+    (tmp_path / "mine.py").write_text('SWEEP = """\noptimizer.momentum=.5,.9\nseed=0..1\n"""\n')
+    done = command("sweep", CONFIG, "--sweep=mine.py", "--dry_run", folder=tmp_path)
+    assert done["code"] == 0 and "003  optimizer.momentum = 0.9, seed = 1" in done["output"]
+    arguments = (CONFIG, "--config.optimizer.name=momentum", "--sweep=mlp_rates", "--dry_run")
+    done = command("sweep", *arguments, folder=tmp_path)
+    assert "35  optimizer.learning_rate = 0.1, optimizer.momentum = 0.9, seed = 2" in done["output"]
 
 
 @pytest.mark.slow

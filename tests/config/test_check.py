@@ -16,6 +16,7 @@ from jaxcnn.config.defaults import default_config, flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.files import config_variants
 from jaxcnn.config.help import guess_field
+from jaxcnn.config.published import recipe_fields
 from jaxcnn.config.recipes import modern_config
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.loading import dataset_sizes
@@ -48,7 +49,16 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("schedule.min_rate", 1e-5, "'constant'; only plateau takes it"),
         ("schedule.power", 2.0, "only polynomial takes it"),
         ("schedule.restart_growth", 2.0, "only cosine_restarts takes it"),
+        ("optimizer.freeze", "conv1,,", "allowed is names of layers or parameters"),
+        ("optimizer.rate_factors", "conv1=-1", "allowed is entries NAME=FACTOR"),
         ("schedule.patience", 0, "config.schedule.patience = 0: allowed is at least 1"),
+        ("phases", (40, 0), 'allowed is phases such as 50, "5 fresh" or "50 optimizer.learning_'),
+        ("phases", (40, "5 freshly"), "config.phases = (40, '5 freshly'): allowed is phases such"),
+        ("phases", (40, "5 seed=3"), "phase '5 seed=3': config.seed: a phase can change numbers"),
+        ("phases", (40, "5 optimizer.lr=1"), "a run; did you mean optimizer.learning_rate?"),
+        ("phases", ("5 optimizer.b1=2",), "phase '5 optimizer.b1=2': config.optimizer.b1 = 2"),
+        ("phases", ("5 early_stopping.patience=0.5",), "patience = 0.5: must be of type int"),
+        ("phases", ("4", "2 fresh schedule.warmup_epochs=3"), "less than config.num_epochs = 2"),
     ],
 )
 def test_a_wrong_value_is_named(field, value, said):
@@ -81,6 +91,16 @@ def test_a_wrong_combination_is_named(fields, said):
     with pytest.raises(UserError) as error:
         check_config(config)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_steps_and_phases_exclude_each_other():
+    config = default_config()
+    config.phases, config.num_steps = (30, 10), 5
+    with pytest.raises(UserError, match=r"config.num_steps = 5: must be 0 with config.phases"):
+        check_config(config)
+    config.num_steps = 0
+    config.phases = (30, "10 fresh optimizer.learning_rate=1 early_stopping.patience=3")
+    check_config(config)
 
 
 def test_a_wrong_type_is_named():
@@ -192,6 +212,16 @@ def test_a_missing_field_is_named():
         ({"schedule.name": "step"}, "needs the epochs"),
         ({"schedule.boundaries": (3,)}, "only the step schedule takes it"),
         ({"dataset.workers": 3}, "has no effect without config.dataset.streaming"),
+        ({"loss.class_weighting": "given"}, "needs a weight for each class"),
+        ({"loss.class_weights": (1, 2)}, "has no effect with config.loss.class_weighting = 'none'"),
+        ({"loss.focal_gamma": 1.0}, "only focal takes it"),
+        ({"optimizer.freeze_epochs": 2}, "has no effect without config.optimizer.freeze"),
+        ({"optimizer.freeze": "a", "optimizer.freeze_epochs": 40}, "less than config.num_ep"),
+        ({"optimizer.weight_decay_factors": "a=0"}, "adam does not take them; sgd, "),
+        (
+            {"loss.class_weighting": "balanced", "dataset.sampling": "balanced"},
+            "choose one of them",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -235,6 +265,7 @@ def noise(config):
 def test_every_config_trains_a_step(name):
     config = VARIANTS[name]()
     config.num_devices, config.global_batch_size = 1, 4
+    config.steps_per_epoch = min(config.steps_per_epoch, 5)
     run = make_run(config, noise(config))
     before = jax.tree.map(np.asarray, run.state.params)
     arguments = (
@@ -276,3 +307,13 @@ def test_an_unknown_variant_is_named():
     get_config = VARIANTS["lenet:cifar100"].func
     with pytest.raises(UserError, match="no variant 'imagenet'; allowed is one of cifar10"):
         get_config("imagenet")
+
+
+def test_both_forms_of_the_three_phases_are_one_recipe():
+    """That of one command, and that which a run has after three commands."""
+    config = VARIANTS["usp_cnn:phases"]()
+    extended = VARIANTS["usp_cnn:same_padding"]()
+    extended.num_epochs, extended.phases = 105, ("50", "5", "50")
+    assert recipe_fields(config) == recipe_fields(extended)
+    extended.phases = ()
+    assert recipe_fields(config) != recipe_fields(extended)

@@ -3,7 +3,14 @@
 import pytest
 
 from jaxcnn.config.defaults import default_config
-from jaxcnn.config.sweep import assignments, describe_values, parse_sweep, with_values
+from jaxcnn.config.sweep import (
+    Interval,
+    assignments,
+    describe_values,
+    parse_search,
+    parse_sweep,
+    with_values,
+)
 from jaxcnn.errors import UserError
 
 
@@ -15,6 +22,44 @@ def test_lists_and_ranges_have_the_types_of_their_fields():
     }  # fmt: skip
     assert isinstance(fields["seed"][0], int)
     assert parse_sweep("loss.l2=0..1", default_config()) == {"loss.l2": [0.0, 1.0]}
+
+
+def test_a_search_takes_intervals_as_well():
+    text = (
+        "optimizer.learning_rate=log(1e-4,.1); optimizer.momentum = uniform( .5, .99 );"
+        "schedule.patience=uniform(1,5); loss.label_smoothing=0,.1; seed=0..4; loss.l2=0..2"
+    )
+    fields = parse_search(text, default_config())
+    assert fields == {
+        "optimizer.learning_rate": Interval(1e-4, 0.1, "log"),
+        "optimizer.momentum": Interval(0.5, 0.99),
+        "schedule.patience": Interval(1, 5),
+        "loss.label_smoothing": [0.0, 0.1],
+        "seed": Interval(0, 4, is_whole=True),
+        "loss.l2": Interval(0.0, 2.0, is_whole=True),
+    }
+    assert isinstance(fields["schedule.patience"].low, int)
+    described = "; ".join(f"{n}={v}" for n, v in fields.items() if isinstance(v, Interval))
+    again = parse_search(described, default_config())
+    assert again == {n: v for n, v in fields.items() if isinstance(v, Interval)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimizer.learning_rate=log(0,1)", "must begin above 0"),
+        ("optimizer.learning_rate=uniform(1,1)", "must rise from the first number"),
+        ("optimizer.learning_rate=uniform(0,inf)", "must rise from the first number"),
+        ("optimizer.learning_rate=normal(0,1)", "must be numbers with commas"),
+        ("optimizer.learning_rate=log(1,2,3)", "must be numbers with commas"),
+        ("schedule.patience=uniform(.5,2)", "must be whole numbers"),
+        ("optimizer.name=adam,sgd", "optimizer.name is no number"),
+    ],
+)
+def test_mistakes_in_a_search(text, message):
+    with pytest.raises(UserError, match="--search: ") as error:
+        parse_search(text, default_config())
+    assert message in str(error.value)
 
 
 def test_members_are_the_product_and_the_last_field_varies_fastest():
@@ -49,6 +94,8 @@ def test_seeds_are_written_in_full():
         ("seed=1,1", "repeats a value"),
         ("optimizer.name=adam,sgd", "optimizer.name is no number"),
         ("optimizer.skip_bad_steps=0,1", "is no number"),
+        ("optimizer.learning_rate=log(1e-3,.1)", "a sweep trains every value"),
+        ("optimizer.momentum=uniform(.5,.9)", "optimizer.momentum=uniform(0.5,0.9): a sweep"),
     ],
 )
 def test_mistakes(text, message):

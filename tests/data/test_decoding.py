@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from jaxcnn.data.pictures import decoding
-from jaxcnn.data.pictures.decoding import find_pictures, fit, is_gray, read_picture
+from jaxcnn.data.pictures.decoding import find_pictures, is_gray, read_picture
+from jaxcnn.data.pictures.facts import read_facts
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.errors import UserError
 
 
@@ -46,7 +48,7 @@ def test_colours_survive_every_mode_and_format(tmp_path, mode, name):
     picture = read_picture(tmp_path / name, "RGB")
     assert picture.mode == "RGB" and picture.size == (32, 24)
     assert corners(picture) == COLORS
-    assert not is_gray(tmp_path / name)
+    assert not is_gray(read_facts(tmp_path / name).mode)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_grey_of_every_depth(tmp_path, mode):
         Image.fromarray(pixels).convert(mode).save(path)
     assert np.asarray(read_picture(path, "L")).tolist() == pixels.tolist()
     assert np.asarray(read_picture(path, "RGB")).tolist() == np.stack([pixels] * 3, -1).tolist()
-    assert is_gray(path)
+    assert is_gray(read_facts(path).mode)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image, ImageFile
 
-from jaxcnn.data.pictures.decoding import is_gray, read_picture
+from jaxcnn.data.pictures.decoding import read_picture
+from jaxcnn.data.pictures.facts import read_facts
 from jaxcnn.errors import UserError
 
 
@@ -24,7 +25,7 @@ CONVERT = "which Pillow cannot read: convert it"
     [
         (media(b"crx ", b"isom"), f"a camera's raw format, {CONVERT}"),
         (media(b"qt  "), f"a video, {CONVERT}"),
-        (b"\xff\x0a" + bytes(9), "JPEG XL, which Pillow cannot read without pillow-jxl-plugin: "),
+        (b"\xff\x0a" + bytes(9), "JPEG XL, which cannot be read yet: pip install "),
         (b'<?xml version="1.0"?>\n<svg xmlns="">', f"SVG, {CONVERT}"),
         (b"%PDF-1.7", f"PDF, {CONVERT}"),
         (bytes(128) + b"DICM", f"DICOM, {CONVERT}"),
@@ -33,7 +34,7 @@ CONVERT = "which Pillow cannot read: convert it"
 def test_what_it_is_and_what_to_do(tmp_path, content, said):
     path = tmp_path / "IMG_0001"
     path.write_bytes(content)
-    for read in (is_gray, lambda path: read_picture(path, "RGB")):
+    for read in (read_facts, lambda path: read_picture(path, "RGB")):
         with pytest.raises(UserError) as caught:
             read(path)
         assert str(caught.value).startswith(f"{path} is {said}")
@@ -46,8 +47,7 @@ def test_heic_without_and_with_its_plug_in(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         read_picture(path, "RGB")
     assert str(caught.value) == (
-        f"{path} is HEIC, which Pillow cannot read without pillow-heif: pip install pillow-heif, "
-        "or convert it"
+        f'{path} is HEIC, which cannot be read yet: pip install "jaxcnn[heic]", or convert it'
     )
 
     class HeicFile(ImageFile.ImageFile):  # every picture is 4x3 and red
@@ -69,3 +69,23 @@ def test_damage_of_a_known_format_is_no_other_format(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
     with pytest.raises(UserError, match="a.png is not an image that can be read"):
         read_picture(tmp_path / "a.png", "RGB")
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.avif"])
+def test_pictures_of_phones_are_upright(tmp_path, name):
+    """The pixels lie on their side, and the file says so."""
+    if name == "a.heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif ".avif" not in Image.registered_extensions():
+        pytest.skip("this Pillow has no AVIF")
+    upright = Image.new("RGB", (80, 60), "red")
+    upright.paste((255, 255, 255), (0, 0, 20, 20))
+    stored = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.info["exif"] = exif.tobytes()
+    stored.save(tmp_path / name, quality=90, **({} if name == "a.heic" else {"exif": exif}))
+    picture = read_picture(tmp_path / name, "RGB")
+    assert picture.size == (80, 60) and min(picture.getpixel((5, 5))) > 230
+    facts = read_facts(tmp_path / name)
+    assert (facts.width, facts.height) == (80, 60)

@@ -205,7 +205,15 @@ def test_files_in_the_manual_folder_are_found(tmp_path, folder):
 
 
 def test_names():
-    assert dataset_names() == ["cifar10", "cifar100", "digits", "ferplus", "mnist", "folder:PATH"]
+    assert dataset_names() == [
+        "cifar10",
+        "cifar100",
+        "digits",
+        "ferplus",
+        "mnist",
+        "folder:PATH",
+        "table:PATH",
+    ]
     with pytest.raises(UserError, match="no dataset 'cifar11', did you mean cifar10?"):
         load_dataset("cifar11")
 

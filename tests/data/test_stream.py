@@ -86,13 +86,14 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="accelerators have memory of their own")
-def test_data_that_do_not_fit_are_told_to_stream(config, dataset, tmp_path, monkeypatch):
+def test_data_that_do_not_fit_are_streamed(config, dataset, on_disk, tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(device_defaults, "_CONTAINER_MEMORY", limit)
     limit.write_text("max\n")
-    make_run(config, dataset)
+    assert not make_run(config, on_disk).plan.streams
     limit.write_text("75000\n")
-    with pytest.raises(UserError, match=r"room for 0 MiB: set config.dataset.streaming = True"):
+    assert make_run(config, on_disk).plan.streams
+    with pytest.raises(UserError, match=r"images in memory, but a device has room for 0 MiB"):
         make_run(config, dataset)
 
 

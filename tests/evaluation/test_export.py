@@ -1,5 +1,6 @@
 """An exported network: loaded where there is no jaxcnn, it gives the same logits."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,12 +13,14 @@ import pytest
 from commands import run
 from flax import nnx
 from jax import export
+from PIL import Image
 
 from jaxcnn import models
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.errors import UserError
-from jaxcnn.evaluation.export import export_network, loader, to_stablehlo
+from jaxcnn.evaluation.export import export_network, fit_to_stablehlo, loader, to_stablehlo
 from jaxcnn.evaluation.trained import Trained, load_examples, load_trained
 
 ALONE = """
@@ -65,6 +68,19 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(trained, tmp_path):
     exported = export.deserialize(bytearray(program))
     assert exported.platforms == ("cpu", "cuda", "tpu")
     assert str(exported.in_avals[0]) == "uint8[batch,32,32,1]"
+
+
+def test_the_file_fits_pictures_of_any_size(trained, tmp_path):
+    method = "pad:edge"
+    conversion = dataclasses.replace(trained.conversion, fit=method)
+    fit_in_file = export.deserialize(
+        fit_to_stablehlo(dataclasses.replace(trained, conversion=conversion))
+    )
+    for size in ((50, 20), (7, 90), (32, 32)):
+        picture = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+        expected = fit(Image.fromarray(picture), trained.image_shape, method)
+        fitted = np.asarray(fit_in_file.call(picture[..., None]))
+        assert np.abs(fitted.astype(int) - expected).max() <= 1
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(trained, tmp_path):

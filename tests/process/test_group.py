@@ -16,6 +16,7 @@ import pytest
 import jaxcnn
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.errors import UserError
+from jaxcnn.files.reading import read_json
 from jaxcnn.process import group
 from jaxcnn.training.group_check import differences
 
@@ -184,6 +185,20 @@ def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_pat
     assert others == [(75, "")] * 3
     assert ends(start(workdir, devices=2)) == [(0, "")]
     assert_same(outcome(workdir), whole)
+
+
+@pytest.mark.slow
+def test_a_group_trains_in_phases_and_resumes_between_them(start, tmp_path):
+    phases = "--config.phases=2,'2 fresh optimizer.learning_rate=0.02',1"
+    flags = (phases, "--config.num_epochs=5")
+    assert ends(start(tmp_path / "one", *flags, devices=2)) == [(0, "")]
+    for num_epochs in (2, 5):  # the second phase begins as the run is resumed
+        flags = (phases, f"--config.num_epochs={num_epochs}")
+        assert ends(start(tmp_path / "two", *flags, processes=2)) == [(0, "")] * 2
+    assert_same(outcome(tmp_path / "two"), outcome(tmp_path / "one"))
+    names = ("config", "result")
+    one, two = ([read_json(tmp_path / run / f"{n}.json") for n in names] for run in ("one", "two"))
+    assert one[0]["phases"] == two[0]["phases"] and one[1]["phases"] == two[1]["phases"]
 
 
 @pytest.mark.slow

@@ -8,11 +8,13 @@ from jaxcnn.workdir.metrics_log import MetricsWriter
 
 @pytest.fixture
 def write_run(tmp_path):
-    """Writes `tmp_path/NAME` as a run leaves it; `accuracy=None`: an unfinished one."""
+    """Writes `tmp_path/NAME` as a run leaves it; `accuracy=None`: an unfinished one. Answers are
+    pairs of an image's index and whether it is classified correctly."""
 
     def write_run(
         name, *, network="lenet", dataset="cifar10", seed=0, accuracy=0.6, learning_rate=0.001,
         validation="holdout", classes=None, command=("main.py",), seconds=60.0, device="cpu cpu",
+        num_images=None, answers=None,
     ):  # fmt: skip
         folder = tmp_path / name
         writer = MetricsWriter(folder, resume_step=None)
@@ -45,6 +47,13 @@ def write_run(tmp_path):
                 for each, score in classes.items()
             ]  # fmt: skip
             write_json(folder / "evaluation" / "test.json", {"accuracy": 0.6, "classes": rows})
+        if num_images is not None:
+            write_json(folder / "dataset.json", {"num_examples": {"test": num_images}})
+        if answers is not None:
+            (folder / "evaluation").mkdir(exist_ok=True)
+            lines = [f"{index},cat,{'cat' if right else 'dog'},0.5" for index, right in answers]
+            text = "\n".join(["index,true,predicted,p_cat", *lines])
+            (folder / "evaluation" / "predictions.csv").write_text(text)
         return folder
 
     return write_run

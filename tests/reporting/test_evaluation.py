@@ -71,7 +71,8 @@ def test_everything_of_ten_classes(tmp_path):
     assert matrix[0][1:] == list(found.class_names) and len(matrix) == 11
     assert sum(int(cell) for row in matrix[1:] for cell in row[1:]) == 200
     assert len(read_csv(folder / "test_reliability.csv")) == 16
-    assert scores["pictures"] == ["test_confusion", "test_reliability", "test_mistakes"]
+    names = ["test_confusion", "test_reliability", "test_coverage", "test_mistakes"]
+    assert scores["pictures"] == names
     assert all(is_drawn(tmp_path / "plots" / f"{name}.png") for name in scores["pictures"][:2])
     assert "superclasses" not in scores
 

@@ -19,7 +19,7 @@ from jaxcnn.evaluation.metrics import LabeledPredictions
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.figures.curves import plot_curves
-from jaxcnn.reporting.report import write_report
+from jaxcnn.reporting.report import missing_files, write_report
 from jaxcnn.reporting.series import best_epoch
 from jaxcnn.workdir.metrics_log import MetricsWriter, read_metrics
 
@@ -295,3 +295,26 @@ def test_the_report_says_how_closely_the_run_repeats(exact, said, tmp_path):
     environment = read_json(tmp_path / "environment.json")
     write_json(tmp_path / "environment.json", environment | {"exact": exact})
     assert said in write_report(tmp_path).read_text()
+
+
+def test_each_phase_has_its_pictures_and_its_row(tmp_path):
+    write_run(tmp_path, 12)
+    names = ("phase", "after_epoch", "after_step")
+    phases = [("5", 0, 0), ("3", 5, 50), ("4 fresh optimizer.learning_rate=0.1", 8, 80)]
+    result = read_json(tmp_path / "result.json") | {
+        "phases": [dict(zip(names, phase, strict=True)) for phase in phases],
+        "resumed": [2.5, 5.0],
+    }
+    write_json(tmp_path / "result.json", result)
+    whole = PICTURES
+    parts = [name for name in PICTURES if name != "learning_rate"]
+    expected = [*whole, *(f"phase{n}_{name}" for n in (1, 2, 3) for name in parts)]
+    assert sorted(path.stem for path in plot_curves(tmp_path)) == sorted(expected)
+    svg = (tmp_path / "plots" / "accuracy.svg").read_text()
+    assert svg.count("new phase") == svg.count("resumed") == 1
+    text = write_report(tmp_path).read_text()
+    assert "| 2 | 6 to 8 | kept | - | 50.00% | 6.25% | 0.2500 | 8.33% (epoch 6) |" in text
+    assert "| 3 | 9 to 12 | fresh | `optimizer.learning_rate=0.1` |" in text
+    assert "![Phase 3: loss by epoch, training minus validation](plots/phase3_diff" in text
+    (tmp_path / "plots" / "phase2_loss.png").unlink()
+    assert "plots/phase2_loss.png" in missing_files(tmp_path)

@@ -71,7 +71,8 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     without = dataclasses.replace(run, evaluation={})
     with pytest.raises(UserError, match="test.json: gives no num_examples"):
         judge_runs(run.config, [without], [])
-    config = to_dict(load_config("simpler_cnn:cifar10"))
+    config = to_dict(load_config("simpler_cnn:continued"))
+    config["published"]["differs"] = "the published run is longer"
     verdict = judge_runs(config, [run], [])["published"]
     assert verdict.word == "not compared" and verdict.reference.startswith("85.24%, but the")
     config = to_dict(load_config("mnist:small_bn"))

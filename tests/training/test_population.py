@@ -19,7 +19,7 @@ from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.member import Member, make_member_runs
-from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population
@@ -74,7 +74,9 @@ def train_together(configs, dataset, folder, form, on_epoch=lambda members: None
             members[-1].values = member_run.values
             stack.enter_context(contextlib.closing(members[-1].saving.checkpoints))
             stack.enter_context(contextlib.closing(members[-1].metrics))
-        Population(members, variation, form).train(lambda: on_epoch(members))
+        plan = members[0].plan
+        programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
+        Population(members, programs).train(lambda: on_epoch(members))
         for member in members:
             member.saving.checkpoints.wait()
     return members
@@ -269,6 +271,8 @@ def test_the_form_on_a_cpu():
         ({}, "global_batch_size=32,64", "global_batch_size: cannot differ .*; these can: seed, "),
         ({"optimizer.name": "airbench"}, "optimizer.momentum=.5,.9", "with optimizer.name = airb"),
         ({"dataset.streaming": True}, "seed=0..1", "dataset.streaming = True: a population"),
+        ({"phases": (1, 1)}, "seed=0..1", r"config.phases = \(1, 1\): a population supports \(\)"),
+        ({"best_metric": "auroc"}, "seed=0..1", "supports 'accuracy' and 'loss' alone"),
         ({"max_minutes": 1.0}, "seed=0..1", "config.max_minutes = 1.0: a population supports 0.0"),
     ],
 )

@@ -42,6 +42,18 @@ def test_a_run_that_ends_before_is_told(config, train, tmp_path):
     assert "--profile: the run ended before a step could be traced" in printed
 
 
+def test_the_steps_of_a_later_phase(config, train, dataset, tmp_path):
+    """They compile at the start of the phase, and are warm three steps later."""
+    config.model = model_config("mlp", hidden=(16,))
+    config.steps_per_epoch, config.num_epochs = 4, 3
+    config.phases = ("1", "2 fresh optimizer.learning_rate=0.001")
+    train(config, tmp_path / "plain")
+    _, printed = train(config, tmp_path / "profiled", profile_steps=2)
+    assert "profile of steps 9 to 10" in printed
+    states = [last_state(config, dataset, tmp_path / name) for name in ("plain", "profiled")]
+    assert_same_bits(*states)
+
+
 def test_the_last_epoch_may_be_that_of_num_steps(config, train, tmp_path):
     config.model = model_config("mlp", hidden=(16,))
     config.num_steps = 5  # of 10

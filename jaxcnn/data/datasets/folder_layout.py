@@ -18,18 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jaxcnn.data.datasets.folder_listing import Listing, list_folder
+from jaxcnn.data.pictures.content import SPLIT_NAMES
+from jaxcnn.data.pictures.table import METADATA
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 Pictures = list[tuple[Path, int]]  # files and class numbers
 
 
@@ -42,11 +35,13 @@ class Layout:
       splits: the pictures by split, sorted by class and name. The splits are "train", "test" and
         possibly "validation". A folder without splits has the one split "".
       notes: lines for the user about files that are left out, and about folders in class folders.
+      groups: the group of each picture that has one.
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Pictures]
     notes: tuple[str, ...]
+    groups: Mapping[Path, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +95,7 @@ def _unwrapped(root: Listing) -> Listing:
 
 
 def _is_split_name(name: str) -> bool:
-    return name.casefold() in _SPLITS
+    return name.casefold() in SPLIT_NAMES
 
 
 def _find_splits(root: Listing) -> dict[str, Listing]:
@@ -111,7 +106,7 @@ def _find_splits(root: Listing) -> dict[str, Listing]:
     """
     named = {name: root.below(name) for name in root.folders if _is_split_name(name)}
     with_classes = {name: split_root for name, split_root in named.items() if split_root.folders}
-    present = {_SPLITS[name.casefold()] for name in with_classes}
+    present = {SPLIT_NAMES[name.casefold()] for name in with_classes}
     has_both = {"train", "test"} <= present
     if not has_both:
         others = [n for n in root.folders if n not in named and _has_pictures(root.below(n))]
@@ -122,15 +117,16 @@ def _find_splits(root: Listing) -> dict[str, Listing]:
     if len(named) > len(with_classes):
         raise _flat_splits(root, [name for name in named if name not in with_classes])
     for split in present:
-        twins = [name for name in with_classes if _SPLITS[name.casefold()] == split]
+        twins = [name for name in with_classes if SPLIT_NAMES[name.casefold()] == split]
         if len(twins) > 1:
             raise UserError(
                 f"{root.path} has both {join_names(twins)}, which are the same split; keep one"
             )
     if not has_both:
         raise _missing_split(root, list(with_classes))
-    by_split = {_SPLITS[name.casefold()]: split_root for name, split_root in with_classes.items()}
-    return {split: by_split[split] for split in dict.fromkeys(_SPLITS.values()) if split in present}
+    by_split = {SPLIT_NAMES[name.casefold()]: folder for name, folder in with_classes.items()}
+    splits = dict.fromkeys(SPLIT_NAMES.values())
+    return {split: by_split[split] for split in splits if split in present}
 
 
 def _has_pictures(listing: Listing) -> bool:
@@ -157,7 +153,7 @@ def _flat_splits(root: Listing, flat: list[str]) -> UserError:
 
 
 def _missing_split(root: Listing, named: list[str]) -> UserError:
-    splits = {_SPLITS[name.casefold()]: name for name in named}
+    splits = {SPLIT_NAMES[name.casefold()]: name for name in named}
     if "train" not in splits:
         advice = "add train/CLASS/*"
     elif "validation" in splits:
@@ -179,10 +175,15 @@ def _refuse_one_class(split_root: Listing) -> None:
     if len(split_root.folders) < 2:
         names = split_root.folders
         folders = f"folders: {join_names(names)}" if names else "no folders"
+        advice = (
+            "name the folder that holds the class folders, and lay the images out as PATH/CLASS/*, "
+            "or PATH/train/CLASS/* and PATH/test/CLASS/*"
+        )
+        if table := next((path for path in split_root.texts if path.name in METADATA), None):
+            advice = f"if {table.name} has the labels, name it as table:{table}"
         raise UserError(
             f"{split_root.path} has fewer than two classes (it holds {folders}; files: "
-            f"{len(split_root.pictures)}): name the folder that holds the class folders, and lay "
-            "the images out as PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+            f"{len(split_root.pictures)}): {advice}"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from jaxcnn.data.pictures.decoding import may_be_picture
 from jaxcnn.errors import UserError
+from jaxcnn.files.paths import below
 
 # of files beside pictures that describe them, or that a camera's program writes
 _TEXT_SUFFIXES = (
@@ -72,7 +73,7 @@ def changes_in(folder: Path, listed: Collection[str]) -> tuple[int, int]:
     """
     parents = {folder / PurePosixPath(path).parent for path in listed}
     pictures = [path for place in parents if place.is_dir() for path in list_folder(place).pictures]
-    present = {path.relative_to(folder).as_posix() for path in pictures}
+    present = {below(path, folder).as_posix() for path in pictures}
     return len(present - set(listed)), len(set(listed) - present)
 
 

@@ -16,26 +16,39 @@ from pathlib import Path
 from jaxcnn.errors import UserError
 from jaxcnn.text import some_names
 
+# the splits by the names that users give them, in lower case
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
 _COLUMNS = ("sha256", "path", "class", "split")
+_GROUP = "group"  # a column of lists with groups only
 _TEST_SHARE = 0.2
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"  # file names may be any bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture of a folder.
+    """A picture of a folder or a table.
 
     Attributes:
       sha256: hex digest of the file.
-      path: relative to the folder, with slashes.
+      path: relative to the folder, with slashes; absolute for a picture outside of it.
       class_name: its class.
       split: "train", "validation" or "test" of the dataset.
+      group: pictures of one group, such as a patient's, stay in one split; "" for none.
     """
 
     sha256: str
     path: str
     class_name: str
     split: str
+    group: str = ""
 
 
 def sha256_of(path: Path) -> str:
@@ -60,21 +73,33 @@ def is_test(sha256: str) -> bool:
     return int(sha256[:8], 16) < _TEST_SHARE * 2**32
 
 
+def is_test_group(group: str) -> bool:
+    """Return whether a group belongs to the test split; it depends on nothing but its name."""
+    return is_test(hashlib.sha256(group.encode(_ENCODING, _ERRORS)).hexdigest())
+
+
 def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -> bytes:
     """Return a list as CSV with a header, in UTF-8 except for file names that are not.
+
+    It has a column for groups if there are any.
 
     Args:
       pictures: the list.
       used_for: the split of the run that uses each picture, as another column.
     """
     text = io.StringIO(newline="")
-    table = csv.writer(text)
-    rows = [(p.sha256, p.path, p.class_name, p.split) for p in pictures]
-    if used_for is None:
-        table.writerows([_COLUMNS, *rows])
-    else:
-        uses = ((*row, use) for row, use in zip(rows, used_for, strict=True))
-        table.writerows([(*_COLUMNS, "used_for"), *uses])
+    pictures = list(pictures)
+    columns = {
+        "sha256": [p.sha256 for p in pictures],
+        "path": [p.path for p in pictures],
+        "class": [p.class_name for p in pictures],
+        "split": [p.split for p in pictures],
+    }
+    if any(p.group for p in pictures):
+        columns[_GROUP] = [p.group for p in pictures]
+    if used_for is not None:
+        columns["used_for"] = list(used_for)
+    csv.writer(text).writerows([columns, *zip(*columns.values(), strict=True)])
     return text.getvalue().encode(_ENCODING, _ERRORS)
 
 
@@ -92,7 +117,9 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
     try:
         with open(path, newline="", encoding=_ENCODING, errors=_ERRORS) as file:
             rows = list(csv.DictReader(file))
-        pictures = tuple(Picture(*(row[name] for name in _COLUMNS)) for row in rows)
+        pictures = tuple(
+            Picture(*(row[name] for name in _COLUMNS), row.get(_GROUP) or "") for row in rows
+        )
         is_valid = all(len(bytes.fromhex(p.sha256)) == 32 and p.split for p in pictures)
         if not (pictures and is_valid):
             raise ValueError("a row that no run writes")
@@ -102,8 +129,11 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
 
 
 def digest_of(pictures: Iterable[Picture]) -> str:
-    """Return a digest of a list as hex digits: of contents, classes and splits, not of paths."""
-    rows = [(picture.sha256, picture.class_name, picture.split) for picture in pictures]
+    """Return a digest of a list as hex digits: of contents, classes, splits, groups, not paths."""
+    rows = [
+        (picture.sha256, picture.class_name, picture.split, *filter(None, [picture.group]))
+        for picture in pictures
+    ]
     return hashlib.sha256(repr(rows).encode(_ENCODING, _ERRORS)).hexdigest()
 
 

@@ -1,4 +1,5 @@
-"""The conversion of a set's pictures to 8 bits, decided once from its training pictures.
+"""The conversion of a set's pictures to 8 bits, decided once from its training pictures, and to
+the image shape.
 
 The set keeps the conversion, and so does each run that trains on it: prediction converts pictures
 as training did. No image library is needed here.
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from jaxcnn.config.rules import FIT
 
 PAGES = {"white": 255, "black": 0}
 _DEPTHS = (8, 10, 12, 14, 16)  # bits per pixel of cameras and files
@@ -26,6 +29,7 @@ class Conversion:
         means 65,535, or 255 for pictures of 32 bits without higher values.
       float_white: the value of white in files of floating-point numbers, 1 or 255 to 65,535. None
         means the smallest of 1, 255 and 65,535 that the picture does not exceed.
+      fit: how a picture is fitted to the image shape, see `fitting.py`.
 
     Raises:
       ValueError: a value is not allowed.
@@ -34,12 +38,14 @@ class Conversion:
     page: str = "white"
     integer_white: int | None = None
     float_white: int | None = None
+    fit: str = "crop"
 
     def __post_init__(self) -> None:
         if (
             self.page not in PAGES
             or self.integer_white not in (None, *_WHITES)
             or self.float_white not in (None, 1, *_WHITES)
+            or not FIT.holds(self.fit)
         ):
             raise ValueError(f"pictures cannot be converted by {dataclasses.asdict(self)}")
 

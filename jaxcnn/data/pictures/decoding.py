@@ -1,4 +1,4 @@
-"""Users' pictures: found in folders, decoded, and fitted to a network's image shape.
+"""Users' pictures: found in folders, decoded, and converted to 8 bits.
 
 Any format and mode that Pillow reads will do. Training on a folder and prediction use the same
 functions, so they see the same pixels.
@@ -47,7 +47,7 @@ def read_picture(
     Raises:
       UserError: it cannot be read, or has more than 256 million pixels, which may be an attack.
     """
-    with _opened(path) as picture:
+    with opened(path) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
         if _is_deep(picture):
             picture = Image.fromarray(conversion.to_bytes(np.asarray(picture)))
@@ -71,7 +71,7 @@ def find_conversion(paths: Iterable[Path]) -> dict[str, Any]:
     """
     highest, contrast = {}, dict.fromkeys(PAGES, 0.0)
     for path in paths:
-        with _opened(path) as picture:
+        with opened(path) as picture:
             if _is_deep(picture):
                 pixels = np.asarray(picture)
                 field = "float_white" if pixels.dtype.kind == "f" else "integer_white"
@@ -101,28 +101,13 @@ def _contrast_on(picture: Image.Image, page: int) -> float:
     return float((page + (gray - page) * alpha / 255).std())
 
 
-def fit(picture: Image.Image, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the largest centered part of a picture with the shape's proportions, resized.
-
-    Bilinear, antialiased where it shrinks: uint8 (height, width, channels).
-    """
-    height, width, channels = image_shape
-    fitted = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
-    return np.asarray(fitted).reshape(height, width, channels)
-
-
-def is_gray(path: Path) -> bool:
-    """Return whether a picture's mode is gray; a palette counts as colored.
-
-    Raises:
-      UserError: it cannot be read.
-    """
-    with _opened(path) as picture:
-        return picture.mode.split(";")[0] in _GRAY_MODES
+def is_gray(mode: str) -> bool:
+    """Return whether one of Pillow's modes is gray; a palette counts as colored."""
+    return mode.split(";")[0] in _GRAY_MODES
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; any error of the block is one line that names the file."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{path} is not a file")  # opening a named pipe would wait for its writer

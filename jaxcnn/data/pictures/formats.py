@@ -14,16 +14,16 @@ _HEAD = 1024  # bytes in which a file's format shows
 
 @dataclasses.dataclass(frozen=True)
 class _Format:
-    """A format, and the package and module of its plug-in for Pillow, if there is one."""
+    """A format, the command that installs a reader of it, and the module of a plug-in."""
 
     name: str
-    package: str = ""
+    command: str = ""
     module: str = ""
 
 
-_HEIC = _Format("HEIC", "pillow-heif", "pillow_heif")
-_AVIF = _Format("AVIF", "pillow-avif-plugin", "pillow_avif")
-_JXL = _Format("JPEG XL", "pillow-jxl-plugin", "pillow_jxl")
+_HEIC = _Format("HEIC", 'pip install "jaxcnn[heic]"', "pillow_heif")
+_AVIF = _Format("AVIF", 'pip install "pillow>=11.3"')  # from 11.3 on Pillow reads it itself
+_JXL = _Format("JPEG XL", "pip install pillow-jxl-plugin", "pillow_jxl")
 _RAW = _Format("a camera's raw format")
 _VIDEO = _Format("a video")
 _BRANDS = {  # codes in the first box of an ISO media file
@@ -58,15 +58,12 @@ def open_picture(path: Path) -> Image.Image:
             raise
         if file_format.module and _register(file_format.module):
             return Image.open(path)
-    name, package = file_format.name, file_format.package
-    if not package:
+    name, command = file_format.name, file_format.command
+    if not command:
         raise UserError(
             f"{path} is {name}, which Pillow cannot read: convert it, for example to PNG"
         )
-    raise UserError(
-        f"{path} is {name}, which Pillow cannot read without {package}: pip install {package}, "
-        "or convert it"
-    )
+    raise UserError(f"{path} is {name}, which cannot be read yet: {command}, or convert it")
 
 
 def _format_of(path: Path) -> _Format | None:

@@ -83,6 +83,8 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
     # fields of the `Conversion` of its pictures, set by `read`
     conversion: Mapping[str, Any] = {}
+    # sizes, modes and formats of its pictures' files, see `summarize`
+    facts: Mapping[str, Any] | None = None
 
     @classmethod
     def at(cls, place: Place, data_dir: Path, reporter: Reporter) -> Self:

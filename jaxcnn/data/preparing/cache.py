@@ -59,6 +59,7 @@ def write_cache(
     splits: Mapping[str, tuple[int, Iterable[LabeledImage]]],
     conversion: Mapping[str, Any] | None,
     pictures: Sequence[Picture] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the cache; only one process at a time may do so.
 
@@ -70,7 +71,8 @@ def write_cache(
       splits: number of examples, and the examples, by split.
       conversion: fields of the `Conversion` of its pictures; a missing page is chosen to match the
         borders of the training images. None if there is no record of it.
-      pictures: the pictures of a folder, in the order of the examples.
+      pictures: the user's pictures, in the order of the examples.
+      facts: about their files, see `facts.summarize`.
 
     Raises:
       OSError: the disk is too small, or the directory cannot be written.
@@ -95,6 +97,8 @@ def write_cache(
         "reading": conversion,
         **pixel_statistics(train_images),
     }
+    if facts is not None:
+        info["facts"] = facts
     info["digests"] = _digests(partial, info)
     (partial / _INFO).write_text(json.dumps(info, indent=1))
     partial.rename(directory)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
+from jaxcnn.data.image_size import ImageSize
 from jaxcnn.data.pictures.statistics import picture_warnings
 from jaxcnn.data.places import Place, find_place
 from jaxcnn.data.preparing.cache import images_path, write_cache
@@ -33,7 +34,9 @@ def prepare_dataset(
     *,
     archives: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
-    image_size: int = 0,
+    image_size: ImageSize = 0,
+    exclude: str = "",
+    fit: str = "crop",
 ) -> Path:
     """Prepare a dataset, and return its directory.
 
@@ -43,13 +46,15 @@ def prepare_dataset(
         is prepared from it again, even if it is prepared already. By default the files are looked
         for in `data_dir`/downloads/manual, and downloaded if they are missing.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: height and width to which the images of a folder are resized; 0 if they are equal.
+      image_size: see `load_dataset`; 0 if all pictures have one size.
+      exclude: see `load_dataset`.
+      fit: see `load_dataset`.
 
     Raises:
       UserError: the dataset is unknown; there is no network; files are missing, damaged or not the
         published ones; or a directory cannot be written.
     """
-    place = find_place(name, data_dir, image_size)
+    place = find_place(name, data_dir, image_size, exclude=exclude, fit=fit)
     prepare_at(place, archives)
     return place.directory
 
@@ -95,7 +100,7 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     written = Path(builder.data_dir)
     _write_arrays(place, builder, written / "arrays", report)
     replace(place, written)
-    if place.is_folder:
+    if place.is_of_pictures:
         remove_old_versions(place)
 
 
@@ -155,6 +160,7 @@ def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report
         splits={split: (count, builder.records(split)) for split, count in counts.items()},
         conversion=builder.conversion,
         pictures=builder.pictures,
+        facts=builder.facts,
     )
     images = {split: np.load(images_path(directory, split), mmap_mode="r") for split in counts}
     for line in picture_warnings(images):

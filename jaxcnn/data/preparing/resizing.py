@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data.image_size import ImageSize, height_and_width
 from jaxcnn.data.places import Place
 from jaxcnn.data.preparing.cache import LabeledImage, read_info, write_cache
 from jaxcnn.data.preparing.lock import writing
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def write_resized(
     place: Place,
     directory: Path,
-    image_size: int,
+    image_size: ImageSize,
     by_label_set: Mapping[str, Mapping[str, "Split"]],
 ) -> None:
     """Write the arrays of a prepared dataset with images of another size (bilinear).
@@ -27,7 +28,7 @@ def write_resized(
     Args:
       place: the dataset's place.
       directory: the folder for the arrays.
-      image_size: height and width.
+      image_size: the side, or (height, width).
       by_label_set: the splits of each label set, in the dataset's own size.
 
     Raises:
@@ -38,7 +39,10 @@ def write_resized(
         if read_info(directory) is not None:  # another process was faster
             return
         splits = {
-            split: (len(any_split.images), _resized(by_label_set, split, image_size, report))
+            split: (
+                len(any_split.images),
+                _resized(by_label_set, split, height_and_width(image_size), report),
+            )
             for split, any_split in next(iter(by_label_set.values())).items()
         }
         write_cache(
@@ -52,12 +56,15 @@ def write_resized(
 
 
 def _resized(
-    by_label_set: Mapping[str, Mapping[str, "Split"]], split: str, image_size: int, report: Reporter
+    by_label_set: Mapping[str, Mapping[str, "Split"]],
+    split: str,
+    size: tuple[int, int],
+    report: Reporter,
 ) -> Iterator[LabeledImage]:
     images = next(iter(by_label_set.values()))[split].images
     squeezed = images[..., 0] if images.shape[-1] == 1 else images  # Pillow's shape of gray images
-    text = f"resizing {split} to {image_size}x{image_size}"
+    text = f"resizing {split} to {size[0]}x{size[1]}"
     for index, image in enumerate(report.track(squeezed, len(images), text)):
-        picture = Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
+        picture = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
         labels = {key: splits[split].labels[index] for key, splits in by_label_set.items()}
-        yield np.asarray(picture).reshape(image_size, image_size, -1), labels
+        yield np.asarray(picture).reshape(*size, -1), labels

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from jaxcnn.config.publications import Figures
-from jaxcnn.config.published import published_accuracy, published_figures
-from jaxcnn.data.places import is_folder_name
+from jaxcnn.config.published import publication_of, published_accuracy, published_figures
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.labels import labels
 from jaxcnn.reporting.comparison.recipes import differences, recipe_key
 from jaxcnn.reporting.comparison.runs import SavedRun
+from jaxcnn.reporting.comparison.statistics import Interval, mean_interval, wilson_interval
 from jaxcnn.reporting.series import series
 
 
@@ -72,6 +73,27 @@ class RecipeGroup:
         """Return a number of `result.json` over the finished runs."""
         return MeanAndStd.of((run.result or {}).get(name) for run in self.finished)
 
+    def accuracies(self, name: str = "test_accuracy") -> list[float]:
+        """Return an accuracy of `result.json` of each finished run, if it is finite."""
+        values = ((run.result or {}).get(name) for run in self.finished)
+        return [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+
+    def num_images(self, view: str = "test") -> int | None:
+        """Return the number of examples of a view; None if no run records it."""
+        return next(filter(None, (run.num_images(view) for run in self.runs)), None)
+
+    def interval(self, name: str = "test_accuracy") -> Interval | None:
+        """Return the 95 % interval of an accuracy; None without one.
+
+        It is Student's t interval for the mean over the seeds; Wilson's, by the number of images,
+        for one run.
+        """
+        accuracies = self.accuracies(name)
+        num_images = self.num_images("test" if name == "test_accuracy" else "validation")
+        if len(accuracies) > 1:
+            return mean_interval(accuracies, num_images)
+        return wilson_interval(accuracies[0], num_images) if accuracies and num_images else None
+
     def evaluated(self, name: str) -> MeanAndStd | None:
         """Return a metric of the test evaluation over the finished runs that have it."""
         return MeanAndStd.of(run.evaluation.get(name) for run in self.finished)
@@ -110,12 +132,21 @@ class RecipeGroup:
     @property
     def figures(self) -> Figures | None:
         """The publication's figures for the recipe; None without any."""
-        return published_figures(self.run.config, self.run.environment)
+        return published_figures(self._declaring.config, self._declaring.environment)
 
     @property
     def published(self) -> float | None:
         """The published test accuracy of the recipe, a fraction; None without one."""
-        return published_accuracy(self.run.config, self.run.environment)
+        return published_accuracy(self._declaring.config, self._declaring.environment)
+
+    @property
+    def _declaring(self) -> SavedRun:
+        """A run whose config declares the publication, or any run if none does.
+
+        A recipe in phases may have been trained with several configs, one after another.
+        """
+        declaring = (run for run in self.runs if publication_of(run.config, run.environment))
+        return next(declaring, self.run)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +225,7 @@ def _by_test_set(runs: Iterable[SavedRun]) -> dict[str, list[SavedRun]]:
     def name_of(run: SavedRun) -> str:
         """Return the run's dataset; for copies of a folder, the first copy's place."""
         digest = run.fingerprint("test")
-        is_known_folder = digest and is_folder_name(run.config["dataset"]["name"])
+        is_known_folder = digest and is_pictures_name(run.config["dataset"]["name"])
         return names.setdefault(digest, run.dataset) if is_known_folder else run.dataset
 
     for dataset, members in _by(name_of, runs).items():

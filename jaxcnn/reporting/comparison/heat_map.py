@@ -17,15 +17,23 @@ _DARK, _LIGHT, _EMPTY = "#111111", "#fefefe", "#888888"
 _CELL_WIDTH, _CELL_HEIGHT = 0.85, 0.45  # inches
 
 
-def plot_grid(grid: Grid, stem: Path) -> Path:
-    """Draw a grid's test accuracies: mean, and ± standard deviation below it.
+def plot_grid(
+    grid: Grid, stem: Path, metric: str = "test_accuracy", label: str = "test accuracy (%)"
+) -> Path:
+    """Draw a grid's accuracies: mean, and ± standard deviation below it.
+
+    Args:
+      grid: the groups.
+      stem: the picture's path without a suffix.
+      metric: the accuracy in `result.json`.
+      label: the name of the accuracy in the picture.
 
     Raises:
       UserError: the folder cannot be written.
     """
     percents = np.full((len(grid.rows), len(grid.columns)), np.nan)
     for position, group in grid.cells.items():
-        if accuracy := group.result("test_accuracy"):
+        if accuracy := group.result(metric):
             percents[position] = 100 * accuracy.mean
     with styled():
         width = 2.2 + _CELL_WIDTH * len(grid.columns)
@@ -34,9 +42,9 @@ def plot_grid(grid: Grid, stem: Path) -> Path:
         low, high = _limits(percents)
         image = axes.imshow(percents, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         _name_axes(axes, grid)
-        _write_cells(axes, grid, (low + high) / 2)
+        _write_cells(axes, grid, metric, (low + high) / 2)
         bar = figure.colorbar(image, ax=axes, aspect=15, pad=0.03)
-        bar.set_label("test accuracy (%)")
+        bar.set_label(label)
         bar.outline.set_visible(False)
         return save(figure, stem)
 
@@ -64,11 +72,11 @@ def _name_axes(axes: "Axes", grid: Grid) -> None:
         axes.set_title(plain(grid.title), fontsize=9)
 
 
-def _write_cells(axes: "Axes", grid: Grid, middle: float) -> None:
+def _write_cells(axes: "Axes", grid: Grid, metric: str, middle: float) -> None:
     for row in range(len(grid.rows)):
         for column in range(len(grid.columns)):
             group = grid.cells.get((row, column))
-            accuracy = group.result("test_accuracy") if group else None
+            accuracy = group.result(metric) if group else None
             if accuracy:
                 spread = "" if accuracy.std is None else f"\n± {100 * accuracy.std:.2f}"
                 text = f"{100 * accuracy.mean:.2f}{spread}"

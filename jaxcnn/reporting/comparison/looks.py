@@ -47,7 +47,8 @@ def looks(groups: Iterable[RecipeGroup]) -> dict[str, Look]:
 def wrapped(label: str) -> str:
     """Return a label for a picture: a long one in several lines, broken between fields."""
     fields = label.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
-    return plain("\n".join(textwrap.wrap(fields, _LINE_LETTERS)).replace(_NO_BREAK, " "))
+    lines = textwrap.wrap(fields, _LINE_LETTERS)
+    return "\n".join(plain(line.replace(_NO_BREAK, " ")) for line in lines)
 
 
 def add_legend(axes: "Axes") -> None:

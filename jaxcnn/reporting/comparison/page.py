@@ -12,13 +12,14 @@ from jaxcnn.reporting.comparison.grid import Fields, check_fields, grids_of
 from jaxcnn.reporting.comparison.groups import Section, compare
 from jaxcnn.reporting.comparison.heat_map import plot_grid
 from jaxcnn.reporting.comparison.labels import axis_name
+from jaxcnn.reporting.comparison.pair_tables import pair_remarks, pair_table, pairs_of
 from jaxcnn.reporting.comparison.plots import plot_section
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import goal_tables, grid_tables
 from jaxcnn.reporting.comparison.worth import best_classes_tables, worth_text
 from jaxcnn.reporting.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 
-_ONLY_IF_ASKED = ("grids", "goals")
+_ONLY_IF_ANY = ("differences", "grids", "goals")
 _TITLE = "Comparison of networks"
 
 
@@ -50,7 +51,7 @@ def write_comparison(
         out.mkdir(parents=True, exist_ok=True)
         blocks = _document(sections, left_out, out, fields, goal)
         for name, rows in records.everything(sections, fields, goal).items():
-            if rows or name not in _ONLY_IF_ASKED:
+            if rows or name not in _ONLY_IF_ANY:
                 write_text(out / f"{name}.csv", records.to_csv(rows))
             else:  # that of an earlier comparison
                 (out / f"{name}.csv").unlink(missing_ok=True)
@@ -93,10 +94,13 @@ def _section(
 ) -> list[Block]:
     pictures = [Picture(*item) for item in plot_section(section, out, prefix).items()]
     by_class = [picture for picture in pictures if picture.name.endswith("classes")]
+    pairs = pairs_of(section)
     return [
         Heading(section.dataset),
         tables.results_table(section),
         *tables.remarks(section),
+        *pair_table(pairs),
+        *pair_remarks(pairs),
         *worth_text(section),
         *goal_tables(section, goal),
         *grids,

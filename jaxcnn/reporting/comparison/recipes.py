@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxcnn.config import published
 from jaxcnn.config.defaults import OLDER_DEFAULTS
-from jaxcnn.data.places import is_folder_name
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.reporting.comparison.runs import SavedRun
 
 CHANGED = "changed after step"  # the field for changes during the run
@@ -18,9 +18,9 @@ def recipe_fields(run: SavedRun) -> dict[str, Any]:
     for view in ("train", "validation"):
         if digest := run.fingerprint(view):
             fields[f"{view} examples"] = digest[:6]
-    if run.fingerprint("train") and is_folder_name(run.config["dataset"]["name"]):
+    if run.fingerprint("train") and is_pictures_name(run.config["dataset"]["name"]):
         fields.pop("dataset.name")  # the same pictures may be in several places
-    changes = run.environment.get("changes")  # a run that began with other settings
+    changes = published.changes_of_recipe(run.environment)  # it began with other settings
     return fields | ({CHANGED: changes} if changes else {})
 
 

@@ -14,7 +14,9 @@ from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.grid import Fields, grids_of
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
 from jaxcnn.reporting.comparison.labels import short_value
+from jaxcnn.reporting.comparison.pair_tables import pair_row, pairs_of
 from jaxcnn.reporting.comparison.runs import SavedRun, read_runs
+from jaxcnn.reporting.comparison.statistics import Interval, wilson_interval
 from jaxcnn.reporting.protocol import is_stopped_early, owner_of
 from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.text import count_names
@@ -26,33 +28,38 @@ _CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 _SPLITS = {
     "holdout": "held out of training",
     "tail": "last part of training",
+    "fold": "fold of training",
     "validation": "{owner} validation",
     "test": "test set",
 }
 
 
-def compare_runs(folders: Iterable[str | Path]) -> list[TableRow]:
-    """Return a table of runs, with the columns of `runs.csv`, which the command `compare` writes.
+def compare_runs(folders: Iterable[str | Path], table: str = "runs") -> list[TableRow]:
+    """Return a table of runs, with the columns of `TABLE.csv`, which the command `compare` writes.
 
     Runs that differ in the seed alone have the same `label`. A warning names the folders and files
     that are left out. The function writes nothing, and does not load JAX.
 
     Args:
-      folders: the folders of runs, finished or not.
+      folders: the folders of runs, finished or not, and of populations.
+      table: "runs"; "networks", with a row for each recipe; "differences", with the test of each
+        recipe against the best; "classes" or "grids".
 
     Returns:
-      A row for each run, a dict by column. `pandas.DataFrame` takes the list.
+      The rows, each a dict by column. `pandas.DataFrame` takes the list.
 
     Raises:
-      UserError: a folder does not exist, or none of them holds a run.
+      UserError: a folder does not exist, none of them holds a run, or there is no such table.
     """
     if isinstance(folders, (str, Path)):
         raise UserError(f"folders: is {str(folders)!r}; give a list of folders")
+    if table not in _TABLES:
+        raise UserError(f"table = {table!r}: must be one of {', '.join(_TABLES)}")
     saved_runs, left_out = read_runs(user_path(os.fspath(folder)) for folder in folders)
     sections, repeats = compare(saved_runs)
     for line in left_out + repeats:
         warnings.warn(f"left out: {line}", stacklevel=2)
-    return runs(sections)
+    return _TABLES[table](sections)
 
 
 def validation_split(config: Mapping[str, Any]) -> str:
@@ -119,7 +126,13 @@ def _network(section: Section, group: RecipeGroup) -> TableRow:
         row |= _mean_and_std(name, group.evaluated(name))
     row |= _mean_and_std("test_loss_by_batch_size", group.batch_loss)
     row |= _mean_and_std("seconds_per_epoch", group.seconds_per_epoch)
+    row |= _low_and_high("test_accuracy", group.interval())
     return row | {"machines": machines(group), "code": code(group)}
+
+
+def _low_and_high(name: str, interval: Interval | None) -> TableRow:
+    """Return the ends of a 95 % interval."""
+    return dict(zip((f"{name}_low", f"{name}_high"), interval or (None, None), strict=True))
 
 
 def _mean_and_std(name: str, value: MeanAndStd | None) -> TableRow:
@@ -139,8 +152,11 @@ def runs(sections: list[Section], goal: Goal = NO_GOAL) -> list[TableRow]:
 
 
 def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
-    validation, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
-    result = run.result or {}
+    validation = series(run.rows, "validation", "accuracy")
+    best = best_epoch(run.rows, run.config.get("best_metric", "accuracy"))
+    result, num_images = run.result or {}, run.num_images("test")
+    accuracy = MeanAndStd.of([result.get("test_accuracy")])
+    interval = wilson_interval(accuracy.mean, num_images) if accuracy and num_images else None
     return {
         "run": str(run.folder),
         "dataset": section.dataset,
@@ -165,7 +181,18 @@ def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
         "version": run.version,
         "commit": run.commit,
         "class_wise_figures": bool(run.evaluation),
+        "test_images": num_images,
+        **_low_and_high("test_accuracy", interval),
     }
+
+
+def differences(sections: list[Section]) -> list[TableRow]:
+    """Return a row for each finished recipe but the best of its dataset: its test against that."""
+    return [
+        {"dataset": section.dataset} | pair_row(pair)
+        for section in sections
+        for pair in pairs_of(section)
+    ]
 
 
 def classes(sections: list[Section]) -> list[TableRow]:
@@ -201,6 +228,7 @@ def grids(sections: list[Section], fields: Fields | None = None) -> list[TableRo
             "column": short_value(grid.columns[column]),
             "n": len(group.finished),
             **_mean_and_std("test_accuracy", group.result("test_accuracy")),
+            **_low_and_high("test_accuracy", group.interval()),
             **_mean_and_std("test_loss", group.result("test_loss")),
             **_mean_and_std("test_loss_by_batch_size", group.batch_loss),
         }
@@ -242,7 +270,7 @@ def to_csv(rows: list[TableRow]) -> str:
 def everything(
     sections: list[Section], fields: Fields | None = None, goal: Goal = NO_GOAL
 ) -> dict[str, list[TableRow]]:
-    """Return all tables by name: networks, runs, classes, grids, goals.
+    """Return all tables by name: networks, runs, differences, classes, grids, goals.
 
     Args:
       fields: see `grids_of`.
@@ -251,7 +279,17 @@ def everything(
     return {
         "networks": networks(sections),
         "runs": runs(sections, goal),
+        "differences": differences(sections),
         "classes": classes(sections),
         "grids": grids(sections, fields),
         "goals": goals(sections, goal),
     }
+
+
+_TABLES = {
+    "runs": runs,
+    "networks": networks,
+    "differences": differences,
+    "classes": classes,
+    "grids": grids,
+}

@@ -1,6 +1,7 @@
 """Runs, finished or not, read from the files in their folders."""
 
 import dataclasses
+import functools
 import itertools
 import statistics
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.balance import balanced_accuracy
 from jaxcnn.reporting import protocol
+from jaxcnn.reporting.comparison.answers import Answers, read_answers
 from jaxcnn.reporting.series import series
 from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.run_files import TEST_EVALUATION
@@ -65,6 +67,17 @@ class SavedRun:
         """Return the digest of the "train", "validation" or "test" examples; "" if unknown."""
         digests = self.data.get("split_fingerprints")
         return str(digests.get(view, "")) if isinstance(digests, dict) else ""
+
+    def num_images(self, view: str) -> int | None:
+        """Return the number of "train", "validation" or "test" examples; None if unknown."""
+        counts = self.data.get("num_examples") or {}
+        tested = self.evaluation.get("num_examples") if view == "test" else None
+        return tested or counts.get(view)
+
+    @functools.cached_property
+    def answers(self) -> Answers:
+        """The answers on the test images, read from the predictions of a finished run."""
+        return read_answers(self.folder, (self.result or {})["test_accuracy"])
 
     @property
     def seconds_per_epoch(self) -> float | None:

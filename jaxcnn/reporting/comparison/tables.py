@@ -9,6 +9,7 @@ from jaxcnn.evaluation.balance import is_unequal
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
+from jaxcnn.reporting.comparison.pair_tables import interval_text
 from jaxcnn.reporting.comparison.runs import SavedRun
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.reporting.protocol import IN_SIGHT, TUNED
@@ -19,6 +20,8 @@ from jaxcnn.workdir.run_files import TEST_EVALUATION
 _MARKS = {"†": IN_SIGHT, "‡": TUNED}
 _SAME = 1e-3  # differences in accuracy up to this may come from rounding on another device
 _MANY_CLASSES = 20  # a longer table is folded
+_T = "Student's t for the mean over the seeds"
+_WILSON = "Wilson's for one run, by the test images"
 
 
 def results_table(section: Section) -> Table:
@@ -34,6 +37,7 @@ def results_table(section: Section) -> Table:
             group.evaluated("superclass_accuracy"), percent
         ),
         "n": lambda group: str(len(group.finished)) if group.finished else "-",
+        "95 % interval": lambda group: interval_text(group.interval()),
         "published": _published,
         "published best epoch": _from_figures(best_text),
         "test loss": lambda group: mean_text(group.result("test_loss"), loss),
@@ -51,8 +55,15 @@ def results_table(section: Section) -> Table:
     }
     rows = [[cell(group) for cell in columns.values()] for group in section.groups]
     return _without_empty_columns(
-        Table(f"Ranking by test accuracy{statistic}.", list(columns), rows)
+        Table(f"Ranking by test accuracy{statistic}{_intervals(section)}.", list(columns), rows)
     )
+
+
+def _intervals(section: Section) -> str:
+    """Return the part of the caption that names the kinds of intervals."""
+    sizes = {len(group.accuracies()) for group in section.finished if group.interval()}
+    kinds = [_T] * (max(sizes, default=0) > 1) + [_WILSON] * (1 in sizes)
+    return f"; 95 % interval: {', '.join(kinds)}" if kinds else ""
 
 
 def _published(group: RecipeGroup) -> str:

@@ -1,7 +1,11 @@
 """The worth of each network of a section: its best classes, and its accuracy for its cost."""
 
+from collections.abc import Sequence
+
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
+from jaxcnn.reporting.comparison.pairs import SAME, UNTESTED, against, compare_pairs
+from jaxcnn.reporting.comparison.statistics import ALPHA
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.text import decimal, integer, join_names, percent
@@ -45,23 +49,19 @@ def _printed_class(group: RecipeGroup, name: str) -> tuple[str, str]:
 def worth_text(section: Section) -> list[Paragraph]:
     """Return sentences on accuracy for cost; none of fewer than two finished networks.
 
-    Times are compared only if all networks ran on the same machine. Accuracies are those of the
-    runs: a network that is ahead by less than the seeds' spread may not be the better one.
+    Times are compared only if all networks ran on the same machine. A network counts as more
+    accurate only if a test tells the two apart, see `pairs`.
     """
-    accuracies = {
-        group.label: accuracy.mean
-        for group in section.finished
-        if (accuracy := group.result("test_accuracy")) and _costs(group)
-    }
-    if len(accuracies) < 2:
+    groups = [g for g in section.finished if g.result("test_accuracy") and _costs(g)]
+    if len(groups) < 2:
         return []
-    costs = {group.label: _costs(group) for group in section.finished if group.label in accuracies}
+    costs = {group.label: _costs(group) for group in groups}
     kinds = ["parameters", "operations"]
     devices = {records.device(run) for run in section.finished_runs}
     if len(devices) == 1 and "" not in devices:
         kinds.append("seconds per epoch")
     kinds = [kind for kind in kinds if all(kind in cost for cost in costs.values())]
-    lines = [_first(section, list(costs))]
+    lines = [_first(groups)]
     for kind in kinds:
         least = min(costs, key=lambda name: costs[name][kind])
         rest = [cost[kind] for name, cost in costs.items() if name != least]
@@ -70,9 +70,7 @@ def worth_text(section: Section) -> list[Paragraph]:
             f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has "
             f"{decimal(min(rest) / costs[least][kind])} times as many."
         )
-    if kinds:
-        lines += [line for name in costs if (line := _beaten(name, accuracies, costs, kinds))]
-    return [Paragraph(" ".join(lines))]
+    return [Paragraph(" ".join([*lines, *_beaten(groups, kinds)]))]
 
 
 def _costs(group: RecipeGroup) -> dict[str, float]:
@@ -85,36 +83,47 @@ def _costs(group: RecipeGroup) -> dict[str, float]:
     return {name: cost.mean for name, cost in costs.items() if cost and cost.mean > 0}
 
 
-def _first(section: Section, names: list[str]) -> str:
-    ranked = [g for g in section.finished if g.label in names]  # the best first
-    best, second = (group.result("test_accuracy") for group in ranked[:2])
-    if best is None or second is None:
+def _first(groups: Sequence[RecipeGroup]) -> str:
+    """Return a sentence on the two most accurate networks, the first ones."""
+    best, second = groups[:2]
+    first, next_one = (group.result("test_accuracy") for group in (best, second))
+    if first is None or next_one is None:
         return ""
-    ahead = 100 * (best.mean - second.mean)
-    single = ", by one run each" if best.n == second.n == 1 else ""
+    ahead = decimal(100 * (first.mean - next_one.mean))
+    single = ", by one run each" if first.n == next_one.n == 1 else ""
+    outcome = {SAME: f"; the two {SAME}", UNTESTED: "; the difference is not tested"}
+    verdict = outcome.get(against(best, groups)[0].verdict, "")
     return (
-        f"Where accuracy alone counts, {ranked[0].label} is first with {percent(best.mean)}, "
-        f"{decimal(ahead)} points ahead of {ranked[1].label}{single}."
+        f"Where accuracy alone counts, {best.label} is first with {percent(first.mean)}, "
+        f"{ahead} points ahead of {second.label}{single}{verdict}."
     )
 
 
-def _beaten(
-    name: str,
-    accuracies: dict[str, float],
-    costs: dict[str, dict[str, float]],
-    kinds: list[str],
-) -> str:
-    """Return a sentence on a network if more accurate ones cost no more in any respect."""
-    ahead = [
-        other
-        for other, cost in costs.items()
-        if accuracies[other] > accuracies[name]
-        and all(cost[kind] <= costs[name][kind] for kind in kinds)
-    ]
-    if not ahead:
-        return ""
-    verb = "is" if len(ahead) == 1 else "are"
-    return (
-        f"{name} is not worth its cost here: {join_names(ahead)} {verb} more accurate with no more "
-        f"{join_names(kinds)}."
+def _beaten(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
+    """Return sentences on networks that cheaper ones beat in accuracy.
+
+    All pairs of different networks are tested in which one costs less in a respect and more in
+    none.
+    """
+    costs = {group.label: _costs(group) for group in groups}
+
+    def is_cheaper(one: RecipeGroup, other: RecipeGroup) -> bool:
+        pairs = [(costs[one.label][kind], costs[other.label][kind]) for kind in kinds]
+        is_other = one.run.config["model"] != other.run.config["model"]
+        return is_other and all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    pairs = compare_pairs(
+        (cheap, costly) for costly in groups for cheap in groups if is_cheaper(cheap, costly)
     )
+    lines = []
+    for group in groups:
+        better = [p.first.label for p in pairs if p.second is group and p.is_better]
+        if better:
+            verb = "is" if len(better) == 1 else "are"
+            lines.append(
+                f"{group.label} is not worth its cost here: {join_names(better)} {verb} more "
+                f"accurate with no more {join_names(kinds)}."
+            )
+    if lines and len(pairs) > 1:
+        lines.append(f"(p < {ALPHA:.2f} after Holm's correction for {len(pairs)} comparisons.)")
+    return lines

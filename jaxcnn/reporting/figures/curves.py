@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jaxcnn.reporting import phase_report
 from jaxcnn.reporting.figures.limits import limit_axis
 from jaxcnn.reporting.figures.style import (
     BLUE,
@@ -16,7 +17,7 @@ from jaxcnn.reporting.figures.style import (
     save,
     styled,
 )
-from jaxcnn.reporting.series import best_epoch, series
+from jaxcnn.reporting.series import best_epoch, rows_of_phases, series
 from jaxcnn.text import loss, rate
 from jaxcnn.workdir.metrics_log import read_metrics
 from jaxcnn.workdir.run_files import read_part_if_there
@@ -32,6 +33,10 @@ _LOOKS = {
     "train_evaluated": {"color": SKY, "linestyle": ":", "label": "training, evaluated"},
     "validation": {"color": VERMILION, "linestyle": "--", "label": "validation"},
 }
+_MARKS: dict[str, dict[str, Any]] = {
+    "new phase": {"color": GRAY, "linestyle": (0, (6, 3))},
+    "resumed": {"color": GRAY, "linestyle": (0, (1, 3))},
+}
 # they scale the rate by factors
 _LOG_SCHEDULES = ("step", "plateau", "exponential", "inverse_time", "inverse_time_rounded")
 _FEW_EPOCHS = 20  # with so many or fewer, every epoch has a marker
@@ -41,9 +46,10 @@ def plot_curves(workdir: str | Path) -> list[Path]:
     """Draw `plots/NAME.png` and `.svg` from a run's metrics.
 
     NAME is accuracy, loss, learning_rate, difference_accuracy, difference_loss; the differences
-    are training minus validation. The best epoch is marked, and so are the points at which a
-    finished run was resumed. Missing and non-finite values are left out, and so is a picture
-    without any value.
+    are training minus validation. A run of several phases also has the four without the rate for
+    each phase, as `phase1_accuracy` and so on. The best epoch is marked, and so are the starts of
+    phases and the points at which a finished run was resumed. Missing and non-finite values are
+    left out, and so is a picture without any value.
 
     Returns:
       The paths of the PNG files.
@@ -62,34 +68,49 @@ def draw_curves(workdir: str | Path) -> Iterator[tuple[str, "Figure"]]:
       UserError: there are no metrics.
     """
     rows = read_metrics(workdir)
-    resumed = (read_part_if_there(Path(workdir), "result.json") or {}).get("resumed", [])
+    result = read_part_if_there(Path(workdir), "result.json") or {}
     config = read_part_if_there(Path(workdir), "config.json") or {}
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
+    best = best_epoch(rows, config.get("best_metric", "accuracy"))
     pictures = {
-        "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format),
-        "loss": _scores("loss", "loss", 1, loss),
-        "learning_rate": _learning_rate(is_log),
+        "accuracy": _scores("accuracy", "accuracy (%)", 100, "{:.2f} %".format, best),
+        "loss": _scores("loss", "loss", 1, loss, best),
+        "learning_rate": _learning_rate(is_log, best),
         "difference_accuracy": _difference(
-            "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format
+            "accuracy", "accuracy (percentage points)", 100, "{:+.1f}".format, best
         ),
-        "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format),
+        "difference_loss": _difference("loss", "loss", 1, "{:+.4g}".format, best),
     }
-    for name, draw in pictures.items():
-        figure = _draw(draw, rows, resumed)
-        if figure is not None:
-            yield name, figure
+    starts = [phase["after_epoch"] for phase in result.get("phases", ())[1:]]
+    resumed = [epoch for epoch in result.get("resumed", ()) if epoch not in starts]
+    parts = [("", list(pictures), rows, {"new phase": starts, "resumed": resumed})]
+    parts += [
+        (f"phase{number}_", list(phase_report.PICTURES), own, {})
+        for number, own in enumerate(rows_of_phases(rows, result), start=1)
+    ]
+    for prefix, names, own, marks in parts:
+        for name in names:
+            figure = _draw(pictures[name], own, marks)
+            if figure is not None:
+                yield prefix + name, figure
 
 
 def _draw(
-    draw: Callable[["Axes", list[Row]], bool], rows: list[Row], resumed: list[float]
+    draw: Callable[["Axes", list[Row]], bool], rows: list[Row], marks: dict[str, list[float]]
 ) -> "Figure | None":
-    """Return one picture; None if it would be empty."""
+    """Return one picture; None if it would be empty.
+
+    Args:
+      draw: draws the curves.
+      rows: the rows that it draws.
+      marks: finished epochs at which there is a vertical line, by label.
+    """
     with styled():
         figure = new_figure(COLUMN, 3.0)
         axes = figure.add_subplot()
-        for i, epoch in enumerate(resumed):
-            label = "" if i else "resumed"
-            axes.axvline(epoch, color=GRAY, linestyle=(0, (1, 3)), linewidth=1, label=label)
+        for label, epochs in marks.items():
+            for i, epoch in enumerate(epochs):
+                axes.axvline(epoch, **_MARKS[label], linewidth=1, label="" if i else label)
         if not draw(axes, rows):
             return None
         _set_epochs(axes, rows)
@@ -98,7 +119,7 @@ def _draw(
 
 def _set_epochs(axes: "Axes", rows: list[Row]) -> None:
     """Show the same epochs in every picture, also if a curve ends early."""
-    epochs = [row["epoch"] for row in rows]
+    epochs = [row["epoch"] for row in rows if row["split"] != "test"]
     margin = max(0.5, 0.03 * (max(epochs) - min(epochs)))
     axes.set_xlim(min(epochs) - margin, max(epochs) + margin)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -111,10 +132,9 @@ def _plot(axes: "Axes", values: dict[int, float], **look: str) -> None:
 
 
 def _mark_best(
-    axes: "Axes", rows: list[Row], values: dict[int, float], to_text: Callable[[float], str]
+    axes: "Axes", best: int | None, values: dict[int, float], to_text: Callable[[float], str]
 ) -> None:
     """Draw a ring around the best epoch, with its value in the legend."""
-    best = best_epoch(rows)
     if best in values:
         axes.plot(
             [best], [values[best]], marker="o", markersize=8, markerfacecolor="none",
@@ -127,7 +147,7 @@ def _limit(axes: "Axes", *curves: tuple[dict[int, float], str]) -> None:
 
 
 def _scores(
-    name: str, unit: str, scale: float, to_text: Callable[[float], str]
+    name: str, unit: str, scale: float, to_text: Callable[[float], str], best: int | None
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         curves = {split: _scaled(series(rows, split, name), scale) for split in _LOOKS}
@@ -136,7 +156,7 @@ def _scores(
         for split, values in curves.items():
             if values:
                 _plot(axes, values, **_LOOKS[split])
-        _mark_best(axes, rows, curves["validation"], to_text)
+        _mark_best(axes, best, curves["validation"], to_text)
         if name == "loss":
             _limit(axes, *((values, _LOOKS[split]["color"]) for split, values in curves.items()))
         axes.set_ylabel(unit)
@@ -147,14 +167,14 @@ def _scores(
 
 
 def _difference(
-    name: str, unit: str, scale: float, to_text: Callable[[float], str]
+    name: str, unit: str, scale: float, to_text: Callable[[float], str], best: int | None
 ) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         train, validation = (series(rows, split, name) for split in ("train", "validation"))
         gaps = _scaled({e: train[e] - validation[e] for e in train if e in validation}, scale)
         axes.axhline(0, color=GRAY, linewidth=0.8)
         _plot(axes, gaps, color=GREEN, label="training minus validation")
-        _mark_best(axes, rows, gaps, to_text)
+        _mark_best(axes, best, gaps, to_text)
         if name == "loss":
             _limit(axes, (gaps, GREEN))
         axes.set_ylabel(unit)
@@ -164,12 +184,12 @@ def _difference(
     return draw
 
 
-def _learning_rate(is_log: bool) -> Callable[["Axes", list[Row]], bool]:
+def _learning_rate(is_log: bool, best: int | None) -> Callable[["Axes", list[Row]], bool]:
     def draw(axes: "Axes", rows: list[Row]) -> bool:
         """Draw the rate, on a logarithmic axis if `is_log` and if it spans a factor of 20."""
         values = series(rows, "train", "learning_rate")
         _plot(axes, values, color=_LOOKS["train"]["color"], label="learning rate")
-        _mark_best(axes, rows, values, rate)
+        _mark_best(axes, best, values, rate)
         if values and is_log and 0 < 20 * min(values.values()) < max(values.values()):
             axes.set_yscale("log")
         else:

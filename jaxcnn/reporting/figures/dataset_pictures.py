@@ -107,13 +107,13 @@ def draw_dataset(dataset: Dataset, file: Path) -> None:
         figure.text(0.5, 1 - 0.1 / height, _title(dataset), ha="center", va="top", fontsize=10)
         side = 2.3 * _proportion(dataset.splits["train"].images[0])
         _draw_one(place(0.7, 0.6, 2.3, side), dataset)
-        _draw_tiles(place(3.75, 0.6, 2.85, top), first, title)
+        draw_tiles(place(3.75, 0.6, 2.85, top), first, title)
         below = 0.55 + top + 0.45
         if has_rows:
             _draw_rows(place(1.3, below, 4.1, bottom), classes, dataset)
             _draw_counts(place(5.5, below, 1.4, bottom), classes, dataset)
         else:
-            _draw_tiles(place(0.3, below, 6.5, bottom), classes, _title_of_tiles(dataset, classes))
+            draw_tiles(place(0.3, below, 6.5, bottom), classes, _title_of_tiles(dataset, classes))
         with writing_to(file):
             figure.savefig(file)
 
@@ -185,7 +185,7 @@ def _title_of_tiles(dataset: Dataset, tiles: Mosaic) -> str:
     return f"one image of each class{which}; {numbers} training images in a class"
 
 
-def _draw_tiles(axes: "Axes", tiles: Mosaic, title: str) -> None:
+def draw_tiles(axes: "Axes", tiles: Mosaic, title: str) -> None:
     """Draw a mosaic with a text below each image."""
     show_pixels(axes, tiles.pixels)
     axes.set_axis_off()
@@ -251,7 +251,7 @@ def draw_augmented(batch: "AugmentedBatch", class_names: Sequence[str], file: Pa
     )
     with styled():
         figure = new_figure(_WIDTH, 0.3 + _WIDTH * _proportion(tiles.pixels))
-        _draw_tiles(figure.subplots(), tiles, title)
+        draw_tiles(figure.subplots(), tiles, title)
         with writing_to(file):
             figure.savefig(file)
 

@@ -13,6 +13,7 @@ from jaxcnn.evaluation.trained import Trained
 from jaxcnn.reporting.figures import grids
 from jaxcnn.reporting.figures.calibration import plot_reliability
 from jaxcnn.reporting.figures.confusion import plot_confusion
+from jaxcnn.reporting.figures.coverage import plot_coverage
 from jaxcnn.reporting.figures.style import plain
 from jaxcnn.text import shorten
 
@@ -21,7 +22,7 @@ _TITLE_LETTERS = 31
 
 
 def draw_metrics(predictions: LabeledPredictions, stem: Path) -> list[str]:
-    """Draw the confusion matrices and the reliability diagram as `STEM_NAME.png` and `.svg`.
+    """Draw confusion matrices, reliability diagram and coverage as `STEM_NAME.png` and `.svg`.
 
     Returns:
       The names of the pictures.
@@ -36,6 +37,8 @@ def draw_metrics(predictions: LabeledPredictions, stem: Path) -> list[str]:
         drawn.append(_draw_confusion(merged, _path(stem, "superclass_confusion")))
     bins = reliability(predictions.confidence, predictions.is_correct)
     drawn.append(plot_reliability(bins, _path(stem, "reliability")))
+    confidence, is_correct = predictions.confidence, predictions.is_correct
+    drawn.append(plot_coverage(confidence, is_correct, _path(stem, "coverage")))
     return [picture.stem for picture in drawn]
 
 
@@ -50,7 +53,7 @@ def draw_probes(
     layers: Sequence[str],
     stem: Path,
 ) -> list[str]:
-    """Draw images with their predictions, saliency, filters and feature maps.
+    """Draw images with their predictions, saliency and Grad-CAM, filters and feature maps.
 
     Args:
       images: uint8 (n, height, width, channels), those of the predictions.
@@ -66,11 +69,12 @@ def draw_probes(
     """
     positions = _one_of_each_class(predictions.true)
     saliency, maps = probes.saliency_and_maps(trained, images[positions], layers)
+    regions = probes.grad_cam(trained, images[positions])
     chosen = predictions.take(positions)
     drawn = [
         grids.plot_first(images, predictions, _path(stem, "first")),
         grids.plot_mistakes(images, predictions, _path(stem, "mistakes")),
-        grids.plot_saliency(images[positions], saliency, chosen, _path(stem, "saliency")),
+        grids.plot_saliency(images[positions], saliency, chosen, _path(stem, "saliency"), regions),
     ]
     if conv := probes.first_conv(trained):
         filters = probes.filters_of(conv)

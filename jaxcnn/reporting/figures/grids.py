@@ -80,22 +80,40 @@ def _mistake(predictions: LabeledPredictions, i: int) -> tuple[Line, Line]:
 
 
 def plot_saliency(
-    images: np.ndarray, saliency: np.ndarray, predictions: LabeledPredictions, stem: Path
+    images: np.ndarray,
+    saliency: np.ndarray,
+    predictions: LabeledPredictions,
+    stem: Path,
+    regions: np.ndarray | None = None,
 ) -> Path:
-    """Draw images, and below each one the saliency of its pixels for the predicted class.
+    """Draw images, and below each one the saliency of its pixels, and its regions by Grad-CAM.
 
     Args:
       images: uint8 (n, height, width, channels).
       saliency: float (n, height, width), 0 or more; each image is scaled to its own maximum.
       predictions: those for these images.
+      regions: float (n, height, width), from `probes.grad_cam`; None to leave them out.
     """
     with styled():
         sheet = Sheet(6.5)
-        sheet.write("predicted class, and the pixels that count for it (brighter counts more)", 9)
+        title = "predicted class, and the pixels that count for it (brighter counts more)"
+        if regions is not None:
+            title = "predicted class, the pixels that count for it, and the regions (Grad-CAM)"
+        sheet.write(title, 9)
         labels = [[_prediction(predictions, i)] for i in range(len(images))]
         sheet.show(images, len(images), labels, cmap="gray")
         sheet.show(saliency, len(images), cmap="inferno", vmin=0)
+        if regions is not None:
+            sheet.show(_highlight(images, regions), len(images))
         return sheet.save(stem)
+
+
+def _highlight(images: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return images in color (n, height, width, 3), 0 to 1, with a tint for each region's value."""
+    from matplotlib import colormaps
+
+    gray_or_color = images if images.shape[-1] == 3 else images.mean(axis=-1, keepdims=True)
+    return 0.4 * gray_or_color / 255 + 0.6 * colormaps["inferno"](regions)[..., :3]
 
 
 def plot_filters(kernels: np.ndarray, name: str, stem: Path) -> Path:

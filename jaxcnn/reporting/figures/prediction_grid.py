@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.errors import UserError
+from jaxcnn.evaluation.predictions import UNKNOWN
 from jaxcnn.files.writing import writing_to
 from jaxcnn.reporting.figures.style import BLUE, GRAY, new_figure, styled
 from jaxcnn.text import printable
@@ -66,7 +67,8 @@ def _draw(axes: "Axes", prediction: "TopClasses") -> None:
     axes.imshow(prediction.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_title(_short(prediction.path.name), fontsize=6, color=GRAY, pad=2, parse_math=False)
     probability = prediction.probabilities[0]
-    caption = f"{_short(prediction.classes[0])}\n{100 * probability:.0f} %"
+    name = UNKNOWN if prediction.is_unknown else prediction.classes[0]
+    caption = f"{_short(name)}\n{100 * probability:.0f} %"
     below = {"transform": axes.transAxes, "clip_on": False}
     axes.plot([0, probability], [-0.04, -0.04], color=BLUE, linewidth=2.5, **below)
     axes.text(0.5, -0.09, caption, ha="center", va="top", fontsize=7, parse_math=False, **below)

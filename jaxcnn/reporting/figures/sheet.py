@@ -69,7 +69,9 @@ class Sheet:
             )
             row_bottom = y + height + _GAP
             extent = (x, x + side, y + height, y)
-            self._axes.imshow(_drawable(image), extent=extent, aspect="auto", **_range(image) | options)
+            self._axes.imshow(
+                _drawable(image), extent=extent, aspect="auto", **_range(image) | options
+            )
             for place, (text, color) in enumerate(reversed(labels[index] if labels else ())):
                 middle = y - _LINE * _FONT * (place + 0.5)
                 style = {"ha": "center", "va": "center", "fontsize": _FONT, "color": color}

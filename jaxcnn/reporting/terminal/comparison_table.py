@@ -26,13 +26,19 @@ def print_grid(table: Table) -> None:
 
 def print_table(title: str, table: Table) -> None:
     """Print as many of the columns as fit; the page has all of them."""
-    console, unbounded = wide_console(), Console(width=1000)
+    console = wide_console()
+    console.print(fit_table(title, table, console.width))
+
+
+def fit_table(title: str, table: Table, width: int) -> RichTable:
+    """Return the table with as many of the columns as fit."""
+    unbounded = Console(width=1000)
     kept = [index for index, name in enumerate(table.head) if name not in _PAGE_ONLY]
     shown = _as_rich(title, table, kept)
-    while len(kept) > _FEWEST_COLUMNS and unbounded.measure(shown).maximum > console.width:
+    while len(kept) > _FEWEST_COLUMNS and unbounded.measure(shown).maximum > width:
         del kept[-2]
         shown = _as_rich(title, table, kept)
-    console.print(shown)
+    return shown
 
 
 def _as_rich(title: str, table: Table, kept: list[int], *, no_wrap: bool = True) -> RichTable:

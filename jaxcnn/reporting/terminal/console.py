@@ -10,13 +10,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
+from rich.console import RenderableType
 from rich.control import Control
+from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
@@ -26,6 +28,7 @@ from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
+from jaxcnn.reporting.terminal.tables import PIPE_COLUMNS
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
 from jaxcnn.workdir.endings import describe_end, how_to_continue, reached_limits
@@ -62,11 +65,45 @@ class Console:
         self._config: Mapping[str, Any] = {}
         self._warnings: list[str] = []
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if warnings alone are written."""
+        return self._rich.quiet
+
     def print(self, text: str = "", style: str = "") -> None:
         """Print a line or lines, without markup."""
         self._clear_notice()
         self._rich.print(printable_lines(text), style=style or None, markup=False)
         self._stream.flush()
+
+    def show(self, make_table: Callable[[int], RenderableType]) -> None:
+        """Print the table that `make_table` makes for a width; it is wide in a file."""
+        width = self._rich.width if self._rich.is_terminal else PIPE_COLUMNS
+        wide = RichConsole(
+            file=self._stream, width=width, force_terminal=self._rich.is_terminal,
+            force_jupyter=False, highlight=False, quiet=self._rich.quiet,
+        )  # fmt: skip
+        wide.print(make_table(width))
+        self._stream.flush()
+
+    @contextmanager
+    def live(self, make_table: Callable[[int], RenderableType]) -> Iterator[bool]:
+        """Show a table in the last lines of a terminal while the block runs.
+
+        Args:
+          make_table: called twice a second with the terminal's height in lines.
+
+        Yields:
+          True if the table is shown; False where there is no terminal, or if the console is quiet.
+        """
+        if not self.is_live or self._rich.quiet:
+            yield False
+            return
+        with Live(
+            get_renderable=lambda: make_table(self._rich.height), console=self._rich,
+            transient=True, refresh_per_second=2,
+        ):  # fmt: skip
+            yield True
 
     def warn(self, text: str) -> None:
         """Print a warning, also if the console is quiet; the run continues."""
@@ -74,11 +111,18 @@ class Console:
         self.print(f"warning: {text}", "yellow")
         self._rich.quiet = quiet
 
+    def note(self, text: str) -> None:
+        """Print a line about the course of the training; nothing for an empty one."""
+        if text:
+            self.print(text, "bold")
+
     def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
         """Print the network's summary (text or a rich renderable), the config and the folder."""
         self._config = config
         self._duration.max_minutes = config.get("max_minutes", 0.0)
-        self._duration.may_stop_early = config.get("early_stopping", {}).get("patience", 0) > 0
+        patience = config.get("early_stopping", {}).get("patience", 0)
+        phases = map(str, config.get("phases", ()))
+        self._duration.may_stop_early = patience > 0 or any("patience" in p for p in phases)
         self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
@@ -151,7 +195,7 @@ class Console:
 
         Args:
           train: loss, accuracy, learning_rate, seconds, images_per_second.
-          validation: loss, accuracy.
+          validation: loss, accuracy, and any further metrics, which follow in the line.
         """
         if not self._has_header:
             self.print("\n" + "\n".join(HEADER), "bold")
@@ -162,6 +206,8 @@ class Console:
             f"{percent(validation['accuracy']):>9} {rate(train['learning_rate']):>10} "
             f"{decimal(train['seconds']):>8} {integer(train['images_per_second']):>8}"
         )
+        further = (name for name in validation if name not in ("loss", "accuracy"))
+        numbers += "".join(f"  {name} {percent(validation[name])}" for name in further)
         self.print(numbers + (" *" if is_best else ""), "green" if is_best else "")
 
     def result(

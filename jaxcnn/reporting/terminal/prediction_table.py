@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxcnn.evaluation.predictions import UNKNOWN
 from jaxcnn.text import percent, printable
 
 if TYPE_CHECKING:
@@ -23,9 +24,18 @@ def print_table(predictions: Sequence["TopClasses"]) -> None:
     for prediction in predictions:
         table.add_section()
         name = Text(printable(str(prediction.path)), "bold")
+        if prediction.is_unknown:
+            table.add_row(name, Text(UNKNOWN, "yellow"), "")
+            name = Text()
         for class_name, probability in zip(
             prediction.classes, prediction.probabilities, strict=True
         ):
             table.add_row(name, Text(printable(class_name)), percent(probability))
             name = Text()
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if unknown := [prediction for prediction in predictions if prediction.is_unknown]:
+        console.print(
+            f"unknown: {len(unknown):,} of {len(predictions):,} pictures, whose first class is "
+            f"less probable than {percent(unknown[0].min_confidence)}"
+        )

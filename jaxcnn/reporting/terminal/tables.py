@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from jaxcnn.models import Summary
 
 FIRST_VALUES = 4  # of an array, in row-major order
-_PIPE_COLUMNS = 120
+PIPE_COLUMNS = 120
 
 
 def wide_console() -> Console:
     """Return a console as wide as the terminal; in a pipe or a file it has 120 columns."""
     console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_COLUMNS)
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -1,0 +1,151 @@
+"""The members of a population in their folders: each is opened, and tested when it has ended."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxcnn.api.arguments import Source
+from jaxcnn.api.population_console import PopulationConsole
+from jaxcnn.api.population_folder import member_folder
+from jaxcnn.api.run import check_data, is_complete, is_new, record_start
+from jaxcnn.errors import UserError
+from jaxcnn.files.writing import write_json
+from jaxcnn.training.member import Member, MemberRun
+from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.run import Run
+from jaxcnn.training.transfer import start_from
+from jaxcnn.workdir.endings import read_ended
+from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.run_files import missing_parts
+from jaxcnn.workdir.run_parts import notes_on_parts
+from jaxcnn.workdir.weights import RunWeights
+
+
+def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """Return the result of a member that has ended; None while there is something left."""
+    ended = read_ended(folder)
+    return ended if ended and is_complete(folder, config, ended) else None
+
+
+def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
+    """Return the members that are trained at a time.
+
+    Args:
+      run: of a member.
+      num_members: members of the population.
+      num_devices: devices over which the members are spread; 0 for all.
+
+    Raises:
+      UserError: there are not so many devices.
+    """
+    available = jax.local_device_count()
+    if num_devices > available:
+        raise UserError(f"config.num_devices = {num_devices}: there are only {available} devices")
+    return choose_form(run.plan.network, num_members, num_devices or available)
+
+
+def describe_size(run: Run, num_together: int, num_members: int) -> str:
+    """Return the bytes that members take, as text.
+
+    Args:
+      run: of a member.
+      num_together: members that are in memory together.
+      num_members: all members, whose checkpoints are on disk.
+    """
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
+    keep = run.plan.config.checkpoint
+    on_disk = size * (keep.keep_latest + keep.keep_best) * num_members
+    return (
+        f"state in memory {_mebibytes(size * num_together)}; checkpoints on disk up to "
+        f"{_mebibytes(on_disk)}"
+    )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
+
+
+class Ends:
+    """Tests members when they end.
+
+    Args:
+      members: the members by number.
+      workdir: the population's folder.
+      shown: shows the epochs.
+
+    Attributes:
+      failures: the line of the error that ended a member, by its number.
+    """
+
+    def __init__(self, members: Mapping[int, Member], workdir: Path, shown: PopulationConsole):
+        self._members, self._workdir, self._shown = members, workdir, shown
+        self._ended: set[int] = set()
+        self.failures: dict[int, str] = {}
+
+    def report(self) -> None:
+        """Test the members that have ended since the last call, and show the epoch of all."""
+        for index, member in self._members.items():
+            if member.is_training or index in self._ended:
+                continue
+            self._ended.add(index)
+            if member.failure:
+                self.failures[index] = member.failure
+                self._shown.warn(index, member.failure)
+            else:
+                _test(member, member_folder(self._workdir, index))
+        self._shown.epoch(self._members)
+
+
+@dataclasses.dataclass(frozen=True)
+class Opener:
+    """Opens the folders of members, until the stack is closed.
+
+    Attributes:
+      stack: closes what is opened.
+      description: the content of `dataset.json`.
+      source: the place of the data.
+      shown: shows warnings and notes.
+      load_weights: returns those that `config.init_from` names, the same for all members.
+    """
+
+    stack: contextlib.ExitStack
+    description: dict[str, Any]
+    source: Source
+    shown: PopulationConsole
+    load_weights: Callable[[], RunWeights]
+
+    def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
+        """Return a member that starts, or resumes from its newest checkpoint."""
+        run, config = member_run.run, member_run.run.plan.config
+        is_first = is_new(folder, read_ended(folder))
+        if is_first and config.init_from:
+            state, lines = start_from(self.load_weights(), run.state)
+            run = dataclasses.replace(run, state=state)
+            self.shown.note(lines)
+        opened = open_workdir(folder, config)
+        changes, check_folder = self.stack.enter_context(opened)
+        data_warnings = check_data(
+            run, folder, self.description, self.source.data_at, is_new=is_first
+        )
+        for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
+            self.shown.warn(index, line)
+        display = self.shown.display(index)
+        member = Member.open(run, folder, display, check_folder)
+        member.values = member_run.values
+        self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
+        self.stack.enter_context(contextlib.closing(member.metrics))
+        record_start(member, folder, self.description, changes)
+        return member
+
+
+def _test(member: Member, folder: Path) -> None:
+    """Test a member that has ended, and write its result; its report follows at the end."""
+    member.saving.checkpoints.wait()
+    result = member.result()
+    member.check_folder()
+    write_json(folder / "result.json", result)

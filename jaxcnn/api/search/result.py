@@ -1,0 +1,120 @@
+"""The result of a search: `result.json`, `best.json`, the report, and its table."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.api.arguments import Source
+from jaxcnn.api.members import result_of
+from jaxcnn.api.population_folder import member_folder
+from jaxcnn.api.run import complete_report
+from jaxcnn.api.search.plan import Search, about
+from jaxcnn.api.search.study import Trial
+from jaxcnn.config.defaults import to_dict
+from jaxcnn.config.sweep import with_values
+from jaxcnn.errors import Diverged
+from jaxcnn.files.writing import write_json
+from jaxcnn.reporting.comparison.labels import short_value
+from jaxcnn.reporting.search_report import best_table, write_search_report
+from jaxcnn.reporting.terminal.comparison_table import print_table
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.text import percent
+
+_BEST = "best.json"
+
+
+def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Return the rows of a study's trials for `result.json`, the best one first."""
+    return [
+        {
+            "trial": trial.number,
+            "state": "diverged" if trial.notes.get("diverged") else trial.state,
+            **trial.values,
+            "validation_accuracy": trial.accuracy,
+            "validation_loss": trial.notes.get("validation_loss"),
+            "epochs": trial.notes.get("epochs"),
+        }
+        for trial in sorted(trials, key=lambda trial: trial.rank)
+    ]
+
+
+def finish(search: Search, rows: Sequence[dict[str, Any]], source: Source) -> dict[str, Any]:
+    """Write the result of a search so far; return the content of `result.json`.
+
+    Args:
+      search: the search.
+      rows: of the trials, the best one first.
+      source: the place of the data.
+
+    Raises:
+      Diverged: the loss of every trial was not finite.
+    """
+    workdir = search.workdir
+    trials: list[dict[str, Any]] = [row | _folder(workdir, row["trial"]) for row in rows]
+    best = next((row for row in trials if row["state"] == "finished"), None)
+    if best is None:
+        if any(row["state"] == "diverged" for row in trials):
+            raise Diverged(
+                f"{workdir}: the loss of each trial was not finite; search lower learning rates"
+            )
+        return {**about(search), "best": None, "trials": trials}
+    config = with_values(search.config, {name: best[name] for name in search.fields})
+    best = best | _complete_best(workdir, config, best["trial"], source)
+    if not search.generation:
+        write_json(workdir / _BEST, to_dict(config))
+        best["config"] = _BEST
+    result = {**about(search), "best": best, "trials": trials}
+    write_json(workdir / "result.json", result)
+    write_search_report(workdir, search.fields, trials, _lines(result))
+    return result
+
+
+def _folder(workdir: Path, number: int) -> dict[str, str]:
+    """Return the folder of a trial as a row's field; none if it is another search folder's."""
+    folder = member_folder(workdir, number)
+    return {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
+
+
+def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
+    """Show the result of a search."""
+    if not result["best"]:
+        console.print("no trial has ended yet; other processes train them")
+        return
+    if not console.is_quiet:
+        print_table("", best_table(search.fields, result["trials"]))
+    for line in _lines(result):
+        console.print(line.replace("`", ""))
+    console.print(f"everything is in {search.workdir}")
+
+
+def _complete_best(
+    workdir: Path, config: ConfigDict, number: int, source: Source
+) -> dict[str, Any]:
+    """Write the report of the best trial if its run is in the folder; return its test accuracy."""
+    folder = member_folder(workdir, number)
+    single = with_values(config, {"num_devices": 1})
+    ended = result_of(folder, single)
+    if ended is None:
+        return {}
+    complete_report(folder, single, ended, Console(quiet=True), source)
+    return {"test_accuracy": ended["test_accuracy"]}
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    """Return paragraphs about a search and its best trial."""
+    best, states = result["best"], Counter(row["state"] for row in result["trials"])
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    values = ", ".join(f"{name} = {short_value(best[name])}" for name in result["fields"])
+    test = f", test accuracy {percent(best['test_accuracy'])}" if "test_accuracy" in best else ""
+    lines = [
+        f"{states.total()} trials by {result['sampler']}: {counts}. They are ranked by the "
+        f"{result['objective']}; the test split chose nothing.",
+        f"Best: trial {best['trial']}, {values}: validation accuracy "
+        f"{percent(best['validation_accuracy'])}{test}.",
+    ]
+    if "config" in best:
+        return [*lines, f"`{_BEST}` is its config, for `jaxcnn train --config`."]
+    return [*lines, f"Its settings changed as it trained; its weights are in `{best['folder']}`."]

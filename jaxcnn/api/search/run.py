@@ -1,0 +1,209 @@
+"""A search: trials are asked of a study, trained as populations, and told to the study."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.api.arguments import Source
+from jaxcnn.api.search.evolution import Lineage, evolve
+from jaxcnn.api.search.halving import train_halved
+from jaxcnn.api.search.plan import Search, about, describe
+from jaxcnn.api.search.result import finish, rows_of, show
+from jaxcnn.api.search.sampler import distributions, make_sampler
+from jaxcnn.api.search.scores import DIVERGED, Score
+from jaxcnn.api.search.study import Study, Trial, Worker, locked
+from jaxcnn.api.search.trainer import TrialTrainer
+from jaxcnn.data.places import refuse_among_pictures
+from jaxcnn.errors import UserError
+from jaxcnn.files.paths import check_for_checkpoints
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
+from jaxcnn.process import group
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.reporting.terminal.tables import render_summary
+from jaxcnn.workdir.folder import lock_folder
+
+_SEARCH = "search.json"
+
+
+def run_search(
+    search: Search,
+    *,
+    quiet: bool = False,
+    console: Console | None = None,
+    data_at: Path | None = None,
+) -> dict[str, Any]:
+    """Train the trials of a search, or those that are left of it.
+
+    Each trial is a run in `workdir/members/000` and so on. Its objective is the validation accuracy
+    of the weights that the run tests. The same call goes on with a search that was interrupted, and
+    several processes may work on a study at once.
+
+    Args:
+      search: from `make_search`.
+      quiet: print warnings alone.
+      console: shows the training; standard output by default.
+      data_at: where the data are, if not where the config says.
+
+    Returns:
+      The content of the search's `result.json`.
+
+    Raises:
+      UserError: the folder or the storage is wrong; nothing there is changed.
+      Diverged: the loss of every trial was not finite.
+      Stopped: a signal asked for it; all trials are saved.
+    """
+    console = console or Console(quiet=quiet)
+    workdir = search.workdir
+    check_for_checkpoints(workdir)
+    refuse_among_pictures(workdir, search.config.dataset.name, "name another --workdir")
+    if group.is_group():
+        raise UserError("a search trains in one process; start several without --distributed")
+    run = _run_generations if search.generation else _run_study
+    result = run(search, Source(data_at=data_at), console)
+    show(search, result, console)
+    return result
+
+
+def _run_study(search: Search, source: Source, console: Console) -> dict[str, Any]:
+    """Train trials until the study has all of them; return the result."""
+    trainer: TrialTrainer | None = None
+    with _open_study(search) as study:
+        while batch := _next_batch(search, study):
+            if trainer is None:
+                trainer = _start(search, source, console)
+                source = trainer.source
+            _train(search, study, batch, trainer, console)
+        with locked(search.workdir):
+            return finish(search, rows_of(study.trials()), source)
+
+
+def _run_generations(search: Search, source: Source, console: Console) -> dict[str, Any]:
+    """Train a population in generations; return the result."""
+    workdir, config = search.workdir, search.config
+
+    def check() -> None:
+        _read_identity(search)
+
+    lock = lock_folder(workdir, check)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lock.release)
+        _open_folder(search)
+        lineage = Lineage(workdir, search.fields, search.population, config.seed)
+        trainer = _start(search, source, console)
+        with trainer.open(lineage.living) as live:
+            evolve(live, trainer, lineage, search.generation)
+            scores = live.scores(config.test_with)
+        return finish(search, lineage.rows(scores), trainer.source)
+
+
+@contextlib.contextmanager
+def _open_study(search: Search) -> Iterator[Study]:
+    """Open the folder and the study of a search, new or not, as one of its workers.
+
+    Raises:
+      UserError: the folder holds something else, or the storage cannot be opened.
+    """
+    workdir = search.workdir
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with locked(workdir):
+            worker = Worker(workdir, _open_folder(search))
+            study = Study(
+                search.address,
+                search.name,
+                make_sampler(search.sampler, search.config.seed),
+                distributions(search.fields),
+                worker,
+                is_local=not search.url,
+            )
+    except OSError as error:
+        raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
+    with contextlib.closing(worker):
+        yield study
+
+
+def _open_folder(search: Search) -> str:
+    """Write `search.json` of a new folder, or check it; return the folder's identity."""
+    path = search.workdir / _SEARCH
+    if identity := _read_identity(search):
+        return identity
+    identity = secrets.token_hex(8)
+    write_json(path, {"id": identity, **about(search)})
+    return identity
+
+
+def _read_identity(search: Search) -> str:
+    """Return the identity of the search's folder; "" if it is empty.
+
+    Raises:
+      UserError: it holds something else.
+    """
+    workdir, path = search.workdir, search.workdir / _SEARCH
+    if not path.exists():
+        if any(not file.name.startswith(".") for file in workdir.iterdir()):
+            raise UserError(f"{workdir}: holds files but no search; name another --workdir")
+        return ""
+    saved = read_json(path)
+    if not (isinstance(saved, dict) and saved.get("id") and saved.get("study")):
+        raise UserError(f"{path}: is damaged: it has no study")
+    if saved["study"] != search.name:
+        raise UserError(
+            f"{workdir}: holds another search, of other fields or another config; name another "
+            "--workdir"
+        )
+    return saved["id"]
+
+
+def _next_batch(search: Search, study: Study) -> list[Trial]:
+    with locked(search.workdir):
+        return study.next_batch(search.num_trials, search.population)
+
+
+def _start(search: Search, source: Source, console: Console) -> TrialTrainer:
+    """Load the data; show the network, the config and the search."""
+    trainer = TrialTrainer(search.config, search.fields, search.workdir, source, console)
+    console.start(search.config, render_summary(trainer.mold.run.plan.network), str(search.workdir))
+    for line in describe(search, str(trainer.form(search.population))):
+        console.print(line)
+    return trainer
+
+
+def _train(
+    search: Search, study: Study, batch: list[Trial], trainer: TrialTrainer, console: Console
+) -> None:
+    """Train the trials of a batch, and tell their accuracies."""
+    size = sum(trial.batch == batch[0].batch for trial in study.trials())
+    values, weights = {trial.number: trial.values for trial in batch}, search.config.test_with
+    console.print(_range(list(values)), "bold")
+
+    def drop(number: int, score: Score) -> None:
+        study.drop(number, score.accuracy, score.epochs, {"validation_loss": score.loss})
+
+    try:
+        for number in values:
+            trainer.config(number, values[number])
+    except UserError:  # two fields that do not fit each other
+        study.fail(list(values))
+        raise
+    with trainer.open(values) as live:
+        if search.halving:
+            train_halved(live, size, trainer.num_epochs, weights, drop)
+        live.train()
+        scores = live.scores(weights)
+    for number, score in sorted(scores.items()):
+        notes: dict[str, Any] = {"epochs": score.epochs, "validation_loss": score.loss}
+        if score is DIVERGED:
+            notes = {"diverged": True, "epochs": 0}
+        study.finish(number, score.accuracy, notes)
+
+
+def _range(numbers: list[int]) -> str:
+    """Return `trials 8 to 15`, or each number where some between are missing."""
+    if len(numbers) == 1:
+        return f"trial {numbers[0]}"
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"trials {numbers[0]} to {numbers[-1]}"
+    return f"trials {', '.join(map(str, numbers))}"

@@ -1,0 +1,58 @@
+"""The scores by which a search ranks its trials: always of the validation split."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxcnn.training.member import Member
+from jaxcnn.workdir.metrics_log import read_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """The validation of a run's weights.
+
+    Attributes:
+      accuracy, loss: of the validation split.
+      epochs: finished epochs of the training.
+    """
+
+    accuracy: float
+    loss: float
+    epochs: int
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The key that sorts scores, the best one first."""
+        return -self.accuracy, self.loss
+
+
+DIVERGED = Score(0.0, float("inf"), 0)  # of a trial whose loss was not finite
+
+
+def score_of_member(member: Member, weights: str) -> Score:
+    """Return the score of a member that trains, or has ended in this process.
+
+    Args:
+      member: it has finished an epoch, or diverged.
+      weights: "best" or "last", as of `config.test_with`.
+    """
+    if member.failure:
+        return DIVERGED
+    progress, epochs = member.progress, member.position.epoch
+    if weights == "best" and progress.best_epoch:
+        return Score(progress.best_accuracy, progress.best_loss, epochs)
+    return Score(progress.last_accuracy, progress.last_loss, epochs)
+
+
+def score_of_result(folder: Path, config: ConfigDict, result: Mapping[str, Any]) -> Score:
+    """Return the score of the weights that a run in a folder has tested."""
+    is_best = config.test_with == "best" and result["best_epoch"]
+    accuracy = result["best_validation_accuracy" if is_best else "last_validation_accuracy"]
+    rows = [row for row in read_metrics(folder) if row["split"] == "validation"]
+    if is_best:
+        rows = [row for row in rows if row["epoch"] == result["best_epoch"]]
+    return Score(accuracy, rows[-1]["loss"], result["num_epochs"])

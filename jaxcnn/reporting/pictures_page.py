@@ -1,0 +1,190 @@
+"""The page about a dataset's pictures before training: classes, files, fitting, and copies."""
+
+import dataclasses
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxcnn.data.pictures.facts import fact_lines, summarize
+from jaxcnn.data.pictures.fitting import losses_of
+from jaxcnn.data.pictures.survey import Entry, Survey
+from jaxcnn.files.writing import write_text
+from jaxcnn.reporting.document import Block, Heading, Paragraph, Picture, Table, to_html
+from jaxcnn.reporting.figures import picture_tiles
+from jaxcnn.text import integer
+
+if TYPE_CHECKING:
+    from jaxcnn.training.augmented_batch import AugmentedBatch
+
+_EXAMPLES, _MOST_CLASSES = 10, 20  # of each class; of more classes one each
+_MOST_EXAMPLES = 100
+_FITTED = 6  # pictures that show the fitting
+_SHOWN_GROUPS = 12
+_MOST_ROWS = 500  # of a table
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What a page is about.
+
+    Attributes:
+      name: of the dataset.
+      survey: of its pictures.
+      class_names: in the order of the labels.
+      notes: on the pictures' layout.
+      fit: how they are fitted.
+      image_size: height and width to which they are fitted.
+      exclusion: the file with the list of pictures to leave out.
+      batch: the first training batch; None for none.
+      batch_classes: the classes of the config, in the order of the batch's labels.
+    """
+
+    name: str
+    survey: Survey
+    class_names: Sequence[str]
+    notes: Sequence[str]
+    fit: str
+    image_size: tuple[int, int]
+    exclusion: Path
+    batch: "AugmentedBatch | None" = None
+    batch_classes: Sequence[str] = ()
+
+
+def write_page(subject: Subject, file: Path) -> None:
+    """Write the page as one HTML file that needs no other.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        blocks = [
+            *_classes(subject, Path(folder)),
+            *_files(subject),
+            *_fitting(subject, Path(folder)),
+            *_augmented(subject, Path(folder)),
+            *_copies(subject, Path(folder)),
+        ]
+        write_text(file, to_html(f"The pictures of {subject.name}", blocks, Path(folder)))
+
+
+def _classes(subject: Subject, folder: Path) -> list[Block]:
+    entries = subject.survey.entries
+    names = subject.class_names
+    splits = list(dict.fromkeys(entry.split for entry in entries))
+    counts = Counter((entry.class_name, entry.split) for entry in entries)
+    rows = [[name, *(integer(counts[name, split]) for split in splits)] for name in names]
+    rows.append(["total", *(integer(sum(e.split == split for e in entries)) for split in splits)])
+    each = _EXAMPLES if len(names) <= _MOST_CLASSES else 1
+    shown = [e for name in names for e in _first(entries, name, each)][: _EXAMPLES * _MOST_CLASSES]
+    shown = shown if each > 1 else shown[:_MOST_EXAMPLES]
+    table = Table("Pictures of each class", ["class", *splits], rows, folded=len(rows) > 40)
+    if not shown:
+        return [Heading("Classes"), table]
+    picture_tiles.draw_examples(shown, folder / "examples")
+    examples = Picture("examples", "The first training pictures of each class")
+    return [Heading("Classes"), table, examples]
+
+
+def _first(entries: Sequence[Entry], name: str, count: int) -> list[Entry]:
+    return [e for e in entries if e.class_name == name and e.split == "train"][:count]
+
+
+def _files(subject: Subject) -> list[Block]:
+    found = subject.survey
+    rows = [line.split(maxsplit=1) for line in fact_lines(summarize(found.facts))]
+    blocks: list[Block] = [Heading("Files"), Table("The files", ["", "number"], rows)]
+    blocks += [Paragraph(note) for note in subject.notes]
+    if found.unreadable:
+        listed = [[entry.name, reason] for entry, reason in found.unreadable]
+        caption = f"Files that cannot be read: {integer(len(listed))}"
+        blocks.append(Table(caption, ["file", "reason"], listed))
+    return blocks
+
+
+def _fitting(subject: Subject, folder: Path) -> list[Block]:
+    found, image = subject.survey, subject.image_size
+    heights = np.array([fact.height for fact in found.facts])
+    widths = np.array([fact.width for fact in found.facts])
+    rows = []
+    for method in dict.fromkeys((subject.fit, *picture_tiles.METHODS)):
+        losses = losses_of(method, heights, widths, image)
+        name = f"{method} (chosen)" if method == subject.fit else method
+        rows.append([name, *map(_shares, losses[:2]), f"{losses.stretch.max():.2f} times"])
+    order = np.argsort(np.log(widths / heights), kind="stable")
+    spread = np.unique(order[np.linspace(0, len(order) - 1, _FITTED).astype(int)])
+    shown = [found.entries[i] for i in sorted(spread, key=lambda i: widths[i] / heights[i])]
+    picture_tiles.draw_fits(shown, subject.fit, subject.image_size, folder / "fits")
+    size = "x".join(map(str, image))
+    head = ["fit", "cut away, mean and most", "border, mean and most", "stretched at most"]
+    return [
+        Heading(f"Fitting to {size} (height x width)"),
+        Table("What each way to fit the pictures costs them", head, rows),
+        Picture("fits", "Pictures from the narrowest to the widest, and as they are fitted"),
+    ]
+
+
+def _shares(values: np.ndarray) -> str:
+    return f"{100 * values.mean():.1f}%, {100 * values.max():.0f}%"
+
+
+def _augmented(subject: Subject, folder: Path) -> list[Block]:
+    if subject.batch is None:
+        return []
+    from jaxcnn.reporting.figures.dataset_pictures import draw_augmented
+
+    draw_augmented(subject.batch, subject.batch_classes, folder / "augmented.svg")
+    return [
+        Heading("Augmentation"),
+        Picture("augmented", "The first training batch; below each image, its augmented version"),
+    ]
+
+
+def _copies(subject: Subject, folder: Path) -> list[Block]:
+    found = subject.survey
+    counts = {
+        "groups of the same file": found.equal,
+        "groups of pictures that look the same": found.near,
+        "groups of these with pictures in training and in another split": found.leaks,
+        "groups of these in several classes": found.conflicts,
+    }
+    rows = [[name, integer(len(groups))] for name, groups in counts.items()]
+    blocks: list[Block] = [Heading("Copies"), Table("Copies of pictures", ["", "number"], rows)]
+    if found.shared_groups:
+        listed = [[name, ", ".join(sorted(splits))] for name, splits in found.shared_groups.items()]
+        caption = "Groups of the column group that lie in several splits"
+        blocks.append(Table(caption, ["group", "splits"], listed[:_MOST_ROWS]))
+    titles = {
+        "leaks": ("Copies in training and in another split", found.leaks),
+        "conflicts": ("Copies in several classes", found.conflicts),
+        "near": ("Pictures that look the same", found.near),
+        "equal": ("The same files", found.equal),
+    }
+    for name, (title, groups) in titles.items():
+        if groups:
+            members = [found.members(group) for group in groups]
+            picture_tiles.draw_copies(members[:_SHOWN_GROUPS], folder / name)
+            blocks += [Picture(name, title), _table_of(title, members)]
+    if found.equal or found.near or found.unreadable:
+        blocks.append(
+            Paragraph(
+                f"`{subject.exclusion.name}` lists the unreadable files and all but one of the "
+                "same files; pictures that only look the same are comments in it. Leave its "
+                "pictures out with `--config.dataset.exclude`, or `--exclude` of `prepare`."
+            )
+        )
+    return blocks
+
+
+def _table_of(title: str, groups: Sequence[Sequence[Entry]]) -> Table:
+    rows = [
+        [entry.name, entry.split, entry.class_name, str(number)]
+        for number, group in enumerate(groups, start=1)
+        for entry in group
+    ]
+    more = f" (the first {_MOST_ROWS} of {integer(len(rows))})" if len(rows) > _MOST_ROWS else ""
+    head = ["file", "split", "class", "group"]
+    return Table(f"{title}{more}", head, rows[:_MOST_ROWS], folded=True)

@@ -1,0 +1,90 @@
+"""The report of a search: tables of its trials, and pictures of accuracy against each field."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.config.sweep import Values
+from jaxcnn.files.writing import write_text
+from jaxcnn.reporting.comparison.labels import axis_name, short_value
+from jaxcnn.reporting.document import (
+    Block,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    to_html,
+    to_markdown,
+)
+from jaxcnn.reporting.figures.search import DRAWN, Rows, plot_field, plot_history
+from jaxcnn.text import integer, loss, percent
+
+_SHOWN = 10  # trials in the first table
+_PICTURES = "plots"
+
+
+def write_search_report(
+    workdir: Path, fields: Mapping[str, Values], rows: Rows, lines: Sequence[str]
+) -> None:
+    """Write `report.md`, `index.html` and the pictures of a search.
+
+    Args:
+      workdir: the search's folder.
+      fields: the values that each field may take.
+      rows: of the trials, the best one first; at least one is finished.
+      lines: paragraphs about the search and its best trial.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    title = "Search"
+    blocks: list[Block] = [
+        *map(Paragraph, lines),
+        best_table(fields, rows),
+        *_pictures(workdir, fields, rows),
+        Heading("All trials"),
+        _table("Trials, the best one first.", fields, rows, folded=True),
+    ]
+    write_text(workdir / "report.md", to_markdown(title, blocks))
+    write_text(workdir / "index.html", to_html(title, blocks, workdir))
+
+
+def best_table(fields: Mapping[str, Values], rows: Rows) -> Table:
+    """Return the table of the best trials."""
+    shown = [row for row in rows if row["state"] == "finished"][:_SHOWN]
+    return _table("Best trials by validation accuracy, then by validation loss.", fields, shown)
+
+
+def _table(
+    caption: str, fields: Mapping[str, Values], rows: Rows, *, folded: bool = False
+) -> Table:
+    lineages = ["lineage"] * any("lineage" in row for row in rows)
+    head = ["trial", *map(axis_name, fields), "validation", "loss", "epochs", "state", *lineages]
+    return Table(caption, head, [_cells(row, fields) for row in rows], folded)
+
+
+def _cells(row: Mapping[str, Any], fields: Mapping[str, Values]) -> list[str]:
+    lineage = " → ".join(f"{number}" for number in row.get("lineage", ()))
+    return [
+        str(row["trial"]),
+        *(short_value(row[name]) for name in fields),
+        percent(row["validation_accuracy"]),
+        loss(row["validation_loss"]),
+        integer(row["epochs"]),
+        row["state"],
+        *[lineage] * ("lineage" in row),
+    ]
+
+
+def _pictures(workdir: Path, fields: Mapping[str, Values], rows: Rows) -> list[Block]:
+    """Draw the pictures; return them for the document."""
+    folder = workdir / _PICTURES
+    drawn = [row for row in rows if row["state"] in DRAWN]
+    by_number, best = sorted(drawn, key=lambda row: row["trial"]), drawn[0]["trial"]
+    plot_history(by_number, best, folder / "history")
+    pictures: list[Block] = [Picture(f"{_PICTURES}/history", "Validation accuracy by trial")]
+    for name, values in fields.items():
+        plot_field(by_number, best, name, values, folder / name)
+        text = f"Validation accuracy against {axis_name(name)}"
+        pictures.append(Picture(f"{_PICTURES}/{name}", text))
+    return pictures

@@ -1,0 +1,1 @@
+"""The result of a sweep: the best recipe, a page, and pictures."""

@@ -1,0 +1,138 @@
+"""The phases of a run: when one begins, and the run and state with which it trains."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxcnn.config.phases import Phase, config_of_phase, phases_of
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.training import parallel
+from jaxcnn.training.plan import resolve
+from jaxcnn.training.programs import make_programs
+from jaxcnn.training.recipe import make_hyperparams, make_recipe, total_steps
+from jaxcnn.training.run import Run
+from jaxcnn.training.state import TrainState, with_hyperparams_of
+from jaxcnn.training.trial import try_parts
+from jaxcnn.workdir.phases import current_config, end_of_phase, last_epoch, schedule_start
+from jaxcnn.workdir.position import Position
+from jaxcnn.workdir.progress import Progress
+
+
+def check_phases(config: ConfigDict, dataset: Dataset) -> None:
+    """Check that every phase fits the dataset and the devices, before the first one begins.
+
+    Raises:
+      UserError: the batch size, the warm-up or a user's schedule of a phase does not fit.
+    """
+    schedule_epochs = 0
+    for phase in phases_of(config) if config.phases else ():
+        schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
+        own = config_of_phase(config, phase, schedule_epochs)
+        steps = resolve(own, dataset).steps_per_epoch
+        try_parts(own, dataset, steps, total_steps(own, steps))
+
+
+def begin_due_phase(config: ConfigDict, progress: Progress, position: Position) -> bool:
+    """Begin the next phase if the one in progress has ended; return whether it begins.
+
+    Args:
+      config: of the whole run.
+      progress: of the run; its `phases` and the count of early stopping change.
+      position: before the next step. A phase begins with an epoch.
+    """
+    phases, begun = phases_of(config), progress.phases
+    if position.row or len(begun) == len(phases):
+        return False
+    if not end_of_phase(config, begun, position.epoch, progress.epochs_without_gain):
+        return False
+    progress.begin_phase(str(phases[len(begun)]), position)
+    return True
+
+
+def run_of_phase(run: Run, progress: Progress) -> Run:
+    """Return a run as the phase in progress trains it, with that phase's settings in its state.
+
+    Args:
+      run: the whole run, ready to train; it is returned itself if it has a single phase.
+      progress: of the run.
+    """
+    whole = run.plan.config
+    if not whole.phases:
+        return run
+    config = current_config(whole, progress.phases)
+    plan = dataclasses.replace(
+        resolve(config, run.dataset),
+        num_epochs=last_epoch(whole, progress.phases),
+        schedule_start=schedule_start(progress.phases),
+    )
+    recipe, _, _ = make_recipe(config, run.dataset, run.model, plan.steps_per_epoch)
+
+    def settings() -> dict[str, jax.Array]:
+        shapes = run.state.params  # the arrays themselves may be donated
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return recipe.optimizer.init(zeros).hyperparams
+
+    values = make_hyperparams(config), jax.device_get(jax.jit(settings)())
+    hyperparams, of_optimizer = parallel.on_every_device(values, plan.mesh)
+    opt_state = run.state.opt_state._replace(hyperparams=of_optimizer)
+    state = run.state.replace(hyperparams=hyperparams, opt_state=opt_state)
+    own = dataclasses.replace(run, plan=plan, optimizer=recipe.optimizer, state=state)
+    return own.with_programs(make_programs(plan, recipe))
+
+
+def enter_phase(
+    run: Run, state: TrainState, progress: Progress, position: Position, *, is_new: bool
+) -> tuple[Run, TrainState, Position, int]:
+    """Return run, state and position with which the phase in progress goes on.
+
+    A new phase with a fresh optimizer starts from the weights, their moving average and the batch
+    statistics alone: the optimizer's state, the schedule, the plateau and the halvings of the rate
+    by skipped steps start anew. Steps, epochs, order and random keys go on.
+
+    Args:
+      run: the whole run, ready to train.
+      state: the state at the position, of this phase or the previous one.
+      progress: of the run; the batch size and the plateau change with the phase.
+      position: before the next step, with the batch size of `progress`.
+      is_new: whether the phase begins here.
+
+    Returns:
+      The run, the state, the position, and the number of examples of the epoch that are seen twice
+      because of another batch size.
+    """
+    run = run_of_phase(run, progress)
+    plan = run.plan
+    state = with_hyperparams_of(run.state, state)
+    is_fresh = is_new and Phase.parse(progress.phases[-1]["phase"]).is_fresh
+    if is_fresh:
+        opt_state = jax.jit(run.optimizer.init)(jax.device_get(state.params))
+        fresh = jax.device_get(opt_state), np.ones((), np.float32)
+        opt_state, rate_scale = parallel.on_every_device(fresh, plan.mesh)
+        state = state.replace(opt_state=opt_state, rate_scale=rate_scale)
+    if is_fresh or plan.config.schedule.name != "plateau":
+        progress.plateau = {}
+    repeated, before = 0, progress.global_batch_size
+    if before != plan.global_batch_size:
+        position, repeated = position.with_batch_size(
+            before, plan.global_batch_size, plan.steps_per_epoch
+        )
+        progress.anchor_epoch, progress.anchor_step = position.anchor_epoch, position.anchor_step
+        progress.global_batch_size = plan.global_batch_size
+    return run, state, position, repeated
+
+
+def describe_phase(config: ConfigDict, progress: Progress) -> str:
+    """Return a line on the phase in progress; "" for a run of a single phase."""
+    if not config.phases:
+        return ""
+    number, phase = len(progress.phases), phases_of(config)[len(progress.phases) - 1]
+    optimizer = "" if number == 1 else f", {'fresh' if phase.is_fresh else 'same'} optimizer"
+    settings = "".join(f", {name}={value:g}" for name, value in phase.overrides.items())
+    first = progress.phases[-1]["after_epoch"] + 1
+    return (
+        f"phase {number} of {len(config.phases)}: epochs {first} to "
+        f"{first + phase.epochs - 1}{optimizer}{settings}"
+    )

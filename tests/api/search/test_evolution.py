@@ -1,0 +1,108 @@
+"""Population-based training: the best members replace the worst, and go on with other values."""
+
+import json
+
+import pytest
+
+from jaxcnn.api.search.evolution import num_births
+from jaxcnn.api.search.explore import draw, explore
+from jaxcnn.config.sweep import Interval
+from jaxcnn.errors import UserError
+from jaxcnn.workdir.metrics_log import read_metrics
+
+FIELDS = "optimizer.learning_rate=log(1e-4,1e-2); optimizer.momentum=uniform(.5,.99)"
+PBT = {"population": 4, "generation": 1}
+
+
+@pytest.fixture
+def config(config):
+    config.num_epochs = 3
+    return config
+
+
+def scores(folder):
+    """The validation of each epoch; a better one is less."""
+    rows = [row for row in read_metrics(folder) if row["split"] == "validation"]
+    return [(-row["accuracy"], row["loss"]) for row in rows]
+
+
+def test_the_best_replace_the_worst_also_after_a_kill(config, searched, killed_after, tmp_path):
+    whole, printed = searched(config, FIELDS, tmp_path / "whole", **PBT)
+    assert "the worst quarter replaced after each epoch" in printed
+    with killed_after(6):  # in the second generation
+        searched(config, FIELDS, tmp_path / "parts", **PBT)
+    parts, _ = searched(config, FIELDS, tmp_path / "parts", **PBT)
+    assert parts == whole
+    rows = sorted(whole["trials"], key=lambda row: row["trial"])
+    assert [row["from_epoch"] for row in rows] == [0, 0, 0, 0, 1, 2]
+    assert [row["state"] for row in rows].count("replaced") == 2 == num_births(4, 3, 1)
+    born = rows[4]
+    parent, births = rows[born["lineage"][0]], read_births(tmp_path / "whole")
+    assert born["lineage"] == [parent["trial"], 4]
+    replaced = rows[births[0]["replaces"]]
+    assert replaced["epochs"] == 1
+    for name in ("optimizer.learning_rate", "optimizer.momentum"):
+        factor = born[name] / parent[name]
+        assert factor == pytest.approx(0.8) or factor == pytest.approx(1.2) or born[name] == 0.99
+    folders = [tmp_path / "whole" / row["folder"] for row in (born, parent)]
+    first, second = map(scores, folders)
+    assert first[0] == second[0] and len(first) == len(second) == 3
+    rates = [
+        [row["learning_rate"] for row in read_metrics(folder) if row["split"] == "train"]
+        for folder in folders
+    ]
+    assert rates[0][0] == rates[1][0] != rates[0][1]
+    after = [scores(tmp_path / "whole" / row["folder"])[0] for row in rows[:4]]
+    assert after.index(min(after)) == parent["trial"]
+    assert after.index(max(after)) == replaced["trial"]
+    assert not (tmp_path / "whole" / "best.json").exists()
+    assert "lineage" in (tmp_path / "whole" / "report.md").read_text()
+
+
+def read_births(folder):
+    return json.loads((folder / "lineage.json").read_text())["births"]
+
+
+def test_values_stay_in_their_ranges():
+    fields = {
+        "rate": Interval(1e-3, 1e-1, "log"),
+        "momentum": Interval(0.5, 0.99),
+        "patience": Interval(1, 5, is_whole=True),
+        "smoothing": [0.0, 0.1, 0.2],
+    }
+    values = draw(fields, 0, 0)
+    assert values == draw(fields, 0, 0) != draw(fields, 0, 1) and values != draw(fields, 1, 0)
+    seen = [values]
+    for number in range(50):
+        seen.append(explore(fields, seen[-1], 0, number))
+    for name in ("rate", "momentum", "patience"):
+        assert all(fields[name].low <= v[name] <= fields[name].high for v in seen)
+        assert len({v[name] for v in seen}) > 2
+    assert {v["smoothing"] for v in seen} == {0.0, 0.1, 0.2}
+    assert all(type(v["patience"]) is int and type(v["rate"]) is float for v in seen)
+
+
+@pytest.mark.parametrize(
+    ("search", "options", "message"),
+    [
+        ("seed=0..4", {}, "seed cannot change within a run"),
+        (FIELDS, {"halving": True}, "--pbt: trains one population without a study"),
+        (FIELDS, {"population": 1}, "--pbt: needs two members"),
+    ],
+)
+def test_mistakes(search, options, message, config, searched, tmp_path):
+    with pytest.raises(UserError, match=message):
+        searched(config, search, tmp_path / "new", **PBT | options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_lineage_and_another_population(config, searched, tmp_path):
+    config.num_epochs = 1
+    searched(config, FIELDS, tmp_path, population=2, generation=1)
+    with pytest.raises(UserError, match="holds another search"):
+        searched(config, FIELDS, tmp_path, population=4, generation=1)
+    with pytest.raises(UserError, match="holds another search"):
+        searched(config, FIELDS, tmp_path)
+    (tmp_path / "lineage.json").write_text("[]")
+    with pytest.raises(UserError, match="lineage.json: is damaged"):
+        searched(config, FIELDS, tmp_path, population=2, generation=1)

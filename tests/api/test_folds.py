@@ -1,0 +1,69 @@
+"""Cross-validation: folds of the training split, and predictions of all of it."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.api import run
+from jaxcnn.api.folds import train_folds
+from jaxcnn.config.defaults import default_config
+from jaxcnn.data.grouping import assign_folds
+from jaxcnn.errors import UserError
+from jaxcnn.models import model_config
+
+
+@pytest.mark.parametrize("has_groups", [False, True])
+def test_folds_have_the_share_of_each_class(has_groups):
+    random = np.random.default_rng(0)
+    labels = random.choice(3, 900, p=(0.7, 0.2, 0.1))
+    groups = random.integers(0, 90, 900).astype(str) if has_groups else None
+    folds = assign_folds(labels, groups, 5, 0)
+    shares = np.array([np.bincount(labels[folds == fold]) for fold in range(5)]) / np.bincount(
+        labels
+    )
+    assert np.abs(shares - 0.2).max() < (0.04 if has_groups else 0.01)
+    if has_groups:
+        assert all(len(np.unique(folds[groups == group])) == 1 for group in np.unique(groups))
+    else:
+        assert np.ptp(np.bincount(folds)) <= 1
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A small network on 24 pictures in two classes."""
+    monkeypatch.setattr(run, "evaluate_run", lambda *_, **__: None)
+    for index in range(30):
+        place = tmp_path / "pets" / ("test" if index % 5 == 4 else "train") / "ab"[index % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 8 * index).save(place / f"{index:02}.png")
+    config = default_config()
+    config.model = model_config("mlp", hidden=(8,))
+    config.dataset.update(name=f"folder:{tmp_path / 'pets'}", data_dir=str(tmp_path / "data"))
+    config.dataset.image_size = 8
+    config.num_devices, config.global_batch_size, config.num_epochs = 1, 8, 1
+    return config
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_path, capsys):
+    result = train_folds(config, 2, tmp_path / "cv")
+    assert "accuracy" in result["out_of_fold"] and result["test_accuracy"]["std"] is not None
+    with open(tmp_path / "cv" / "evaluation" / "out_of_fold_predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == list(range(24))
+    files = {row["file"]: row["predicted"] for row in rows}
+    assert len(files) == 24
+    held_out = []
+    for fold in range(2):
+        folder = tmp_path / "cv" / "folds" / str(fold)
+        assert json.loads((folder / "config.json").read_text())["fold"] == fold
+        with open(folder / "pictures.csv", newline="") as file:
+            uses = {row["path"]: row["used_for"] for row in csv.DictReader(file)}
+        held_out += [path for path, use in uses.items() if use == "validation"]
+    assert sorted(held_out) == sorted(files)
+    assert "mean ± sample standard deviation over 2 folds" in capsys.readouterr().out
+    with pytest.raises(UserError, match="holds a run; name another --workdir for the folds"):
+        train_folds(config, 2, tmp_path / "cv" / "folds" / "0")
