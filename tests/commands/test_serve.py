@@ -3,14 +3,15 @@
 import asyncio
 import io
 import json
-import os
 import re
+import runpy
 import signal
 import struct
 import subprocess
 import sys
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -19,6 +20,7 @@ from compilations import compilations
 from outcomes import assert_one_line
 from PIL import Image
 
+from jaxcnn.api import serving
 from jaxcnn.api.serving import network as serving_network
 from jaxcnn.api.serving import uploads as serving_uploads
 from jaxcnn.api.serving.app import make_app
@@ -97,28 +99,29 @@ def test_probabilities_are_those_of_predict(app, trained, images):
         assert prediction["file"] == f"{number}.png"
         shares = {top["class"]: top["probability"] for top in prediction["top"]}
         served = [shares[name] for name in trained.class_names]
-        np.testing.assert_allclose(served, row, atol=1e-6)
+        np.testing.assert_allclose(served, row, atol=1e-5)
         best = trained.class_names[row.argmax()]
         assert prediction["class"] == (best if row.max() >= 0.4 else "unknown")
 
 
-def test_requests_at_once_are_one_call_of_the_network(app, images):
+def test_pictures_at_once_are_few_calls_of_the_network(app, images):
+    """And nothing is compiled for them."""
+
     def figures():
         text = ask(app, ("GET", "/metrics", {}))[0].text
         return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
 
     before = figures()
-    request = ("POST", "/predict", {"files": {"file": ("a.png", encoded(images[0]))}})
     with compilations() as compiled:
-        answers = ask(app, *[request] * 20)
+        answer = send(app, *[("a.png", encoded(images[0]))] * 20)
     assert not compiled
+    predictions = answer.json()["predictions"]
+    assert len(predictions) == 20 and all(each == predictions[0] for each in predictions)
     after = figures()
-    assert len({answer.content for answer in answers}) == 1
-    name = 'jaxcnn_requests_total{path="/predict",status="200"}'
-    assert after[name] - before.get(name, 0) == 20
     added = {name: after[name] - before.get(name, 0) for name in after}
-    assert added["jaxcnn_batch_size_sum"] == added["jaxcnn_predict_seconds_count"] == 20
-    assert added["jaxcnn_batch_size_count"] < 20
+    assert added['jaxcnn_requests_total{path="/predict",status="200"}'] == 1
+    assert added["jaxcnn_predict_seconds_count"] == 1
+    assert added["jaxcnn_batch_size_sum"] == 20 and added["jaxcnn_batch_size_count"] == 3
 
 
 def test_images_that_wait_become_one_batch():
@@ -133,7 +136,7 @@ def test_images_that_wait_become_one_batch():
         return 2 * batch
 
     async def call_all():
-        with serving_network.ThreadPoolExecutor(1) as worker:
+        with ThreadPoolExecutor(1) as worker:
             batcher = Batcher(function, (1, 4), worker, sizes.append)
             first = asyncio.create_task(batcher(np.array([7])))
             while not started.is_set():
@@ -169,7 +172,7 @@ def test_the_page_and_the_health(app, trained):
         ("a.png", b"", 422, "a.png is empty"),
         ("a.png", b"<html>", 422, "a.png is not an image that can be read"),
         ("a.svg", b'<svg xmlns=""/>', 422, "a.svg is SVG, which Pillow cannot read"),
-        ("../../b\n.png", b"x", 422, r"b\n.png is not an image that can be read"),
+        ("../../b\\..\\c.png", b"x", 422, "c.png is not an image that can be read"),
         ("a.png", png_of_size(50_000, 50_000), 413, "exceeds limit of 256000000 pixels"),
         ("a.png", png_of_size(9_000, 9_000), 413, "a.png has 81,000,000 pixels, more than 64"),
         ("a.png", png_of_size(9, 9), 422, "a.png is not an image that can be read"),
@@ -214,6 +217,7 @@ def test_large_requests_are_refused(app, monkeypatch, is_declared):
     else:
 
         async def parts():
+            yield b'--a\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n'
             for _ in range(20):
                 yield bytes(2**17)
 
@@ -228,8 +232,8 @@ def test_a_port_in_use_is_one_line():
         port = listener.getsockname()[1]
         with pytest.raises(UserError, match=f"--port={port}: Address already in use; --port=0"):
             listen("127.0.0.1", port)
-    with pytest.raises(UserError, match=r"--host=nowhere\.invalid"):
-        listen("nowhere.invalid", 0)
+    with pytest.raises(UserError, match="--host=203.0.113.1 --port=0: Cannot assign"):
+        listen("203.0.113.1", 0)
 
 
 @pytest.mark.parametrize(
@@ -247,13 +251,10 @@ def test_mistakes_of_the_command(command, tmp_path, arguments, said):
     assert_one_line(done["errors"], said)
 
 
-def test_the_extra_is_named_where_it_is_missing(trained_workdir, tmp_path):
-    (tmp_path / "starlette.py").write_text("raise ModuleNotFoundError(name='starlette')")
-    done = subprocess.run(
-        [sys.executable, "-c", "import jaxcnn.api.serving"], capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{':'.join(filter(None, sys.path))}"},
-    )  # fmt: skip
-    assert "jaxcnn serve needs the package starlette: pip install 'jaxcnn[serve]'" in done.stderr
+def test_the_extra_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    with pytest.raises(UserError, match=r"the package starlette: pip install 'jaxcnn\[serve\]'"):
+        runpy.run_path(serving.__file__)
 
 
 @pytest.mark.slow
