@@ -46,7 +46,7 @@ def test_help_lists_the_fields(tmp_path):
         (["--config.num_epochs=2.5"], "--config.num_epochs=2.5: must be a whole number"),
         (["--config.loss.l2=big"], "--config.loss.l2=big: must be a number"),
         (["--config.deterministic=maybe"], "--config.deterministic=maybe: must be True or False"),
-        (["--config.global_batch_size=0"], "config.global_batch_size = 0: allowed is at least 1"),
+        (["--config.global_batch_size=-1"], "config.global_batch_size = -1: allowed is at least 0"),
         ([f"--config={ROOT}/configs/lenet.py:imagenet"], "no variant 'imagenet'"),
         (["--config=nothing.py"], "nothing.py"),
         (["train"], "unexpected argument 'train'"),
