@@ -17,6 +17,7 @@ _COMMANDS = {
     "search": ("search", "Search settings for the best validation accuracy."),
     "evaluate": ("evaluate", "Evaluate a run on a split."),
     "predict": ("predict", "Classify pictures with a run's network."),
+    "serve": ("serve", "Open a page that classifies pictures, and an endpoint for programs."),
     "compare": ("compare", "Compare runs in tables and plots."),
     "prepare": ("prepare", "Prepare a dataset, from its published files or by download."),
     "summary": ("summary", "Show the layers of a network, or list all networks."),

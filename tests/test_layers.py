@@ -31,7 +31,8 @@ def test_every_imported_package_is_declared():
                 imported.add(node.module.partition(".")[0])
     imported -= {"jaxcnn", *sys.stdlib_module_names}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements = project["dependencies"] + project["optional-dependencies"]["search"]
+    extras = project["optional-dependencies"]
+    requirements = project["dependencies"] + extras["search"] + extras["serve"]
     declared = {normal_name(requirement) for requirement in requirements}
     distributions = packages_distributions()
     assert len(imported) > 15

@@ -177,11 +177,27 @@ def predict(
     """
     predictions = []
     for path, image, row in zip(paths, images, probabilities(trained, images, tta), strict=True):
-        top = np.argsort(-row, kind="stable")[:top_k]
-        classes = tuple(trained.class_names[index] for index in top)
-        shares = tuple(row[top].tolist())
-        predictions.append(TopClasses(path, image, classes, shares, min_confidence))
+        predictions.append(
+            top_classes(
+                trained.class_names, path, image, row, top_k=top_k, min_confidence=min_confidence
+            )
+        )
     return predictions
+
+
+def top_classes(
+    class_names: Sequence[str],
+    path: Path,
+    image: np.ndarray,
+    row: np.ndarray,
+    *,
+    top_k: int,
+    min_confidence: float | None = None,
+) -> TopClasses:
+    """Return the most likely classes of a picture, from its probabilities, (num_classes,)."""
+    top = np.argsort(-row, kind="stable")[:top_k]
+    classes = tuple(class_names[index] for index in top)
+    return TopClasses(path, image, classes, tuple(row[top].tolist()), min_confidence)
 
 
 def probabilities(trained: "Trained", images: np.ndarray, tta: str = "none") -> np.ndarray:

@@ -1,7 +1,7 @@
 """Probes into a trained network: first-layer filters, feature maps, saliency, Grad-CAM."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -127,6 +127,15 @@ def grad_cam(trained: Trained, images: np.ndarray) -> np.ndarray | None:
     References:
       Selvaraju et al. 2017, Grad-CAM, https://arxiv.org/abs/1610.02391
     """
+    regions = compile_grad_cam(trained)
+    return None if regions is None else regions(images)
+
+
+def compile_grad_cam(trained: Trained) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return `grad_cam` of a network as a function of images, which compiles once for each shape.
+
+    None for a network without maps.
+    """
     layer = _last_maps(trained, _map_layers(trained))
     if not layer:
         return None
@@ -145,4 +154,4 @@ def grad_cam(trained: Trained, images: np.ndarray) -> np.ndarray | None:
         highest = enlarged.max(axis=(1, 2), keepdims=True)
         return enlarged / jnp.where(highest > 0, highest, 1)
 
-    return np.asarray(regions(images, arrays))
+    return lambda images: np.asarray(regions(images, arrays))

@@ -212,16 +212,18 @@ class Trained(RunWeights):
         scores = to_scores(outputs, self.config.loss.heads)
         return scores if self.temperature == 1 else scores / self.temperature
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Return the logits of any number of images, computed on all devices of this host.
 
         Args:
           images: uint8 (n, height, width, channels).
+          batch_size: images of each call, rounded up to a multiple of the devices; each size
+            compiles once.
 
         Returns:
           float32 (n, num_classes), on the host.
         """
-        size = self._batch_size
+        size = -(-batch_size // self._mesh.size) * self._mesh.size
         parts = []
         for start in range(0, len(images), size):
             part = np.asarray(images[start : start + size])
@@ -232,10 +234,6 @@ class Trained(RunWeights):
     @functools.cached_property
     def _mesh(self) -> jax.sharding.Mesh:
         return parallel.make_local_mesh()
-
-    @property
-    def _batch_size(self) -> int:
-        return -(-BATCH_SIZE // self._mesh.size) * self._mesh.size
 
     def _place(self, images: np.ndarray) -> jax.Array:
         return jax.device_put(images, NamedSharding(self._mesh, PartitionSpec(parallel.AXIS)))

@@ -112,7 +112,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{path} is not a file")  # opening a named pipe would wait for its writer
     try:
-        with _pixel_limit(), warnings.catch_warnings():
+        with pixel_limit(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damage that leaves the picture readable
             with open_picture(path) as picture:
                 if math.prod(picture.size) > _LARGE:  # a JPEG is then read at half its size
@@ -125,10 +125,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextlib.contextmanager
-def _pixel_limit() -> Iterator[None]:
+def pixel_limit() -> Iterator[None]:
     """Let Pillow read up to `_MOST_PIXELS` pixels; it refuses above twice `MAX_IMAGE_PIXELS`.
 
-    The limit is Pillow's global variable. It has its old value again after the block.
+    The limit is Pillow's global variable. It has its old value again after the block. A program
+    that reads pictures in several threads enters the block once around all of them.
     """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2
