@@ -117,7 +117,8 @@ def compute_metrics(
         metrics["superclasses"] = class_metrics(merged)
         metrics |= {"selected_classes": list(selected_classes)} if selected_classes else {}
     table = coverage(predictions.confidence, predictions.is_correct)
-    return metrics | {"mistakes": list(mistakes), "coverage": table, "reliability": bins}
+    metrics |= {"mistakes": list(mistakes)} if mistakes else {}
+    return metrics | {"coverage": table, "reliability": bins}
 
 
 def _uncalibrated(

@@ -1,6 +1,6 @@
 """The evaluation of a run: figures and pictures from the weights of one of its checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ from jaxcnn.evaluation.evaluation_files import (
     write_logits,
     write_predictions,
 )
-from jaxcnn.evaluation.examples import describe_evaluation, load_examples
+from jaxcnn.evaluation.examples import Examples, describe_evaluation, load_examples
 from jaxcnn.evaluation.labeled_set import file_name, load_labeled_set
 from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
 from jaxcnn.evaluation.mistakes import MOST_MISTAKES, describe_mistakes
 from jaxcnn.evaluation.predictions import Predictions, scores
 from jaxcnn.evaluation.temperature import calibrate
-from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.evaluation.trained import Trained, load_trained
 from jaxcnn.reporting.doubts_page import write_mistakes_page
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
 from jaxcnn.workdir.run_parts import require_parts
@@ -43,22 +43,20 @@ def evaluate_run(
 
     The files are named after the split, such as `test.json`. The checkpoint is part of the name if
     it is not the one that the run itself tests, such as `test_best.json`, and so is test-time
-    augmentation, such as `test_flip.json`. If the config asks for a temperature and the tested
-    weights have none yet, it is fitted first.
+    augmentation, such as `test_flip.json`. Other pictures are named as `file_name` says. If the
+    config asks for a temperature and the tested weights have none yet, it is fitted first.
 
     Args:
       split: "test", "validation" or "train".
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
-      layers: the layers whose feature maps are drawn; () for the first convolution and the last
-        layer with maps.
+      layers: those whose feature maps are drawn; () for the first convolution and the last maps.
       data_at: see `load_run_data`.
       dataset: the run's dataset; loaded by default.
       tta: see `Trained.evaluate`.
       refit: fit the temperature of these weights, see `calibrate`.
-      data: "folder:PATH" or "table:PATH", a labeled set to evaluate in place of the run's data. The
-        files are named after it, see `labeled_set.file_name`.
-      logits: a file for the logits, see `write_logits`; None for none.
-      page: a file for the page of all mistakes; None for none.
+      data: "folder:PATH" or "table:PATH", labeled pictures to evaluate in place of the run's data.
+      logits: a file for the logits, see `write_logits`.
+      page: a file for the page of all mistakes.
 
     Returns:
       The content of the JSON.
@@ -68,28 +66,45 @@ def evaluate_run(
         dataset cannot be read; a layer has no maps.
     """
     trained = load_trained(workdir, checkpoint)
-    is_given = bool(dataset or data)
-    require_parts(workdir, trained.config, ["metric"] if is_given else ["dataset", "metric"])
+    require_parts(workdir, trained.config, ["metric"] if dataset or data else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
     is_own = trained.checkpoint == tested_checkpoint(workdir)
     is_due = trained.config.calibration == "temperature" and is_own and trained.temperature == 1
     if refit or is_due:
         trained = calibrate(trained, data_at, dataset)
-    if data:
-        examples = load_labeled_set(trained, data, split)
-    else:
-        examples = load_examples(trained, split, data_at, dataset)
+    examples = _examples(trained, split, data, data_at, dataset)
+    which = "" if is_own else f"_{trained.checkpoint}"
+    name = file_name(examples) + which + ("" if tta == "none" else f"_{tta}")
     values = scores(trained, examples.images, tta)
     predictions = LabeledPredictions.from_logits(examples.labels, values, trained.class_names)
     table = Predictions.of_examples(predictions, examples)
-    worst = confident_mistakes(predictions, len(table))
     if logits:
         write_logits(logits, values, table, trained.temperature)
     if page:
-        write_mistakes_page(page, table, worst, examples)
-    which = "" if is_own else f"_{trained.checkpoint}"
-    name = file_name(examples) + which + ("" if tta == "none" else f"_{tta}")
+        write_mistakes_page(page, table, confident_mistakes(predictions, len(table)), examples)
     about = describe_evaluation(trained, examples, tta)
+    return _write(trained, examples, predictions, table, about, name, layers)
+
+
+def _examples(
+    trained: Trained, split: str, data: str, data_at: Path | None, dataset: Dataset | None
+) -> Examples:
+    if data:
+        return load_labeled_set(trained, data, split)
+    return load_examples(trained, split, data_at, dataset)
+
+
+def _write(
+    trained: Trained,
+    examples: Examples,
+    predictions: LabeledPredictions,
+    table: Predictions,
+    about: Mapping[str, Any],
+    name: str,
+    layers: Sequence[str],
+) -> dict[str, Any]:
+    """Write the pictures, the table and the metrics of an evaluation; return the metrics."""
+    workdir = trained.workdir
     stem = workdir / "plots" / name
     pictures = draw_metrics(predictions, stem)
     pictures += draw_probes(trained, examples.images, predictions, layers, stem)
@@ -101,6 +116,6 @@ def evaluate_run(
         about,
         metric_names=trained.config.metrics,
         selected_classes=SELECTED if about["publication"] == SELECTED_BY else (),
-        mistakes=describe_mistakes(table, worst[:MOST_MISTAKES]),
+        mistakes=describe_mistakes(table, confident_mistakes(predictions, MOST_MISTAKES)),
         pictures=pictures,
     )
