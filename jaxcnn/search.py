@@ -33,7 +33,7 @@ _STUDY = flags.DEFINE_string(
     "study",
     "",
     "The address of an Optuna storage that several machines share, such as "
-    "postgresql://USER:PASSWORD@HOST/NAME (default: a file in the folder).",
+    "postgresql+psycopg://USER:PASSWORD@HOST/NAME (default: a file in the folder).",
 )
 _HALVING = flags.DEFINE_bool(
     "halving", False, "Drop the worst two thirds of a population after a few epochs, and again."

@@ -2,7 +2,7 @@
 # Searches with the tasks of a SLURM job array, one worker per task, each with its own GPU:
 #   sbatch --array=0-7 --gpus-per-task=1 --cpus-per-task=8 --time=8:00:00 launch/slurm_array.sh \
 #       --config=configs/lenet.py --search='optimizer.learning_rate=log(1e-4,1e-1)' \
-#       --trials=200 --study=postgresql://USER:PASSWORD@HOST/NAME
+#       --trials=200 --study=postgresql+psycopg://USER:PASSWORD@HOST/NAME
 # The workers share the study and the search's folder; jaxcnn.search gets the arguments unchanged.
 #SBATCH --job-name=jaxcnn-search
 #SBATCH --output=slurm-%A_%a.log

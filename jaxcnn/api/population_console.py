@@ -49,7 +49,8 @@ class PopulationConsole:
         self._console, self._members = console, members
         self.quiet, self._epoch = Console(quiet=True), 0
         self._notes: set[str] = set()
-        self._pace, self._left = Pace(), None
+        self._pace: Pace | None = None
+        self._left: float | None = None
         self._told, self._has_table = time.monotonic(), False
 
     def start(self, config: ConfigDict, run: Run, workdir: Path, form: Form, num_left: int) -> None:
@@ -86,15 +87,16 @@ class PopulationConsole:
 
     @contextlib.contextmanager
     def live(self, members: Mapping[int, Member]) -> Iterator[None]:
-        """Show a table of the members on a terminal while the block runs."""
-        self._pace = Pace()
-        with self._console.live(lambda height: self._table(members, height)) as is_shown:
+        """Show a table of the members on a terminal while the block trains them to their ends."""
+        self._pace = pace = Pace()
+
+        def table(height: int) -> Table:
+            return progress_table(self._progress(members), pace, self._left, height)
+
+        with self._console.live(table) as is_shown:
             self._has_table = is_shown
             yield
         self._has_table = False
-
-    def _table(self, members: Mapping[int, Member], height: int) -> Table:
-        return progress_table(self._progress(members), self._pace, self._left, height)
 
     def _progress(self, members: Mapping[int, Member]) -> list[MemberProgress]:
         return [_progress_of(i, member, self._members[i]) for i, member in members.items()]
@@ -102,7 +104,7 @@ class PopulationConsole:
     def epoch(self, members: Mapping[int, Member]) -> None:
         """Show the progress when some members have finished an epoch."""
         progress = self._progress(members)
-        self._left = self._pace.left(progress)
+        self._left = self._pace.left(progress) if self._pace else None
         if self._has_table or all(member.last is None for member in progress):
             return
         training = [member for member in progress if member.state == "trains"]

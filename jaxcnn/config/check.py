@@ -20,13 +20,13 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
     "restart_growth": "cosine_restarts",
 }
 
+# optimizers with decoupled weight decay, which factors can change
+_DECAYING = ("sgd", "momentum", "nesterov", "adamw")
 # the fields that only some datasets take
 _OF_PICTURES = {
     "exclude": "folder:PATH and table:PATH",
     "fit": "folder:PATH, table:PATH and tfds:NAME",
 }
-# optimizers with decoupled weight decay, which factors can change
-_DECAYING = ("sgd", "momentum", "nesterov", "adamw")
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
@@ -188,7 +188,7 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         for name, takers in _OF_PICTURES.items()
     }
     messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
-    messages |= _wrong_fine_tuning(optimizer, config.num_epochs)
+    messages |= _wrong_fine_tuning(optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]
 
 
@@ -237,16 +237,13 @@ def _wrong_weights(loss: ConfigDict, dataset: ConfigDict) -> dict[str, bool]:
     }
 
 
-def _wrong_fine_tuning(optimizer: ConfigDict, num_epochs: int) -> dict[str, bool]:
+def _wrong_fine_tuning(optimizer: ConfigDict) -> dict[str, bool]:
     """Return whether each message about frozen parameters and factors applies."""
     factors, epochs = optimizer.weight_decay_factors, optimizer.freeze_epochs
-    freeze_epochs = f"config.optimizer.freeze_epochs = {epochs}"
     return {
-        f"{freeze_epochs} has no effect without config.optimizer.freeze": (
+        f"config.optimizer.freeze_epochs = {epochs} has no effect without freeze": (
             epochs > 0 and not optimizer.freeze
         ),
-        f"{freeze_epochs}: must be less than config.num_epochs = "
-        f"{num_epochs}; 0 freezes for the whole run": epochs >= num_epochs,
         f"config.optimizer.weight_decay_factors = {factors!r}: {optimizer.name} does not take "
         f"them; {', '.join(_DECAYING)} do": bool(factors) and optimizer.name not in _DECAYING,
     }

@@ -24,7 +24,7 @@ def shuffled(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(indices)
 
 
-def make_order(indices: np.ndarray, labels: np.ndarray, *, seed: int, sampling: str) -> Order:
+def make_order(indices: np.ndarray, labels: np.ndarray, seed: int, sampling: str) -> Order:
     """Return the function that gives an epoch's examples in their order.
 
     Args:

@@ -20,6 +20,12 @@ from jaxcnn.text import printable
 
 _CLOSED_PIPE = 141  # 128 + SIGPIPE, as of other programs
 _HELP = {"-h", "-help", "--help"}
+# what a flag must be, by the words of absl and Python for a value that it is not
+_EXPECTED = {
+    r"invalid literal for int\(\).*": "must be a whole number",
+    r"could not convert string to float.*": "must be a number",
+    r"\('Non-boolean argument.*": "must be True or False",
+}
 
 
 def run(
@@ -90,7 +96,9 @@ def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> 
     except UserError:
         raise
     except flags.Error as error:
-        text = re.sub(r"invalid literal for int\(\).*", "must be a whole number", str(error))
+        text = str(error)
+        for words, expected in _EXPECTED.items():
+            text = re.sub(words, expected, text)
         raise UserError(_wrong_field(error, argv) or text) from error
     except Exception as error:  # ml_collections has no type of its own for wrong fields
         text = one_line(error).replace("\\n", " ").replace("\\'", "'")  # it adds a repr

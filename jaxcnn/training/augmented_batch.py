@@ -44,7 +44,7 @@ def augmented_batch(config: ConfigDict, dataset: Dataset) -> AugmentedBatch:
         raise UserError("--augmented: the config augments nothing; all of config.augment is off")
     view = views_of(config, dataset)["train"]
     split, sampling = dataset.splits[view.split], config.dataset.sampling
-    order = make_order(view.indices, split.labels, seed=config.seed, sampling=sampling)
+    order = make_order(view.indices, split.labels, config.seed, sampling)
     indices = order(0)[: config.global_batch_size]
     before = np.asarray(split.images[indices])
     labels = jnp.asarray(np.asarray(split.labels)[indices])

@@ -17,14 +17,13 @@ from jaxcnn.data.order import Order, in_batches, make_order
 from jaxcnn.data.pictures import statistics
 from jaxcnn.data.scaling import pixel_scaling
 from jaxcnn.data.views import data_identity
-from jaxcnn.errors import UserError
 from jaxcnn.nn.network import Network
 from jaxcnn.training import parallel
 from jaxcnn.training.determinism import refuse_nondeterministic
-from jaxcnn.training.device_defaults import room_for_data
 from jaxcnn.training.plan import Plan, resolve
 from jaxcnn.training.programs import make_programs
 from jaxcnn.training.recipe import Recipe, build_model, make_hyperparams, make_recipe
+from jaxcnn.training.resident_data import put_splits
 from jaxcnn.training.state import TrainState, create_state
 from jaxcnn.training.step import make_train_step
 from jaxcnn.training.timing import Clock
@@ -212,7 +211,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         plan=plan,
         dataset=dataset,
         model=model,
-        data={} if plan.in_shares else _put_splits(dataset, plan),
+        data={} if plan.in_shares else put_splits(dataset, plan),
         **make_programs(plan, recipe),
         add_up=parallel.parallelize(add_up, mesh=plan.mesh, backend=config.parallel, in_axes=(0,)),
         optimizer=recipe.optimizer,
@@ -243,19 +242,6 @@ def prepare(
         ema=config.optimizer.ema_decay > 0,
     )
     return model, recipe, state
-
-
-def _put_splits(dataset: Dataset, plan: Plan) -> dict[str, dict[str, jax.Array]]:
-    """Return the arrays of the splits that the plan reads, whole on every device."""
-    splits = {view.split: dataset.splits[view.split] for view in plan.views.values()}
-    needed = sum(split.images.nbytes for split in splits.values())
-    room = room_for_data(plan.mesh)
-    if needed > room:
-        raise UserError(
-            f"{dataset.name} has {needed >> 20:,} MiB of images in memory, but a device has room "
-            f"for {room >> 20:,} MiB: take fewer, or images from np.load(FILE, mmap_mode='r')"
-        )
-    return {name: feed.put_split(split, plan.mesh) for name, split in sorted(splits.items())}
 
 
 def describe_data(run: Run) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def adopt_phases(config: ConfigDict, workdir: Path) -> None:
     if config.num_steps:
         return
     phases = phases_of(config)
-    saved = run_files.read_part_if_there(workdir, "config.json", ["num_epochs"])
+    saved = run_files.read_part_if_there(workdir, "config.json") or {}
+    if saved and "num_epochs" not in saved:
+        return  # no run's folder, which `open_workdir` refuses
     before = phases_of(saved) if saved else []
     if saved and (not config.phases or _begins_with(before, phases)):
         phases = before

@@ -228,7 +228,7 @@ def test_slurm_requeues_what_was_stopped(place, code, restarts, log):
 
 def test_a_slurm_array_starts_a_worker_and_requeues_it(place):
     allocation = {"SLURM_JOB_ID": "4103", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}
-    arguments = [*ARGUMENTS, "--study=postgresql://host/name"]
+    arguments = [*ARGUMENTS, "--study=postgresql+psycopg://host/name"]
     stopped = {"BEHAVIOUR": json.dumps({"0": 75}), "SLURM_CPUS_PER_TASK": "6"}
     ended = run(LAUNCH / "slurm_array.sh", *arguments, **allocation, **stopped)
     assert ended.returncode == 75, ended.stderr

@@ -111,4 +111,4 @@ def test_constraints_hold_what_the_project_requires():
     pinned = {line.partition("==")[0] for line in lines if not line.startswith("#")}
     required = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
     names = {re.split(r"[<>=\[]", text)[0].lower().replace("_", "-") for text in required}
-    assert names <= pinned
+    assert names - {"jaxcnn"} <= pinned  # an extra may name others

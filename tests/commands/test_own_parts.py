@@ -76,7 +76,7 @@ def test_a_changed_file_is_named(command, run):
     done = command("main", "--config=mine.py", "--config.num_epochs=3", folder=run)
     assert done["code"] == 0 and "mine.py has changed since" in done["output"]
     (change,) = read(run, "environment.json")["changes"]
-    assert "loss 'focal': its file mine.py has changed" in change["fields"]
+    assert "loss 'own_focal': its file mine.py has changed" in change["fields"]
 
 
 def test_a_changed_network_that_no_longer_fits_is_named(command, run):

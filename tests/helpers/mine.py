@@ -48,8 +48,8 @@ def root(config, *, num_steps, steps_per_epoch):
     return lambda step: 1 / jnp.sqrt(1 + step / steps_per_epoch)
 
 
-@jaxcnn.loss("focal")
-def focal(scores, targets):
+@jaxcnn.loss("own_focal")
+def own_focal(scores, targets):
     log_probabilities = jax.nn.log_softmax(scores)
     weights = (1 - jnp.exp(log_probabilities)) ** 2
     return -jnp.sum(targets * weights * log_probabilities, axis=-1)
@@ -69,6 +69,6 @@ def get_config():
     config.optimizer.update(name="lion", learning_rate=1e-3)
     config.schedule.name = "root"
     config.augment.extra = ("noise",)
-    config.loss.name = "focal"
+    config.loss.name = "own_focal"
     config.metrics = ("brier",)
     return config

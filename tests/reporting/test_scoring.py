@@ -34,7 +34,7 @@ def test_a_finished_run_is_scored(trained_workdir):
     assert (scores["checkpoint"], scores["epoch"]) == ("latest", 2)  # the recipe's own choice
     names = {picture.removeprefix("test_") for picture in scores["pictures"]}
     drawn = {"first", "mistakes", "saliency", "filters", "maps"}
-    assert names == drawn | {"confusion", "reliability"}
+    assert names == drawn | {"confusion", "reliability", "coverage"}
     pictures = [trained_workdir / "plots" / f"{name}.png" for name in scores["pictures"]]
     assert all(path.exists() for path in pictures)
     report = (trained_workdir / "report.md").read_text()

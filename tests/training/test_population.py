@@ -136,6 +136,17 @@ def test_every_field_ends_as_alone(sweep, config, dataset, tmp_path):
 
 
 @pytest.mark.slow
+def test_weights_sampling_and_fine_tuning_end_as_alone(demanding, dataset, tmp_path):
+    demanding.precision, demanding.dataset.sampling = "float64", "balanced"
+    demanding.loss.update(class_weighting="given", class_weights=(1, 2, 1, 0.5), name="focal")
+    demanding.optimizer.update(freeze="conv1,batch_norm1", freeze_epochs=1, weight_decay=0.1)
+    demanding.optimizer.update(rate_factors="dense1=0.5", weight_decay_factors="logits=0")
+    with jax.enable_x64(True):
+        configs = configs_of(demanding, "optimizer.learning_rate=.005,.01")
+        assert_as_alone(configs, dataset, tmp_path, BATCHED)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet", "mnist_bn_dropout", "mnist_small_bn"])
 def test_networks_end_as_alone(name, demanding, dataset28, tmp_path):
     demanding.model, demanding.precision = model_config(name), "float64"
@@ -271,8 +282,8 @@ def test_the_form_on_a_cpu():
         ({}, "global_batch_size=32,64", "global_batch_size: cannot differ .*; these can: seed, "),
         ({"optimizer.name": "airbench"}, "optimizer.momentum=.5,.9", "with optimizer.name = airb"),
         ({"dataset.streaming": True}, "seed=0..1", "dataset.streaming = True: a population"),
-        ({"phases": (1, 1)}, "seed=0..1", r"config.phases = \(1, 1\): a population supports \(\)"),
         ({"best_metric": "auroc"}, "seed=0..1", "supports 'accuracy' and 'loss' alone"),
+        ({"phases": (1, 1)}, "seed=0..1", r"config.phases = \(1, 1\): a population supports \(\)"),
         ({"max_minutes": 1.0}, "seed=0..1", "config.max_minutes = 1.0: a population supports 0.0"),
     ],
 )

@@ -88,7 +88,7 @@ def test_focal_loss_is_its_formula_and_has_a_gradient_everywhere():
 def test_a_balanced_epoch_has_the_classes_alike_and_their_examples_in_turn():
     sizes, num_epochs = (70, 20, 3), 12
     labels = np.repeat(np.arange(3), sizes)
-    order = make_order(np.arange(93, dtype=np.int32), labels, seed=5, sampling="balanced")
+    order = make_order(np.arange(93, dtype=np.int32), labels, 5, "balanced")
     epochs = [order(epoch) for epoch in range(num_epochs)]
     for epoch in epochs:
         assert np.bincount(labels[epoch]).tolist() == [31, 31, 31]

@@ -117,4 +117,8 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     ]
     if "config" in best:
         return [*lines, f"`{_BEST}` is its config, for `jaxcnn train --config`."]
-    return [*lines, f"Its settings changed as it trained; its weights are in `{best['folder']}`."]
+    *ancestors, _ = best["lineage"]
+    changed = (
+        f"; it began as a copy of trial {ancestors[-1]}, with other settings" if ancestors else ""
+    )
+    return [*lines, f"Its weights are in `{best['folder']}`{changed}."]

@@ -245,10 +245,11 @@ def open_storage(url: str) -> RDBStorage:
             return RDBStorage(url, engine_kwargs=options)
         except (ImportError, ValueError, RuntimeError, sqlalchemy.exc.SQLAlchemyError) as error:
             if attempt == _TRIES or not isinstance(error, sqlalchemy.exc.DBAPIError):
-                reason = " ".join(str(error).split())[:200]
+                cause = error.__cause__ if isinstance(error, ImportError) else None
+                reason = " ".join(str(cause or error).split())[:200]
                 raise UserError(
                     f"--study={without_password(url)}: cannot be opened ({reason}); give an "
-                    "address such as sqlite:///study.db or postgresql://USER:PASSWORD@HOST/NAME"
+                    "address such as sqlite:///study.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
                 ) from error
             time.sleep(attempt)
     raise AssertionError("unreachable")

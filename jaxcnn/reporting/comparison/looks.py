@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
 _LEGEND_LINE = 0.19  # inches
-_LINE_LETTERS = 28  # the longest line of a label beside an axis
+_LINE_LETTERS = 24  # the longest line of a label: two fit above an axis
 _NO_BREAK = "\u00a0"  # a space at which no line ends
 
 

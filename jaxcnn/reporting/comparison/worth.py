@@ -65,6 +65,8 @@ def worth_text(section: Section) -> list[Paragraph]:
     for kind in kinds:
         least = min(costs, key=lambda name: costs[name][kind])
         rest = [cost[kind] for name, cost in costs.items() if name != least]
+        if min(rest) == costs[least][kind]:
+            continue
         digits = decimal if kind == "seconds per epoch" else integer
         lines.append(
             f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has "

@@ -203,7 +203,8 @@ def _member_table(outcome: Outcome) -> Table:
 
 
 def _run_cells(run: SavedRun) -> list[str]:
-    accuracies, best = series(run.rows, "validation", "accuracy"), best_epoch(run.rows)
+    accuracies = series(run.rows, "validation", "accuracy")
+    best = best_epoch(run.rows, run.config.get("best_metric", "accuracy"))
     result = run.result or {}
     ended = result.get("ended", "-") if run.result else "diverged"
     best_text = "-" if best is None else f"{percent(accuracies[best])} in epoch {best}"
