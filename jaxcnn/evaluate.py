@@ -75,6 +75,9 @@ def main(arguments: list[str]) -> None:
         if flag.value and flag.value.suffix != suffix:
             raise UserError(f"--{flag.name}={flag.value}: name a file ending in {suffix}")
     if _LABEL_ERRORS.value:
+        for flag in (_DATA, _LOGITS, _MISTAKES, _CALIBRATE):
+            if flag.value:
+                raise UserError(f"--{flag.name}: has no effect with --label_errors")
         _list_label_errors(_WORKDIR.value)
     else:
         _evaluate(_WORKDIR.value)
