@@ -1,6 +1,8 @@
 """Evaluate a run: `python -m jaxcnn.evaluate --workdir=DIR [--split=test|validation|train]`.
 
 Writes metrics to `DIR/evaluation`, pictures to `DIR/plots`, and a section of `DIR/report.md`.
+`--data=folder:PATH` evaluates it on other labeled pictures. `--label_errors --workdir=FOLDS` lists
+the likely label errors of a cross-validation.
 """
 
 import sys
@@ -17,6 +19,9 @@ from jaxcnn.text import printable, printable_json
 _WORKDIR = path_flag("workdir", "The run's folder.")
 _DATA_AT = path_flag(
     "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
+)
+_DATA = flags.DEFINE_string(
+    "data", "", "Other labeled pictures, folder:PATH or table:PATH, in place of the run's data."
 )
 _SPLIT = flags.DEFINE_enum(
     "split", "test", ("test", "validation", "train"), "The split to evaluate."
@@ -45,8 +50,19 @@ _CALIBRATE = flags.DEFINE_bool(
     "First fit a temperature for these weights on validation, which evaluate, predict and export "
     "use from then on (calibration.json in the run's folder).",
 )
+_LOGITS = path_flag("logits", "Write the logits to this NPZ file.")
+_MISTAKES = path_flag(
+    "mistakes", "Write a page with the pictures of all mistakes to this HTML file."
+)
+_LABEL_ERRORS = flags.DEFINE_bool(
+    "label_errors",
+    False,
+    "List the likely label errors in the training split of the folds in --workdir, from "
+    "`train --folds`, and write a page with their pictures.",
+)
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 register_flag()
+_PAIRS = 10  # of classes with the most label errors
 
 
 def main(arguments: list[str]) -> None:
@@ -55,12 +71,24 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; give --workdir=DIR")
     if not _WORKDIR.value:
         raise UserError("name the folder of a run with --workdir=DIR")
+    for flag, suffix in ((_LOGITS, ".npz"), (_MISTAKES, ".html")):
+        if flag.value and flag.value.suffix != suffix:
+            raise UserError(f"--{flag.name}={flag.value}: name a file ending in {suffix}")
+    if _LABEL_ERRORS.value:
+        for flag in (_DATA, _LOGITS, _MISTAKES, _CALIBRATE):
+            if flag.value:
+                raise UserError(f"--{flag.name}: has no effect with --label_errors")
+        _list_label_errors(_WORKDIR.value)
+    else:
+        _evaluate(_WORKDIR.value)
+
+
+def _evaluate(workdir: Path) -> None:
     from jaxcnn.reporting.evaluate_run import evaluate_run
     from jaxcnn.reporting.report import write_report
     from jaxcnn.workdir.run_data import notes_on_data
     from jaxcnn.workdir.run_parts import notes_on_parts
 
-    workdir = _WORKDIR.value
     if not _JSON.value:
         _print_dataset(workdir)
     evaluation = evaluate_run(
@@ -71,6 +99,9 @@ def main(arguments: list[str]) -> None:
         data_at=_DATA_AT.value,
         tta=_TTA.value,
         refit=_CALIBRATE.value,
+        data=_DATA.value,
+        logits=_LOGITS.value,
+        page=_MISTAKES.value,
     )
     for line in (*notes_on_data(workdir, _DATA_AT.value), *notes_on_parts(workdir)):
         print(f"note: {printable(line)}", file=sys.stderr)
@@ -79,10 +110,27 @@ def main(arguments: list[str]) -> None:
     _print(evaluation, workdir)
 
 
+def _list_label_errors(workdir: Path) -> None:
+    from jaxcnn.reporting.label_errors import report_label_errors
+
+    result = report_label_errors(workdir, _DATA_AT.value)
+    if _JSON.value:
+        print(printable_json(result))
+        return
+    share = f"{result['num_errors']:,} of {result['num_examples']:,}"
+    print(f"{share} labels of the training split are likely wrong")
+    for pair in result["pairs"][:_PAIRS]:
+        print(printable(f"  {pair['count']:,} {pair['true']} → {pair['predicted']}"))
+    print(printable(f"list in {result['table']}, pictures in {result['page']}"))
+
+
 def _print_dataset(workdir: Path) -> None:
     """Print which images are read; the run's config, which may be another person's, names them."""
     from jaxcnn.workdir.run_files import read_part_if_there
 
+    if _DATA.value:
+        print(printable(f"reads the images of {_DATA.value}"), flush=True)
+        return
     dataset = (read_part_if_there(workdir, "config.json") or {}).get("dataset")
     if dataset:
         place = _DATA_AT.value or dataset.get("data_dir")

@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 import jaxcnn
+from jaxcnn.config.files import load_sweep
 from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
@@ -20,7 +21,8 @@ _SEARCH = flags.DEFINE_string(
     "search",
     None,
     "The fields that vary, with ; between them: log(a,b), uniform(a,b), lists such as "
-    "loss.label_smoothing=0,.1 and ranges such as seed=0..4.",
+    "loss.label_smoothing=0,.1 and ranges such as seed=0..4; or a Python file with such a text as "
+    "SWEEP.",
 )
 _TRIALS = flags.DEFINE_integer(
     "trials", 60, "Trials of the whole study, those of other processes included.", 1
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> None:
     check_given_config(_CONFIG.value, given_run(), workdir)
     search = make_search(
         _CONFIG.value,
-        _SEARCH.value,
+        load_sweep(_SEARCH.value, "--search"),
         workdir,
         num_trials=_TRIALS.value,
         population=_POPULATION.value,

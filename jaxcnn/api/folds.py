@@ -96,6 +96,7 @@ def _summarize(
         indices=indices[order],
         files=tuple(files[index] for index in order) if files else None,
         true=whole.true,
+        losses=whole.losses,
     )
     write_predictions(workdir, _NAME, table)
     about = {"split": "train", "dataset": examples[0].dataset, "folds": num_folds}

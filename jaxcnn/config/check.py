@@ -22,8 +22,11 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 
 # optimizers with decoupled weight decay, which factors can change
 _DECAYING = ("sgd", "momentum", "nesterov", "adamw")
-# the fields that only the user's pictures take
-_OF_PICTURES = ("exclude", "fit")
+# the fields that only some datasets take
+_OF_PICTURES = {
+    "exclude": "folder:PATH and table:PATH",
+    "fit": "folder:PATH, table:PATH and tfds:NAME",
+}
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
@@ -178,10 +181,11 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
     }
     is_of_pictures = dataset.name.startswith(("folder:", "table:"))
     messages |= {
-        f"config.dataset.{name} = {dataset[name]!r}: only folder:PATH and table:PATH take it": (
-            not is_of_pictures and dataset[name] != FIELDS[f"dataset.{name}"].default
+        f"config.dataset.{name} = {dataset[name]!r}: only {takers} take it": (
+            not (is_of_pictures or (name == "fit" and dataset.name.startswith("tfds:")))
+            and dataset[name] != FIELDS[f"dataset.{name}"].default
         )
-        for name in _OF_PICTURES
+        for name, takers in _OF_PICTURES.items()
     }
     messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
     messages |= _wrong_fine_tuning(optimizer)

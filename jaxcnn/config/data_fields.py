@@ -8,7 +8,7 @@ DATASET_FIELDS: dict[str, Field] = {
     "dataset.name": Field(
         "digits",
         "cifar10, cifar100, digits, ferplus, mnist, folder:PATH of images, table:PATH of pictures "
-        "and labels, or one of your file's.",
+        "and labels, tfds:NAME of tensorflow-datasets, or one of your file's.",
         None,
         RUN,
     ),
@@ -38,7 +38,8 @@ DATASET_FIELDS: dict[str, Field] = {
         "content",
         "How pictures without a test split get one: content (by each picture's content, so that "
         "it keeps its split when others are added), shuffle (a random fifth of each class), or a "
-        "table with the columns path and split. Pictures of one group stay together.",
+        "table with the columns path and split. Pictures of one group stay together. For "
+        "tfds:NAME: its splits for training and test, such as train[:80%],train[80%:].",
         SPLIT,
         RUN,
     ),

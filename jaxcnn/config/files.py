@@ -90,12 +90,13 @@ def register_file(path: str) -> None:
         runpy.run_path(str(file))
 
 
-def load_sweep(text_or_file: str) -> str:
-    """Return the text of a sweep.
+def load_sweep(text_or_file: str, flag: str = "--sweep") -> str:
+    """Return the text of a sweep or a search.
 
     Args:
       text_or_file: the text itself; a Python file whose `SWEEP` is the text, in a line or several;
         or the name of such a file in `configs/sweeps`, such as "lenet5_rates".
+      flag: begins the line of an error.
 
     Raises:
       UserError: there is no such file, or it has no such text.
@@ -105,7 +106,7 @@ def load_sweep(text_or_file: str) -> str:
     if not is_kept and not text_or_file.endswith(".py"):
         return text_or_file
     if not is_kept and not _is_file(text_or_file):
-        raise UserError(f"--sweep={text_or_file}: there is no such file")
+        raise UserError(f"{flag}={text_or_file}: there is no such file")
     path = kept if is_kept else user_path(text_or_file)
     with _naming(path):
         text = runpy.run_path(str(path)).get("SWEEP")

@@ -110,8 +110,12 @@ NAMES = Rule(
     "names, with commas between them",
 )
 SPLIT = Rule(
-    lambda value: value in ("content", "shuffle") or value.endswith((".csv", ".tsv", ".jsonl")),
-    "content, shuffle, or a file ending in .csv, .tsv or .jsonl",
+    lambda value: (
+        value in ("content", "shuffle")
+        or value.endswith((".csv", ".tsv", ".jsonl"))
+        or "," in value
+    ),
+    "content, shuffle, a file ending in .csv, .tsv or .jsonl, or splits of tfds with a comma",
     ("content", "shuffle"),
 )
 FIT = Rule(

@@ -166,14 +166,15 @@ def load_dataset(
     Images are uint8 (n, height, width, channels), memory-mapped from a cache.
 
     Args:
-      name: one of `dataset_names()`; or `folder:PATH` for a folder of images, or `table:PATH` for
-        a table of pictures and labels.
+      name: one of `dataset_names()`; or `folder:PATH` for a folder of images, `table:PATH` for a
+        table of pictures and labels, or `tfds:NAME` for a set of tensorflow-datasets.
       data_dir: the folder of prepared datasets; by default `$TFDS_DATA_DIR`, else
         `~/tensorflow_datasets`.
       label_set: the labels of cifar100: "fine", the default, or "coarse".
       image_size: the side, or (height, width), to resize to (bilinear); 0 for the dataset's own.
       split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
-        table with the columns path and split.
+        table with the columns path and split. For `tfds:NAME` also its splits for training, test
+        and perhaps validation, such as "train[:80%],train[80%:]".
       exclude: a text file with the paths of pictures to leave out.
       fit: how pictures of other proportions are fitted to the image size: "crop", "stretch", "pad",
         "pad:edge" or "pad:#rrggbb".

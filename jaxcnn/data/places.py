@@ -24,6 +24,7 @@ from jaxcnn.data.image_size import ImageSize, size_name
 from jaxcnn.data.pictures.content import Picture, digest_of
 from jaxcnn.data.pictures.table import read_table, table_files
 from jaxcnn.data.preparing.cache import read_info
+from jaxcnn.data.tfds_names import TFDS, folder_name, is_tfds_name, state_of
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import below, check_for_dataset, user_path
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 VERSION = "1.0.0"  # of the builders' files
 FOLDER, TABLE = "folder:", "table:"
-SPLIT_RULES = ("content", "shuffle")  # other values of `dataset.split` are files
+SPLIT_RULES = ("content", "shuffle")  # other values of `dataset.split` are files or splits of tfds
 # patterns for the files of a folder of images, as deep as PATH/pets/train/cat/images/*
 DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
 
@@ -41,9 +42,10 @@ DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")
 def dataset_names() -> list[str]:
     """Return the names that `load_dataset` takes.
 
-    `folder:PATH` stands for a folder of images, and `table:PATH` for a file with their labels.
+    `folder:PATH` stands for a folder of images, `table:PATH` for a file with their labels, and
+    `tfds:NAME` for a set of tensorflow-datasets.
     """
-    return [*DATASETS, *OWN_DATASETS, f"{FOLDER}PATH", f"{TABLE}PATH"]
+    return [*DATASETS, *OWN_DATASETS, f"{FOLDER}PATH", f"{TABLE}PATH", f"{TFDS}NAME"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Place:
         return self.name.startswith((FOLDER, TABLE))
 
     @property
+    def is_of_tfds(self) -> bool:
+        """True for a set of tfds by name."""
+        return is_tfds_name(self.name)
+
+    @property
     def is_table(self) -> bool:
         """True for a table of pictures."""
         return self.name.startswith(TABLE)
@@ -95,7 +102,10 @@ class Place:
 
     @property
     def config(self) -> str:
-        """The name of the tfds config; empty except for pictures."""
+        """The name of the tfds config; empty except for pictures and the sets of tfds."""
+        if self.is_of_tfds:
+            split = "" if self.split in SPLIT_RULES else self.split
+            return f"{folder_name(self.name, split)}-{self._size_and_fit}"
         if not self.is_of_pictures:
             return ""
         if self._is_in_older_cache():
@@ -112,13 +122,17 @@ class Place:
     def version_prefix(self) -> str:
         """The common prefix of the configs of a folder's versions in one image size."""
         digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:12]
+        return f"{digest}-{self._size_and_fit}"
+
+    @property
+    def _size_and_fit(self) -> str:
         fit = "" if self.fit == "crop" else re.sub("[:#]+", "_", self.fit)
-        return f"{digest}-{size_name(self.image_size)}{fit}"
+        return f"{size_name(self.image_size)}{fit}"
 
     @property
     def directory(self) -> Path:
         """The dataset's directory: tfds' files, and `arrays*/` with the arrays beside them."""
-        family = "folder" if self.is_of_pictures else self.name
+        family = "folder" if self.is_of_pictures else "tfds" if self.is_of_tfds else self.name
         return self.data_dir / f"jaxcnn_{family}" / self.config / VERSION
 
     @property
@@ -132,13 +146,20 @@ class Place:
 
     def is_prepared(self) -> bool:
         """Return whether the dataset is prepared; a folder in its present state."""
-        return read_info(self.arrays) is not None
+        info = read_info(self.arrays)
+        if info is None or not self.is_of_tfds:
+            return info is not None
+        return self.fingerprint in ("", info.get("fingerprint"))  # "" if tfds' files are gone
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the present state of pictures or tfds' files, hex digits; "" for others."""
+        if self.is_of_tfds:
+            return state_of(self.name, self.data_dir)
+        return self._pictures_state if self.is_of_pictures else ""
 
     @functools.cached_property
-    def fingerprint(self) -> str:
-        """Digest of the pictures' present state, hex digits; empty for other datasets."""
-        if not self.is_of_pictures:
-            return ""
+    def _pictures_state(self) -> str:
         if self.pictures is not None:
             return digest_of(self.pictures)
         digest = hashlib.sha256()
@@ -199,15 +220,15 @@ def find_place(
         raise UserError(f"fit = {fit!r}: must be {FIT.allowed}")
     root = _root(data_dir)
     check_for_dataset(root)
-    is_of_pictures = is_pictures_name(name)
-    if not is_of_pictures and name not in dataset_names():
+    is_of_pictures, is_named = is_pictures_name(name), name in dataset_names()
+    if not (is_of_pictures or is_tfds_name(name) or is_named):
         close = difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
         raise UserError(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
             "and what your file registers with --register=FILE)"
         )
-    place = Place(name, root, image_size if is_of_pictures else 0, split, exclude, fit, pictures)
+    place = Place(name, root, 0 if is_named else image_size, split, exclude, fit, pictures)
     if is_of_pictures and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
     refuse_among_pictures(root, name, "name another data_dir")

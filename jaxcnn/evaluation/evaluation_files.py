@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxcnn.data.superclasses import superclasses_of
+from jaxcnn.errors import UserError
 from jaxcnn.evaluation.calibration import (
     calibration_error,
     calibration_error_of,
@@ -25,7 +28,7 @@ from jaxcnn.evaluation.metrics import (
     own_metrics,
 )
 from jaxcnn.evaluation.predictions import Predictions
-from jaxcnn.files.reading import read_json
+from jaxcnn.files.reading import read_bytes, read_json
 from jaxcnn.files.writing import write_bytes, write_json, writing_to
 
 FOLDER = "evaluation"
@@ -39,6 +42,7 @@ def write_evaluation(
     *,
     metric_names: Sequence[str] = (),
     selected_classes: Sequence[str] = (),
+    mistakes: Sequence[Mapping[str, Any]] = (),
     pictures: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Compute the metrics of predictions, and write them.
@@ -53,6 +57,7 @@ def write_evaluation(
       metric_names: the user's metrics, kept by name in the field `metrics`.
       selected_classes: those that the report shows in a table of their own, kept only if the
         classes have superclasses.
+      mistakes: some wrong predictions, see `describe_mistakes`.
       pictures: the names of the evaluation's pictures in `plots/`.
 
     Returns:
@@ -62,7 +67,11 @@ def write_evaluation(
       UserError: the folder cannot be written.
     """
     metrics = compute_metrics(
-        predictions, about, metric_names=metric_names, selected_classes=selected_classes
+        predictions,
+        about,
+        metric_names=metric_names,
+        selected_classes=selected_classes,
+        mistakes=mistakes,
     )
     _write_csv(workdir, f"{name}_classes", _table(metrics["classes"]))
     _write_csv(workdir, f"{name}_reliability", _table(metrics["reliability"]))
@@ -84,11 +93,12 @@ def compute_metrics(
     *,
     metric_names: Sequence[str] = (),
     selected_classes: Sequence[str] = (),
+    mistakes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the metrics of predictions, as `evaluation/NAME.json` holds them.
 
     Args:
-      about, metric_names, selected_classes: see `write_evaluation`.
+      about, metric_names, selected_classes, mistakes: see `write_evaluation`.
     """
     bins = reliability(predictions.confidence, predictions.is_correct)
     metrics = {
@@ -107,6 +117,7 @@ def compute_metrics(
         metrics["superclasses"] = class_metrics(merged)
         metrics |= {"selected_classes": list(selected_classes)} if selected_classes else {}
     table = coverage(predictions.confidence, predictions.is_correct)
+    metrics |= {"mistakes": list(mistakes)} if mistakes else {}
     return metrics | {"coverage": table, "reliability": bins}
 
 
@@ -122,7 +133,7 @@ def _uncalibrated(
 
 
 def write_predictions(workdir: Path, name: str, predictions: Predictions) -> None:
-    """Write the table of the predictions, with probabilities of five significant digits.
+    """Write the table of the predictions, with numbers of five significant digits.
 
     The file is `evaluation/predictions.csv` for "test", the evaluation of the weights that the run
     itself tests. Any other is `evaluation/NAME_predictions.csv`.
@@ -136,11 +147,69 @@ def write_predictions(workdir: Path, name: str, predictions: Predictions) -> Non
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(predictions.columns)
-    numbers = " ".join(["%.5g"] * len(predictions.class_names))  # quicker than one by one
-    for index, row in enumerate(predictions.probabilities.tolist()):
-        writer.writerow([*predictions.facts(index), *(numbers % tuple(row)).split()])
+    for index in range(len(predictions)):
+        numbers = predictions.numbers(index)
+        texts = (" ".join(["%.5g"] * len(numbers)) % tuple(numbers)).split()  # faster than singly
+        writer.writerow([*predictions.facts(index), *texts])
     file = "predictions" if name == "test" else f"{name}_predictions"
     _write_file(workdir, file, text.getvalue())
+
+
+def write_logits(
+    path: Path, logits: np.ndarray, predictions: Predictions, temperature: float
+) -> None:
+    """Write logits as NPZ, which `np.load` reads without pickle.
+
+    The arrays are `logits`, float32 (n, num_classes); `index`, `true` and, if the images come from
+    files, `file`, as in the table of the predictions, where `true` holds class numbers;
+    `class_names`; and `temperature`, by which the network's logits are divided.
+
+    Args:
+      path: the file.
+      logits: scores whose softmax gives the probabilities; with test-time augmentation by mirror
+        images they are logarithms of probabilities.
+      predictions: the table.
+      temperature: of the network.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    arrays = {
+        "logits": logits.astype(np.float32),
+        "index": predictions.indices,
+        "true": predictions.true,
+        "file": predictions.files,
+        "class_names": predictions.class_names,
+        "temperature": temperature,
+    }
+    content = io.BytesIO()
+    kept: dict[str, Any] = {
+        name: np.asarray(value) for name, value in arrays.items() if value is not None
+    }
+    np.savez_compressed(content, **kept)
+    write_bytes(path, content.getvalue())
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Return the labeled predictions of a table that `write_predictions` wrote.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    text = io.StringIO(read_bytes(path).decode(errors="surrogateescape"), newline="")
+    try:
+        rows = list(csv.DictReader(text, strict=True))
+        columns = [name for name in rows[0] if name.startswith("p_")]
+        names = tuple(name.removeprefix("p_") for name in columns)
+        return Predictions(
+            class_names=names,
+            probabilities=np.array([[float(row[name]) for name in columns] for row in rows]),
+            indices=np.array([int(row["index"]) for row in rows]),
+            files=tuple(row["file"] for row in rows) if "file" in rows[0] else None,
+            true=np.array([names.index(row["true"]) for row in rows]),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, csv.Error) as error:
+        raise UserError(f"{path} is no table of predictions, or damaged ({error})") from error
 
 
 def _merged(predictions: LabeledPredictions) -> LabeledPredictions | None:

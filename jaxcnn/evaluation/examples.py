@@ -1,6 +1,7 @@
 """The examples of a split on which a trained network is evaluated."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
 SPLITS = ("test", "validation", "train")
 
 
+@dataclasses.dataclass(frozen=True)
+class OtherSet:
+    """A labeled set that is not the run's, matched to the network by the names of the classes.
+
+    Attributes:
+      name: "folder:PATH" or "table:PATH".
+      left_out: the number of pictures of each class that the network does not know.
+      missing: the network's classes without pictures.
+    """
+
+    name: str
+    left_out: Mapping[str, int]
+    missing: Sequence[str]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Examples(Split):
     """The examples of a split.
@@ -34,6 +50,7 @@ class Examples(Split):
         of the training split have their positions there.
       files: the pictures' files in a folder of images; None for other datasets.
       trained_on: the number of examples that the training split holds as well, as copies.
+      other: the facts about a set that is not the run's; None for the run's data.
     """
 
     dataset: str
@@ -41,6 +58,7 @@ class Examples(Split):
     indices: np.ndarray
     files: tuple[str, ...] | None
     trained_on: int = 0
+    other: OtherSet | None = None
 
 
 def load_examples(
@@ -92,6 +110,13 @@ def describe_evaluation(
         about["tta"] = tta
     if trained.temperature != 1:
         about["temperature"] = trained.temperature
+    if other := examples.other:
+        about |= {
+            "data": other.name,
+            "left_out": dict(other.left_out),
+            "missing_classes": list(other.missing),
+            "publication": "",
+        }
     identity = read_identity(workdir).id
     return about | ({"run": identity} if identity else {})
 

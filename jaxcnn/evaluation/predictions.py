@@ -29,7 +29,8 @@ class Predictions(Sequence[dict[str, Any]]):
 
     It is a sequence of rows, so `pandas.DataFrame(predictions)` is the table of
     `evaluation/predictions.csv`: `index`; `file`, if the images come from files; `true`, if they
-    have labels; `predicted`; and the probability of each class, `p_CLASS`.
+    have labels; `predicted`; the probability of each class, `p_CLASS`; and `loss`, if they have
+    labels.
 
     Attributes:
       class_names: in the order of the columns of `probabilities`.
@@ -39,6 +40,7 @@ class Predictions(Sequence[dict[str, Any]]):
       true: int (n,), the classes of the images; None for images without labels.
       min_confidence: images whose most probable class has a lower probability are "unknown" in
         `classes`.
+      losses: float64 (n,), the cross-entropy of each image; None for images without labels.
     """
 
     class_names: tuple[str, ...]
@@ -47,6 +49,7 @@ class Predictions(Sequence[dict[str, Any]]):
     files: tuple[str, ...] | None = None
     true: np.ndarray | None = None
     min_confidence: float = 0.0
+    losses: np.ndarray | None = None
 
     @classmethod
     def of_examples(cls, predictions: "LabeledPredictions", examples: "Examples") -> "Predictions":
@@ -57,6 +60,7 @@ class Predictions(Sequence[dict[str, Any]]):
             indices=examples.indices,
             files=examples.files,
             true=predictions.true,
+            losses=predictions.losses,
         )
 
     @property
@@ -86,7 +90,8 @@ class Predictions(Sequence[dict[str, Any]]):
         """The names of the columns of a row."""
         facts = {"index": self.indices, "file": self.files, "true": self.true, "predicted": ()}
         names = [name for name, values in facts.items() if values is not None]
-        return names + [_COLUMN.format(name) for name in self.class_names]
+        names += [_COLUMN.format(name) for name in self.class_names]
+        return names if self.losses is None else [*names, "loss"]
 
     def facts(self, index: int) -> list[Any]:
         """Return the values of a row up to the probabilities."""
@@ -94,6 +99,11 @@ class Predictions(Sequence[dict[str, Any]]):
         values += [] if self.files is None else [self.files[index]]
         values += [] if self.true is None else [self.class_names[self.true[index]]]
         return [*values, self.class_names[np.argmax(self.probabilities[index])]]
+
+    def numbers(self, index: int) -> list[float]:
+        """Return the values of a row from the probabilities on."""
+        losses = [] if self.losses is None else [float(self.losses[index])]
+        return [*self.probabilities[index].tolist(), *losses]
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -106,7 +116,7 @@ class Predictions(Sequence[dict[str, Any]]):
         """Return a row, or a list of rows for a slice."""
         if isinstance(index, slice):
             return [self[position] for position in range(len(self))[index]]
-        values = [*self.facts(index), *self.probabilities[index].tolist()]
+        values = [*self.facts(index), *self.numbers(index)]
         return dict(zip(self.columns, values, strict=True))
 
     def __repr__(self) -> str:

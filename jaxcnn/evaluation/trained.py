@@ -19,11 +19,14 @@ from jaxcnn.data.arrays import to_array, to_images
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.data.pictures.decoding import find_pictures
+from jaxcnn.data.places import is_pictures_name
 from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import compute_metrics
 from jaxcnn.evaluation.examples import Examples, describe_evaluation, load_examples
-from jaxcnn.evaluation.metrics import LabeledPredictions
+from jaxcnn.evaluation.labeled_set import load_labeled_set
+from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
+from jaxcnn.evaluation.mistakes import MOST_MISTAKES, describe_mistakes
 from jaxcnn.evaluation.predictions import TTA, Predictions, scores
 from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
 from jaxcnn.files.paths import user_path
@@ -111,6 +114,7 @@ class Trained(RunWeights):
         Args:
           data: "test", "validation" or "train", a split of the run's data; or a dataset. A run that
             was trained on arrays needs them as a dataset. Another dataset is evaluated as it is.
+            "folder:PATH" and "table:PATH" are other labeled pictures, see `load_labeled_set`.
           split: the split of the dataset, if `data` is one.
           tta: test-time augmentation: "none", "flip" or "six_views".
 
@@ -121,11 +125,15 @@ class Trained(RunWeights):
         examples = self._examples(data, split)
         about = describe_evaluation(self, examples, tta)
         selected = SELECTED if about["publication"] == SELECTED_BY else ()
+        predictions = self.score(examples, tta)
+        table = Predictions.of_examples(predictions, examples)
+        worst = confident_mistakes(predictions, MOST_MISTAKES)
         metrics = compute_metrics(
-            self.score(examples, tta),
+            predictions,
             about,
             metric_names=self.config.metrics,
             selected_classes=selected,
+            mistakes=describe_mistakes(table, worst),
         )
         return to_json(metrics)
 
@@ -147,6 +155,8 @@ class Trained(RunWeights):
             return load_examples(self, split, dataset=data)
         if not isinstance(data, str):
             raise UserError(f"data: is {type(data).__name__}; it must be a Dataset or a split")
+        if is_pictures_name(data):
+            return load_labeled_set(self, data, split)
         return load_examples(self, data)
 
     def score(self, examples: Examples, tta: str = "none") -> LabeledPredictions:

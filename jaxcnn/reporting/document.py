@@ -124,12 +124,46 @@ class Picture:
 Block = Heading | Paragraph | Table | Picture
 
 
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A small picture with lines of text below it.
+
+    Attributes:
+      image: the content of a PNG or JPEG file.
+      lines: the texts.
+    """
+
+    image: bytes
+    lines: Sequence[str]
+
+    def html(self) -> str:
+        """Return the tile as HTML; its first line describes the picture."""
+        is_png = self.image.startswith(b"\x89PNG")
+        kind = "png" if is_png else "jpeg"
+        first, *others = map(html.escape, self.lines)
+        source = f"data:image/{kind};base64,{base64.b64encode(self.image).decode()}"
+        text = "<br>".join([f"<b>{first}</b>", *others])
+        image = f'<img src="{source}" alt="{first}" loading="lazy">'
+        return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiles:
+    """Small pictures in rows, which only a page shows."""
+
+    tiles: Sequence[Tile]
+
+    def html(self, folder: Path) -> str:
+        """Return the tiles as HTML."""
+        return f'<div class="tiles">\n{"".join(tile.html() for tile in self.tiles)}\n</div>'
+
+
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
     """Return the document as Markdown."""
     return "\n\n".join([f"# {_plain(title)}", *(block.markdown() for block in blocks)]) + "\n"
 
 
-def to_html(title: str, blocks: Sequence[Block], folder: Path) -> str:
+def to_html(title: str, blocks: Sequence[Block | Tiles], folder: Path) -> str:
     """Return the document as one HTML page; its pictures are read from the folder."""
     parts = []
     for are_pictures, run in itertools.groupby(blocks, lambda block: isinstance(block, Picture)):

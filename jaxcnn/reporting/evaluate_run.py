@@ -1,17 +1,25 @@
 """The evaluation of a run: figures and pictures from the weights of one of its checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.superclasses import SELECTED, SELECTED_BY
 from jaxcnn.evaluation import probes
-from jaxcnn.evaluation.evaluation_files import write_evaluation, write_predictions
-from jaxcnn.evaluation.examples import describe_evaluation, load_examples
-from jaxcnn.evaluation.predictions import Predictions
+from jaxcnn.evaluation.evaluation_files import (
+    write_evaluation,
+    write_logits,
+    write_predictions,
+)
+from jaxcnn.evaluation.examples import Examples, describe_evaluation, load_examples
+from jaxcnn.evaluation.labeled_set import file_name, load_labeled_set
+from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
+from jaxcnn.evaluation.mistakes import MOST_MISTAKES, describe_mistakes
+from jaxcnn.evaluation.predictions import Predictions, scores
 from jaxcnn.evaluation.temperature import calibrate
-from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.evaluation.trained import Trained, load_trained
+from jaxcnn.reporting.doubts_page import write_mistakes_page
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import tested_checkpoint
@@ -27,23 +35,28 @@ def evaluate_run(
     dataset: Dataset | None = None,
     tta: str = "none",
     refit: bool = False,
+    data: str = "",
+    logits: Path | None = None,
+    page: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate a run's network on a split, and write figures and pictures to the run's folder.
 
     The files are named after the split, such as `test.json`. The checkpoint is part of the name if
     it is not the one that the run itself tests, such as `test_best.json`, and so is test-time
-    augmentation, such as `test_flip.json`. If the config asks for a temperature and the tested
-    weights have none yet, it is fitted first.
+    augmentation, such as `test_flip.json`. Other pictures are named as `file_name` says. If the
+    config asks for a temperature and the tested weights have none yet, it is fitted first.
 
     Args:
       split: "test", "validation" or "train".
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
-      layers: the layers whose feature maps are drawn; () for the first convolution and the last
-        layer with maps.
+      layers: those whose feature maps are drawn; () for the first convolution and the last maps.
       data_at: see `load_run_data`.
       dataset: the run's dataset; loaded by default.
       tta: see `Trained.evaluate`.
       refit: fit the temperature of these weights, see `calibrate`.
+      data: "folder:PATH" or "table:PATH", labeled pictures to evaluate in place of the run's data.
+      logits: a file for the logits, see `write_logits`.
+      page: a file for the page of all mistakes.
 
     Returns:
       The content of the JSON.
@@ -53,21 +66,49 @@ def evaluate_run(
         dataset cannot be read; a layer has no maps.
     """
     trained = load_trained(workdir, checkpoint)
-    require_parts(workdir, trained.config, ["metric"] if dataset else ["dataset", "metric"])
+    require_parts(workdir, trained.config, ["metric"] if dataset or data else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
     is_own = trained.checkpoint == tested_checkpoint(workdir)
     is_due = trained.config.calibration == "temperature" and is_own and trained.temperature == 1
     if refit or is_due:
         trained = calibrate(trained, data_at, dataset)
-    examples = load_examples(trained, split, data_at, dataset)
-    predictions = trained.score(examples, tta)
+    examples = _examples(trained, split, data, data_at, dataset)
     which = "" if is_own else f"_{trained.checkpoint}"
-    name = split + which + ("" if tta == "none" else f"_{tta}")
+    name = file_name(examples) + which + ("" if tta == "none" else f"_{tta}")
+    values = scores(trained, examples.images, tta)
+    predictions = LabeledPredictions.from_logits(examples.labels, values, trained.class_names)
+    table = Predictions.of_examples(predictions, examples)
+    if logits:
+        write_logits(logits, values, table, trained.temperature)
+    if page:
+        write_mistakes_page(page, table, confident_mistakes(predictions, len(table)), examples)
     about = describe_evaluation(trained, examples, tta)
+    return _write(trained, examples, predictions, table, about, name, layers)
+
+
+def _examples(
+    trained: Trained, split: str, data: str, data_at: Path | None, dataset: Dataset | None
+) -> Examples:
+    if data:
+        return load_labeled_set(trained, data, split)
+    return load_examples(trained, split, data_at, dataset)
+
+
+def _write(
+    trained: Trained,
+    examples: Examples,
+    predictions: LabeledPredictions,
+    table: Predictions,
+    about: Mapping[str, Any],
+    name: str,
+    layers: Sequence[str],
+) -> dict[str, Any]:
+    """Write the pictures, the table and the metrics of an evaluation; return the metrics."""
+    workdir = trained.workdir
     stem = workdir / "plots" / name
     pictures = draw_metrics(predictions, stem)
     pictures += draw_probes(trained, examples.images, predictions, layers, stem)
-    write_predictions(workdir, name, Predictions.of_examples(predictions, examples))
+    write_predictions(workdir, name, table)
     return write_evaluation(
         workdir,
         name,
@@ -75,5 +116,6 @@ def evaluate_run(
         about,
         metric_names=trained.config.metrics,
         selected_classes=SELECTED if about["publication"] == SELECTED_BY else (),
+        mistakes=describe_mistakes(table, confident_mistakes(predictions, MOST_MISTAKES)),
         pictures=pictures,
     )

@@ -14,7 +14,7 @@ from rich.text import Text
 from jaxcnn.config.publications import current_key
 from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
-from jaxcnn.reporting.provenance import provenance, unrecognized
+from jaxcnn.reporting.provenance import differing_classes, provenance, unrecognized
 from jaxcnn.text import integer, loss, percent, printable, rate
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
@@ -74,13 +74,13 @@ def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
 def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
     tta = f", test-time augmentation {evaluation['tta']}" if "tta" in evaluation else ""
     weights = f"{evaluation['checkpoint']} checkpoint{tta}"
-    title = f"Evaluation on the {evaluation['split']} split, {weights}"
+    title = f"Evaluation on {_images(evaluation)}, {weights}"
     head, rows = class_table(evaluation["classes"])
     blocks = [
         document.Heading(title),
         document.Paragraph(provenance(evaluation)),
         document.Table("Overall", ("figure", "value"), overall_rows(evaluation)),
-        *([document.Paragraph(remark)] if (remark := unrecognized(evaluation["classes"])) else []),
+        *map(document.Paragraph, _remarks(evaluation)),
         document.Table(_caption(evaluation), head, rows),
     ]
     if "superclasses" in evaluation:
@@ -91,10 +91,23 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
         blocks.append(_selected(evaluation))
     if evaluation["most_confused"]:
         blocks.append(_confusions(evaluation))
+    if evaluation.get("mistakes"):  # missing in evaluations by older code
+        blocks.append(_mistakes(evaluation))
     for name in evaluation["pictures"]:
         text = _PICTURES.get(name.removeprefix(f"{stem}_"), name)
         blocks.append(document.Picture(f"plots/{name}", text))
     return "\n\n".join(block.markdown() for block in blocks)
+
+
+def _images(evaluation: Mapping[str, Any]) -> str:
+    split = f"the {evaluation['split']} split"
+    return evaluation.get("data", split)
+
+
+def _remarks(evaluation: Mapping[str, Any]) -> list[str]:
+    """Return sentences about classes that differ, and about those never recognized."""
+    remarks = (differing_classes(evaluation), unrecognized(evaluation["classes"]))
+    return [remark for remark in remarks if remark]
 
 
 def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,6 +188,21 @@ def _confusions(evaluation: Mapping[str, Any]) -> document.Table:
     return document.Table("Most frequent confusions", head, rows)
 
 
+def _mistakes(evaluation: Mapping[str, Any]) -> document.Table:
+    rows = [
+        (
+            row.get("file", str(row["index"])),
+            row["true"],
+            row["predicted"],
+            percent(row["probability"]),
+            loss(row["loss"]),
+        )
+        for row in evaluation["mistakes"]
+    ]
+    head = ("image", "true class", "predicted", "probability", "cross-entropy")
+    return document.Table("The wrong predictions of highest probability", head, rows)
+
+
 def render(evaluation: Mapping[str, Any]) -> list[Any]:
     """Return an evaluation for the terminal: its provenance, overall metrics, and classes."""
     overall = Table(box=None, show_header=False)
@@ -188,5 +216,5 @@ def render(evaluation: Mapping[str, Any]) -> list[Any]:
         classes.add_column(name, justify=justify, no_wrap=not is_text, overflow="fold")
     for row in rows:
         classes.add_row(*(Text(printable(cell)) for cell in row))
-    remark = unrecognized(evaluation["classes"])
-    return [provenance(evaluation), overall, *([Text(remark, "yellow")] if remark else []), classes]
+    remarks = [Text(printable(remark), "yellow") for remark in _remarks(evaluation)]
+    return [printable(provenance(evaluation)), overall, *remarks, classes]

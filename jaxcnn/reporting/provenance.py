@@ -17,8 +17,11 @@ def provenance(evaluation: Mapping[str, Any]) -> str:
     Args:
       evaluation: the fields of `evaluation/*.json`: `split` ("train", "validation" or "test"),
         `checkpoint` ("best" or "latest"), `epoch`, `dataset`, `validation`, `tuned_on_test`,
-        `init_from`, `trained_on`. The last three are missing in evaluations by older code.
+        `init_from`, `trained_on`. The last three are missing in evaluations by older code. `data`
+        is the name of another set than the run's.
     """
+    if "data" in evaluation:
+        return _of_other_set(evaluation)
     validation, split = evaluation["validation"], evaluation["split"]
     is_best = evaluation["checkpoint"] == "best"
     text = _weights(evaluation)
@@ -40,6 +43,31 @@ def provenance(evaluation: Mapping[str, Any]) -> str:
     if evaluation.get("tuned_on_test"):
         return f"{text}. But the recipe was chosen by test accuracy: {_NO_ESTIMATE}"
     return f"{text}."
+
+
+def _of_other_set(evaluation: Mapping[str, Any]) -> str:
+    text = f"{_weights(evaluation)} The images are those of {evaluation['data']}, another set than"
+    text += f" the run's {evaluation['dataset']}."
+    if count := evaluation["trained_on"]:
+        total = evaluation["num_examples"]
+        text += f" {count:,} of the {total:,} images are in the run's training split as well:"
+        text += f" {_NO_ESTIMATE}"
+    return text
+
+
+def differing_classes(evaluation: Mapping[str, Any]) -> str:
+    """Name the classes that another set and the network do not share; "" without any."""
+    left_out, missing = evaluation.get("left_out"), evaluation.get("missing_classes")
+    parts = []
+    if left_out:
+        names = some_names(list(left_out), _MOST_NAMES)
+        count = sum(left_out.values())
+        parts.append(
+            f"Left out, because the network does not know them: {count:,} images of {names}."
+        )
+    if missing:
+        parts.append(f"Classes of the network without images: {some_names(missing, _MOST_NAMES)}.")
+    return " ".join(parts)
 
 
 def _weights(evaluation: Mapping[str, Any]) -> str:

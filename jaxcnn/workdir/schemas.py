@@ -171,11 +171,27 @@ EVALUATION = fields(
             fields({"min_confidence": _SHARE, "coverage": _SHARE, "accuracy": _SHARE})
         ),
         "tied_labels": integer(),
+        "data": text(),
+        "left_out": fields({}, others=integer()),
+        "missing_classes": items(text()),
         "metrics": fields({}, others=number()),
         "classes": worded(_CLASSES, _FIGURES.format("classes")),
         "superclasses": worded(_CLASSES, _FIGURES.format("superclasses")),
         "selected_classes": items(text()),
         "pictures": items(text()),
+        "mistakes": items(
+            fields(
+                {
+                    "index": integer(),
+                    "file": text(),
+                    "true": text(),
+                    "predicted": text(),
+                    "probability": _SHARE,
+                    "loss": _SCORE,
+                },
+                need=["index", "true", "predicted", "probability", "loss"],
+            )
+        ),
         "most_confused": items(
             fields(
                 {"true": text(), "predicted": text(), "count": integer(), "share": _SHARE},

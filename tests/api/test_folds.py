@@ -13,6 +13,7 @@ from jaxcnn.config.defaults import default_config
 from jaxcnn.data.grouping import assign_folds
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
+from jaxcnn.reporting.label_errors import report_label_errors
 
 
 @pytest.mark.parametrize("has_groups", [False, True])
@@ -47,6 +48,26 @@ def config(tmp_path, monkeypatch):
     return config
 
 
+def check_label_errors(folds, rows):
+    """Three pictures are predicted as the other class, with confidence."""
+    probabilities, others = {"a": ("0.9", "0.1"), "b": ("0.2", "0.8")}, {"a": "b", "b": "a"}
+    for number, row in enumerate(rows):
+        predicted = others[row["true"]] if number < 3 else row["true"]
+        row["p_a"], row["p_b"] = probabilities[predicted]
+    with open(folds / "evaluation" / "out_of_fold_predictions.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    result = report_label_errors(folds)
+    assert (result["num_errors"], result["num_examples"]) == (3, 24)
+    page = (folds / "label_errors.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 3
+    listed = (folds / "evaluation" / "label_errors.exclude.txt").read_text()
+    for row in rows[:3]:
+        assert row["file"] in page and f"# {row['file']}\n" in listed
+    assert rows[3]["file"] not in page
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_path, capsys):
     result = train_folds(config, 2, tmp_path / "cv")
@@ -65,5 +86,6 @@ def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_p
         held_out += [path for path, use in uses.items() if use == "validation"]
     assert sorted(held_out) == sorted(files)
     assert "mean ± sample standard deviation over 2 folds" in capsys.readouterr().out
+    check_label_errors(tmp_path / "cv", rows)
     with pytest.raises(UserError, match="holds a run; name another --workdir for the folds"):
         train_folds(config, 2, tmp_path / "cv" / "folds" / "0")

@@ -223,7 +223,7 @@ def test_predictions_of_a_split_are_the_file_s(run, data):
     predictions = run[0].trained.predictions(data)
     lines = (run[0].workdir / "evaluation" / "predictions.csv").read_text().splitlines()
     assert lines[0] == ",".join(predictions.columns)
-    assert lines[0].startswith("index,true,predicted,p_left,")
+    assert lines[0].startswith("index,true,predicted,p_left,") and lines[0].endswith(",loss")
     for line, row in zip(lines[1:], predictions, strict=True):
         index, true, predicted, *values = line.split(",")
         assert (int(index), true, predicted) == (row["index"], row["true"], row["predicted"])

@@ -39,6 +39,9 @@ def test_json_tells_what_the_files_hold(trained_workdir, tmp_path):
         (["--workdir=nowhere"], "nowhere: holds no run"),
         (["--workdir=nowhere", "--split=all"], "--split"),
         (["run"], "unexpected argument 'run'"),
+        (["--workdir=nowhere", "--logits=x.npy"], "name a file ending in .npz"),
+        (["--workdir=nowhere", "--label_errors"], "train folds first"),
+        (["--workdir=nowhere", "--label_errors", "--data=folder:x"], "--data: has no effect"),
     ],
 )
 def test_a_mistake_is_one_line(command, tmp_path, arguments, said):

@@ -21,6 +21,7 @@ RATE = "--search=optimizer.learning_rate=log(1e-4,1e-2)"
         ([CONFIG, "--search=optimizer.learning_rate=log(0,1)"], "must begin above 0"),
         ([CONFIG, RATE, "--sampler=nsga2"], "allowed is tpe or cmaes"),
         ([CONFIG, RATE, "--trials=0"], "trials"),
+        ([CONFIG, "--search=gone.py"], "--search=gone.py: there is no such file"),
         ([CONFIG, RATE, "--pbt=2", "--halving"], "drop --study and --halving"),
         ([CONFIG, RATE, "more"], "unexpected argument 'more'"),
     ],

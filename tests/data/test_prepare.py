@@ -213,6 +213,7 @@ def test_names():
         "mnist",
         "folder:PATH",
         "table:PATH",
+        "tfds:NAME",
     ]
     with pytest.raises(UserError, match="no dataset 'cifar11', did you mean cifar10?"):
         load_dataset("cifar11")

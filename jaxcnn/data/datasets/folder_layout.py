@@ -59,18 +59,24 @@ class _Class:
 _Classes = dict[str, _Class]  # by name, in NFC
 
 
-def find_layout(folder: Path) -> Layout:
+def find_layout(folder: Path, *, for_training: bool = True) -> Layout:
     """Return the layout of a folder of pictures.
+
+    Args:
+      folder: the folder.
+      for_training: require training and test split, or no splits, and two classes to train on.
 
     Raises:
       UserError: the folder has none of the supported layouts, or is ambiguous.
     """
     root = _unwrapped(list_folder(folder))
-    split_roots = _find_splits(root)
-    _refuse_one_class(split_roots["train" if "train" in split_roots else ""])
+    split_roots = _find_splits(root, need_both=for_training)
+    if for_training:
+        _refuse_one_class(split_roots["train" if "train" in split_roots else ""])
     classes = {split: _find_classes(split_root) for split, split_root in split_roots.items()}
-    names = tuple(classes["train" if "train" in split_roots else ""])
-    for split, by_name in classes.items():
+    known = list(classes.values())[: 1 if for_training else None]
+    names = tuple(dict.fromkeys(name for by_name in known for name in by_name))
+    for split, by_name in classes.items() if for_training else ():
         _check_classes(split_roots[split], by_name, names, is_trained_on=split in ("train", ""))
     splits = {
         split: [
@@ -98,7 +104,7 @@ def _is_split_name(name: str) -> bool:
     return name.casefold() in SPLIT_NAMES
 
 
-def _find_splits(root: Listing) -> dict[str, Listing]:
+def _find_splits(root: Listing, *, need_both: bool) -> dict[str, Listing]:
     """Return the folders of the splits, by split; {"": root} if the folders are classes.
 
     Raises:
@@ -122,7 +128,7 @@ def _find_splits(root: Listing) -> dict[str, Listing]:
             raise UserError(
                 f"{root.path} has both {join_names(twins)}, which are the same split; keep one"
             )
-    if not has_both:
+    if need_both and not has_both:
         raise _missing_split(root, list(with_classes))
     by_split = {SPLIT_NAMES[name.casefold()]: folder for name, folder in with_classes.items()}
     splits = dict.fromkeys(SPLIT_NAMES.values())

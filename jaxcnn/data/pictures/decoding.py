@@ -48,17 +48,28 @@ def read_picture(
       UserError: it cannot be read, or has more than 256 million pixels, which may be an attack.
     """
     with opened(path) as picture:
-        ImageOps.exif_transpose(picture, in_place=True)
-        if _is_deep(picture):
-            picture = Image.fromarray(conversion.to_bytes(np.asarray(picture)))
-        if picture.mode == "LAB":  # Pillow does not convert it to gray
-            picture = picture.convert("RGB")
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            page = Image.new("RGBA", picture.size, conversion.background(invert=invert))
-            picture = Image.alpha_composite(page, picture)
-        picture = picture.convert(mode)
-        return ImageOps.invert(picture) if invert else picture
+        return to_mode(picture, mode, conversion, invert=invert)
+
+
+def to_mode(
+    picture: Image.Image,
+    mode: str,
+    conversion: Conversion = DEFAULT_CONVERSION,
+    *,
+    invert: bool = False,
+) -> Image.Image:
+    """Return an opened picture, upright, in a mode; see `read_picture`."""
+    ImageOps.exif_transpose(picture, in_place=True)
+    if _is_deep(picture):
+        picture = Image.fromarray(conversion.to_bytes(np.asarray(picture)))
+    if picture.mode == "LAB":  # Pillow does not convert it to gray
+        picture = picture.convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        page = Image.new("RGBA", picture.size, conversion.background(invert=invert))
+        picture = Image.alpha_composite(page, picture)
+    picture = picture.convert(mode)
+    return ImageOps.invert(picture) if invert else picture
 
 
 def find_conversion(paths: Iterable[Path]) -> dict[str, Any]:

@@ -122,6 +122,10 @@ class ImageBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             for key, feature in stored.items()
         }
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of prepared examples by split."""
+        return {split: info.num_examples for split, info in self.info.splits.items()}
+
     def records(self, split: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Yield the prepared images, uint8 (h, w, c), and their labels by label set."""
         decoders = {"image": tfds.decode.SkipDecoding()}

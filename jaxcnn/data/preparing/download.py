@@ -49,7 +49,7 @@ def download(
     urls = {info.filename: url for url, info in url_infos.items()}
     total = sum(info.size for info in url_infos.values())
     try:
-        with _few_retries(), _watched(folder, total, reporter):
+        with few_retries(), _watched(folder, total, reporter):
             paths = manager.download(urls)
     except NonMatchingChecksumError as error:
         raise UserError(
@@ -90,7 +90,7 @@ def _check_network(url: str, instructions: str) -> None:
 
 
 @contextlib.contextmanager
-def _few_retries() -> Iterator[None]:
+def few_retries() -> Iterator[None]:
     """Limit tfds' retries during the block; the limit is a global variable of tfds."""
     before = downloader.MAX_RETRIES
     downloader.MAX_RETRIES = _RETRIES

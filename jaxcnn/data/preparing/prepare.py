@@ -26,6 +26,7 @@ from jaxcnn.files.owners import allow_unknown_owners
 from jaxcnn.files.paths import user_path
 
 if TYPE_CHECKING:
+    from jaxcnn.data.datasets.tfds_sets import TfdsSet
     from jaxcnn.data.preparing.builder import ImageBuilder
 
 
@@ -41,7 +42,7 @@ def prepare_dataset(
     """Prepare a dataset, and return its directory.
 
     Args:
-      name: one of `dataset_names()`, or `folder:PATH`.
+      name: one of `dataset_names()`, such as `folder:PATH`.
       archives: a folder with the publisher's files, an archive, or an unpacked archive. The dataset
         is prepared from it again, even if it is prepared already. By default the files are looked
         for in `data_dir`/downloads/manual, and downloaded if they are missing.
@@ -86,6 +87,9 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
 
     allow_unknown_owners()
     tfds.disable_progress_bar()
+    if place.is_of_tfds:
+        _build_from_tfds(place, archives, empty / "set", report)
+        return
     if not archives and place.has_records():
         _build_from_records(place, report)
         return
@@ -102,6 +106,26 @@ def _build(place: Place, archives: str | os.PathLike | None, empty: Path, report
     replace(place, written)
     if place.is_of_pictures:
         remove_old_versions(place)
+
+
+def _build_from_tfds(
+    place: Place, archives: str | os.PathLike | None, directory: Path, report: Reporter
+) -> None:
+    """Write the arrays of a set of tfds, whose own files stay where they are."""
+    from jaxcnn.data.datasets.tfds_sets import TfdsSet
+
+    if archives:
+        manual = _manual(place)
+        raise UserError(f"--archives: tfds looks for the files of {place.name} in {manual}")
+    source = TfdsSet(place, report)
+    directory.mkdir()
+    try:
+        _write_arrays(place, source, directory / "arrays", report)
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # tfds' readers raise exceptions of many types
+        raise UserError(f"{place.name}: its files in {source.folder} are damaged") from error
+    replace(place, directory)
 
 
 def _build_from_records(place: Place, report: Reporter) -> None:
@@ -149,9 +173,11 @@ def _instructions(place: Place, builder: "ImageBuilder") -> str:
     )
 
 
-def _write_arrays(place: Place, builder: "ImageBuilder", directory: Path, report: Reporter) -> None:
+def _write_arrays(
+    place: Place, builder: "ImageBuilder | TfdsSet", directory: Path, report: Reporter
+) -> None:
     """Read the records through tfds, write them as arrays, and report oddities of the pictures."""
-    counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+    counts = builder.counts()
     write_cache(
         directory,
         name=place.name,

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
+from jaxcnn.evaluation.mistakes import MOST_MISTAKES
 from jaxcnn.reporting.figures.sheet import Line, Sheet
 from jaxcnn.reporting.figures.style import COLUMN, GREEN, VERMILION, class_text, styled
 
-MOST_MISTAKES = 20
 MOST_MAPS = 32  # of each layer
 _MISTAKE_COLUMNS = 5
 _MAP_COLUMNS = 8
