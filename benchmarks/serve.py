@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
-import httpx
 import machine
 import numpy as np
 from absl import flags
@@ -64,27 +65,47 @@ def random_picture(size: int) -> bytes:
     return file.getvalue()
 
 
+def to_request(picture: bytes) -> bytes:
+    """Return the bytes of a request to `/predict` with a picture."""
+    part = b'Content-Disposition: form-data; name="file"; filename="noise.jpg"'
+    body = b"\r\n".join([b"--part", part, b"", picture, b"--part--", b""])
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: benchmark\r\n"
+        f"Content-Type: multipart/form-data; boundary=part\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def call(address: str, request: bytes, until: float) -> list[float]:
+    """Send a request again and again on one connection; return the seconds of each."""
+    url = urlsplit(address)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    times = []
+    while (start := time.perf_counter()) < until:
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if not head.startswith(b"HTTP/1.1 200") or length is None:
+            raise UserError(f"the server answered {head.splitlines()[0].decode()}")
+        await reader.readexactly(int(length[1]))
+        times.append(time.perf_counter() - start)
+    writer.close()
+    await writer.wait_closed()
+    return times
+
+
+def read_batches(address: str) -> dict[str, float]:
+    """Return the sum and the number of the batches until now."""
+    with urlopen(f"{address}/metrics") as answer:
+        return {name: float(value) for name, value in BATCHES.findall(answer.read().decode())}
+
+
 async def measure(address: str, picture: bytes, num_callers: int, seconds: float) -> dict[str, Any]:
     """Return the row of a number of callers."""
-    limits = httpx.Limits(max_connections=num_callers)
-    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
-
-        async def call(until: float) -> list[float]:
-            times = []
-            while (start := time.perf_counter()) < until:
-                answer = await client.post("/predict", files={"file": ("noise.jpg", picture)})
-                answer.raise_for_status()
-                times.append(time.perf_counter() - start)
-            return times
-
-        async def batches() -> dict[str, float]:
-            text = (await client.get("/metrics")).text
-            return {name: float(value) for name, value in BATCHES.findall(text)}
-
-        before, start = await batches(), time.perf_counter()
-        parts = await asyncio.gather(*[call(start + seconds) for _ in range(num_callers)])
-        passed, after = time.perf_counter() - start, await batches()
-    times = np.concatenate(parts)
+    request, before, start = to_request(picture), read_batches(address), time.perf_counter()
+    callers = [call(address, request, start + seconds) for _ in range(num_callers)]
+    times = np.concatenate(await asyncio.gather(*callers))
+    passed, after = time.perf_counter() - start, read_batches(address)
     return {
         "callers": num_callers,
         "requests": len(times),

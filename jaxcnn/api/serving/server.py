@@ -89,7 +89,7 @@ def _announce(trained: Trained, listener: socket.socket) -> None:
     print(f"http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
     if not ipaddress.ip_address(host).is_loopback:
         print(
-            f"warning: any machine that reaches {shown} can use it, without a password and "
+            "warning: any machine that reaches this one can use it, without a password and "
             "unencrypted",
             file=sys.stderr,
         )
