@@ -62,8 +62,11 @@ def fit_temperature(predictions: LabeledPredictions) -> float:
     """Return the temperature, 0.05 to 20, with the lowest cross-entropy of the predictions.
 
     The logits are divided by it before the softmax. It makes all predictions less confident, or
-    all of them more; the most probable class of an image stays.
+    all of them more; the most probable class of an image stays. It is 1 where every prediction is
+    correct: these images know no limit of the confidence.
     """
+    if predictions.is_correct.all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         return float(predictions.at_temperature(np.exp(log_temperature)).losses.mean())

@@ -161,7 +161,7 @@ def write_logits(
     """Write logits as NPZ, which `np.load` reads without pickle.
 
     The arrays are `logits`, float32 (n, num_classes); `index`, `true` and, if the images come from
-    files, `file`, as in the table of the predictions, where `true` holds class numbers;
+    files, `files`, as in the table of the predictions, but `true` holds class numbers;
     `class_names`; and `temperature`, by which the network's logits are divided.
 
     Args:
@@ -178,7 +178,7 @@ def write_logits(
         "logits": logits.astype(np.float32),
         "index": predictions.indices,
         "true": predictions.true,
-        "file": predictions.files,
+        "files": predictions.files,
         "class_names": predictions.class_names,
         "temperature": temperature,
     }

@@ -7,6 +7,8 @@ References:
 
 import numpy as np
 
+_ROUNDING = 1e-9  # of a mean of equal probabilities
+
 
 def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the positions of the images whose labels are likely wrong, the likeliest first.
@@ -25,7 +27,7 @@ def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     present = np.unique(labels)
     thresholds = np.full(probabilities.shape[1], np.inf)
     for label in present:
-        thresholds[label] = probabilities[labels == label, label].mean()
+        thresholds[label] = probabilities[labels == label, label].mean() - _ROUNDING
     confident = np.where(probabilities >= thresholds, probabilities, -np.inf)
     rows = np.arange(len(labels))
     likely = confident.argmax(axis=1)

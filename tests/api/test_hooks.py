@@ -39,6 +39,7 @@ def test_a_hook_ends_a_run(config, train, tmp_path):
     assert text.replace("|", r"\|") in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_a_hook_ended_goes_on_with_more_epochs_only(config, train, tmp_path):
     first, _ = train(config, tmp_path, hooks=[stop_at(2)])
     again, printed = train(config, tmp_path)

@@ -20,6 +20,7 @@ def evaluate(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_json_tells_what_the_files_hold(trained_workdir, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(trained_workdir, workdir)

@@ -97,6 +97,7 @@ def test_data_that_do_not_fit_are_streamed(config, dataset, on_disk, tmp_path, m
         make_run(config, dataset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_file_that_is_gone_is_named(on_disk, workers):
     split, mesh = on_disk.splits["test"], parallel.make_mesh(2)

@@ -90,6 +90,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.slow
 def test_the_command(trained_workdir, tmp_path):
     done = run("jaxcnn.export", f"--workdir={trained_workdir}", "--out=net.zip", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""

@@ -38,6 +38,7 @@ def test_the_temperature_undoes_confidence_that_is_too_high():
     labels = np.array([random.choice(4, p=row) for row in softmax(logits, axis=1)])
     predictions = LabeledPredictions.from_logits(labels, 3 * logits, "abcd")
     assert fit_temperature(predictions) == pytest.approx(3, rel=0.05)
+    assert fit_temperature(predictions.take(np.flatnonzero(predictions.is_correct))) == 1
 
 
 def test_a_run_keeps_its_temperature(calibrated, trained_workdir):

@@ -89,6 +89,7 @@ def test_a_run_is_not_scored_on_other_classes(trained_workdir, trained, monkeypa
         evaluate_run(trained_workdir)
 
 
+@pytest.mark.slow
 def test_saliency_is_the_gradient_of_the_predicted_score(trained, images):
     saliency, maps = probes.saliency_and_maps(trained, images, ["conv1"])
     assert saliency.shape == images.shape[:3] and maps["conv1"].shape == (2, 28, 28, 6)

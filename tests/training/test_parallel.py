@@ -133,6 +133,7 @@ def test_small_arrays_share_an_exchange(config, dataset):
     assert 0 < exchanges < len(jax.tree.leaves(run.state.params))
 
 
+@pytest.mark.slow
 def test_batch_norm_per_device(config, tiny, dataset):
     """Averages of the devices' own statistics: equal shares have the global mean in common, and
     less variance. They take no exchange of their own."""

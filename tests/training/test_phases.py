@@ -143,7 +143,17 @@ def test_a_phase_that_ended_without_a_test_is_extended(config, train, dataset, t
     assert_same_run(config, dataset, tmp_path / "one", tmp_path / "run")
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3], ids=["before", "boundary", "within"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "epoch",
+    [
+        pytest.param(1, id="before", marks=SLOW),
+        pytest.param(2, id="boundary"),
+        pytest.param(3, id="within", marks=SLOW),
+    ],
+)
 def test_a_stopped_run_resumes_to_the_last_bit(config, train, dataset, tmp_path, epoch):
     in_phases(config, 2, FRESH, 1)
     train(config, tmp_path / "whole")

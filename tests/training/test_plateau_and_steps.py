@@ -47,6 +47,7 @@ def test_the_rate_falls_and_the_run_resumes_to_the_last_bit(plateau, train, data
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_another_schedule_forgets_the_plateau(plateau, train, tmp_path):
     plateau.num_epochs = 4
     train(plateau, tmp_path)
@@ -72,6 +73,7 @@ def test_a_run_of_some_steps_ends_within_an_epoch(config, train, tmp_path, steps
     assert rates_of(tmp_path)[-1] == pytest.approx(3e-3 / 7)
 
 
+@pytest.mark.slow
 def test_a_run_of_some_steps_goes_on_to_the_last_bit(config, train, dataset, tmp_path):
     train(config, tmp_path / "whole")
     config.num_steps = 7

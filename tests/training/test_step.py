@@ -80,6 +80,7 @@ def test_backends_give_the_same_bits(demanding, dataset):
     assert largest_difference(*states) == 0.0
 
 
+@pytest.mark.slow
 def test_a_batch_the_devices_do_not_divide(config, dataset):
     states = []
     config.augment.update(crop=2, mixup=0.5)

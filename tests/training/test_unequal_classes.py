@@ -101,6 +101,7 @@ def test_a_balanced_epoch_has_the_classes_alike_and_their_examples_in_turn():
     assert (balanced(members, seed=6, epoch=7) != epochs[7]).any()
 
 
+@pytest.mark.slow
 def test_balanced_sampling_resumes_to_the_last_bit(config, dense, train, unequal, tmp_path):
     config.dataset.sampling = "balanced"
     _, printed = train(config, tmp_path / "at_once", unequal)

@@ -168,6 +168,7 @@ def test_a_result_of_an_older_run_is_read(config, train, tmp_path):
     assert "ended after 3 of 20 epochs, 2 without a lower validation loss; test acc" in printed
 
 
+@pytest.mark.slow
 def test_time_that_is_over_ends_a_run_which_can_go_on(
     config, train, dataset, tmp_path, time_is_over_after
 ):

@@ -112,6 +112,7 @@ def test_pictures_that_are_gone_are_named(train, tmp_path):
         train("run", num_epochs=2)
 
 
+@pytest.mark.slow
 def test_a_folder_may_be_moved_and_written_otherwise(train, tmp_path):
     pictures = tmp_path / "pictures"
     add_pictures(pictures, 20, seed=0)

@@ -26,6 +26,7 @@ def scores(folder):
     return [(-row["accuracy"], row["loss"]) for row in rows]
 
 
+@pytest.mark.slow
 def test_the_best_replace_the_worst_also_after_a_kill(config, searched, killed_after, tmp_path):
     whole, printed = searched(config, FIELDS, tmp_path / "whole", **PBT)
     assert "the worst quarter replaced after each epoch" in printed
