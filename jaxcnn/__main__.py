@@ -1,7 +1,7 @@
 """All commands in one: `jaxcnn COMMAND …`, or `python -m jaxcnn COMMAND …`.
 
-`jaxcnn train …` is `python -m jaxcnn.main …`; any other command is the module of its name. A module
-is imported only when it is named, because JAX alone takes seconds.
+`jaxcnn train …` is `python -m jaxcnn.main …`. Any other command is the module of its name. Only the
+module of the given command is imported, because JAX alone takes seconds.
 """
 
 import difflib
@@ -58,7 +58,7 @@ def _overview() -> str:
 
 
 def _refuse(name: str) -> str:
-    """Return the line about an argument that is no command."""
+    """Return the message for an argument that is no command."""
     if name.startswith("-"):
         return f"{name!r} is no command; flags follow one, such as in jaxcnn train {name}"
     close = difflib.get_close_matches(name, _COMMANDS)

@@ -29,7 +29,7 @@ _TRIALS = flags.DEFINE_integer(
 )
 _POPULATION = flags.DEFINE_integer("population", 8, "Trials that are trained together.", 1)
 _SAMPLER = flags.DEFINE_string(
-    "sampler", "tpe", "Chooses the values: tpe, or cmaes for fields without lists."
+    "sampler", "tpe", "Chooses the values: tpe or cmaes; cmaes draws lists at random."
 )
 _STUDY = flags.DEFINE_string(
     "study",

@@ -66,7 +66,7 @@ def some_names(names: Sequence[object], most: int = 3) -> str:
 
 
 def join_names(names: Sequence[object], most: int = 5) -> str:
-    """Return "a, b and c"; of many names the first ones, and the number of the others."""
+    """Return "a, b and c"; with more than `most` names, the first ones and the others' number."""
     shown = [str(name) for name in names[:most]]
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
@@ -74,7 +74,7 @@ def join_names(names: Sequence[object], most: int = 5) -> str:
 
 
 def count_names(names: Sequence[str]) -> str:
-    """Return each name once, with its number: "2 × a, 1 × b"."""
+    """Return each name once, with its count: "2 × a, 1 × b"."""
     return ", ".join(f"{count} × {name}" for name, count in Counter(names).items())
 
 

@@ -24,7 +24,7 @@ class Source:
 
     Attributes:
       dataset: given from Python; None for the one that the config names.
-      data_at: the place of the data, if not where the config says.
+      data_at: the place of the data; None for the one in the config.
     """
 
     dataset: Dataset | None = None
@@ -45,7 +45,7 @@ class Source:
 def own_config(
     config: ConfigDict | str | Path, dataset: Dataset | None, workdir: Path
 ) -> ConfigDict:
-    """Return a checked copy of a config, which names the dataset if one is given.
+    """Return a checked copy of a config; it names the given dataset, if there is one.
 
     Args:
       config: a config, or what `load_config` takes.

@@ -41,15 +41,15 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate a run's network on a split, and write figures and pictures to the run's folder.
 
-    The files are named after the split, such as `test.json`. The checkpoint is part of the name if
-    it is not the one that the run itself tests, such as `test_best.json`, and so is test-time
-    augmentation, such as `test_flip.json`. Other pictures are named as `file_name` says. If the
-    config asks for a temperature and the tested weights have none yet, it is fitted first.
+    The files are named after the split, such as `test.json`. A checkpoint that the run itself does
+    not test is part of the name (`test_best.json`), and so is test-time augmentation
+    (`test_flip.json`). `file_name` gives the name for other pictures. If the config asks for a
+    temperature and the tested weights have none yet, it is fitted first.
 
     Args:
       split: "test", "validation" or "train".
       checkpoint: "best" or "latest"; "" for the one that the run itself tests.
-      layers: those whose feature maps are drawn; () for the first convolution and the last maps.
+      layers: the layers to draw feature maps of; () for the first convolution and the last maps.
       data_at: see `load_run_data`.
       dataset: the run's dataset; loaded by default.
       tta: see `Trained.evaluate`.

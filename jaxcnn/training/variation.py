@@ -1,6 +1,6 @@
 """The fields in which the members of a population may differ, and their values as arrays.
 
-A compiled step serves all members because nothing that differs is a constant in it.
+One compiled step serves all members, because the values that differ are no constants in it.
 """
 
 import dataclasses
@@ -32,9 +32,9 @@ _SCHEDULE = (
 )  # fmt: skip
 FIELDS = (*_IN_STATE, "loss.l2", *_SCHEDULE, *_ON_HOST)
 _OF_EVERY_OPTIMIZER = ("seed", "loss.label_smoothing", "loss.l2", *_SCHEDULE, *_ON_HOST)
-# their factors depend on the rate; those of other schedules do not
+# schedules whose factors depend on the rate
 _RATE_SCHEDULES = ("inverse_time_rounded",)
-# they compute with settings that are not in their state
+# optimizers that compute with settings outside their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
 _ONLY_ALONE = {
     "phases": ((),), "dataset.streaming": (False,), "max_minutes": (0.0,),
@@ -47,8 +47,8 @@ def check_population(configs: Sequence[ConfigDict]) -> None:
     """Check that one compiled step can train the configs.
 
     Raises:
-      UserError: they differ in a field that is a constant of the step, or have a setting that only
-        a run alone supports.
+      UserError: they differ in a field that is a constant of the step, or have a setting that a
+        population does not support.
     """
     config = configs[0]
     leaves = flatten(config)
@@ -82,9 +82,9 @@ class Variation:
     """The parts of a recipe that differ between members and are not in the training state.
 
     Attributes:
-      config: of one of the members.
-      dataset: of all members.
-      recipe: of the same member.
+      config: the config of one member.
+      dataset: the dataset of all members.
+      recipe: the recipe of the same member.
       fields: the names of the fields that differ.
     """
 

@@ -78,13 +78,13 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
 
 
 def _is_one_more(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Return whether a run only goes on for another phase, which its `num_epochs` tell."""
+    """Return whether a run only gets one more plain phase, which its new `num_epochs` implies."""
     *earlier, last = phases_of(now)
     return last.is_plain and earlier == phases_of(before)
 
 
 def _is_other_run(change: Change, workdir: Path, now: dict[str, Any]) -> bool:
-    if change.name == "global_batch_size":  # it changes what a fixed number of steps is
+    if change.name == "global_batch_size":  # it changes the examples of a fixed number of steps
         return bool(now["steps_per_epoch"] or now["num_steps"])
     if change.name == "dataset.name" and (
         same_dataset(change.before, change.now) or (workdir / PICTURES).exists()

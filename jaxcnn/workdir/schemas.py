@@ -22,7 +22,7 @@ from jaxcnn.files.schemas import (
 
 
 def _phase(value: Any, name: str) -> None:
-    """Allow what `Phase.parse` reads."""
+    """Allow the values that `Phase.parse` reads."""
     try:
         Phase.parse(value)
     except ValueError as error:

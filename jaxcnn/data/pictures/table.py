@@ -50,8 +50,8 @@ def table_files(source: Path) -> dict[str, Path]:
     """Return the files of a table by split; {"": FILE} if the folders do not give the splits.
 
     Args:
-      source: a file; or a folder with Hugging Face's `metadata.csv` or `metadata.jsonl`, or with
-        folders called train, validation or test that hold such a file each.
+      source: a file or a folder. A folder holds Hugging Face's `metadata.csv` or `metadata.jsonl`,
+        or folders called train, validation or test, each with such a file.
 
     Raises:
       UserError: there is no such file, or two are for the same split.
@@ -107,12 +107,12 @@ def read_table(source: Path) -> list[Row]:
 
 
 def read_rows(file: Path, base: Path, need: Collection[str]) -> list[Row]:
-    """Return the rows of one file of a table; the pictures may not exist.
+    """Return the rows of one file of a table, and do not check that the pictures exist.
 
     Args:
       file: CSV, TSV or JSON lines.
       base: the folder that the paths are relative to.
-      need: the columns that must be there, of "path", "label" and "split".
+      need: the required columns, among "path", "label" and "split".
 
     Raises:
       UserError: see `read_table`.
