@@ -6,7 +6,8 @@ predictions. `python -m jaxcnn.compare results/runs/*` makes all tables and pict
 
 The files stay as the run wrote them, except that paths in the command of `environment.json` lose
 their folders, which tell nothing to others. `provenance.json`, which a queue of runs may write into
-the folder with the run's id as `run`, is kept as well. --unfinished also keeps runs that have no result yet.
+the folder with the run's id as `run`, is kept as well. --unfinished also keeps runs that have no
+result yet.
 """
 
 import sys
