@@ -8,6 +8,8 @@ from jaxcnn.reporting.figures.style import BLUE, COLUMN, GRAY, new_figure, save,
 
 _MARKED = (0.5, 0.8, 0.9, 0.95, 0.99)  # confidences that are marked on the curve
 _FEWEST = 10  # images; the accuracy of fewer is not drawn
+_APART = 9  # percentage points of images between two marks that are named
+_TOP = 100.5  # percent, so that a mark at 100 is whole
 
 
 def plot_coverage(confidence: np.ndarray, is_correct: np.ndarray, stem: Path) -> Path:
@@ -28,17 +30,22 @@ def plot_coverage(confidence: np.ndarray, is_correct: np.ndarray, stem: Path) ->
         figure = new_figure(COLUMN, 3.2)
         axes = figure.add_subplot()
         axes.plot(share[first:], accuracy[first:], color=BLUE)
+        named = np.inf  # share of the last mark that has its name beside it
         for threshold in _MARKED:
             known = int((confidence >= threshold).sum())
-            if known > first:
-                place = (share[known - 1], accuracy[known - 1])
-                axes.plot(*place, marker="o", markersize=4, color=BLUE)
+            if known <= first:
+                break
+            place = (share[known - 1], accuracy[known - 1])
+            axes.plot(*place, marker="o", markersize=4, color=BLUE)
+            if named - place[0] >= _APART:
+                named = place[0]
                 axes.annotate(
                     f"{100 * threshold:g} %", place, xytext=(-3, -3), textcoords="offset points",
                     ha="right", va="top", fontsize=7, color=GRAY,
                 )  # fmt: skip
         axes.set(
             xlim=(0, 102),
+            ylim=(None, min(axes.get_ylim()[1], _TOP)),
             xlabel="images that are not unknown (%)",
             ylabel="of these, correct (%)",
         )
