@@ -65,12 +65,13 @@ def worth_text(section: Section) -> list[Paragraph]:
     for kind in kinds:
         least = min(costs, key=lambda name: costs[name][kind])
         rest = [cost[kind] for name, cost in costs.items() if name != least]
-        if min(rest) == costs[least][kind]:
+        times = decimal(min(rest) / costs[least][kind])
+        if times == decimal(1):
             continue
         digits = decimal if kind == "seconds per epoch" else integer
         lines.append(
-            f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has "
-            f"{decimal(min(rest) / costs[least][kind])} times as many."
+            f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has {times} "
+            "times as many."
         )
     return [Paragraph(" ".join([*lines, *_beaten(groups, kinds)]))]
 
