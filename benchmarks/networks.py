@@ -115,6 +115,8 @@ NETWORKS: dict[str, list[Part]] = {
         "conv 6 5 relu > avg 2 > conv 16 5 relu > avg 2 > flatten",
         "dense 120 relu > dense 84 relu > dense 10",
     ],
+    "mlp_base": ["flatten > dense 512 relu > dense 512 relu > dense 256 relu > dense 10"],
+    "mlp_model1": ["flatten > dense 512 relu > dense 512 relu > dense 512 relu > dense 10"],
     "mlp_model2": ["flatten > dense 256 relu > dense 256 relu > dense 256 relu > dense 10"],
     "mnist_vanilla": mnist("""conv 16 3 relu > conv 32 3 relu > conv 10 1 relu > max 2
         > conv 16 3 relu > conv 32 3 relu > conv 32 3 relu > conv 64 3 relu > conv 10 4"""),

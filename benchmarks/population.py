@@ -1,126 +1,163 @@
 """Members of a population beside separate runs: `python benchmarks/population.py`.
 
-N members train the same network with other seeds, in the form that `choose_form` takes. Beside them
-one run trains with its default devices; N separate runs one after another take N times as long.
-Both sides take the same steps on noise, in turns. Compilation is not counted, and neither are
-evaluation and checkpoints, which both have. The speed-up is the median of the turns' ratios.
+N members train the same network with other seeds, as `jaxcnn sweep` trains them. Beside them:
 
-Run it on an idle machine.
+- one run with its default devices; N runs one after another take N times as long,
+- two runs at a time, with one core each,
+- torch, one run after another; and N members as one batch, by `torch.func.vmap`.
+
+All take the same steps on noise, in turns that alternate. Compilation is not counted, and neither
+are evaluation and checkpoints. A speed-up is the median of the rounds' ratios of images per second.
+
+Run it on an idle machine. Needs torch, unless --without_torch: `pip install -e '.[bench]'`.
 """
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-import jax
+import machine
+import numpy as np
 from absl import flags
-from recipes import choose_networks, load_config, noise
+from recipes import choose_networks, load_config
 from rich.console import Console
 from rich.table import Table
+from rounds import agree, take_turns
+from sides import SIDES, Job, Process, Side, check_installed
 
 import results
-from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import UserError
 from jaxcnn.process import command
-from jaxcnn.training.member import make_member_runs
-from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
-from jaxcnn.training.parallel import wait_for
-from jaxcnn.training.run import make_run
 
 _QUICK = flags.DEFINE_bool("quick", False, "Few networks and short turns: about a minute.")
 _NETWORKS = flags.DEFINE_list("networks", [], "The networks to measure; wildcards are allowed.")
 _MEMBERS = flags.DEFINE_list("members", [], "Numbers of members, such as 4,16.")
 _FORM = flags.DEFINE_list(
-    "form", [], "Devices and members of each, such as 2,1, in place of the usual form."
+    "form",
+    [],
+    "Devices, members of each, and processes, such as 1,1,2, in place of the usual form.",
 )
+_WITHOUT_TORCH = flags.DEFINE_bool("without_torch", False, "Measure jaxcnn alone.")
 _JSON = flags.DEFINE_string("json", "", "The file that the results are written to, as JSON.")
 
-NETWORKS = ("mlp_model2", "lenet", "mnist_small", "mnist_bn_dropout", "mnist_small_bn")
-QUICK_NETWORKS = ("mlp_model2", "mnist_small")
+NETWORKS = (
+    "mlp_base", "mlp_model1", "mlp_model2", "lenet", "mnist_small", "mnist_bn_dropout",
+    "mnist_small_bn",
+)  # fmt: skip
+QUICK_NETWORKS = ("mlp_model2", "lenet")
 MEMBERS, QUICK_MEMBERS = (1, 4, 16, 64), (4,)
-STEPS, QUICK_STEPS = 10, 5
-TURNS, QUICK_TURNS = 9, 5
+VMAP_NETWORKS = ("mlp_base", "mlp_model1", "mlp_model2", "lenet", "mnist_small")  # no states
+VMAP_MEMBERS = 16
+BATCHES = 1000  # of the noise: more than the steps of a turn
+STEPS = 25  # of a turn, at least
+TURN_SECONDS, QUICK_TURN_SECONDS = 1.0, 0.4
+MOST_SECONDS, QUICK_MOST_SECONDS = 60.0, 12.0  # of a network
 
 
-class Separate:
-    """One run with its default devices."""
+class Pair:
+    """Two processes that work at the same time, as one side."""
 
-    def __init__(self, config: Any, dataset: Any):
-        self.run = make_run(config, dataset)
-        self.state = self.run.state
-        start = self.run.plan.position()
-        self.data, self.order, _ = next(self.run.train_feed(start))
-        self.numbers = self.run.epoch_numbers(start)
+    def __init__(self, processes: list[Process]):
+        self.processes = processes
+        self.job, self.count, self.seconds = processes[0].job, 1, 0.0
 
-    def train(self, num_steps: int) -> float:
-        """Train some steps; return the seconds."""
-        started, sums = time.perf_counter(), None
-        for _ in range(num_steps):
-            previous = sums
-            self.state, sums = self.run.train_step(self.state, self.data, self.numbers, self.order)
-            wait_for(previous)
-        jax.block_until_ready(sums)
-        return time.perf_counter() - started
+    def ask(self, method: str, count: int) -> None:
+        """Request that both do a task `count` times."""
+        for process in self.processes:
+            process.ask(method, count)
 
+    def receive(self) -> Any:
+        """Return the answer of the slower one, or what both are about."""
+        return max([process.receive() for process in self.processes], key=str)
 
-class Together:
-    """A population of seeds."""
+    def take_turn(self) -> float:
+        """Take part in a round; return the seconds of a step of both."""
+        for count in (1, self.count):
+            started = time.perf_counter()
+            self.ask(self.job.task, count)
+            self.receive()
+            self.seconds = time.perf_counter() - started
+        return self.seconds / self.count
 
-    def __init__(self, config: Any, dataset: Any, num_members: int, form: Form | None):
-        configs = [
-            with_values(config, {"seed": seed, "num_devices": 1}) for seed in range(num_members)
-        ]
-        runs, variation = make_member_runs(configs, dataset)
-        run = runs[0].run
-        network = run.plan.network
-        self.form = form or choose_form(network, num_members, jax.local_device_count())
-        self.programs = MemberPrograms(variation, self.form, network, 1)
-        put, width = self.programs.put, self.form.width
-        starts = range(0, num_members, width)
-        chunks = [[*runs[start : start + width], *[runs[0]] * width][:width] for start in starts]
-        self.states = [put([member.run.state for member in chunk]) for chunk in chunks]
-        self.values = [put([member.values for member in chunk]) for chunk in chunks]
-        numbers = jax.device_get(run.epoch_numbers(run.plan.position()))
-        self.numbers = put([numbers] * width)
-        self.order = put([run.train_order(0)[0]] * width)
-        self.data = {n: self.programs.put_on_all(a) for n, a in run.data["train"].items()}
+    lengthen = Process.lengthen
 
-    def train(self, num_steps: int) -> float:
-        """Train all members some steps; return the seconds."""
-        started = time.perf_counter()
-        for index, values in enumerate(self.values):
-            state, sums = self.states[index], None
-            for _ in range(num_steps):
-                previous = sums
-                state, sums = self.programs.step(state, values, self.data, self.numbers, self.order)
-                wait_for(previous)
-            jax.block_until_ready(sums)
-            self.states[index] = state
-        return time.perf_counter() - started
+    def close(self) -> None:
+        """Tell the processes to end."""
+        for process in self.processes:
+            process.close()
+
+    def wait(self) -> None:
+        """Wait for their ends."""
+        for process in self.processes:
+            process.wait()
 
 
-def measure(network: str, num_members: int, form: Form | None) -> dict[str, Any]:
-    """Return the row of a network and a number of members."""
+def start_sides(job: Job, counts: list[int], form: tuple[int, ...]) -> dict[str, Any]:
+    """Start the processes of a network, by name; `members_N` are populations."""
+    started: dict[str, Any] = {
+        f"members_{count}": Process(
+            f"members_{count}",
+            job,
+            Side("population_side", "jax", options={"num_members": count, "form": form}),
+        )
+        for count in counts
+    }
+    started["separate"] = Process("separate", job, SIDES["jaxcnn"])
+    if machine.num_cores() > 1 and not machine.has_gpu():
+        sides = [Side("jaxcnn_side", "jax", core=core) for core in (0, 1)]
+        started["two_at_a_time"] = Pair([Process("two_at_a_time", job, side) for side in sides])
+    if not _WITHOUT_TORCH.value:
+        started["torch"] = Process("torch", job, SIDES["torch"])
+        if job.network in VMAP_NETWORKS:
+            side = Side("torch_population_side", "torch", options={"num_members": VMAP_MEMBERS})
+            started["torch_vmap"] = Process("torch_vmap", job, side)
+    return started
+
+
+def measure(network: str, counts: list[int], form: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return the rows of a network, one for each number of members."""
     config = load_config(network, "train_step")
     config.validation = "test"
-    dataset = noise(config, 40 * config.global_batch_size, config.global_batch_size)
-    separate, together = Separate(config, dataset), Together(config, dataset, num_members, form)
-    steps, turns = (QUICK_STEPS, QUICK_TURNS) if _QUICK.value else (STEPS, TURNS)
-    separate.train(2)
-    together.train(2)
-    times = [(separate.train(steps), together.train(steps)) for _ in range(turns)]
-    ratios = sorted(num_members * alone / all_members for alone, all_members in times)
-    images = num_members * steps * config.global_batch_size
-    return {
-        "network": network,
-        "members": num_members,
-        "form": str(together.form),
-        "images_per_second": images / statistics.median(seconds for _, seconds in times),
-        "speedup_over_separate_runs": statistics.median(ratios),
-        "lowest_ratio": ratios[0],
-        "highest_ratio": ratios[-1],
+    job = Job(network, "train_step", config, BATCHES * config.global_batch_size)
+    turn, most = (
+        (QUICK_TURN_SECONDS, QUICK_MOST_SECONDS) if _QUICK.value else (TURN_SECONDS, MOST_SECONDS)
+    )
+    processes = start_sides(job, counts, form)
+    try:
+        abouts = {name: process.receive() for name, process in processes.items()}
+        for process in processes.values():
+            process.count = STEPS
+        busy = machine.busy_cores()
+        rounds = take_turns(list(processes.values()), turn, time.perf_counter() + most)
+    finally:
+        for process in processes.values():
+            process.close()
+        for process in processes.values():
+            process.wait()
+    runs = {"two_at_a_time": 2, "torch_vmap": VMAP_MEMBERS} | {f"members_{n}": n for n in counts}
+    speeds = {  # images per second of each round
+        name: runs.get(name, 1) * job.batch_size / rounds[:, column]
+        for column, name in enumerate(processes)
     }
+    common = {"rounds": len(rounds), "rounds_agree": agree(rounds.tolist()), "busy_cores": busy}
+    return [
+        {"network": network, "members": count, "form": abouts[f"members_{count}"]["form"]}
+        | common
+        | _ratios(speeds, f"members_{count}", counts)
+        for count in counts
+    ]
+
+
+def _ratios(speeds: dict[str, np.ndarray], name: str, counts: list[int]) -> dict[str, Any]:
+    """Return images per second of a population, and its speed-ups over the other sides."""
+    row: dict[str, Any] = {"images_per_second": float(np.median(speeds[name]))}
+    words = {"separate": "separate_runs", "torch": "torch", "torch_vmap": "torch_vmap"}
+    for other in speeds.keys() - {f"members_{count}" for count in counts}:
+        ratios = speeds[name] / speeds[other]
+        key = f"speedup_over_{words.get(other, other)}"
+        row[key] = float(np.median(ratios))
+        row[f"{key}_range"] = [float(ratios.min()), float(ratios.max())]
+    return row
 
 
 def _numbers(flag: flags.FlagHolder[list[str]]) -> list[int]:
@@ -141,29 +178,44 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; flags begin with --")
     results.check_json(_JSON.value)
     networks = choose_networks(_NETWORKS.value, QUICK_NETWORKS if _QUICK.value else NETWORKS)
-    counts = _numbers(_MEMBERS) or (QUICK_MEMBERS if _QUICK.value else MEMBERS)
-    form_numbers = _numbers(_FORM)
-    if len(form_numbers) not in (0, 2):
-        raise UserError("--form: must be two numbers, devices and members of each, such as 2,1")
-    form = Form(*form_numbers) if form_numbers else None
-    table = Table("network", "members", "form", "images/s", "speed-up", "range")
-    rows = []
+    counts = _numbers(_MEMBERS) or list(QUICK_MEMBERS if _QUICK.value else MEMBERS)
+    form = tuple(_numbers(_FORM))
+    if len(form) not in (0, 2, 3):
+        raise UserError("--form: must be devices, members of each, and processes, such as 1,1,2")
+    check_installed(["jaxcnn"] if _WITHOUT_TORCH.value else ["jaxcnn", "torch"])
+    rows: list[dict[str, Any]] = []
     for network in networks:
-        for num_members in counts:
-            row = measure(network, num_members, form)
-            rows.append(row)
-            table.add_row(
-                network,
-                str(num_members),
-                row["form"],
-                f"{row['images_per_second']:,.0f}",
-                f"{row['speedup_over_separate_runs']:.2f}",
-                f"{row['lowest_ratio']:.2f} to {row['highest_ratio']:.2f}",
-            )
-            jax.clear_caches()
-    Console(width=110).print(table)
-    if _JSON.value:
-        results.write_results(Path(_JSON.value), "population", rows)
+        rows += measure(network, counts, form)
+        if _JSON.value:
+            results.write_results(Path(_JSON.value), "population", rows)
+    show(rows)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print the rows as a table."""
+    others = [key for key in max(rows, key=len) if key.startswith("speedup_over_")]
+    others = sorted(key for key in others if not key.endswith("_range"))
+    heads = [key.removeprefix("speedup_over_").replace("_", " ") for key in others]
+    table = Table("network", "members", "form", "images/s", *heads)
+    table.title = f"Populations, speed-up over the same work of others: {machine.describe()}"
+    for row in rows:
+        table.add_row(
+            row["network"],
+            str(row["members"]),
+            row["form"],
+            f"{row['images_per_second']:,.0f}",
+            *(_cell(row, key) for key in others),
+        )
+    Console(width=140).print(table)
+    if any(row["busy_cores"] > machine.BUSY_CORES for row in rows):
+        Console(width=140).print("other processes ran: the figures are not to be trusted")
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    if key not in row:
+        return ""
+    low, high = row[f"{key}_range"]
+    return f"{row[key]:.2f} [{low:.2f}, {high:.2f}]"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ RECIPES = {  # network: its config
     "mnist_deep_20k": "mnist:deep_20k",
     "mnist_deep_12k": "mnist:deep_12k",
     "mnist_stem64_16k": "mnist:stem64_16k",
+    "mlp_base": "mlp:base_m0p5",
+    "mlp_model1": "mlp:model1",
     "mlp_model2": "mlp:model2",
     "simpler_cnn": "simpler_cnn:cifar10",
     "alexnet": "alexnet:cifar10",

@@ -42,12 +42,14 @@ class Side:
       package: the package that must be installed.
       keeps_heap: the process has jaxcnn's heap settings.
       options: of the class.
+      core: the only core that the process may use; None for all.
     """
 
     module: str
     package: str
     keeps_heap: bool = False
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    core: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +83,15 @@ SIDES = {
 }
 
 
-def serve(connection: Connection, name: str, job: Job) -> None:
+def serve(connection: Connection, name: str, job: Job, side: Side | None = None) -> None:
     """Run the process of a side until the parent closes the connection.
 
     It answers each request with the seconds the work took and the peak memory in bytes (of the GPU
     where there is one).
     """
-    side = SIDES[name]
+    side = side or SIDES[name]
+    if side.core is not None:
+        os.sched_setaffinity(0, {side.core})
     if side.keeps_heap:
         heap.keep_freed_memory()
     worker = importlib.import_module(side.module).Worker(job, **side.options)
@@ -102,13 +106,13 @@ def serve(connection: Connection, name: str, job: Job) -> None:
 
 
 def start(
-    name: str, job: Job, connection: Connection
+    name: str, side: Side | None, job: Job, connection: Connection
 ) -> subprocess.Popen | multiprocessing.Process:
     """Start and return the process of a side, which answers through the connection."""
-    if not name.startswith(CHECKOUT):
+    if side:
         # no daemon: torch's DataLoader has processes of its own
         process = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(connection, name, job)
+            target=serve, args=(connection, name, job, side)
         )
         process.start()
         return process
@@ -128,13 +132,19 @@ def checkout_of(name: str) -> Path:
 
 
 class Process:
-    """A side's process, as seen by the parent."""
+    """A side's process, as seen by the parent.
 
-    def __init__(self, name: str, job: Job):
+    Args:
+      name: of the side, or `jaxcnn_at=PATH`.
+      job: its work.
+      side: the side, unless it is one of `SIDES`.
+    """
+
+    def __init__(self, name: str, job: Job, side: Side | None = None):
         self.name, self.job = name, job
         self.count, self.seconds, self.memory = 1, 0.0, 0
         self.connection, far_end = multiprocessing.get_context("spawn").Pipe()
-        self.process = start(name, job, far_end)
+        self.process = start(name, side or SIDES.get(name), job, far_end)
         far_end.close()
 
     def receive(self) -> Any:

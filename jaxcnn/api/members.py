@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.run import check_data, is_complete, is_new, record_start
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
-from jaxcnn.training.member import Member, MemberRun
-from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.member import Member, MemberRun, Mold
+from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
+from jaxcnn.training.population import Population
 from jaxcnn.training.run import Run
 from jaxcnn.training.transfer import start_from
+from jaxcnn.training.worker_population import WorkerPopulation
+from jaxcnn.training.workers import Workers, usable_cores
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.run_files import missing_parts
@@ -46,7 +49,43 @@ def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
     available = jax.local_device_count()
     if num_devices > available:
         raise UserError(f"config.num_devices = {num_devices}: there are only {available} devices")
-    return choose_form(run.plan.network, num_members, num_devices or available)
+    num_cores = usable_cores(run, num_members)
+    if num_devices:
+        num_cores = min(num_cores, num_devices)
+    return choose_form(run.plan.network, num_members, num_devices or available, num_cores)
+
+
+class Trainer:
+    """Trains populations of one mold; keeps compiled programs and processes between them.
+
+    Args:
+      mold: the parts that all members share.
+    """
+
+    def __init__(self, mold: Mold):
+        self._mold = mold
+        self._programs: dict[Form, MemberPrograms] = {}
+        self._workers: dict[Form, Workers] = {}
+
+    def population(
+        self, members: Sequence[Member | None], form: Form
+    ) -> Population | WorkerPopulation:
+        """Return a population of members; None for one that has ended, whose slot stays."""
+        if form.num_processes > 1:
+            if form not in self._workers:
+                self._workers[form] = Workers(self._mold, form.num_processes)
+            return WorkerPopulation(members, self._workers[form])
+        if form not in self._programs:
+            variation, plan = self._mold.variation, self._mold.run.plan
+            self._programs[form] = MemberPrograms(
+                variation, form, plan.network, plan.steps_per_dispatch
+            )
+        return Population(members, self._programs[form])
+
+    def close(self) -> None:
+        """End the processes."""
+        for workers in self._workers.values():
+            workers.close()
 
 
 def describe_size(run: Run, num_together: int, num_members: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import Ends, Opener, describe_size, fit_form, result_of
+from jaxcnn.api.members import Ends, Opener, Trainer, describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
@@ -25,9 +25,7 @@ from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import make_member_runs
-from jaxcnn.training.member_programs import MemberPrograms
-from jaxcnn.training.population import Population
+from jaxcnn.training.member import Mold, make_member_runs
 from jaxcnn.training.run import describe_data, make_run
 from jaxcnn.training.transfer import load_start
 from jaxcnn.training.variation import check_population
@@ -125,6 +123,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     dataset = source.load(sweep.configs[0], folders[0])
     try_metrics(sweep.configs[0].metrics, dataset.class_names)
     runs, variation = make_member_runs(sweep.configs, dataset)
+    mold = Mold(runs[0].run, variation)
     form = fit_form(runs[0].run, len(sweep.members), sweep.num_devices)
     shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
     with contextlib.ExitStack() as stack:
@@ -139,11 +138,9 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
         ends = Ends(members, sweep.workdir, shown)
         ends.report()  # of members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]
-        plan = runs[0].run.plan
-        programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
-        population = Population(slots, programs)
+        trainer = stack.enter_context(contextlib.closing(Trainer(mold)))
         with shown.live(members):
-            population.train(ends.report)
+            trainer.population(slots, form).train(ends.report)
     return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
 
 

@@ -11,6 +11,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import devices, group, heap, hooks, tuning
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
+MOST_DEVICES = 8  # of a CPU
 _CACHE_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _CACHE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 # jaxcnn is written for these values, and fails with stricter ones
@@ -109,7 +110,9 @@ def _host_device_per_core() -> None:
     is_in_group = os.environ.get("JAX_NUM_PROCESSES")
     if _HOST_DEVICES not in xla_flags and not is_in_group:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        os.environ["XLA_FLAGS"] = f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, 8)}".strip()
+        os.environ["XLA_FLAGS"] = (
+            f"{xla_flags} {_HOST_DEVICES}={min(cores or 1, MOST_DEVICES)}".strip()
+        )
 
 
 def _xla_flags() -> str:

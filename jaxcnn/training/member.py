@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
@@ -49,10 +51,22 @@ class Member(Loop):
         is_due = self.saving.is_due(step) or self.time.exceeds(minutes, saved_at)
         return is_due and not self.failure and dataclasses.replace(self.position, step=step).row > 0
 
+    def limit_to_save(self, num_steps: int) -> tuple[int, float]:
+        """Return the steps and the seconds after which a save is due, at most `num_steps`."""
+        start, minutes = self.position.step, self.config.checkpoint.every_minutes
+        is_due = self.saving.is_due
+        due = next((n for n in range(1, num_steps) if is_due(start + n)), num_steps)
+        left = self.saving.saved_at + 60 * minutes - self.time.seconds
+        return due, max(left, 0.0) if minutes else math.inf
+
     def epoch_numbers(self) -> dict[str, Any]:
         """Return the numbers of the epoch, see `Run.epoch_numbers`, on the host."""
         factor = Plateau(**self.progress.plateau).factor
         return jax.device_get(self.run.epoch_numbers(self.position, factor))
+
+    def epoch_order(self) -> np.ndarray:
+        """Return the examples of the epoch's steps, int32 (steps, batch)."""
+        return self.run.train_order_on_host(self.position.epoch)[0]
 
     def save_within_epoch(self, state: TrainState, step: int) -> None:
         """Take the state after a step within an epoch, and save it if it has not diverged."""

@@ -26,10 +26,13 @@ class Form:
     Attributes:
       num_devices: devices, each with its own members; they exchange nothing.
       per_device: members of a device, batched with `vmap` if there are several.
+      num_processes: processes, each with a core and its own members, see `workers.py`. With
+        several, each trains one member at a time on one device.
     """
 
     num_devices: int
     per_device: int
+    num_processes: int = 1
 
     @property
     def width(self) -> int:
@@ -37,36 +40,43 @@ class Form:
         return self.num_devices * self.per_device
 
     def __str__(self) -> str:
+        if self.num_processes > 1:
+            return f"one member at a time in each of {self.num_processes} processes"
         members = f"{self.per_device} members as a batch" if self.per_device > 1 else "one member"
         return f"{members} at a time on " + (
             f"each of {self.num_devices} devices" if self.num_devices > 1 else "one device"
         )
 
 
-def choose_form(network: models.Summary, num_members: int, num_devices: int) -> Form:
+def choose_form(
+    network: models.Summary, num_members: int, num_devices: int, num_cores: int = 1
+) -> Form:
     """Return the form for a network.
 
-    The choice for dense networks on a CPU is measured, and the others are not. On a CPU with two
-    cores, which other jobs used too, the median speeds beside separate runs with their usual
-    devices were:
+    On a CPU with two cores, the images per second of all members, beside those of separate runs
+    with their default devices (`docs/performance/cpu.md` has the runs):
 
-    | network, batch 64 | one member at a time | one on each device | batch on each device | batch |
-    |---|--:|--:|--:|--:|
-    | MLP 3072-512-512-256, 8 members | 1.15 | 0.69 | 0.81 | 0.82 |
+    | network | batch | a process per core | one on each device | one at a time | batch |
+    |---|--:|--:|--:|--:|--:|
+    | MLP 3072-512-512-256 | 64 | 1.37 | 0.92 | 1.00 | 0.89 |
+    | LeNet | 128 | 1.32 | 1.15 | 0.73 | 0.41 |
+    | MNIST, 10,524 parameters | 64 | 1.31 | 0.95 | | |
 
-    A member at a time is the separate run itself there, so 1.15 is the noise.
-
-    Expected, without a measurement: `vmap` turns convolutions of several members into grouped ones,
-    which XLA computes slowly on a CPU, while members on devices of their own save the exchange of
-    gradients. On accelerators a batch fills what a small network leaves idle.
+    `vmap` turns convolutions of several members into grouped ones, which XLA computes slowly on a
+    CPU. The devices of one process share its threads and its heap. On accelerators, a batch fills
+    what a small network leaves idle; no form was measured there.
 
     Args:
       network: the network's parameters and operations.
       num_members: members of the population.
       num_devices: devices that may be used.
+      num_cores: cores whose processes may be used.
     """
     num_devices = min(num_devices, num_members)
     if jax.default_backend() == "cpu":
+        num_processes = min(num_cores, num_members)
+        if num_processes > 1:
+            return Form(1, 1, num_processes)
         is_dense = network.flops < 4 * network.parameters
         return Form(1 if is_dense else num_devices, 1)
     return Form(num_devices, min(math.ceil(num_members / num_devices), _MOST_ON_DEVICE))

@@ -5,20 +5,20 @@ population computes the steps and the evaluations of a chunk of members together
 time, and hands each member its state.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
 import jax
-import numpy as np
 
 from jaxcnn.data import feed
 from jaxcnn.errors import Stopped
 from jaxcnn.process.signals import StopSignal
-from jaxcnn.training.evaluate import to_means
+from jaxcnn.training.epoch_steps import EpochSteps
 from jaxcnn.training.member import Member
 from jaxcnn.training.member_programs import MemberPrograms
-from jaxcnn.training.parallel import on_every_device, wait_for
+from jaxcnn.training.parallel import on_every_device
 from jaxcnn.training.timing import Clock
 
 
@@ -40,12 +40,11 @@ class Population:
         self._chunks = [
             members[start : start + form.width] for start in range(0, len(members), form.width)
         ]
-        self._compiled: set[Callable] = set()
         data = first.run.data
         if form.num_devices > 1:
             dataset = first.run.dataset
             data = {n: feed.put_split(dataset.splits[n], self._programs.mesh) for n in data}
-        self._data = data
+        self._epoch_steps = EpochSteps(first.run, programs, data)
 
     def train(self, on_epoch: Callable[[], None], num_epochs: float = math.inf) -> None:
         """Train all members to their ends, an epoch of each chunk in turn.
@@ -64,17 +63,8 @@ class Population:
                     if group := _next_group(chunk, num_epochs):
                         self._train_epoch(chunk, group, signal)
                         if signal.requested:
-                            self._stop()
+                            stop(self._members)
                         on_epoch()
-
-    def _stop(self) -> None:
-        """Save all members and raise `Stopped`."""
-        training = [member for member in self._members if member.is_training]
-        for member in training:
-            member.save_to_stop()
-        for member in self._members:  # some may have ended since the last report
-            member.saving.checkpoints.wait()
-        raise Stopped(f"stopped and saved {len(training)} members; the same command resumes them")
 
     def _train_epoch(
         self, chunk: Sequence[Member | None], group: Sequence[Member], signal: StopSignal
@@ -86,54 +76,22 @@ class Population:
         starts = {member: member.position.step for member in group}
         start = state = programs.put([member.state for member in slots])
         values = programs.put([member.values for member in slots])
+        numbers = programs.put([member.epoch_numbers() for member in slots])
+        order = programs.put([member.epoch_order() for member in slots])
         row, end = _steps_left(lead)
         done = 0
-        for state, num_steps in self._steps(slots, start, values, clock, signal):
-            done += num_steps
-            due = [member for member in group if member.is_save_due(starts[member] + done)]
-            for member, own in self._handed_out(chunk, due, state):
-                member.save_within_epoch(own, starts[member] + done)
-        scores = self._scores(lead, state, values) if row + done == end else {}
+        steps = self._epoch_steps.steps(start, values, numbers, order, lead.position, clock)
+        with contextlib.closing(steps):
+            while row + done < end and not signal.requested:
+                state, num_steps = next(steps)
+                done += num_steps
+                due = [member for member in group if member.is_save_due(starts[member] + done)]
+                for member, own in self._handed_out(chunk, due, state):
+                    member.save_within_epoch(own, starts[member] + done)
+        scores = self._epoch_steps.scores(state, values) if row + done == end else []
         for member, own in self._handed_out(chunk, group, state):
-            index = chunk.index(member)
-            means = {view: to_means(programs.take(sums, index)) for view, sums in scores.items()}
-            share = _share(clock, len(group))
-            member.take_steps(own, starts[member] + done, share, means)
-
-    def _steps(
-        self,
-        slots: Sequence[Member],
-        state: Any,
-        values: Any,
-        clock: Clock,
-        signal: StopSignal,
-    ) -> Iterator[tuple[Any, int]]:
-        """Run the remaining steps of an epoch; yield the state and the steps of each call."""
-        programs, lead, sums = self._programs, slots[0], None
-        numbers = programs.put([member.epoch_numbers() for member in slots])
-        orders = [member.run.train_order_on_host(member.position.epoch) for member in slots]
-        order = programs.put([of_devices[0] for of_devices in orders])
-        data = self._data[lead.plan.views["train"].split]
-        clock.start()
-        for row, end in lead.run.portions(lead.position):
-            if signal.requested:
-                break
-            program = programs.steps if end - row > 1 else programs.step
-            is_new, previous = program not in self._compiled, sums
-            if is_new:
-                jax.block_until_ready(previous)
-                clock.stop()
-            state, sums = program(state, values, data, numbers, order)
-            if is_new:
-                jax.block_until_ready(sums)
-                self._compiled.add(program)
-                clock.start()
-            else:
-                clock.add(lead.plan.count_images(row, end - row))
-                wait_for(previous)
-            yield state, end - row
-        jax.block_until_ready(sums)
-        clock.stop()
+            means = scores[chunk.index(member)] if scores else {}
+            member.take_steps(own, starts[member] + done, _share(clock, len(group)), means)
 
     def _handed_out(
         self, chunk: Sequence[Member | None], members: Sequence[Member], state: Any
@@ -145,26 +103,16 @@ class Population:
                 own = self._programs.take(on_host, index)
                 yield member, on_every_device(own, member.plan.mesh)
 
-    def _scores(self, lead: Member, state: Any, values: Any) -> dict[str, Any]:
-        """Return the sums of each view that an epoch evaluates, an entry per slot, on the host."""
-        views = ["validation", *(["train"] if lead.config.evaluate_train else [])]
-        return {view: self._sums(lead, view, state, values) for view in views}
 
-    def _sums(self, lead: Member, view: str, state: Any, values: Any) -> dict[str, np.ndarray]:
-        """Return the evaluation's sums of a view; all members evaluate the same examples."""
-        programs = self._programs
-        zeros = {"row": np.int32(0)} | dict.fromkeys(("loss", "correct", "count"), np.float32(0))
-        sums = programs.put([zeros] * programs.form.width)
-        data = self._data[lead.plan.views[view].split]
-        order_on_host = lead.run.eval_order_on_host(view)[0]
-        order = programs.put_on_all(order_on_host)
-        for _ in range(len(order_on_host)):
-            previous = sums
-            sums = programs.evaluate(
-                sums, values, state.evaluated_params, state.batch_stats, data, order
-            )
-            wait_for(previous)
-        return jax.device_get(sums)
+def stop(members: Iterable[Member]) -> NoReturn:
+    """Save all members and raise `Stopped`."""
+    members = list(members)
+    training = [member for member in members if member.is_training]
+    for member in training:
+        member.save_to_stop()
+    for member in members:  # some may have ended since the last report
+        member.saving.checkpoints.wait()
+    raise Stopped(f"stopped and saved {len(training)} members; the same command resumes them")
 
 
 def _next_group(chunk: Sequence[Member | None], num_epochs: float) -> list[Member]:

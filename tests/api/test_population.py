@@ -63,6 +63,7 @@ def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path):
     assert values["num_epochs"] == 3 and "resuming in epoch 3" in printed
 
 
+@pytest.mark.slow
 def test_the_same_call_trains_nothing_and_more_epochs_go_on(
     config, train_members, tmp_path, capsys
 ):

@@ -196,7 +196,7 @@ def test_results_say_what_was_measured(tmp_path):
         ("train_step", "--networks=lennet", "there is no 'lennet'; there are lenet"),
         ("population", "--networks=lennet", "there is no 'lennet'; there are lenet"),
         ("population", "--members=4,x", "--members: 'x' must be a positive whole number"),
-        ("population", "--form=2", "--form: must be two numbers"),
+        ("population", "--form=2", "--form: must be devices, members"),
     ],
 )
 def test_a_mistake_is_one_line(program, argument, message):

@@ -40,6 +40,7 @@ def test_pictures_get_the_probabilities_of_evaluation(pictures, trained_workdir,
         assert min(grid.size) > 500
 
 
+@pytest.mark.slow
 def test_what_is_no_picture_is_named_and_skipped(pictures, trained_workdir, tmp_path):
     folder, _, _ = pictures
     (tmp_path / "notes \x1b[31m.txt").write_text("no picture")

@@ -190,6 +190,7 @@ def test_new_archives_replace_the_dataset_and_all_that_came_from_it(tmp_path, fo
         assert dataset.splits["train"].images.max() == 0
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tmp_path):
     command = [sys.executable, "-m", "jaxcnn.prepare", "digits", f"--data_dir={tmp_path}"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

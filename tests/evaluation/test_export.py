@@ -14,6 +14,7 @@ from commands import run
 from flax import nnx
 from jax import export
 from PIL import Image
+from sampling import every
 
 from jaxcnn import models
 from jaxcnn.config.defaults import default_config
@@ -39,6 +40,7 @@ def trained(trained_workdir):
     return load_trained(trained_workdir)
 
 
+@pytest.mark.slow
 def test_it_loads_with_jax_alone(trained, tmp_path):
     export_network(trained, tmp_path / "model.zip")
     images = load_examples(trained, "test").images[:17]
@@ -102,7 +104,7 @@ def test_the_command(trained_workdir, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", models.network_names())
+@pytest.mark.parametrize("name", every(5, models.network_names()))
 def test_every_network_takes_a_batch_of_any_size(name):
     entry = models.registry.network_entry(name)
     sizes = {"num_classes": entry.num_classes, "image_shape": entry.image_shape}

@@ -69,6 +69,7 @@ def test_a_set_that_cannot_be_used_is_one_line(trained, tmp_path):
         load_labeled_set(trained, f"folder:{tmp_path / 'split'}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_files_are_named_after_the_set_and_the_run_s_stay(trained_workdir, pictures, tmp_path):
     workdir = tmp_path / "run"

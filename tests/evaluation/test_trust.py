@@ -53,6 +53,7 @@ def test_a_run_keeps_its_temperature(calibrated, trained_workdir):
     assert describe(trained)["temperature"] == trained.temperature
 
 
+@pytest.mark.slow
 def test_the_evaluation_shows_both(calibrated, trained_workdir):
     before, after = (
         load_trained(workdir).evaluate("validation") for workdir in (trained_workdir, calibrated)
@@ -80,6 +81,7 @@ def test_the_test_split_calibrates_nothing(trained_workdir):
         calibrate(trained)
 
 
+@pytest.mark.slow
 def test_the_config_asks_for_a_temperature(config, dense, dataset, tmp_path, undrawn):
     import jaxcnn
 

@@ -61,6 +61,7 @@ def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tm
     assert outcome(tmp_path / "run") == outcome(reference)
 
 
+@pytest.mark.slow
 def test_a_second_signal_exits_at_once(start, whole, tmp_path):
     process = start(tmp_path / "run", "--config.num_epochs=2000")
     wait_for_an_epoch(tmp_path / "run")

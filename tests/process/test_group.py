@@ -246,6 +246,7 @@ def assert_refused(processes, *phrases):
     assert [phrase for phrase in phrases if phrase not in said] == [], said
 
 
+@pytest.mark.slow
 def test_other_settings_in_one_process_end_all(start, tmp_path):
     """An optimizer or a step at which to save would hang, L2 or a seed give wrong numbers."""
     processes = start(
@@ -287,6 +288,7 @@ def test_other_data_and_code_in_one_process_end_all(start, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_another_number_of_devices_in_one_process_ends_all(start, tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2" + compilation.FLAGS}
     processes = start(tmp_path / "run", processes=2, last_environment=flags)

@@ -103,6 +103,7 @@ assert len(calls) == 1, calls
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap")
 @pytest.mark.parametrize(
     "program", [_HOLES, _LARGE, _STEPS, _LISTENER], ids=["holes", "large", "steps", "listener"]

@@ -297,6 +297,7 @@ def test_the_report_says_how_closely_the_run_repeats(exact, said, tmp_path):
     assert said in write_report(tmp_path).read_text()
 
 
+@pytest.mark.slow
 def test_each_phase_has_its_pictures_and_its_row(tmp_path):
     write_run(tmp_path, 12)
     names = ("phase", "after_epoch", "after_step")

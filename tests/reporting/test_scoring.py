@@ -42,6 +42,7 @@ def test_a_finished_run_is_scored(trained_workdir):
     assert all(f"](plots/{path.name})" in report for path in pictures)
 
 
+@pytest.mark.slow
 def test_another_split_and_checkpoint_stand_beside(trained_workdir, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(trained_workdir, workdir)
@@ -114,6 +115,7 @@ def test_maps_and_filters_are_the_network_s(trained, images):
     assert maps["conv1"][0, 0, 0, 2] == pytest.approx(max(first, 0), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_resumes_are_kept_in_the_result(config, train, tmp_path):
     config.num_epochs = 1
     config.model = model_config("mlp", hidden=(16,))

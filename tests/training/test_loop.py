@@ -196,6 +196,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(config, train, tmp_path):
     assert again["test_loss"] == whole["test_loss"]
 
 
+@pytest.mark.slow
 def test_unreadable_checkpoints_are_left_alone(config, train, tmp_path):
     train(config, tmp_path)
     before = (tmp_path / "config.json").read_text()

@@ -60,6 +60,7 @@ def test_a_real_sweep(config, dataset):
     assert compiled[0] and not any(compiled[1:])
 
 
+@pytest.mark.slow
 def test_it_trains_as_a_run_with_that_rate_does(config, dataset):
     """Steps with one rate: an epoch's losses are those that the run's own step adds up."""
     config.schedule.name = "cosine"  # which must not matter

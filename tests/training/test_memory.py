@@ -36,6 +36,7 @@ def test_the_largest_size_that_fits(config, dataset):
         find_batch_size(config, dataset, room=1000)
 
 
+@pytest.mark.slow
 def test_a_run_finds_it_once_and_keeps_it(config, train, tmp_path, monkeypatch):
     config.global_batch_size, config.num_epochs = 0, 1
     _, printed = train(config, tmp_path)

@@ -103,6 +103,7 @@ def test_three_commands_stand_beside_the_published_figure(config, three_commands
     assert groups_of(recipe | {"phases": ["3", "2"]}, [group]) == []
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_the_phases_of_the_run(config, train, three_commands):
     _, printed = train(config, three_commands)
     assert "ended after 5 of 5 epochs" in printed
@@ -132,6 +133,7 @@ def test_an_interrupted_phase_becomes_longer(config, train, tmp_path):
     assert "num_epochs: 4 before, now 6" in str(read(tmp_path, "environment")["changes"])
 
 
+@pytest.mark.slow
 def test_a_phase_that_ended_without_a_test_is_extended(config, train, dataset, tmp_path):
     config.num_epochs = 2
     with pytest.raises(Stopped):
@@ -165,6 +167,7 @@ def test_a_stopped_run_resumes_to_the_last_bit(config, train, dataset, tmp_path,
     assert_same_run(config, dataset, tmp_path / "whole", folder)
 
 
+@pytest.mark.slow
 def test_a_phase_stopped_within_an_epoch_resumes_to_the_last_bit(config, train, dataset, tmp_path):
     in_phases(config, "2", FRESH, "1")
     train(config, tmp_path / "whole")
@@ -186,6 +189,7 @@ def test_a_phase_stopped_within_an_epoch_resumes_to_the_last_bit(config, train, 
     assert_same_run(config, dataset, tmp_path / "whole", folder)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_the_boundary_begins_the_phase_again(config, train, dataset, tmp_path):
     in_phases(config, 2, FRESH)
     train(config, tmp_path / "whole")
@@ -242,6 +246,7 @@ def test_early_stopping_ends_a_phase_and_the_next_begins(config, train, dataset,
     assert train(config, tmp_path)[1].count("ended after 5 of 11 epochs") == 1
 
 
+@pytest.mark.slow
 def test_a_phase_with_larger_batches(config, train, dataset, tmp_path):
     in_phases(config, 1, "2 global_batch_size=128")
     train(config, tmp_path / "whole")

@@ -1,30 +1,25 @@
 """A population: each member ends where its config ends alone, whatever the others do."""
 
-import contextlib
-import dataclasses
-import io
 import os
 import signal
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from runs import assert_same_bits, last_state, without_times
+from populations import (
+    assert_as_alone,
+    configs_of,
+    rows_of,
+    train_alone,
+    train_together,
+)
+from runs import assert_same_bits, last_state
 
 from jaxcnn import models
-from jaxcnn.config.sweep import assignments, parse_sweep, with_values
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
-from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import Loop
-from jaxcnn.training.member import Member, make_member_runs
-from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
-from jaxcnn.training.population import Population
-from jaxcnn.training.run import make_run
+from jaxcnn.training.member import Member
+from jaxcnn.training.member_programs import Form, choose_form
 from jaxcnn.training.variation import check_population
-from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.metrics_log import read_metrics
 
 BATCHED, ON_DEVICES, ONE = Form(1, 3), Form(2, 1), Form(1, 1)
 FORMS = [BATCHED, pytest.param(ON_DEVICES, marks=pytest.mark.slow)]
@@ -46,67 +41,6 @@ def demanding(config, tiny):
     config.schedule.update(name="cosine", warmup_epochs=0.5)
     config.augment.update(crop=2, flip="alternating", mixup=0.2)
     return config
-
-
-def configs_of(config, sweep):
-    return [with_values(config, values) for values in assignments(parse_sweep(sweep, config))]
-
-
-def widened(run):
-    """The run, in float64 where its precision says so."""
-    if run.plan.config.precision != "float64":
-        return run
-    wide = {jnp.dtype("float32"): jnp.float64}
-    state = jax.tree.map(lambda x: x.astype(wide.get(x.dtype, x.dtype)), run.state)
-    return dataclasses.replace(run, state=state)
-
-
-def train_together(configs, dataset, folder, form, on_epoch=lambda members: None):
-    """The members of a population after their ends, or where the population stopped."""
-    runs, variation = make_member_runs(configs, dataset)
-    with contextlib.ExitStack() as stack:
-        members = []
-        for index, member_run in enumerate(runs):
-            workdir = folder / str(index)
-            stack.enter_context(open_workdir(workdir, configs[index]))
-            run = widened(member_run.run)
-            members.append(Member.open(run, workdir, Console(io.StringIO())))
-            members[-1].values = member_run.values
-            stack.enter_context(contextlib.closing(members[-1].saving.checkpoints))
-            stack.enter_context(contextlib.closing(members[-1].metrics))
-        plan = members[0].plan
-        programs = MemberPrograms(variation, form, plan.network, plan.steps_per_dispatch)
-        Population(members, programs).train(lambda: on_epoch(members))
-        for member in members:
-            member.saving.checkpoints.wait()
-    return members
-
-
-def train_alone(config, dataset, folder):
-    with open_workdir(folder, config):
-        loop = Loop.open(widened(make_run(config, dataset)), folder, Console(io.StringIO()))
-        loop.train()
-    return loop
-
-
-def largest_difference(a, b):
-    differences = jax.tree.map(lambda x, y: np.abs(np.asarray(x) - np.asarray(y)).max(), a, b)
-    return max(jax.tree.leaves(differences))
-
-
-def rows_of(folder):
-    return [row for row in without_times(read_metrics(folder)) if row["split"] != "test"]
-
-
-def assert_as_alone(configs, dataset, tmp_path, form):
-    members = train_together(configs, dataset, tmp_path / "all", form)
-    for index, member in enumerate(members):
-        loop = train_alone(configs[index], dataset, tmp_path / f"alone{index}")
-        assert member.position == loop.position
-        for name in ("params", "batch_stats", "opt_state", "ema"):
-            one, other = getattr(member.state, name), getattr(loop.state, name)
-            assert not jax.tree.leaves(one) or largest_difference(one, other) < 1e-9, name
-    assert largest_difference(members[0].state.params, members[1].state.params) > 1e-5
 
 
 @pytest.mark.slow

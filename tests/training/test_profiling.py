@@ -42,6 +42,7 @@ def test_a_run_that_ends_before_is_told(config, train, tmp_path):
     assert "--profile: the run ended before a step could be traced" in printed
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_later_phase(config, train, dataset, tmp_path):
     """They compile at the start of the phase, and are warm three steps later."""
     config.model = model_config("mlp", hidden=(16,))

@@ -72,6 +72,7 @@ def test_device_count_does_not_change_the_numbers(demanding, dataset, float64):
     assert largest_difference(states[1].params, start) > 1e-3
 
 
+@pytest.mark.slow
 def test_backends_give_the_same_bits(demanding, dataset):
     states = []
     for backend in ("pmap", "shard_map"):

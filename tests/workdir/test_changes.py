@@ -101,6 +101,7 @@ def test_another_batch_size_keeps_the_position(before, step, after, again):
     assert end.after(-1).epoch == 1 and end.after(-1).row == new - 1
 
 
+@pytest.mark.slow
 def test_resume_with_another_batch_size(config, train, dataset, tmp_path):
     stop_after(config, dataset, tmp_path, 7)  # 2 of the second epoch's 5 batches of 64
     config.global_batch_size = 32
@@ -114,6 +115,7 @@ def test_resume_with_another_batch_size(config, train, dataset, tmp_path):
     assert [row["step"] for row in read_metrics(tmp_path) if row["split"] == "train"][-1] == 17
 
 
+@pytest.mark.slow
 def test_resume_on_another_number_of_devices(config, train, dataset, tmp_path):
     config.num_epochs = 3
     whole, _ = train(config, tmp_path / "whole")

@@ -103,6 +103,7 @@ def job_config(workdir):
     return read_config(workdir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["report.md", "plots/loss.png", "evaluation/test.json"])
 def test_what_is_missing_of_the_report_is_made_again(missing, trained_workdir, tmp_path):
     workdir = shutil.copytree(trained_workdir, tmp_path / "run")

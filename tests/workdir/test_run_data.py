@@ -146,6 +146,7 @@ def make_older(workdir):
     (workdir / "dataset.json").write_text(json.dumps(data))
 
 
+@pytest.mark.slow
 def test_an_older_run_keeps_the_older_rules(train, tmp_path):
     add_pictures(tmp_path / "pictures", 20, seed=0)
     dataset = load_dataset(

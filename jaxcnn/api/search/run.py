@@ -70,10 +70,10 @@ def run_search(
 def _run_study(search: Search, source: Source, console: Console) -> dict[str, Any]:
     """Train trials until the study has all of them; return the result."""
     trainer: TrialTrainer | None = None
-    with _open_study(search) as study:
+    with _open_study(search) as study, contextlib.ExitStack() as stack:
         while batch := _next_batch(search, study):
             if trainer is None:
-                trainer = _start(search, source, console)
+                trainer = stack.enter_context(contextlib.closing(_start(search, source, console)))
                 source = trainer.source
             _train(search, study, batch, trainer, console)
         with locked(search.workdir):
@@ -92,7 +92,7 @@ def _run_generations(search: Search, source: Source, console: Console) -> dict[s
         stack.callback(lock.release)
         _open_folder(search)
         lineage = Lineage(workdir, search.fields, search.population, config.seed)
-        trainer = _start(search, source, console)
+        trainer = stack.enter_context(contextlib.closing(_start(search, source, console)))
         with trainer.open(lineage.living) as live:
             evolve(live, trainer, lineage, search.generation)
             scores = live.scores(config.test_with)

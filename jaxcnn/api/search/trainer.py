@@ -3,13 +3,13 @@
 import contextlib
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, own_config
-from jaxcnn.api.members import Ends, Opener, fit_form, result_of
+from jaxcnn.api.members import Ends, Opener, Trainer, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
@@ -17,10 +17,11 @@ from jaxcnn.config.sweep import Assignment, with_values
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import Member, make_mold
-from jaxcnn.training.member_programs import Form, MemberPrograms
+from jaxcnn.training.member_programs import Form
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import describe_data
 from jaxcnn.training.transfer import load_start
+from jaxcnn.training.worker_population import WorkerPopulation
 
 
 class TrialTrainer:
@@ -55,7 +56,7 @@ class TrialTrainer:
         self.mold = make_mold(self._config, dataset, fields)
         self._description = describe_data(self.mold.run)
         self._load_weights = functools.cache(lambda: load_start(self._config))
-        self._programs: dict[Form, MemberPrograms] = {}
+        self._trainer = Trainer(self.mold)
 
     @property
     def num_epochs(self) -> int:
@@ -89,15 +90,13 @@ class TrialTrainer:
         """Return the members of a call."""
         return fit_form(self.mold.run, num_members, self._num_devices)
 
-    def programs(self, num_members: int) -> MemberPrograms:
-        """Return the compiled steps of a population."""
-        form = self.form(num_members)
-        if form not in self._programs:
-            plan = self.mold.run.plan
-            self._programs[form] = MemberPrograms(
-                self.mold.variation, form, plan.network, plan.steps_per_dispatch
-            )
-        return self._programs[form]
+    def population(self, members: Sequence[Member | None]) -> Population | WorkerPopulation:
+        """Return a population of trials; None for one that has ended, whose slot stays."""
+        return self._trainer.population(members, self.form(len(members)))
+
+    def close(self) -> None:
+        """End the processes that train."""
+        self._trainer.close()
 
     def ends(self, members: Mapping[int, Member], shown: PopulationConsole) -> Ends:
         """Return what tests members when they end."""
@@ -142,8 +141,7 @@ class LiveTrials:
         """
         if any(member.is_training for member in self._members.values()):
             slots = [self._members.get(number) for number in self._values]  # ended ones keep theirs
-            programs = self._trainer.programs(len(slots))
-            Population(slots, programs).train(self._ends.report, num_epochs)
+            self._trainer.population(slots).train(self._ends.report, num_epochs)
 
     def scores(self, weights: str) -> dict[int, Score]:
         """Return the scores of all trials by number; `weights` is "best" or "last"."""

@@ -47,6 +47,7 @@ def test_a_search_its_files_and_its_best_config(config, searched, train, tmp_pat
     assert values["test_accuracy"] == best["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_trials_also_after_a_kill(
     config, searched, killed_after, tmp_path
 ):
@@ -126,6 +127,7 @@ def test_cmaes_learns_from_the_first_population(config, searched, tmp_path):
     assert [row["state"] for row in rows_of(result)] == ["finished"] * 5
 
 
+@pytest.mark.slow
 def test_trials_that_diverge(config, searched, tmp_path):
     config.num_epochs = 1
     config.optimizer.name = "sgd"

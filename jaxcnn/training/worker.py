@@ -1,0 +1,159 @@
+"""A process that trains members of a population on one core, an epoch at a time.
+
+`workers.py` starts it, and sends it members' states. It keeps none of them, and writes no file.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxcnn.process import heap, host
+from jaxcnn.workdir.position import Position
+
+if TYPE_CHECKING:
+    from jaxcnn.data.dataset import Dataset
+    from jaxcnn.training.epoch_steps import Scores
+
+STOP = "stop"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What all members share.
+
+    Attributes:
+      config: of one of the members.
+      dataset: the dataset of all.
+      fields: the names of the fields in which members differ.
+      core: the core that the process uses.
+      is_64_bit: whether JAX computes in 64 bits.
+    """
+
+    config: ConfigDict
+    dataset: "Dataset"
+    fields: Iterable[str]
+    core: int
+    is_64_bit: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The rest of an epoch of a member.
+
+    Attributes:
+      state: the arrays of its state, on the host.
+      values, numbers, order: those of `Member`, on the host.
+      position: where it begins.
+      num_steps: the steps after which it ends at the latest.
+      seconds: the time after which it ends at the latest.
+    """
+
+    state: list[np.ndarray]
+    values: dict[str, np.ndarray]
+    numbers: dict[str, Any]
+    order: np.ndarray
+    position: Position
+    num_steps: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """The outcome of a task.
+
+    Attributes:
+      state: the arrays of the state, on the host.
+      num_steps: the steps that were done.
+      images, seconds: of the steps that were timed.
+      scores: of the state, if it ends the epoch; else {}.
+    """
+
+    state: list[np.ndarray]
+    num_steps: int
+    images: int
+    seconds: float
+    scores: "Scores"
+
+
+class _Trainer:
+    """Trains members, one at a time.
+
+    Args:
+      setup: what they share.
+      connection: may bring `STOP` while a member trains.
+    """
+
+    def __init__(self, setup: Setup, connection: Connection):
+        import jax
+
+        from jaxcnn.training.epoch_steps import EpochSteps
+        from jaxcnn.training.member import make_mold
+        from jaxcnn.training.member_programs import Form, MemberPrograms
+
+        jax.config.update("jax_enable_x64", setup.is_64_bit)
+        mold = make_mold(setup.config, setup.dataset, setup.fields)
+        run = mold.run
+        self._connection, self._plan = connection, run.plan
+        programs = MemberPrograms(
+            mold.variation, Form(1, 1), run.plan.network, run.plan.steps_per_dispatch
+        )
+        self._steps = EpochSteps(run, programs, run.data)
+        self._structure = jax.tree.structure(run.state)
+
+    def train(self, task: Task) -> Done:
+        """Train a member until its epoch ends, its time is up, or the parent stops it."""
+        import jax
+
+        from jaxcnn.training.timing import Clock
+
+        put, clock, started = self._steps.programs.put, Clock(), time.monotonic()
+        state = put([jax.tree.unflatten(self._structure, task.state)])
+        values = put([task.values])
+        steps = self._steps.steps(
+            state, values, put([task.numbers]), put([task.order]), task.position, clock
+        )
+        num_steps, is_stopped = 0, False
+        with contextlib.closing(steps):
+            while num_steps < task.num_steps and not is_stopped:
+                state, count = next(steps)
+                num_steps += count
+                is_late = time.monotonic() - started >= task.seconds
+                is_stopped = is_late or self._connection.poll()
+        is_end = task.position.row + num_steps == self._plan.steps_of_epoch(task.position)
+        scores = self._steps.scores(state, values)[0] if is_end else {}
+        arrays = jax.tree.leaves(jax.device_get(state))
+        return Done(arrays, num_steps, clock.images, clock.seconds, scores)
+
+
+def serve(connection: Connection) -> None:
+    """Train members until the parent closes the connection.
+
+    Each answer is a `Done`, or the text of an error with its traceback.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when to stop
+        signal.signal(number, signal.SIG_IGN)
+    trainer = None
+    try:
+        setup = connection.recv()
+        os.sched_setaffinity(0, {setup.core})
+        host.prepare()
+        heap.tidy_after_compiling()
+        while True:
+            task = connection.recv()
+            if task == STOP:  # it came after the end of the last task
+                continue
+            trainer = trainer or _Trainer(setup, connection)
+            connection.send(trainer.train(task))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent has ended
+    except Exception:
+        connection.send(traceback.format_exc())

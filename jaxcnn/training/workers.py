@@ -1,0 +1,123 @@
+"""The processes that train members of a population, each on a core of its own.
+
+On a CPU this is faster than one process that uses all cores: a small network's step gains little
+from a second core, and processes share neither threads nor a heap.
+"""
+
+import multiprocessing.connection
+import os
+import re
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import jax
+
+from jaxcnn.config.defaults import flatten
+from jaxcnn.config.parts import used_parts
+from jaxcnn.errors import UserError
+from jaxcnn.process.host import MOST_DEVICES
+from jaxcnn.training.member import Mold
+from jaxcnn.training.run import Run
+from jaxcnn.training.worker import Done, Setup
+
+_DEVICES = re.compile(r"--xla_force_host_platform_device_count=\d+")
+_LEAST_OPERATIONS = 5e11  # some ten seconds of training
+_PROGRAM = """
+import sys
+from multiprocessing.connection import Connection
+from jaxcnn.training.worker import serve
+serve(Connection(int(sys.argv[1])))
+"""
+_END_SECONDS = 5.0  # the time in which a process should end
+
+
+def usable_cores(run: Run, num_members: int) -> int:
+    """Return the cores of which each may have a process that trains members; 1 for none.
+
+    A process needs seconds to start and to compile, so a short training has none. The processes
+    know no parts that the user has registered. Simulated devices are used as such.
+
+    Args:
+      run: of a member.
+      num_members: members of the population.
+    """
+    if jax.default_backend() != "cpu" or not hasattr(os, "sched_getaffinity"):
+        return 1
+    plan, num_cores = run.plan, len(os.sched_getaffinity(0))
+    images = plan.num_epochs * plan.steps_per_epoch * plan.global_batch_size
+    operations = 3 * plan.network.flops * images * num_members
+    is_usual = jax.local_device_count() in (1, min(num_cores, MOST_DEVICES))
+    if used_parts(flatten(plan.config)) or operations < _LEAST_OPERATIONS or not is_usual:
+        return 1
+    return num_cores
+
+
+class Workers:
+    """The processes; they start at once, and end with `close` or with this process.
+
+    Args:
+      mold: the parts that all members share.
+      num_processes: number of processes, at most one for each core.
+    """
+
+    def __init__(self, mold: Mold, num_processes: int):
+        self.structure = jax.tree.structure(mold.run.state)
+        variation = mold.variation
+        self._processes: dict[Connection, subprocess.Popen] = {}
+        for core in sorted(os.sched_getaffinity(0))[:num_processes]:
+            connection, process = _start()
+            self._processes[connection] = process
+            is_64_bit = bool(jax.config.read("jax_enable_x64"))
+            connection.send(
+                Setup(variation.config, variation.dataset, variation.fields, core, is_64_bit)
+            )
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections to all processes."""
+        return list(self._processes)
+
+    def receive(self, connection: Connection) -> Done:
+        """Return the outcome of a process's task.
+
+        Raises:
+          UserError: the process has ended.
+          RuntimeError: it failed; the text has its traceback.
+        """
+        try:
+            answer = connection.recv()
+        except (EOFError, ConnectionResetError):
+            code = self._processes[connection].wait(_END_SECONDS)
+            raise UserError(
+                f"a process that trained members has ended with exit code {code}, maybe for lack "
+                "of memory; the same command resumes at the last checkpoints"
+            ) from None
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+    def close(self) -> None:
+        """End all processes."""
+        for connection in self._processes:
+            connection.close()
+        for process in self._processes.values():
+            process.kill()  # they keep nothing
+            process.wait(_END_SECONDS)
+
+
+def _start() -> tuple[Connection, subprocess.Popen]:
+    """Start a process; return its connection and itself."""
+    own, other = multiprocessing.Pipe()
+    flags = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
+    package = str(Path(__file__).parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    with other:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(other.fileno())],
+            env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=[other.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    return own, process

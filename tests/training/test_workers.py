@@ -1,0 +1,112 @@
+"""A population whose members train in processes of their own."""
+
+import os
+import signal
+import threading
+
+import jax
+import pytest
+from populations import assert_as_alone, configs_of, rows_of, train_together
+from runs import assert_same_bits, last_state
+
+from jaxcnn import models
+from jaxcnn.config.sweep import with_values
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.errors import Stopped, UserError
+from jaxcnn.models import model_config
+from jaxcnn.training import workers
+from jaxcnn.training.member_programs import Form, choose_form
+from jaxcnn.training.run import make_run
+
+ONE, PROCESSES = Form(1, 1), Form(1, 1, 2)
+
+
+@pytest.fixture
+def config(config):
+    config.model = model_config("mlp", hidden=(16,))
+    config.num_devices, config.test_with = 1, "last"
+    config.optimizer.update(name="momentum", learning_rate=0.01, ema_decay=0.9)
+    config.augment.update(crop=2, flip="alternating", mixup=0.2)
+    return config
+
+
+def test_the_form_on_a_cpu():
+    network = models.build(
+        **model_config("lenet"), num_classes=10, image_shape=(32, 32, 3), abstract=True
+    )
+    numbers = {"num_members": 4, "num_devices": 2}
+    summary = models.summary(network)
+    assert choose_form(summary, **numbers, num_cores=8) == Form(1, 1, 4)
+    assert choose_form(summary, **numbers, num_cores=1) == Form(2, 1)
+    assert "in each of 4 processes" in str(Form(1, 1, 4))
+
+
+def test_only_long_trainings_on_usual_devices_have_processes(config, dataset, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(jax, "local_device_count", lambda: 3)
+    run = make_run(config, dataset)
+    assert workers.usable_cores(run, 2) == 1
+    monkeypatch.setattr(workers, "_LEAST_OPERATIONS", 1)
+    assert workers.usable_cores(run, 2) == 3
+    monkeypatch.setattr(jax, "local_device_count", lambda: 8)
+    assert workers.usable_cores(run, 2) == 1
+
+
+@pytest.mark.slow
+def test_they_end_as_alone(config, dataset, tmp_path):
+    config.precision = "float64"
+    with jax.enable_x64(True):
+        configs = configs_of(config, "optimizer.learning_rate=.005,.01; loss.l2=0,.01")
+        assert_as_alone(configs, dataset, tmp_path, PROCESSES)
+
+
+@pytest.mark.parametrize("every_steps", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_stopped_in_mid_epoch_they_resume_to_the_last_bit(every_steps, config, dataset, tmp_path):
+    """All states are those of one process that trains one member at a time."""
+    config.num_epochs, config.checkpoint.every_steps = 3, every_steps
+    configs = configs_of(config, "seed=3..5")
+    train_together(configs, dataset, tmp_path / "whole", ONE)
+    parts = tmp_path / "parts"
+
+    timers = []
+
+    def stop(members):
+        if not timers:
+            timers.append(threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGTERM)))
+            timers[0].start()
+
+    with pytest.raises(Stopped, match="saved"):
+        train_together(configs, dataset, parts, PROCESSES, on_epoch=stop)
+    train_together(configs, dataset, parts, PROCESSES)
+    for index, own in enumerate(configs):
+        assert rows_of(tmp_path / "whole" / str(index)) == rows_of(parts / str(index))
+        folders = tmp_path / "whole" / str(index), parts / str(index)
+        assert_same_bits(*(last_state(own, dataset, folder) for folder in folders))
+
+
+def test_a_lost_process_is_one_line(config, dataset, tmp_path, monkeypatch):
+    started = []
+    start = workers._start
+
+    def start_and_note():
+        connection, process = start()
+        started.append(process)
+        return connection, process
+
+    monkeypatch.setattr(workers, "_start", start_and_note)
+    configs = configs_of(config, "seed=0..1")
+    with pytest.raises(UserError, match="has ended with exit code -9, maybe for lack of memory"):
+        train_together(configs, dataset, tmp_path, PROCESSES, on_epoch=lambda _: started[0].kill())
+    assert all(process.poll() is not None for process in started)
+
+
+def test_a_fault_has_its_traceback(config, dataset, tmp_path):
+    configs = [with_values(config, {"seed": seed}) for seed in range(2)]
+
+    class Unreadable(Dataset):
+        def __reduce__(self):
+            return (int, ("no dataset",))
+
+    unreadable = Unreadable(**vars(dataset))
+    with pytest.raises(RuntimeError, match="ValueError: invalid literal"):
+        train_together(configs, unreadable, tmp_path, PROCESSES)
