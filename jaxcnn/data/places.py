@@ -52,14 +52,14 @@ def dataset_names() -> list[str]:
 class Place:
     """The place of a prepared dataset, and the choices that its preparation depends on.
 
-    The user's pictures, in a folder or in a table, are prepared for each image size, so that they
-    are resized once, and for each state of their files, so that the data of a run never change. The
-    other datasets are prepared in their own size.
+    The user's pictures are prepared once for each image size and each state of their files. So they
+    are resized once, and the data of a run never change. Sets of tfds are prepared for each image
+    size. Other datasets are prepared in their own size.
 
     Attributes:
       name: of the dataset.
       data_dir: the folder of all prepared datasets.
-      image_size: in which pictures are prepared; 0 for their own.
+      image_size: the size that pictures and sets of tfds are prepared in; 0 for their own.
       split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
         table with the columns path and split.
       exclude: a file with the paths of pictures to leave out; "" for none.
@@ -207,7 +207,7 @@ def find_place(
     Args:
       name: one of `dataset_names()`.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: see `Place`; ignored except for pictures.
+      image_size: see `Place`; ignored for other datasets.
       split: see `Place`.
       exclude: see `Place`.
       fit: see `Place`.
