@@ -166,7 +166,7 @@ class Place:
         for path in self._files():
             status = path.stat() if path.exists() else path.lstat()
             state = (below(path, self.folder), status.st_size, status.st_mtime_ns)
-            if self.split != "shuffle":  # older caches were made with "shuffle" and the rest alone
+            if self.split != "shuffle":  # older caches had "shuffle" and no state beyond this
                 state += (status.st_ctime_ns, status.st_ino)  # `cp -p` keeps the mtime
             digest.update(repr(state).encode(errors="surrogateescape"))
         if self.split != "shuffle":
@@ -183,7 +183,7 @@ class Place:
         return sorted(path for depth in DEPTHS for path in self.folder.glob(depth))
 
     def _lists(self) -> list[Path]:
-        """Return the files whose content decides it."""
+        """Return the files whose content decides whether the pictures are prepared again."""
         named = [self.exclude, *([] if self.split in SPLIT_RULES else [self.split])]
         lists = [list_file(name) for name in named if name]
         return lists + (list(table_files(self.source).values()) if self.is_table else [])

@@ -54,7 +54,7 @@ def choose_form(network: models.Summary, num_members: int, num_devices: int) -> 
     |---|--:|--:|--:|--:|
     | MLP 3072-512-512-256, 8 members | 1.15 | 0.69 | 0.81 | 0.82 |
 
-    A member at a time is the separate run itself there, so 1.15 is the noise.
+    There, one member at a time is the separate run itself, so 1.15 is noise.
 
     Expected, without a measurement: `vmap` turns convolutions of several members into grouped ones,
     which XLA computes slowly on a CPU, while members on devices of their own save the exchange of
