@@ -42,7 +42,7 @@ _FOLDS = flags.DEFINE_integer(
     "folds",
     0,
     "Cross-validation: divide the training set into so many parts. Train one run for each part, "
-    "which validates it. Each training image is predicted by the run that has not seen it.",
+    "and validate it on that part. The run that has not seen a training image predicts it.",
     0,
     100,
 )

@@ -48,7 +48,7 @@ class Part:
     Attributes:
       kind: a key of `FIELD_OF`.
       name: the name in configs.
-      file: that registered it, as the user named it; "" for a notebook or a session.
+      file: the file that registered it, as the user named it; "" for a notebook or a session.
       line: of the function.
       digest: of the file, or of the function's source in a notebook; "" if there is no source.
       path: of the file, absolute and without links; "" without a file.

@@ -194,7 +194,7 @@ def make_recipe(
       config: the checked config.
       dataset: the dataset; the first convolution of some networks is fitted to its images.
       model: the network, initialized.
-      steps: training steps of an epoch, which the schedule counts in.
+      steps: training steps of an epoch, for the schedule.
 
     Returns:
       The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.
