@@ -59,7 +59,7 @@ class Worker:
             self._feed = self._make_feed()
 
     def train_step(self, count: int) -> None:
-        """Train for `count` steps, of as many epochs as they take."""
+        """Train for `count` steps, over as many epochs as they take."""
         while count:
             num_steps = min(count, self.run.plan.steps_per_epoch)
             self._train(num_steps)

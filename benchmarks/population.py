@@ -164,7 +164,7 @@ def _numbers(flag: flags.FlagHolder[list[str]]) -> list[int]:
     """Return the positive whole numbers of a flag.
 
     Raises:
-      UserError: a word is none.
+      UserError: a word is no such number.
     """
     for word in flag.value:
         if not word.isdecimal() or int(word) == 0:

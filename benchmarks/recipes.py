@@ -1,4 +1,4 @@
-"""Recipes of the benchmarks: the networks' published ones, on noise of their images' size."""
+"""The recipes of the benchmarks: those of the publications, on noise in place of images."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -33,21 +33,22 @@ RECIPES = {  # network: its config
     "googlenet": "googlenet:cifar10",
     "resnet50": "resnet50:cifar10",
 }
-USUAL = (  # a benchmark's networks unless others are named, the slow ones first: each may
-    # take half of the time that is left
+# The networks of a benchmark unless `--networks` names others. The slow ones come first, because
+# each may take half of the time that is left.
+USUAL = (
     "googlenet", "resnet50", "vgg16_bn", "alexnet", "simpler_cnn", "lenet", "mnist_vanilla",
     "mnist_bn_dropout",
 )  # fmt: skip
 
 PADDING = 4  # pixels, of the random crop
 EVAL_BATCH_SIZE = 256
-# A pass over the data lasts seconds at most, and long enough not to measure its start.
+# A pass over the data takes seconds at most. It takes long enough that its start hardly counts.
 NUM_IMAGES = {"train_step": 25_600, "evaluation": 10_240, "epoch": 2_560, "data_feed": 12_800}
 NUM_IN_EPOCH = {"lenet": 25_600, "mlp_model2": 25_600, "mnist_bn_dropout": 12_800}
 NUM_EVALUATED = {"simpler_cnn": 2_560} | dict.fromkeys(
     ("alexnet", "alexnet_bn", "vgg16_bn", "googlenet", "resnet50"), EVAL_BATCH_SIZE
 )
-QUICK_NUM_IMAGES = 5_120  # of a pass, at most
+QUICK_NUM_IMAGES = 5_120  # the most images of a pass with --quick
 
 
 def num_images(network: str, task: str, *, is_quick: bool) -> int:

@@ -149,7 +149,9 @@ def render(rows: list[dict], batch: int) -> Table:
 def main() -> None:
     """Print the table; with `--json` write it, too."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pattern", nargs="?", default="*", help="of networks, such as 'mnist_*'")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", help="the networks to list, such as 'mnist_*'"
+    )
     parser.add_argument("--batch", type=int, default=128, help="images a device")
     parser.add_argument("--json", type=Path, help="a file for the rows")
     options = parser.parse_args()

@@ -27,7 +27,7 @@ from jaxcnn.process import heap
 from jaxcnn.process.memory import peak_resident
 from results import prefix, to_operations, to_speeds
 
-LONG_SECONDS = 4.0  # a turn that takes as long needs none before it to warm up
+LONG_SECONDS = 4.0  # a turn that takes as long needs no warm-up
 CHECKOUT = "jaxcnn_at="  # begins the name of a side that runs another checkout
 OPERATIONS = {"train_step": 3, "epoch": 3, "evaluation": 1}  # in multiples of the forward ones
 
@@ -37,8 +37,8 @@ class Side:
     """One side.
 
     Attributes:
-      module: has a class `Worker(job, **options)` with `about`, a method named as the job's task
-        that takes how often to do it, and `device_memory()`.
+      module: has a class `Worker(job, **options)` with `about`, `device_memory()`, and a method
+        named like the job's task, which takes the number of times to do it.
       package: the package that must be installed.
       keeps_heap: the process has jaxcnn's heap settings.
       options: of the class.
@@ -171,9 +171,9 @@ class Process:
     def take_turn(self) -> float:
         """Take part in a round; return the seconds of one time that the task was done.
 
-        The task is done once more before, untimed unless it takes long: the system takes memory
-        from processes that wait, and other sides' data fill the caches. An epoch is long enough
-        without.
+        The task is done once before, untimed, unless it takes long. While a process waits, the
+        system takes memory from it, and other sides' data fill the caches. An epoch is long enough
+        to need no warm-up.
         """
         if self.job.task != "epoch":
             self.seconds = self.do(self.job.task, 1)

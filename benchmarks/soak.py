@@ -45,7 +45,7 @@ def report(rows: np.ndarray) -> None:
     first, last = tenths[0], tenths[-1]
     slope = np.polyfit(seconds / 3600, memory, 1)[0]
     print(
-        f"{seconds[-1] / 60:.1f} minutes, {len(seconds)} looks after the first minute\n"
+        f"{seconds[-1] / 60:.1f} minutes, {len(seconds)} samples after the first minute\n"
         f"resident memory: {first / 2**20:.1f} MiB at first, {last / 2**20:.1f} MiB at last "
         f"({last / first - 1:+.2%}), {memory.min() / 2**20:.1f} to {memory.max() / 2**20:.1f}; "
         f"slope {slope / 2**20:+.2f} MiB an hour; by tenths of the time "

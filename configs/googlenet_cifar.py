@@ -3,7 +3,7 @@
 The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100`.
 
 Source: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842 (for ImageNet).
-Published test accuracy: none of this network in a paper.
+Published test accuracy: none; no paper has this network.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Three networks that the publication dropped after an epoch, on CIFAR-10: Adam 1e-3, batch 1,000.
 
 The publication shows the recipe for v2; this file assumes it for v1 and v3. It also assumes
-unscaled pixels 0 to 255, and the last layers, which are off the publication's pages:
+unscaled pixels 0 to 255, and the last layers, which the publication's pages cut off:
 `--config.model.final_bn=False` leaves out the BatchNorm on the logits,
 `--config.model.extra_dense="(128,)"` adds a dense layer.
 

@@ -5,8 +5,8 @@
 | `airbench94` | 2,000 | 200 | 94.01 %, 2.59 s |
 | `record2025` | 1,536 | 243 | 94.01 %, 2.02 s, with the test |
 
-`python -m jaxcnn.speedrun --config=configs/speedrun.py --runs=100` trains as the record counts it:
-the whole run is one compiled program, for many seeds, tested with mirrored and shifted views.
+`python -m jaxcnn.speedrun --config=configs/speedrun.py --runs=100` times 100 seeds as the record
+does. Each run is one compiled program, and is tested with mirrored and shifted views.
 `python -m jaxcnn.main` takes the same steps in its own loop, and tests without those views.
 
 Source: https://github.com/KellerJordan/cifar10-airbench, `airbench94_muon.py`; `record2025`:

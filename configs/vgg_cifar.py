@@ -4,7 +4,7 @@ The recipe is `modern_config`. For CIFAR-100 add `--config.dataset.name=cifar100
 
 Source: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556 (without BatchNorm, for
 ImageNet).
-Published test accuracy: none of these networks in a paper.
+Published test accuracy: none; no paper has these networks.
 """
 
 from ml_collections import ConfigDict

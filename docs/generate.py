@@ -26,8 +26,8 @@ CONFIGS = """\
 # Config fields
 
 Each field can be set in a config file (`config.optimizer.name = "adamw"`) or on the command line
-(`--config.optimizer.name=adamw`). `python -m jaxcnn.main --help` prints the same table.
-A field that does not exist, of the wrong type or out of range is reported in one line before
+(`--config.optimizer.name=adamw`). `jaxcnn train --help` prints the same table.
+A field that does not exist, a wrong type, and a value out of range are reported in one line before
 anything is written.
 
 The last column tells the effect of a new value on a run that is resumed:
@@ -46,12 +46,14 @@ A run that has ended takes a new value that affects every number only together w
 NETWORKS = """\
 # Networks
 
-Layers are convolutions and dense layers, those of shortcuts and further heads included. Parameters
-include BatchNorm's running averages, which are not trained. Operations are those of the layers for
-one image, forward; a multiply-add counts as two. All are for images and classes as in the column
-"published for", which for networks of this project is the data that they were made for.
-`python -m jaxcnn.summary --list` prints this table, and `python -m jaxcnn.summary --network=NAME` a
-network layer by layer, for other sizes too (`--num_classes`, `--image_size`).
+- *Layers* are convolutions and dense layers, those of shortcuts and further heads included.
+- *Parameters* include BatchNorm's running averages, which are not trained.
+- *Operations* are those of the layers for one image, forward; a multiply-add counts as two.
+- *Published for* names the images and classes that the numbers are for. For a network of this
+  project it is the data that the network was made for.
+
+`jaxcnn summary --list` prints this table. `jaxcnn summary --network=NAME` prints a network layer by
+layer, for other sizes too (`--num_classes`, `--image_size`).
 
 The sources of the published networks are in [The publications](publications.md).
 """
@@ -61,8 +63,9 @@ RESULTS = """\
 Test accuracies of the recipes, beside the published ones. This page is generated from the records
 in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is typed.
 
-- *Ours* is the test accuracy of the last epoch's weights, or of the best epoch's where a split held
-  out of training chose it: one run, or mean ± sample standard deviation over *n* seeds.
+- *Ours* is the test accuracy of the last epoch's weights. Where a split held out of training chose
+  the best epoch, it is that of the best epoch's weights. It is of one run, or the mean ± sample
+  standard deviation over *n* seeds.
 - *Published* is the test accuracy after the last epoch; that of the best epoch is in the next
   column.
 - *s/epoch* is the median time of an epoch's training on *machine*. The publications name no
@@ -72,8 +75,8 @@ in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
 
 `jaxcnn train --config=CONFIG` makes a row, and `jaxcnn reproduce CONFIG --seeds=3` tells whether
 your machine gives the same. `python results/keep.py RUN…` keeps the records of a run, at most 100
-KB, and `jaxcnn compare results/runs/*` makes tables and pictures of them. What the figures mean is
-in [The publications](publications.md).\
+KB, and `jaxcnn compare results/runs/*` makes tables and pictures of them.
+[The publications](publications.md) explains the figures.\
 """
 
 
@@ -147,7 +150,7 @@ def _configs() -> dict[str, ConfigDict]:
 
 
 def _earlier() -> list[dict[str, Any]]:
-    """Return the figures that are left of runs of older code."""
+    """Return the figures of runs of older code, of which nothing else is left."""
     return read_json(RUNS.parent / "cpu.json")["rows"]
 
 

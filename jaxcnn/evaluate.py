@@ -47,8 +47,8 @@ _TTA = flags.DEFINE_enum(
 _CALIBRATE = flags.DEFINE_bool(
     "calibrate",
     False,
-    "First fit a temperature for these weights on validation, which evaluate, predict and export "
-    "use from then on (calibration.json in the run's folder).",
+    "First fit a temperature for these weights on the validation split. From then on, evaluate, "
+    "predict and export use it (calibration.json in the run's folder).",
 )
 _LOGITS = path_flag("logits", "Write the logits to this NPZ file.")
 _MISTAKES = path_flag(

@@ -41,8 +41,8 @@ _SEEDS = flags.DEFINE_integer(
 _FOLDS = flags.DEFINE_integer(
     "folds",
     0,
-    "Train a run for each of so many parts of the training set, which validates it; each training "
-    "image is predicted by the run that has not seen it.",
+    "Cross-validation: divide the training set into so many parts. Train one run for each part, "
+    "and validate it on that part. The run that has not seen a training image predicts it.",
     0,
     100,
 )
@@ -84,7 +84,9 @@ def main(arguments: list[str]) -> None:
 def _train_folds(workdir: Path) -> None:
     """Train the runs of `--folds`."""
     if _PROFILE.value or _DISTRIBUTED.value:
-        raise UserError("--folds: trains in one process and without --profile; drop the others")
+        raise UserError(
+            "--folds: trains in one process and unprofiled; drop --distributed and --profile"
+        )
     from jaxcnn.api.folds import train_folds
 
     train_folds(_CONFIG.value, _FOLDS.value, workdir, data_at=_DATA_AT.value)
@@ -93,7 +95,9 @@ def _train_folds(workdir: Path) -> None:
 def _train_seeds(workdir: Path) -> None:
     """Train the population of `--seeds`."""
     if _PROFILE.value or _DISTRIBUTED.value:
-        raise UserError("--seeds: trains in one process and without --profile; drop the others")
+        raise UserError(
+            "--seeds: trains in one process and unprofiled; drop --distributed and --profile"
+        )
     from jaxcnn.api.population import train_population
 
     first = _CONFIG.value.seed
@@ -104,8 +108,8 @@ def _train_seeds(workdir: Path) -> None:
 def _add_default_config(argv: list[str]) -> list[str]:
     """Return the arguments with `--config` of the quickstart, if they name no config.
 
-    As the flag's default the quickstart would be read while the flags are defined, before a mistake
-    can be reported in one line.
+    The quickstart is not the flag's default, because a default is read while the flags are defined.
+    A mistake in it could not be reported in one line then.
     """
     if any(argument.split("=")[0] in ("-config", "--config") for argument in argv):
         return argv

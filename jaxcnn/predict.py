@@ -1,7 +1,7 @@
 """Classify pictures: `python -m jaxcnn.predict --workdir=DIR IMAGE… | FOLDER…`.
 
-Each picture is cropped at its center to the proportions of the network's input, which is usually a
-square, and resized; or it is stretched or padded, if the run's `dataset.fit` says so.
+Each picture is cropped at its center to the proportions of the network's input, usually a square,
+and resized. If the run's `dataset.fit` says so, it is stretched or padded instead.
 A warning names pictures of one color, and pictures unlike those of the training.
 Exit code 1: some files were no images and were skipped; 2: nothing could be classified.
 """
@@ -45,7 +45,9 @@ _MIN_CONFIDENCE = flags.DEFINE_float(
     upper_bound=1.0,
 )
 _INVERT = flags.DEFINE_bool(
-    "invert", False, "Invert the pictures, such as black on white for training data white on black."
+    "invert",
+    False,
+    "Take the negatives, such as of black on white for a network of white on black.",
 )
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 _GRID = path_flag("grid", "Draw the pictures with their classes to this file.")

@@ -99,7 +99,7 @@ def _check(arguments: list[str], config: ConfigDict | None) -> str:
 
 
 def _settings(name: str, config: ConfigDict | None) -> ConfigDict:
-    """Return the `dataset` part of the config, or one that the flags stand for."""
+    """Return the `dataset` part of the config; without a config, one with the flags' values."""
     from jaxcnn.config.defaults import default_config
 
     settings = (config or default_config()).dataset

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     from jaxcnn.config.files import config_name, load_config
 
     name = _recipe_of(arguments)
-    load_config(name)  # a wrong name is told before JAX is loaded
+    load_config(name)  # a wrong name is reported before JAX is loaded
     kept = _kept()
     from jaxcnn.api.reproduction import reproduce
 

@@ -1,7 +1,7 @@
 """Search fields for the best validation accuracy: `jaxcnn search --config=FILE --search='…'`.
 
 Optuna chooses the values of each trial. Several trials train together, as one population. The same
-command goes on with a search that was interrupted; started again beside itself, it shares the work.
+command goes on with a search that was interrupted. While it runs, a second one shares the work.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ _SEARCH = flags.DEFINE_string(
     "search",
     None,
     "The fields that vary, with ; between them: log(a,b), uniform(a,b), lists such as "
-    "loss.label_smoothing=0,.1 and ranges such as seed=0..4; or a Python file with such a text as "
-    "SWEEP.",
+    "loss.label_smoothing=0,.1 and ranges such as seed=0..4; or a Python file whose SWEEP is "
+    "such a text.",
 )
 _TRIALS = flags.DEFINE_integer(
     "trials", 60, "Trials of the whole study, those of other processes included.", 1

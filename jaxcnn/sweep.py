@@ -21,7 +21,7 @@ _SWEEP = flags.DEFINE_string(
     "sweep",
     None,
     "The fields that vary, with ; between them: lists such as optimizer.learning_rate=.001,.01 and "
-    "ranges such as seed=0..4, both ends included; or a Python file with such a text as SWEEP.",
+    "ranges such as seed=0..4, both ends included; or a Python file whose SWEEP is such a text.",
 )
 _WORKDIR = path_flag("workdir", "The population's folder (default: runs/CONFIG-VARIANT-sweep).")
 _DATA_AT = path_flag(

@@ -36,7 +36,7 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
 
 
 def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
-    """Return the members that are trained at a time.
+    """Return the form in which the members of a population are trained.
 
     Args:
       run: of a member.

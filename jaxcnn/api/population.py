@@ -136,7 +136,7 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
         }
         shown.resume(members)
         ends = Ends(members, sweep.workdir, shown)
-        ends.report()  # of members that were killed before their test
+        ends.report()  # the members that were killed before their test
         slots = [members.get(index) for index in range(len(folders))]
         trainer = stack.enter_context(contextlib.closing(Trainer(mold)))
         with shown.live(members):

@@ -145,12 +145,12 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         ),
         f"config.dataset.workers = {dataset.workers} has no effect without "
         "config.dataset.streaming = True": dataset.workers > 0 and not dataset.streaming,
-        'config.test_with = "best": the test split may not choose the epoch that is tested on it; '
+        'config.test_with = "best": the test split may not choose the epoch that it tests; '
         'set it to "last", or config.validation to "holdout"': (
             config.test_with == "best" and config.validation == "test"
         ),
-        'config.calibration = "temperature": the test split may not calibrate what is tested on '
-        'it; set config.validation to "holdout"': (
+        'config.calibration = "temperature": the test split may not calibrate what it tests; '
+        'set config.validation to "holdout"': (
             config.calibration == "temperature" and config.validation == "test"
         ),
         f"config.optimizer.weight_decay = {optimizer.weight_decay}: {optimizer.name} takes no "

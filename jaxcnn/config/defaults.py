@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.typed import make_config
 
-# The values of fields in a run that is older than them, so that its `config.json` lacks them. Only
-# values that differ from the field's default are listed.
+# The values of fields that the `config.json` of an older run lacks. Only values that differ from
+# the field's default are listed.
 OLDER_DEFAULTS: dict[str, Any] = {"holdout": "random", "dataset.split": "shuffle"}
 
 
@@ -19,7 +19,7 @@ def default_config() -> ConfigDict:
 
 
 def older_defaults() -> ConfigDict:
-    """Return a config whose values apply to the fields that an older run lacks."""
+    """Return the default config, with the older values of fields that an older run lacks."""
     config = default_config()
     config.update_from_flattened_dict(OLDER_DEFAULTS)
     return config
@@ -34,7 +34,7 @@ def older_rules(saved: Mapping[str, Any]) -> dict[str, Any]:
 def from_dict(saved: Mapping[str, Any]) -> ConfigDict:
     """Return the config in the content of a run's `config.json`, which `to_dict` wrote.
 
-    Fields that an older run lacks get the values that apply to them. The fields are not checked.
+    Fields that an older run lacks get their values from `older_defaults`. Nothing is checked.
 
     Raises:
       TypeError, ValueError: a group of fields is not a group, or a value is of another type.

@@ -36,8 +36,8 @@ FIELDS: dict[str, Field] = {
     ),
     "phases": Field(
         (),
-        "The epochs of parts that follow one another, num_epochs together; fresh: with a new "
-        "optimizer and schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
+        "The epochs of each phase of the run, num_epochs together; fresh: with a new optimizer and "
+        "schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
         PHASES,
     ),
     "num_steps": Field(
@@ -96,8 +96,8 @@ FIELDS: dict[str, Field] = {
     ),
     "test_views": Field(
         "all",
-        "What jaxcnn.speedrun tests with mirrored and shifted views: all images, or the quarter "
-        "that the network is least certain of.",
+        "The images that jaxcnn.speedrun tests with mirrored and shifted views: all, or the "
+        "quarter that the network is least certain of.",
         one_of("all", "least_certain"),
         NONE,
     ),
@@ -217,7 +217,10 @@ FIELDS: dict[str, Field] = {
         0.0, "The publication's test accuracy, a fraction; 0: none given.", between(0, 1), ABOUT
     ),
     "published.differs": Field(
-        "", "How the published recipe differs from the config file's; empty: not.", None, ABOUT
+        "",
+        "How the published recipe differs from the config file's; empty: it does not.",
+        None,
+        ABOUT,
     ),
     "published.recipe": Field(
         "",

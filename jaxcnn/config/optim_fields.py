@@ -17,7 +17,7 @@ from jaxcnn.config.rules import (
 OPTIMIZER_FIELDS: dict[str, Field] = {
     "optimizer.name": Field("adam", "The update rule.", registered("optimizers"), Effect.RUN),
     "optimizer.learning_rate": Field(
-        1e-3, "The rate that the schedule multiplies, the highest of most schedules.", AT_LEAST_0
+        1e-3, "The rate that the schedule multiplies; most schedules do not exceed it.", AT_LEAST_0
     ),
     "optimizer.scale_with_batch": Field(
         "none",
@@ -123,7 +123,7 @@ SCHEDULE_FIELDS: dict[str, Field] = {
     ),
     "schedule.restart_growth": Field(
         1.0,
-        "How many times as long as the previous one each period of cosine_restarts is.",
+        "Length of a period of cosine_restarts, relative to the previous one.",
         AT_LEAST_1,
     ),
     "schedule.patience": Field(

@@ -48,7 +48,7 @@ class Part:
     Attributes:
       kind: a key of `FIELD_OF`.
       name: the name in configs.
-      file: that registered it, as the user named it; "" for a notebook or a session.
+      file: the file that registered it, as the user named it; "" for a notebook or a session.
       line: of the function.
       digest: of the file, or of the function's source in a notebook; "" if there is no source.
       path: of the file, absolute and without links; "" without a file.
@@ -160,8 +160,8 @@ class Registry(dict[str, T]):
 
         Args:
           name: of letters, digits, "_", "-" and ".".
-          make: returns the entry for a user's function and its `Part`, and for a function of
-            jaxcnn without a part.
+          make: returns the entry for a user's function and its `Part`, or for a function of jaxcnn
+            alone.
 
         Raises:
           UserError: the name or the function cannot be registered.
@@ -248,7 +248,7 @@ def unknown_parts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def fault_in_user_code(error: BaseException) -> UserError | None:
-    """Return an error that a user's file raised as one line with the file and the line, or None."""
+    """Return an error of a user's file as a message with file and line; None for other errors."""
     codes = {part.code for registry in REGISTRIES.values() for part in registry.parts.values()}
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in codes]
     if not frames:

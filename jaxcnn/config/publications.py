@@ -162,5 +162,5 @@ PUBLICATIONS = {
 
 
 def current_key(key: str) -> str:
-    """Return the key of a publication for the one that a run has, which may be of older code."""
+    """Return the current key of a publication for the key in a run, which may be an older one."""
     return _OLDER_KEYS.get(key, key)

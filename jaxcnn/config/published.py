@@ -80,7 +80,7 @@ def _older_name(config: Mapping[str, Any]) -> str:
 
 
 def changes_of_recipe(environment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the changes during a run that its config does not tell.
+    """Return the changes during a run that its config does not show.
 
     A run that goes on with more epochs begins a phase, which `config.phases` has.
 
@@ -114,7 +114,7 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a config, by dotted name, that change its numbers.
 
     Fields that an older run lacks have the values that apply to it. Tuples are lists, as in JSON,
-    and phases a text.
+    and `phases` is a text.
     """
     leaves = _DEFAULTS | OLDER_DEFAULTS | flatten(config)
     leaves["phases"] = " + ".join(canonical(leaves["phases"])) or "one"

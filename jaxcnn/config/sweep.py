@@ -30,7 +30,7 @@ class Interval:
     Attributes:
       low, high: the ends, of the field's type.
       scale: "log" if each factor is as likely as any other, else "uniform".
-      is_whole: whether only whole numbers are values, also of a field that takes others.
+      is_whole: whether only whole numbers are values, even if the field takes others.
     """
 
     low: float

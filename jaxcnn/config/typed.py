@@ -13,7 +13,7 @@ class WrongType(UserError, TypeError):
 
 
 class Config(ConfigDict):
-    """A `ConfigDict` that raises `WrongType` where that raises ml_collections' `TypeError`."""
+    """A `ConfigDict` that raises `WrongType` in place of ml_collections' `TypeError`."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a field; a dict becomes a group of fields.

@@ -79,7 +79,7 @@ def to_array(subject: str, values: Any) -> np.ndarray:
 
 
 def _refuse_channels_first(subject: str, shape: tuple[int, ...]) -> None:
-    """Refuse square images with one or three channels before height and width, as PyTorch's."""
+    """Refuse square images with one or three channels in front, as PyTorch has them."""
     if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] > 4:
         raise UserError(
             f"{subject}: have the shape {shape}, channels first; it must be (n, height, width, "
@@ -205,7 +205,7 @@ def check_name(name: str) -> str:
 
 
 def _float_hint(array: np.ndarray) -> str:
-    """Return what to do with float pixels, as far as their range shows it."""
+    """Return advice on float pixels that follows from their range."""
     if array.min() >= 0 and array.max() <= 1:
         return ": use (255 * images).round().astype('uint8')"
     return "; jaxcnn scales them itself (config.dataset.scaling)"
@@ -225,11 +225,11 @@ def _check_distributions(split: str, labels: np.ndarray, num_classes: int | None
 
 
 def _is_safe_on_disk(array: np.ndarray) -> bool:
-    """Return whether an array is a whole file of read-only memory, or all of its array."""
+    """Return whether an array is read-only, memory-mapped, and no part of another array."""
     if not isinstance(array, np.memmap) or array.mode != "r" or not array.flags.c_contiguous:
         return False
     whole = array if isinstance(array.base, mmap.mmap) else array.base
-    # the view of a part has the offset of the whole, so it cannot be read from the file
+    # the view of a part names the offset of the whole, so it cannot be read from the file
     return isinstance(whole, np.memmap) and whole.nbytes == array.nbytes
 
 

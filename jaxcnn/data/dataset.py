@@ -91,7 +91,7 @@ class Dataset:
             (n, num_classes).
           test: images and labels, of the same shapes; each run needs them for its test.
           validation: images and labels for `config.validation = "validation"`.
-          class_names: in the order of the labels; by default "0", "1", …, and labels contain a 0.
+          class_names: in the order of the labels; by default "0", "1", …, if a label is 0.
           name: the name of the dataset in reports and comparisons.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Parts of the examples with the same share of each class, which keep groups together.
+"""Parts of the examples that have the same share of each class, and keep groups together.
 
 A group is, for example, all pictures of a patient.
 """

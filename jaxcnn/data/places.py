@@ -52,14 +52,14 @@ def dataset_names() -> list[str]:
 class Place:
     """The place of a prepared dataset, and the choices that its preparation depends on.
 
-    The user's pictures, in a folder or in a table, are prepared for each image size, so that they
-    are resized once, and for each state of their files, so that the data of a run never change. The
-    other datasets are prepared in their own size.
+    The user's pictures are prepared once for each image size and each state of their files. So they
+    are resized once, and the data of a run never change. Sets of tfds are prepared for each image
+    size. Other datasets are prepared in their own size.
 
     Attributes:
       name: of the dataset.
       data_dir: the folder of all prepared datasets.
-      image_size: in which pictures are prepared; 0 for their own.
+      image_size: the size that pictures and sets of tfds are prepared in; 0 for their own.
       split: the rule for the test split of pictures without one, "content" or "shuffle"; or a
         table with the columns path and split.
       exclude: a file with the paths of pictures to leave out; "" for none.
@@ -166,7 +166,7 @@ class Place:
         for path in self._files():
             status = path.stat() if path.exists() else path.lstat()
             state = (below(path, self.folder), status.st_size, status.st_mtime_ns)
-            if self.split != "shuffle":  # older caches were made with "shuffle" and the rest alone
+            if self.split != "shuffle":  # older caches had "shuffle" and no state beyond this
                 state += (status.st_ctime_ns, status.st_ino)  # `cp -p` keeps the mtime
             digest.update(repr(state).encode(errors="surrogateescape"))
         if self.split != "shuffle":
@@ -183,7 +183,7 @@ class Place:
         return sorted(path for depth in DEPTHS for path in self.folder.glob(depth))
 
     def _lists(self) -> list[Path]:
-        """Return the files whose content decides it."""
+        """Return the files whose content decides whether the pictures are prepared again."""
         named = [self.exclude, *([] if self.split in SPLIT_RULES else [self.split])]
         lists = [list_file(name) for name in named if name]
         return lists + (list(table_files(self.source).values()) if self.is_table else [])
@@ -207,7 +207,7 @@ def find_place(
     Args:
       name: one of `dataset_names()`.
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: see `Place`; ignored except for pictures.
+      image_size: see `Place`; ignored for other datasets.
       split: see `Place`.
       exclude: see `Place`.
       fit: see `Place`.

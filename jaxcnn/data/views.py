@@ -91,7 +91,7 @@ def make_views(
 def fold_views(dataset: Dataset, num_folds: int, fold: int) -> dict[str, View]:
     """Return the examples of a run of a cross-validation: one fold validates, the others train.
 
-    The folds part the training split. They have the same share of each class, and keep groups.
+    The folds divide the training split. They have the same share of each class, and keep groups.
 
     Args:
       dataset: the dataset.
@@ -99,7 +99,7 @@ def fold_views(dataset: Dataset, num_folds: int, fold: int) -> dict[str, View]:
       fold: the fold that validates, from 0.
 
     Raises:
-      UserError: there are not so many examples or groups.
+      UserError: there are fewer examples or groups than folds.
     """
     labels, groups = likeliest(dataset.splits["train"].labels), dataset.groups("train")
     folds = assign_folds(labels, groups, num_folds, _HOLDOUT_SEED)

@@ -62,8 +62,8 @@ def fit_temperature(predictions: LabeledPredictions) -> float:
     """Return the temperature, 0.05 to 20, with the lowest cross-entropy of the predictions.
 
     The logits are divided by it before the softmax. It makes all predictions less confident, or
-    all of them more; the most probable class of an image stays. It is 1 where every prediction is
-    correct: these images know no limit of the confidence.
+    all of them more; the most probable class of an image stays. It is 1 if every prediction is
+    correct, because then no confidence is too high.
     """
     if predictions.is_correct.all():
         return 1.0
@@ -76,7 +76,7 @@ def fit_temperature(predictions: LabeledPredictions) -> float:
 
 
 def coverage(confidence: np.ndarray, is_correct: np.ndarray) -> list[dict[str, Any]]:
-    """Return what is left of the images if the uncertain ones are "unknown".
+    """Return the share and the accuracy of the images left if uncertain ones are "unknown".
 
     Each row is a dict with `min_confidence`, the `coverage`, which is the share of the images with
     at least this confidence, and their `accuracy`, NaN without any.

@@ -55,8 +55,8 @@ def write_evaluation(
       name: such as "test".
       about: the first fields of the JSON: split, checkpoint, step, epoch, …
       metric_names: the user's metrics, kept by name in the field `metrics`.
-      selected_classes: those that the report shows in a table of their own, kept only if the
-        classes have superclasses.
+      selected_classes: classes that the report shows in a table of their own; they are kept only
+        if the classes have superclasses.
       mistakes: some wrong predictions, see `describe_mistakes`.
       pictures: the names of the evaluation's pictures in `plots/`.
 
@@ -149,7 +149,9 @@ def write_predictions(workdir: Path, name: str, predictions: Predictions) -> Non
     writer.writerow(predictions.columns)
     for index in range(len(predictions)):
         numbers = predictions.numbers(index)
-        texts = (" ".join(["%.5g"] * len(numbers)) % tuple(numbers)).split()  # faster than singly
+        texts = (
+            " ".join(["%.5g"] * len(numbers)) % tuple(numbers)
+        ).split()  # faster than one by one
         writer.writerow([*predictions.facts(index), *texts])
     file = "predictions" if name == "test" else f"{name}_predictions"
     _write_file(workdir, file, text.getvalue())
@@ -160,9 +162,9 @@ def write_logits(
 ) -> None:
     """Write logits as NPZ, which `np.load` reads without pickle.
 
-    The arrays are `logits`, float32 (n, num_classes); `index`, `true` and, if the images come from
-    files, `files`, as in the table of the predictions, but `true` holds class numbers;
-    `class_names`; and `temperature`, by which the network's logits are divided.
+    The arrays are `logits`, float32 (n, num_classes); `index` and `true`, as in the table of the
+    predictions, but with class numbers in `true`; `files`, if the images come from files;
+    `class_names`; and `temperature`, which divides the network's logits.
 
     Args:
       path: the file.
@@ -240,7 +242,7 @@ def _write_file(workdir: Path, name: str, text: str) -> None:
     folder = workdir / FOLDER
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    # in UTF-8 except for names of pictures that are not
+    # in UTF-8, except for a picture's name that is not
     write_bytes(folder / f"{name}.csv", text.encode(errors="surrogateescape"))
 
 

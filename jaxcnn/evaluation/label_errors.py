@@ -14,11 +14,11 @@ def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     """Return the positions of the images whose labels are likely wrong, the likeliest first.
 
     An image counts as one of a class if its probability of the class is at least the mean
-    probability that the class has among the images with its label. A class that is predicted
-    timidly has a low threshold, so that it is not called wrong too often. Of several such classes
-    the most probable counts. If it is not the label, the label is likely wrong, unless the network
-    predicts the label nevertheless. The images are sorted by the probability of the label minus
-    that of the most probable other class.
+    probability that the class has among the images with its label. A class that is predicted with
+    low probabilities has a low threshold, so that it is not called wrong too often. Of several such
+    classes the most probable counts. If it is not the label, the label is likely wrong, unless the
+    network predicts the label nevertheless. The images are sorted by the probability of the label
+    minus that of the most probable other class.
 
     Args:
       labels: int (n,).

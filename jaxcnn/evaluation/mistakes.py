@@ -61,7 +61,7 @@ def doubts(
       predictions: with labels.
       positions: of the images among the predictions.
       images: uint8 (n, height, width, channels), those of the predictions.
-      dataset: its name, which tells where the files of pictures lie.
+      dataset: the name of the dataset, which tells where the files of pictures lie.
     """
     folder = pictures_folder(dataset) if is_pictures_name(dataset) else None
     names, labels = predictions.class_names, np.asarray(predictions.true)

@@ -38,7 +38,7 @@ def _weights(frame: Frame, side: int, length: int) -> jax.Array:
 
 
 def _resize(axes: str, weights: jax.Array, image: jax.Array) -> jax.Array:
-    """Return an image resized along one axis, with whole values as Pillow has them between."""
+    """Return an image resized along one axis and rounded, as Pillow does between the axes."""
     resized = jnp.einsum(axes, weights, image, precision=jax.lax.Precision.HIGHEST)
     return jnp.clip(jnp.floor(resized + 0.5), 0, 255)
 

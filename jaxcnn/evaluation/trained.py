@@ -56,8 +56,8 @@ class Trained(RunWeights):
       conversion: how the training pictures were converted to 8 bits.
       picture_statistics: statistics of the training pictures, see `data/pictures/statistics.py`;
         None for a run of older code.
-      temperature: by which the logits are divided, so that the probabilities fit how often the
-        predictions are right; 1 for a run without `calibration.json`.
+      temperature: divides the logits, so that the probabilities fit how often the predictions are
+        right; 1 for a run without `calibration.json`.
     """
 
     class_names: tuple[str, ...]
@@ -209,7 +209,7 @@ class Trained(RunWeights):
     ) -> jax.Array:
         """Return the logits, float32 (batch, num_classes); their softmax gives the probabilities.
 
-        They are divided by the temperature. A pure function, which can be compiled and
+        They are divided by the temperature. The function is pure, so it can be compiled and
         differentiated. It computes in the run's own precision.
 
         Args:

@@ -47,7 +47,7 @@ class FolderLock:
             raise
 
     def _lock_folder(self) -> bool:
-        """Return False if another process holds the folder's lock; True also if it has none."""
+        """Lock the folder, if that is possible; return False if another process holds the lock."""
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,7 +25,7 @@ def lenet5(
     hidden: tuple[int, ...] = (512, 256),
     pool: str = "max",
 ) -> list:
-    """729,322 parameters for CIFAR-10; models 1 to 3 1,333,450, 2,569,354 and 2,703,242.
+    """729,322 parameters for CIFAR-10; models 1 to 3 have 1,333,450, 2,569,354 and 2,703,242.
 
     Args:
       filters: of the 3x3 convolutions; a pool follows each.

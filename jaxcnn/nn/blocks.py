@@ -17,7 +17,7 @@ from jaxcnn.ops.residual import relu_of_sum
 
 
 class Group(Layer):
-    """A layer that holds other layers as attributes; their names begin their parameters' paths."""
+    """A layer that holds others as attributes; a layer's name begins its parameters' paths."""
 
     def adopt(self, layers: list[Layer]) -> None:
         """Hold these layers; those without a name are numbered by kind (conv1, conv2, …)."""
@@ -69,7 +69,7 @@ def flatten(lines: Any) -> list[Layer]:
 
 
 class Sequential(Group):
-    """Layers one after another, given singly or in nested lists; the identity without any."""
+    """Layers one after another, given singly or in nested lists; without layers, the identity."""
 
     kind = "sequential"
 

@@ -44,7 +44,7 @@ class Dropout(Layer):
         if context.keys is None:
             raise UserError(
                 f"{self.path} needs a PRNG key in training: call the model with "
-                "key=jax.random.key(0), another at each step, or after model.eval()"
+                "key=jax.random.key(0), with another key at each step, or call model.eval() first"
             )
         keep = min(max(round((1 - self.rate) * 2**32), 1), 2**32 - 1)
         bits = random_bits(context.keys, self.number, math.prod(x.shape[1:]))

@@ -16,7 +16,7 @@ from jaxcnn.nn.tracing import shape_of, trace_call, trace_module
 
 
 class _Foreign(Layer):
-    """The base of both: the shape of the output and the operations come from tracing a call."""
+    """The base class of both. Tracing a call gives the output's shape and the operations."""
 
     operations = 0
 
@@ -61,10 +61,10 @@ class FlaxModule(_Foreign):
     come from the network's seed and the layer's path. A module that exists already is copied and
     keeps its values, whatever the seed.
 
-    A module whose call takes an argument `context` gets the network's, with the mask, the keys and
-    the mesh axis, or None if the network was called without any of them. Any other module computes
-    on the device's part of the batch alone, filling included. Its statistics are then averaged over
-    the devices.
+    If a module's call takes an argument `context`, the module gets the network's context: the mask,
+    the keys and the mesh axis; None if the network was called without any of them. Any other module
+    computes on the device's part of the batch alone, filling included. Its statistics are then
+    averaged over the devices.
 
     Its output gets the dtype of its input. To compute in bfloat16, give the module that dtype too.
     """

@@ -174,7 +174,7 @@ class Layer(nnx.Module):
         return self.output_shape
 
     def _checked(self, input_shape: Shape, shape: Any) -> Shape:
-        """Return the shape that `setup` returned, if the layer is written as it must be."""
+        """Return the shape that `setup` returned; check that the layer is written correctly."""
         kind = type(self).__name__
         if type(self)._forward is Layer._forward:
             raise UserError(f"{kind} has no method _forward(self, x, context); write it")

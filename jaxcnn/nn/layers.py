@@ -59,7 +59,7 @@ class _Linear(Layer):
     def _finish(self, x: jax.Array) -> jax.Array:
         """Add the bias, if there is one, and apply the activation."""
         if self.use_bias:
-            # the gradient sums over all positions, and would lose its small terms in bfloat16
+            # the bias's gradient is a sum over all positions, which loses small terms in bfloat16
             sum_dtype = jnp.promote_types(x.dtype, jnp.float32)
             x = (x.astype(sum_dtype) + self.bias[...]).astype(x.dtype)
         return ACTIVATIONS[self.activation](x)
@@ -110,7 +110,7 @@ class Conv(_Linear):
         return self._finish(convolve(x, kernel, self.stride, self.padding))
 
     def details(self) -> str:
-        """Return words such as `3x3, stride 2, same, relu`, without stride 1, valid and linear."""
+        """Return words such as `3x3, stride 2, same, relu`, without the default options."""
         window = _window(self.size, self.stride, 1, self.padding)
         return window if self.activation == "linear" else f"{window}, {self.activation}"
 
@@ -204,7 +204,7 @@ class _Pool(Layer):
         return (*sizes, shape[2])
 
     def details(self) -> str:
-        """Return words such as `3x3, stride 2`, without a stride of the window's size and valid."""
+        """Return words such as `3x3, stride 2`, without the default options."""
         return _window(self.size, self.stride, self.size, self.padding)
 
 

@@ -107,7 +107,7 @@ class Network(Sequential):
           float32 (batch, features).
 
         Raises:
-          UserError: the network has no dense layer; or as a call.
+          UserError: the network has no dense layer, or `__call__` raises it.
         """
         self._check(images)
         dense = [index for index, layer in enumerate(self.children) if _is_dense(layer)]

@@ -29,7 +29,7 @@ def convolve(images: jax.Array, kernel: jax.Array, stride: int, padding: str) ->
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _cpu_convolve(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
-    """At stride 1, with the CPU's forms on a CPU and XLA's convolution on other platforms."""
+    """Convolve at stride 1: with the CPU's forms on a CPU, by XLA's convolution elsewhere."""
     forward = functools.partial(cpu_forms(images, kernel, padding).forward, padding=padding)
     default = functools.partial(by_xla, padding=padding)
     return lax.platform_dependent(images, kernel, cpu=forward, default=default)

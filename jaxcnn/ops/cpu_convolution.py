@@ -27,8 +27,8 @@ def kernel_gradient_by_product(
 ) -> jax.Array:
     """Return the gradient of a 1x1 kernel as one matrix product, in a tenth less time.
 
-    XLA's product reads a transposed left side bit by bit. So the narrower of the two sides is the
-    transposed one, and where that is the gradient it is transposed before the product.
+    XLA's product reads a transposed left side bit by bit. So the narrower of the two sides is
+    transposed. If that is the gradient, it is transposed before the product.
     """
     _, _, inputs, outputs = kernel.shape
     images, gradient = images.reshape(-1, inputs), gradient.reshape(-1, outputs)

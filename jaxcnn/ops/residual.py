@@ -21,7 +21,7 @@ def _relu(x: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _cpu_relu(x: jax.Array) -> jax.Array:
-    """As `_relu`; its gradient reads the output, so that the sum need not be kept."""
+    """Return the same as `_relu`; its gradient reads the output, so the sum is not kept."""
     return _relu(x)
 
 

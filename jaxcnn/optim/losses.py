@@ -43,7 +43,7 @@ def make_loss(config: Any) -> Loss:
 
 
 def balancing_weights(counts: np.ndarray) -> np.ndarray:
-    """Return the weight of each class with which all classes weigh the same together.
+    """Return the weights of classes that give each class the same total weight.
 
     It is the number of examples over (number of classes * the class's examples), so the examples'
     mean weight is 1. Classes without examples are left out and have the weight 1.

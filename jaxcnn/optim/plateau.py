@@ -33,7 +33,7 @@ class Plateau:
         """Return the state after an epoch, by the rule of Keras's ReduceLROnPlateau.
 
         The factor is multiplied by `factor` after `patience` epochs in a row without a lower loss.
-        Then it counts again in the last of `cooldown` epochs. The rate stays at or above
+        Then it counts no epoch until the last of `cooldown` epochs. The rate stays at or above
         `min_rate`.
 
         Args:

@@ -20,7 +20,7 @@ from jaxcnn.text import printable
 
 _CLOSED_PIPE = 141  # 128 + SIGPIPE, as of other programs
 _HELP = {"-h", "-help", "--help"}
-# what a flag must be, by the words of absl and Python for a value that it is not
+# the requirement of a flag, by the words of absl and Python for a wrong value
 _EXPECTED = {
     r"invalid literal for int\(\).*": "must be a whole number",
     r"could not convert string to float.*": "must be a number",

@@ -12,7 +12,9 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group, numerics
 
 _GPUS = ("gpu", "cuda", "rocm")  # JAX's names of platforms
-_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # and no kernel is chosen by its speed
+_DETERMINISTIC = (
+    "--xla_gpu_deterministic_ops=true"  # it also keeps XLA from choosing kernels by speed
+)
 
 
 def have_started() -> bool:

@@ -47,7 +47,7 @@ def is_closed_pipe(error: BaseException) -> bool:
 
 
 def _missing_device() -> UserError | None:
-    """Return the line for a JAX that finds no device, whatever its first error was; else None."""
+    """Return the error if JAX finds no device, whatever exception came first; else None."""
     jax = sys.modules.get("jax")
     try:
         if jax is not None:

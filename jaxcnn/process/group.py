@@ -236,7 +236,7 @@ def _short(error: Exception) -> str:
 
 
 def _end(code: int, line: str) -> NoReturn:
-    """Print the line and end the process; while it is ending already, wait for that."""
+    """Print the line and end the process; if it is ending already, wait for that."""
     if not _membership.ending.acquire(timeout=_END_SECONDS):
         os._exit(code)
     print(f"{label()}{line}", file=sys.stderr, flush=True)

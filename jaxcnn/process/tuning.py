@@ -20,8 +20,8 @@ def schedule_as_batch() -> None:
 
     A thread that wakes up then waits for its turn; under the default policy Linux interrupts
     another thread for it. XLA has more threads than there are cores, and the threads of two devices
-    hinder each other less this way. No effect if tuning is off, on other systems, under another
-    policy than the default one, or where a container forbids it.
+    hinder each other less this way. It has no effect if tuning is off, on other systems, under
+    another policy than the default one, or where a container forbids it.
     """
     if not is_on():
         return

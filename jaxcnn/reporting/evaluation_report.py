@@ -19,8 +19,8 @@ from jaxcnn.text import integer, loss, percent, printable, rate
 from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
-_MOST_CLASSES = 20  # in a table; of more classes it has the best and the worst
-_ENDS = 10  # the number of best classes in such a table, and of worst ones
+_MOST_CLASSES = 20  # in a table; with more, the table has the best and the worst classes alone
+_ENDS = 10  # the best classes in such a table, and as many of the worst
 
 _PICTURES = {
     "confusion": "Confusion matrix: the images of each true class by predicted class",

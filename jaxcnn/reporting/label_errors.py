@@ -42,8 +42,8 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
       and `page`.
 
     Raises:
-      UserError: the folder holds no folds, a file in it is damaged, its data cannot be read or are
-        others, or it cannot be written.
+      UserError: the folder holds no folds, a file in it is damaged, the data cannot be read or are
+        not those of the folds, or the folder cannot be written.
     """
     if not (workdir / _PREDICTIONS).is_file():
         raise UserError(

@@ -20,7 +20,7 @@ from jaxcnn.text import integer
 if TYPE_CHECKING:
     from jaxcnn.training.augmented_batch import AugmentedBatch
 
-_EXAMPLES, _MOST_CLASSES = 10, 20  # of each class; of more classes one each
+_EXAMPLES, _MOST_CLASSES = 10, 20  # examples of each class; of more classes one each
 _MOST_EXAMPLES = 100
 _FITTED = 6  # pictures that show the fitting
 _SHOWN_GROUPS = 12
@@ -29,7 +29,7 @@ _MOST_ROWS = 500  # of a table
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """The pictures that a page describes.
 
     Attributes:
       name: of the dataset.
@@ -122,7 +122,7 @@ def _fitting(subject: Subject, folder: Path) -> list[Block]:
     head = ["fit", "cut away, mean and most", "border, mean and most", "stretched at most"]
     return [
         Heading(f"Fitting to {size} (height x width)"),
-        Table("What each way to fit the pictures costs them", head, rows),
+        Table("The losses by each way to fit the pictures", head, rows),
         Picture("fits", "Pictures from the narrowest to the widest, and as they are fitted"),
     ]
 

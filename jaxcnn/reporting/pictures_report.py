@@ -36,7 +36,7 @@ class PicturesReport:
 
     @classmethod
     def of(cls, settings: ConfigDict, file: Path) -> "PicturesReport":
-        """Return the report on a dataset's pictures, each of which is read.
+        """Read each picture of a dataset, and return the report on them.
 
         Args:
           settings: the `dataset` part of a config.

@@ -89,6 +89,6 @@ def unrecognized(classes: Sequence[ClassMetrics]) -> str:
     if not names:
         return ""
     return (
-        f"No image is recognized of {len(names)} of the {len(classes)} classes: "
+        f"The network recognizes no image of {len(names)} of the {len(classes)} classes: "
         f"{some_names(names, _MOST_NAMES)}."
     )

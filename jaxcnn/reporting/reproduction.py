@@ -47,9 +47,10 @@ def judge(
 ) -> Verdict:
     """Return the verdict on new test accuracies, by earlier ones of the same recipe.
 
-    The side with several runs gives a t interval, for the mean or the single run of the other side;
-    the earlier side goes first. With one run on both sides the spread over the seeds is unknown:
-    a figure outside the Wilson interval of the new run may come from the seed.
+    A side with several runs gives a t interval, for the mean or the single run of the other side.
+    If both sides have several, the earlier one gives it. With one run on both sides the spread over
+    the seeds is unknown: a figure outside the Wilson interval of the new run may come from the
+    seed.
 
     Args:
       new, earlier: accuracies, fractions, one for each run; at least one each.

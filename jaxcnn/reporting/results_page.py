@@ -49,9 +49,7 @@ def results_page(
         _section(title, markdown_table(_HEAD, tables[title])) for title in titles if title in tables
     ]
     if others := [group for group in groups if group not in matched]:
-        text = (
-            "Their recipe is none of today's configs: a field or a default has changed since.\n\n"
-        )
+        text = "No config of today has their recipe, because a field or a default has changed.\n\n"
         parts.append(_section("Kept runs of other recipes", text + _others(others)))
     return "\n\n".join(parts) + "\n"
 
@@ -72,7 +70,7 @@ def earlier_section(rows: Iterable[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     text = (
-        "Runs of code before 0.2.0, of which these figures alone are left (`results/cpu.json`). "
+        "Runs of code before 0.2.0. Only these figures of them are left (`results/cpu.json`). "
         "CIFAR-10 was a copy that went through JPEG once: close to the original, not equal to it."
     )
     return f"## Earlier runs\n\n{text}\n\n{markdown_table(head, cells)}\n"

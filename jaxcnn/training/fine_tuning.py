@@ -21,13 +21,13 @@ _SHOWN = 12  # names of frozen layers in a line
 class FineTuning:
     """The parameters that are frozen, and the factors of the learning rate.
 
-    A parameter that is frozen for the whole run has no gradient. One that trains later has: the
-    optimizer's averages know its gradients when it begins to move. Neither moves by a bit while it
-    is frozen, and weight decay does not act on it.
+    A parameter that is frozen for the whole run has no gradient. A parameter that trains later has
+    one, so the optimizer's averages know its gradients when it begins to move. While a parameter is
+    frozen, it does not change by a bit, and weight decay does not act on it.
 
     Attributes:
       is_frozen: bool for each parameter.
-      freeze_epochs: the epochs for which it is frozen; 0 for the whole run.
+      freeze_epochs: the number of first epochs with frozen parameters; 0 for all epochs.
       rate_factors: float for each parameter.
     """
 
@@ -59,7 +59,7 @@ class FineTuning:
     def is_on(self, epoch: jax.Array) -> jax.Array | None:
         """Return whether frozen BatchNorms normalize by their averages, bool (), for a network.
 
-        None if the network knows it: for the whole run, or without any.
+        None if they are frozen for the whole run, which the network knows, or if there are none.
         """
         return epoch < self.freeze_epochs if self.freeze_epochs else None
 

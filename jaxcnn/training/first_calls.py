@@ -23,7 +23,7 @@ class FirstCalls:
 
     @contextlib.contextmanager
     def waiting(self, program: Callable) -> Iterator[None]:
-        """Report a long compilation in the block, which calls a program, if it is the first."""
+        """Report a long compilation if the block makes the program's first call."""
         if self.is_over(program):
             yield
             return

@@ -101,7 +101,7 @@ class Loop:
         """Train the remaining epochs and test; return the content of `result.json`.
 
         A run that ends within an epoch is validated there too. It can go on later as if that
-        validation had not been.
+        validation had not happened.
 
         Raises:
           Diverged: the loss is not finite.
@@ -235,7 +235,7 @@ class Loop:
     def finish_part(self, train: Row) -> None:
         """Save, then evaluate the part of an epoch in which the run ended.
 
-        A part can neither be the best epoch nor cost patience.
+        A part cannot be the best epoch, and does not count for early stopping.
         """
         self.saving.save_if_new(self.state, self.position)
         number = self.position.epoch + 1

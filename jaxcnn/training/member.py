@@ -164,7 +164,7 @@ class Mold:
 
 
 def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mold:
-    """Return what members share that differ from a config in some fields.
+    """Return the shared parts of members that differ from a config in some fields.
 
     A member trains on one device, so `config.num_devices` is 1.
 

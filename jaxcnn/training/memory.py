@@ -65,7 +65,7 @@ def step_memory(plan: Plan, dataset: Dataset) -> StepMemory:
     )
     memory = step.lower(*arguments).compile().memory_analysis()
     if memory is None:
-        raise UserError("config.global_batch_size: XLA does not tell the memory of a step here")
+        raise UserError("config.global_batch_size: XLA does not report the memory of a step here")
     others = {view.split for view in plan.views.values()} - {plan.views["train"].split}
     held = 0 if plan.in_shares else sum(dataset.splits[name].images.nbytes for name in others)
     outputs = memory.output_size_in_bytes - memory.alias_size_in_bytes

@@ -71,7 +71,7 @@ def not_finite(
 
 
 def _against_divergence(config: ConfigDict) -> str:
-    """Return advice against a loss that is not finite, without settings that the config has."""
+    """Return advice against a loss that is not finite; it leaves out what the config has."""
     optimizer, remedies = config.optimizer, []
     if optimizer.learning_rate > 0:
         remedies.append("a lower config.optimizer.learning_rate")
@@ -88,7 +88,7 @@ def _against_divergence(config: ConfigDict) -> str:
 
 
 def last_weights_tested(config: ConfigDict) -> str:
-    """Return the warning that early stopping tests weights after the best epoch; "" for none."""
+    """Return a warning if early stopping makes a run test weights after the best epoch; else ""."""
     patience = patience_of(config, phases_of(config)[-1])
     if not patience or config.test_with != "last":
         return ""
@@ -98,6 +98,6 @@ def last_weights_tested(config: ConfigDict) -> str:
     gain = gain_in_words(config.early_stopping.metric)
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "
-        f"without a {gain}, and config.test_with = 'last' tests the weights of that end; {remedy} "
-        "tests the best epoch's"
+        f"without a {gain}, and config.test_with = 'last' tests the last weights; {remedy} "
+        "tests those of the best epoch"
     )

@@ -84,7 +84,7 @@ class Recipe:
     def weigh(self, losses: jax.Array, targets: jax.Array) -> jax.Array:
         """Return the losses (batch,) of training, with the weights of the examples' classes.
 
-        The weight of an example with several classes is the mean by its target distribution.
+        An example with several classes has the mean of their weights by its target distribution.
 
         Args:
           losses: float32 (batch,).
@@ -133,7 +133,7 @@ def check_num_steps(config: ConfigDict, steps_per_epoch: int) -> None:
     """Check `num_steps` against the steps of the run's epochs and of its warm-up.
 
     Raises:
-      UserError: the epochs have fewer steps, or the warm-up has as many.
+      UserError: `num_steps` is more than the epochs have, or the warm-up takes all of them.
     """
     most, warmup = config.num_epochs * steps_per_epoch, config.schedule.warmup_epochs
     if config.num_steps > most:
@@ -194,7 +194,7 @@ def make_recipe(
       config: the checked config.
       dataset: the dataset; the first convolution of some networks is fitted to its images.
       model: the network, initialized.
-      steps: training steps of an epoch, which the schedule counts in.
+      steps: training steps of an epoch, for the schedule.
 
     Returns:
       The recipe, the parameters and the batch statistics, as nested dicts of float32 arrays.

@@ -87,7 +87,7 @@ def make_train_step(recipe: Recipe) -> Callable:
 
 
 def repeat(step: Callable, num_steps: int) -> Callable:
-    """Return a function that does a training step `num_steps` times, without the host between."""
+    """Return a function that does `num_steps` training steps without returning to the host."""
 
     def steps(state: TrainState, data: Batch, epoch: dict, order: jax.Array):
         def body(state, _):

@@ -100,7 +100,7 @@ def _read(folder: Path) -> tuple[Counter[_Operation], int]:
 
 
 def _own_times(events: list[tuple[int, int, _Operation]]) -> Iterator[tuple[_Operation, int]]:
-    """Yield each event's time, and its negative for the event around it, such as a loop's."""
+    """Yield each event's time, and subtract it from the event around it, such as a loop."""
     stack: list[tuple[int, _Operation]] = []
     for start, end, operation in sorted(events, key=lambda event: (event[0], -event[1])):
         while stack and stack[-1][0] <= start:
@@ -123,7 +123,7 @@ def _find_sources(times: Counter[_Operation]) -> dict[_Operation, str]:
     ]
     sources = {}
     for (program, module_name), operations in names.items():
-        # several programs may have one name; the traced one has all of these operations
+        # several programs may share a name; the traced one has all of these operations
         texts = [module.to_string() for module in modules if module.name == module_name]
         tables = [dict(_SOURCE.findall(text)) for text in texts]
         table = max(tables, key=lambda table: len(operations & table.keys()), default={})

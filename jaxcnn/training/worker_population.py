@@ -48,7 +48,7 @@ class WorkerPopulation:
             while True:
                 if signal.requested:
                     for connection in busy:
-                        connection.send(STOP)
+                        self._workers.send(connection, STOP)
                     for connection, member in busy.items():
                         self._take(member, self._workers.receive(connection))
                     stop(self._members)
@@ -56,7 +56,7 @@ class WorkerPopulation:
                 for member, connection in zip(waiting, list(free), strict=False):
                     free.remove(connection)
                     busy[connection] = member
-                    connection.send(self._task(member))
+                    self._workers.send(connection, self._task(member))
                 if not busy:
                     return
                 ready = multiprocessing.connection.wait(busy, _POLL_SECONDS)

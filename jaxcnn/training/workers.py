@@ -4,11 +4,13 @@ On a CPU this is faster than one process that uses all cores: a small network's 
 from a second core, and processes share neither threads nor a heap.
 """
 
-import multiprocessing.connection
+import contextlib
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process.host import MOST_DEVICES
 from jaxcnn.training.member import Mold
 from jaxcnn.training.run import Run
-from jaxcnn.training.worker import Done, Setup
+from jaxcnn.training.worker import Done, Setup, Task
 
 _DEVICES = re.compile(r"--xla_force_host_platform_device_count=\d+")
 _LEAST_OPERATIONS = 5e11  # some ten seconds of training
@@ -64,20 +66,26 @@ class Workers:
 
     def __init__(self, mold: Mold, num_processes: int):
         self.structure = jax.tree.structure(mold.run.state)
-        variation = mold.variation
-        self._processes: dict[Connection, subprocess.Popen] = {}
-        for core in sorted(os.sched_getaffinity(0))[:num_processes]:
-            connection, process = _start()
-            self._processes[connection] = process
-            is_64_bit = bool(jax.config.read("jax_enable_x64"))
-            connection.send(
-                Setup(variation.config, variation.dataset, variation.fields, core, is_64_bit)
-            )
+        variation, is_64_bit = mold.variation, bool(jax.config.read("jax_enable_x64"))
+        cores = sorted(os.sched_getaffinity(0))[:num_processes]
+        self._processes = dict(_start() for _ in cores)
+        for connection, core in zip(self._processes, cores, strict=True):
+            setup = Setup(variation.config, variation.dataset, variation.fields, core, is_64_bit)
+            self.send(connection, setup)
 
     @property
     def connections(self) -> list[Connection]:
         """The connections to all processes."""
         return list(self._processes)
+
+    def send(self, connection: Connection, message: Setup | Task | str) -> None:
+        """Send a process its setup, a task, or `STOP`.
+
+        Raises:
+          UserError: the process has ended.
+        """
+        with self._noticing_the_end(connection):
+            connection.send(message)
 
     def receive(self, connection: Connection) -> Done:
         """Return the outcome of a process's task.
@@ -86,17 +94,22 @@ class Workers:
           UserError: the process has ended.
           RuntimeError: it failed; the text has its traceback.
         """
-        try:
+        with self._noticing_the_end(connection):
             answer = connection.recv()
-        except (EOFError, ConnectionResetError):
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+    @contextlib.contextmanager
+    def _noticing_the_end(self, connection: Connection) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             code = self._processes[connection].wait(_END_SECONDS)
             raise UserError(
                 f"a process that trained members has ended with exit code {code}, maybe for lack "
                 "of memory; the same command resumes at the last checkpoints"
             ) from None
-        if isinstance(answer, str):
-            raise RuntimeError(answer)
-        return answer
 
     def close(self) -> None:
         """End all processes."""

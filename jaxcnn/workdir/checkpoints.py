@@ -62,8 +62,8 @@ class Checkpoints:
         Args:
           state: the training state, a dataclass with the field `step`.
           progress: the fields of `Progress`.
-          validation: `loss` and `accuracy`, by which the best are kept, or the rank's `metric` in
-            place of the accuracy; None within an epoch.
+          validation: `loss` and `accuracy`, which decide what the best checkpoints are; another
+            `metric` takes the place of the accuracy. None within an epoch.
 
         Raises:
           UserError: this checkpoint, or the previous one, cannot be written. `wait` raises it too.
@@ -243,5 +243,5 @@ def _parts(state: Any) -> dict[str, Any]:
 
 
 def _rank(validation: dict[str, float]) -> tuple[float, float]:
-    """Return the rank of a validation: by more of the metric, then by less loss."""
+    """Return the rank of a validation: a better metric first, then a lower loss."""
     return rank(validation, "metric" if "metric" in validation else "accuracy")

@@ -16,9 +16,9 @@ from jaxcnn.workdir.phases import last_epoch
 def adopt_phases(config: ConfigDict, workdir: Path) -> None:
     """Make a config's phases fit its `num_epochs` and the run in a folder, which it continues.
 
-    The run's phases go on where the config names none, or only the first of them. More epochs than
-    the run had are a further phase if its last one is finished. Else they lengthen the last one, so
-    that an interruption is no phase. Fewer epochs cut the phases.
+    If the config names no phases, or only the first of the run's, the run's phases go on. More
+    epochs than the run had are a further phase if its last one is finished. Else they lengthen the
+    last one, so that an interruption is no phase. Fewer epochs cut the phases.
 
     Raises:
       UserError: a new run has more epochs than its phases.

@@ -128,7 +128,7 @@ def write_config(
     Args:
       workdir: the run's folder.
       config: the config from `step` on.
-      dataset: the facts of its data that a user of the trained network needs.
+      dataset: the facts of the run's data that a user of the trained network needs.
       devices: the devices of the run.
       changes: the changes of the config at `step`. `environment.json` lists those that change
         numbers.

@@ -35,7 +35,7 @@ def apply_fixes() -> None:
 
 @contextlib.contextmanager
 def quiet_log() -> Iterator[None]:
-    """Hide Orbax's warnings in the block, such as the one that a folder is opened to be read."""
+    """Hide Orbax's warnings in the block, such as that a folder is opened for reading."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -68,7 +68,7 @@ def adopt_begun(config: ConfigDict, begun: Begun, workdir: Path) -> list[dict[st
 
     Args:
       config: the config of the run.
-      begun: the phases in the checkpoint; () for one of older code, in which the first is going on.
+      begun: the phases in the checkpoint; () for one of older code, which is in its first phase.
       workdir: the run's folder.
 
     Raises:

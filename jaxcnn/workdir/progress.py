@@ -20,9 +20,9 @@ class Progress:
       best_metrics: its other metrics by name, for `best_metric`.
       lowest_loss: the lowest validation loss; a loss counts as lower if it is lower by more than
         `early_stopping.min_delta`.
-      highest_metrics: the highest value of `early_stopping.metric` by its name, in place of
-        `lowest_loss`; {} where the metric is the loss.
-      epochs_without_gain: epochs since `lowest_loss` or the highest value.
+      highest_metrics: the highest value of `early_stopping.metric`, by the metric's name; {} where
+        the metric is the loss, because `lowest_loss` takes its place.
+      epochs_without_gain: epochs since `lowest_loss` or `highest_metrics` last improved.
       last_accuracy, last_loss: figures of the latest validation.
       seconds: duration of the whole run, including evaluation and compilation.
       train_seconds, train_images: duration and images of the timed training steps.
@@ -71,7 +71,7 @@ class Progress:
         return Position(step, steps_per_epoch, self.anchor_epoch, self.anchor_step)
 
     def begin_phase(self, phase: str, position: Position) -> None:
-        """Record the start of a phase; its early stopping knows no epoch before it.
+        """Record the start of a phase, and start the count of early stopping anew.
 
         Args:
           phase: its entry of `config.phases`.
@@ -92,9 +92,9 @@ class Progress:
     ) -> bool:
         """Record an epoch's validation; return whether it is the best so far.
 
-        More of `config.best_metric` is better, then less loss. Among equals the later one is the
-        best, because its checkpoint is kept. `epochs_without_gain` counts epochs without a better
-        `config.early_stopping.metric`.
+        The best validation is the best by `config.best_metric`. Among equals, the lower loss wins,
+        and then the later epoch, because its checkpoint is kept. `epochs_without_gain` counts
+        epochs without a better `config.early_stopping.metric`.
 
         Args:
           epoch: finished epochs.
@@ -131,7 +131,7 @@ def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
 
     Args:
       scores: `loss` and `metric`.
-      metric: the name of the metric; of all but the loss, more is better.
+      metric: the name of the metric; a higher value is better, except for the loss.
     """
     loss = float(scores["loss"])
     return (-loss if metric == "loss" else float(scores[metric])), -loss

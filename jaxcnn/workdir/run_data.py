@@ -108,7 +108,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
 
 
 def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
-    """Refuse a config that names the data of a run on arrays otherwise than its folder.
+    """Refuse a config that names another dataset than the arrays that a run was trained on.
 
     Raises:
       UserError: the run's data came from Python, and no dataset was given.
@@ -164,7 +164,7 @@ def adopt_older_rules(config: ConfigDict, workdir: Path) -> None:
 
 
 def adopt_batch_size(config: ConfigDict, workdir: Path) -> None:
-    """Give a config that leaves its batch size open, 0, that of the run in a folder."""
+    """Give a config without a batch size (0) the batch size of the run in a folder."""
     if not config.global_batch_size:
         before = run_files.read_part_if_there(workdir, "config.json") or {}
         config.global_batch_size = before.get("global_batch_size", 0)
@@ -186,7 +186,7 @@ def write_pictures_of(workdir: Path, dataset: Dataset, views: dict[str, View]) -
 def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
     """Return warnings about the data of a run, one line each.
 
-    The run has no fingerprint of its data, or its folder of images has changed.
+    They tell that the run has no fingerprint of its data, or that its folder of images has changed.
     """
     saved, list_path = _read_saved(workdir), workdir / PICTURES
     if not saved:

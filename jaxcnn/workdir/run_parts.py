@@ -1,6 +1,6 @@
 """The user's parts of a run: recorded in `environment.json`, required and compared later.
 
-A run never runs a file that it names itself: a file in a run's folder may be another person's.
+No file is run because a run's folder names it: the folder may be another person's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -107,7 +107,7 @@ _ENVIRONMENT = fields(
         ),
     }
 )
-PROVENANCE = fields({"run": text(), "commit": text()})  # of whoever starts a queue of runs
+PROVENANCE = fields({"run": text(), "commit": text()})  # of a program that starts a queue of runs
 _RESULT = fields(
     {
         "run": text(),

@@ -98,7 +98,7 @@ def test_a_set_without_a_test_split_is_split(lamps, capsys):
     splits = load_dataset("tfds:lamp_set", data_dir=folder).splits
     assert np.bincount(splits["test"].labels).tolist() == [2, 2]
     assert sorted([*values(splits["train"]), *values(splits["test"])]) == list(range(20))
-    assert "a fifth of each class is tested on" in capsys.readouterr().out
+    assert "a fifth of each class becomes it" in capsys.readouterr().out
     named = load_dataset("tfds:lamp_set", data_dir=folder, split="train[:75%],train[75%:]").splits
     assert [len(named[name].labels) for name in ("train", "test")] == [15, 5]
     for split in ("train,tset", "train,train[:0]", "a,b,c,d"):
@@ -118,7 +118,7 @@ def test_images_of_several_sizes_need_an_image_size(lamps):
     ("name", "line"),
     [
         ("nothing_here", "tfds knows no such set, and none lies prepared in"),
-        ("coco", "tfds prepares it with TensorFlow alone; where that is installed: tfds build"),
+        ("coco", "tfds prepares it only with TensorFlow; where that is installed: tfds build"),
         ("no name", "no dataset 'tfds:no name'"),
     ],
 )

@@ -183,7 +183,7 @@ def test_classes_that_accuracy_hides_are_said():
 
     text = printed(("cat", 90, 0.75), ("dog", 50, 0.0), ("axolotl", 0, None))
     assert "37.50% balanced (mean recall of the classes)\n" in text
-    assert "No image is recognized of 1 of the 3 classes: dog.\n" in text
+    assert "The network recognizes no image of 1 of the 3 classes: dog.\n" in text
     text = printed(("cat", 60, 0.75), ("dog", 50, 0.1))
     assert "balanced" not in text and "recognized" not in text
 

@@ -209,7 +209,7 @@ def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
     assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
     text = write_report(tmp_path).read_text()
     assert "| balanced test accuracy (mean recall of the classes) | 66.67% |" in text
-    assert text.count("No image is recognized of 1 of the 4 classes: rat.") == 2
+    assert text.count("The network recognizes no image of 1 of the 4 classes: rat.") == 2
     write_json(tmp_path / "evaluation" / "test.json", scores | {"epoch": 1})  # of other weights
     assert "balanced" not in write_report(tmp_path).read_text()
 

@@ -198,7 +198,7 @@ def evolve(live: LiveTrials, trainer: TrialTrainer, lineage: Lineage, num_epochs
 def _copy(parent: Path, folder: Path) -> None:
     """Copy a member's folder, whole or not at all.
 
-    A folder that is there is of a process that died before it recorded the generation.
+    If the folder exists, a process made it and died before it recorded the generation.
     """
     unfinished = folder.with_name(f".{folder.name}")
     with writing_to(folder):

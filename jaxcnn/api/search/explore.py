@@ -36,7 +36,7 @@ def explore(fields: Mapping[str, Values], before: Assignment, seed: int, number:
     Args:
       fields: the values that each field may take.
       before: the values to change.
-      seed, number: of the study and of the member that takes the values, which they follow from.
+      seed, number: of the study, and of the member that takes the values; they decide the draws.
     """
     rng = np.random.default_rng([seed, number])
     return {name: _change(values, before[name], rng) for name, values in fields.items()}

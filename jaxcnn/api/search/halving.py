@@ -14,7 +14,7 @@ from collections.abc import Callable
 from jaxcnn.api.search.scores import Score
 from jaxcnn.api.search.trainer import LiveTrials
 
-_FACTOR = 3  # a rung keeps a third of the members, and the next one is three times as many epochs
+_FACTOR = 3  # a rung keeps a third of the members; the next comes after three times the epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Rung:
 
 
 def make_rungs(num_members: int, num_epochs: int) -> list[Rung]:
-    """Return the rungs of a population, of which one member trains to the end.
+    """Return the rungs of a population; one member trains to the end.
 
     Eight members of 30 epochs have rungs after 4 epochs, with 3 members left, and after 10, with 1.
 

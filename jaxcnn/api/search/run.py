@@ -1,4 +1,4 @@
-"""A search: trials are asked of a study, trained as populations, and told to the study."""
+"""A search: it asks a study for trials, trains them as populations, and tells their results."""
 
 import contextlib
 import secrets
@@ -174,7 +174,7 @@ def _start(search: Search, source: Source, console: Console) -> TrialTrainer:
 def _train(
     search: Search, study: Study, batch: list[Trial], trainer: TrialTrainer, console: Console
 ) -> None:
-    """Train the trials of a batch, and tell their accuracies."""
+    """Train the trials of a batch, and tell the study their accuracies."""
     size = sum(trial.batch == batch[0].batch for trial in study.trials())
     values, weights = {trial.number: trial.values for trial in batch}, search.config.test_with
     console.print(_range(list(values)), "bold")

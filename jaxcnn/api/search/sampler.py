@@ -23,7 +23,7 @@ _SEEDS = 2**32
 def make_sampler(name: str, seed: int) -> "SeededSampler":
     """Return a sampler: Optuna's "tpe" or "cmaes".
 
-    The first population is random, and with "tpe" eight trials at least.
+    The trials of the first population are random; with "tpe", so are the first eight trials.
     """
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "tpe": lambda seed: TPESampler(

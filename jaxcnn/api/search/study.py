@@ -20,7 +20,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.locks import FolderLock
 
 _LOCK_SECONDS = 60  # SQLite's wait for another process
-_TRIES = 3  # at the tables of a new database, which several processes may create at once
+_TRIES = 3  # to create the tables of a new database; several processes may do so at once
 _WORKERS = "workers"
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -36,7 +36,7 @@ class Trial:
       accuracy: the validation accuracy; None while it is unknown.
       batch: the number of the first trial that was asked together with this one.
       worker: the process that trains it, see `Worker`.
-      notes: what else is known of it: `validation_loss`, `epochs`, `folder`, `diverged`.
+      notes: further facts: `validation_loss`, `epochs`, `folder`, `diverged`.
     """
 
     number: int
@@ -78,10 +78,9 @@ def _trial(frozen: FrozenTrial) -> Trial:
 
 
 class Worker:
-    """A process that works in a search's folder; it has a number that no other living one has.
+    """A process that works in a search's folder; each living one has a number of its own.
 
-    The number is held by a lock, so that a process which takes the number of one that has died also
-    takes up its trials.
+    A lock holds the number. A process that takes the number of a dead one also takes up its trials.
 
     Args:
       workdir: the search's folder.
@@ -115,7 +114,7 @@ class Worker:
         return lock
 
     def is_gone(self, name: str) -> bool:
-        """Return whether a name is of a process of this folder that has died."""
+        """Return whether a name belongs to a process of this folder that has died."""
         folder_id, _, number = name.rpartition("/")
         if folder_id != self._folder_id or name == self.name:
             return False
@@ -194,7 +193,7 @@ class Study:
                 continue
             if self._worker.is_gone(trial.worker):
                 self._note(trial.number, "worker", self._worker.name)
-            elif not trial.worker and self._is_local:  # its process died as it asked
+            elif not trial.worker and self._is_local:  # its process died while it asked
                 self.fail([trial.number])
 
     def _ask(self, num_trials: int, population: int) -> None:

@@ -87,7 +87,7 @@ class TrialTrainer:
         return member_folder(self._workdir, number)
 
     def form(self, num_members: int) -> Form:
-        """Return the members of a call."""
+        """Return the form in which a call trains so many members."""
         return fit_form(self.mold.run, num_members, self._num_devices)
 
     def population(self, members: Sequence[Member | None]) -> Population | WorkerPopulation:
@@ -99,7 +99,7 @@ class TrialTrainer:
         self._trainer.close()
 
     def ends(self, members: Mapping[int, Member], shown: PopulationConsole) -> Ends:
-        """Return what tests members when they end."""
+        """Return the object that tests members when they end."""
         return Ends(members, self._workdir, shown)
 
 
@@ -115,13 +115,13 @@ class LiveTrials:
     def __init__(self, trainer: TrialTrainer, opener: Opener, values: dict[int, Assignment]):
         self._trainer, self._opener, self._values = trainer, opener, values
         self._members: dict[int, Member] = {}
-        self._ended: dict[int, Score] = {}  # in an earlier process
+        self._ended: dict[int, Score] = {}  # of trials that ended in an earlier process
         for number in list(values):
             self.join(number, values[number])
         if self._members:
             opener.shown.resume(self._members)
         self._ends = trainer.ends(self._members, opener.shown)
-        self._ends.report()  # of members that were killed before their test
+        self._ends.report()  # the members that were killed before their test
 
     def join(self, number: int, values: Assignment) -> None:
         """Open the folder of a trial, and train it with the others from then on."""

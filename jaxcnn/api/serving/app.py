@@ -131,7 +131,7 @@ async def _answer_refused(request: Request, error: Exception) -> Response:
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
-    return _answer_error(400, "the request ended before its end")
+    return _answer_error(400, "the connection ended before the request was complete")
 
 
 async def _answer_bug(request: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from jaxcnn.text import printable
 
 _MOST_CONNECTIONS = 512
 _SECONDS_TO_END = 1  # for the requests that are being answered
-_SECONDS_TO_LOOK = 0.1  # between looks for a signal
+_SECONDS_TO_LOOK = 0.1  # between two checks for a signal
 
 
 def listen(host: str, port: int) -> socket.socket:

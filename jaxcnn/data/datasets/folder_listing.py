@@ -10,7 +10,7 @@ from jaxcnn.data.pictures.decoding import may_be_picture
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import below
 
-# of files beside pictures that describe them, or that a camera's program writes
+# suffixes of files that describe pictures, or that a camera's program writes
 _TEXT_SUFFIXES = (
     *(".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".htm"),
     *(".log", ".ini", ".db", ".pdf", ".url", ".xmp", ".aae"),

@@ -1,8 +1,8 @@
 """tfds' builders of sets by name, without TensorFlow.
 
 A set that lies prepared as array_record in the folder of datasets is read as it is, without the
-code that made it. Any other is prepared by tfds itself, which works where the set's code uses
-TensorFlow for nothing.
+code that made it. tfds itself prepares any other set, which works if the set's code does not need
+TensorFlow.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def _prepare(place: Place, name: str, reporter: Reporter) -> Any:
     except Exception as error:  # a set's own code may raise any
         if _needs_tensorflow(error):
             raise UserError(
-                f"{place.name}: tfds prepares it with TensorFlow alone; where that is installed: "
+                f"{place.name}: tfds prepares it only with TensorFlow; where that is installed: "
                 f"{_build_command(name)}; then copy the folder {name} into {place.data_dir}"
             ) from error
         raise UserError(

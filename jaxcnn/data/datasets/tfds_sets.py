@@ -26,7 +26,7 @@ _SEED, _TEST_FRACTION = 0, 0.2
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """Examples of a split: tfds' name of it, and their positions; None for all."""
+    """Examples of a split, by tfds' name of the split; positions are None for all examples."""
 
     split: str
     positions: np.ndarray | None = None
@@ -85,7 +85,7 @@ class TfdsSet:
 
     @functools.cached_property
     def _shape(self) -> tuple[int, int, int]:
-        """The shape of all images, that of the first one without an image size."""
+        """The shape of all images; without an image size, that of the first image."""
         if self._place.image_size:
             return (*height_and_width(self._place.image_size), len(self._mode))
         first = next(iter(self._source("train")))
@@ -114,7 +114,7 @@ class TfdsSet:
         return _Records(self._builder, rows.split, (self._image, self._label), rows.positions)
 
     def _choose_splits(self) -> dict[str, _Rows]:
-        """Return the splits by their names here, as the config or their names give them."""
+        """Return the splits by jaxcnn's names; the config, or tfds' names, say which is which."""
         names, rule = list(self._builder.info.splits), self._place.split
         if rule not in SPLIT_RULES:
             return self._named_splits(rule.split(","))
@@ -128,10 +128,10 @@ class TfdsSet:
                 "and test with dataset.split=TRAIN,TEST"
             )
         if "test" not in rows and "validation" in rows:
-            self._reporter.say("there is no test split; the validation split is tested on")
+            self._reporter.say("there is no test split; the validation split becomes it")
             rows["test"] = rows.pop("validation")
         if "test" not in rows:
-            self._reporter.say("there is no test split; a fifth of each class is tested on")
+            self._reporter.say("there is no test split; a fifth of each class becomes it")
             train = rows["train"].split
             is_test = stratified_test(self._labels(train), _TEST_FRACTION, _SEED)
             rows = {

@@ -58,7 +58,7 @@ def near_pairs(
 
 
 def near_groups(hashes: np.ndarray, gray: np.ndarray, proportions: np.ndarray) -> list[list[int]]:
-    """Return the groups of nearly equal pictures, each sorted, and sorted by their first.
+    """Return the groups of nearly equal pictures, each in order, and ordered by their first.
 
     A picture is in the group of each picture that it is nearly equal to.
 

@@ -85,12 +85,12 @@ def fit(
 
 
 class Losses(NamedTuple):
-    """What fitting costs each picture of a set, float (n,).
+    """The loss of each picture of a set by fitting, float (n,).
 
     Attributes:
       cut: the share of the picture that is cut away.
       border: the share of the image that is border.
-      stretch: by how much it is stretched along one axis more than along the other, at least 1.
+      stretch: the factor by which one axis is stretched more than the other, at least 1.
     """
 
     cut: np.ndarray
@@ -101,12 +101,12 @@ class Losses(NamedTuple):
 def losses_of(
     method: str, heights: np.ndarray, widths: np.ndarray, image: tuple[int, int]
 ) -> Losses:
-    """Return what a method costs pictures of these sizes, int (n,).
+    """Return the losses of pictures of these sizes by a method.
 
     Args:
       method: see the module.
-      heights: of the pictures.
-      widths: of the pictures.
+      heights: of the pictures, int (n,).
+      widths: of the pictures, int (n,).
       image: height and width of the image.
     """
     rows, columns = frames_of(method, (heights, widths), image)

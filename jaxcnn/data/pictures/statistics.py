@@ -14,12 +14,12 @@ _WORDS = {
     "contrast_blue": "contrast (standard deviation) of the blues",
 }
 _QUANTILES = (0.005, 0.5, 0.995)
-# widths of the range by which a picture may lie outside of it; with half a width, less than 0.4 %
-# of the test pictures of digits, MNIST, CIFAR-10 and FER2013 are unusual
+# A usual picture lies outside of a range by at most so many of the range's widths. With this value,
+# less than 0.4 % of the test pictures of digits, MNIST, CIFAR-10 and FER2013 are unusual.
 _MARGIN = 0.5
-_LEAST_WIDTH, _LEAST_OCTAVES = 8.0, 0.5  # widths of the ranges of brightness, of contrast
+_LEAST_WIDTH, _LEAST_OCTAVES = 8.0, 0.5  # least widths of the ranges of brightness and of contrast
 _MOST, _FEW = 5_000, 500  # pictures of a sample
-_TOO_FEW = 20  # training pictures that show no usual range
+_TOO_FEW = 20  # with fewer training pictures there is no usual range
 _FAINT = 16  # of 255: a contrast that is hardly visible
 _ROWS = 256  # pictures in memory at a time
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-# that a file may unpack to: three times the size of the largest published one
+# the bytes that a file may unpack to: three times the size of the largest published file
 MAX_BYTES = 1 << 30
 _GZIP = b"\x1f\x8b"  # a file's first bytes
 

@@ -69,8 +69,8 @@ def write_cache(
       fingerprint: of the files that the dataset was made from.
       class_names: by label set.
       splits: number of examples, and the examples, by split.
-      conversion: fields of the `Conversion` of its pictures; a missing page is chosen to match the
-        borders of the training images. None if there is no record of it.
+      conversion: fields of the `Conversion` of its pictures; None if there is no record of it. If
+        the page is missing, it is chosen to match the borders of the training images.
       pictures: the user's pictures, in the order of the examples.
       facts: about their files, see `facts.summarize`.
 
@@ -171,7 +171,7 @@ def _create(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def pick_label_set(info: dict[str, Any], label_set: str) -> str:
-    """Return the label set of a cache that is meant; "" is its first one.
+    """Return the name of one of a cache's label sets; "" stands for the first one.
 
     Raises:
       UserError: it has no such label set.

@@ -13,7 +13,7 @@ from jaxcnn.files.reading import read_bytes
 
 PREDICTIONS = "evaluation/predictions.csv"
 _NEEDED = ("index", "true", "predicted")
-_SAME = 1e-3  # as much may rounding on another device change an accuracy
+_SAME = 1e-3  # rounding on another device may change an accuracy by so much
 
 
 @dataclasses.dataclass(frozen=True)

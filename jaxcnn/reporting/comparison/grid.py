@@ -104,7 +104,7 @@ def _split(groups: Sequence[RecipeGroup], names: Sequence[str]) -> list[list[Rec
 
 
 def _grid(groups: list[RecipeGroup], fields: Fields, differing: Sequence[str]) -> Grid:
-    """Return the grid of groups, no two of which agree in both fields.
+    """Return the grid of groups that differ in at least one of the two fields.
 
     Args:
       differing: the other fields that differ between the groups of the section.

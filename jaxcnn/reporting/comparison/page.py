@@ -31,7 +31,7 @@ def write_comparison(
     Args:
       folders: the folders of runs and populations.
       out: the folder of the comparison.
-      grid: the two fields of the grids; () for those that differ, if they are two.
+      grid: the two fields of the grids; () for the fields that differ, if there are two.
       goal: see `Goal`.
 
     Returns:
@@ -53,7 +53,7 @@ def write_comparison(
         for name, rows in records.everything(sections, fields, goal).items():
             if rows or name not in _ONLY_IF_ANY:
                 write_text(out / f"{name}.csv", records.to_csv(rows))
-            else:  # that of an earlier comparison
+            else:  # an earlier comparison may have written it
                 (out / f"{name}.csv").unlink(missing_ok=True)
         write_text(out / "comparison.md", to_markdown(_TITLE, blocks))
         write_text(out / "index.html", to_html(_TITLE, blocks, out))

@@ -20,7 +20,7 @@ class Pair:
       first, second: the recipes, with finished runs.
       difference: of the test accuracies, first minus second; None if it cannot be tested.
       p: its p-value, corrected for the number of pairs that are tested together.
-      note: why there is no test, or not a sharper one; "" for neither.
+      note: the reason that there is no test, or not a sharper one; else "".
     """
 
     first: RecipeGroup
@@ -63,7 +63,7 @@ def compare_pairs(pairs: Iterable[tuple[RecipeGroup, RecipeGroup]]) -> list[Pair
 
 
 def against(reference: RecipeGroup, groups: Sequence[RecipeGroup]) -> list[Pair]:
-    """Return a pair of each other finished group with a reference, which is the second of each."""
+    """Return a pair for each other finished group: the group, then the reference."""
     others = [group for group in groups if group.finished and group is not reference]
     return compare_pairs((group, reference) for group in others) if reference.finished else []
 

@@ -17,7 +17,7 @@ from jaxcnn.workdir import metrics_log, run_files
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 from jaxcnn.workdir.schemas import Row
 
-# the fields that a config needs, and what is said of one without them
+# the fields that a config needs, and the message about a config without them
 _NEEDED = dict.fromkeys(
     ("seed", "validation", "test_with", "model", "dataset"), "is not the config of a run"
 )

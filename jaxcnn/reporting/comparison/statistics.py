@@ -123,10 +123,10 @@ def compare_answers(only_first: int, only_second: int, num_images: int) -> Diffe
 
 
 def compare_counts(first: float, second: float, num_images: int) -> Difference:
-    """Return the difference of two networks of which only the accuracies are known.
+    """Return the difference of two networks, given only their accuracies.
 
-    Interval and test are those of Agresti and Caffo for two separate sets of images. The images are
-    the same, so that they find a difference less often than `compare_answers`.
+    Interval and test are those of Agresti and Caffo for two separate sets of images. Here both sets
+    are the same, so they find a difference less often than `compare_answers` does.
 
     Args:
       first, second: accuracies, fractions.

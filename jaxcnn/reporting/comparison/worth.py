@@ -11,7 +11,7 @@ from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.text import decimal, integer, join_names, percent
 
 _BEST = 5  # classes of a network
-_LARGE = 20  # classes of a dataset of which the best are listed
+_LARGE = 20  # with so many classes, the best ones of a dataset are listed
 
 
 def best_classes_tables(section: Section) -> list[Table]:
@@ -105,8 +105,8 @@ def _first(groups: Sequence[RecipeGroup]) -> str:
 def _beaten(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
     """Return sentences on networks that cheaper ones beat in accuracy.
 
-    All pairs of different networks are tested in which one costs less in a respect and more in
-    none.
+    A pair of different networks is tested if one of them costs less in a respect and no more in the
+    others.
     """
     costs = {group.label: _costs(group) for group in groups}
 

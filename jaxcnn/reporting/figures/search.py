@@ -28,7 +28,8 @@ Rows = Sequence[Mapping[str, Any]]  # of the trials, as `result.json` has them
 DRAWN = {"dropped": (GRAY, "x"), "replaced": (GRAY, "x"), "finished": (BLUE, "o")}
 _HEIGHT = 2.8  # inches
 _MARGIN = 0.08  # around what is drawn, as a share of the axis
-_TIMES_USUAL = 2  # so many times the upper three quarters' range are drawn below them
+# The axis ends so many times the range of the upper three quarters below them.
+_TIMES_USUAL = 2
 
 
 def plot_history(rows: Rows, best: int, stem: Path) -> Path:

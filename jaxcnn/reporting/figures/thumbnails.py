@@ -15,8 +15,8 @@ def thumbnail(picture: Path | np.ndarray) -> bytes:
     """Return a picture's file as a small JPEG, or an image of a network as a PNG.
 
     Args:
-      picture: a file; or uint8 (height, width, channels), of which the mean of the channels is
-        shown unless there are three.
+      picture: a file; or uint8 (height, width, channels), shown as the mean of its channels unless
+        there are three.
 
     Raises:
       UserError: the file cannot be read.

@@ -48,9 +48,9 @@ def plot_outcome(outcome: Outcome, folder: Path) -> dict[str, str]:
     for name, values in outcome.fields.items():
         if len(values) > 1:
             caption = (
-                f"Validation accuracy against {axis_name(name)}: a dot for each member; the line "
-                "joins the best recipes with that value, with the 95 % intervals of their means, "
-                "which may leave the picture"
+                f"Validation accuracy against {axis_name(name)}: a dot for each member. The line "
+                "joins the best recipe of each value. The 95 % intervals of these recipes' means "
+                "may reach beyond the picture"
             )
             pictures[f"against_{name.replace('.', '_')}"] = _against(outcome, name), caption
     for name, (draw, _) in pictures.items():
@@ -124,7 +124,7 @@ def _against(outcome: Outcome, name: str) -> Callable[["Axes"], None]:
 
 
 def _best_by_value(recipes: Iterable[SweptRecipe], name: str) -> dict[Any, SweptRecipe]:
-    """Return the first recipe with each value of a field that has an accuracy, by value."""
+    """Return, by the value of a field, the first recipe with this value and an accuracy."""
     best: dict[Any, SweptRecipe] = {}
     for recipe in recipes:
         if recipe.validation:

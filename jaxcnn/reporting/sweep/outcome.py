@@ -97,7 +97,7 @@ def read_outcome(
     fields: Mapping[str, Sequence[Any]],
     members: Sequence[Mapping[str, Any]],
 ) -> Outcome:
-    """Return the outcome of a sweep, of which a member or more have ended.
+    """Return the outcome of a sweep in which at least one member has ended.
 
     A recipe's validation accuracy is that of the epoch whose weights are tested.
 

@@ -170,7 +170,7 @@ def _blocks(outcome: Outcome, workdir: Path) -> list[Block]:
 
 
 def _heat_maps(outcome: Outcome, folder: Path) -> list[Picture]:
-    """Draw the validation accuracies by each two fields; others have a picture for each value."""
+    """Draw the validation accuracies by each pair of fields, for each value of the others."""
     fields = [name for name, values in outcome.fields.items() if len(values) > 1]
     grids = [
         grid

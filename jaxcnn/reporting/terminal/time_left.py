@@ -7,7 +7,7 @@ from collections.abc import Callable
 from jaxcnn.text import duration
 
 _TELL_AFTER = 5.0  # seconds of steps
-_LONG_RUN = 600.0  # seconds; the duration of a longer run is told
+_LONG_RUN = 600.0  # seconds; the duration of a longer run is printed
 _LONG_EPOCH = 60.0  # seconds; beside a longer epoch, a compilation is short
 _WRONG_BY = 1.5  # an estimate that is wrong by more than this factor is corrected
 
@@ -86,7 +86,7 @@ class DurationNotice:
 
     def __init__(self, times: TimeLeft, now: Callable[[], float] = time.time):
         self._times, self._now = times, now
-        self._end: float | None = None  # as told, in seconds of the system's clock
+        self._end: float | None = None  # as printed, in seconds of the system's clock
         self._is_checked = False
         self.max_minutes, self.may_stop_early = 0.0, False
 
