@@ -49,9 +49,9 @@ MEMBERS, QUICK_MEMBERS = (1, 4, 16, 64), (4,)
 VMAP_NETWORKS = ("mlp_base", "mlp_model1", "mlp_model2", "lenet", "mnist_small")  # no states
 VMAP_MEMBERS = 16
 BATCHES = 1000  # of the noise: more than the steps of a turn
-STEPS = 25  # of a turn, at least
+STEPS = 100  # of a turn, at least: members in processes are sent there for each
 TURN_SECONDS, QUICK_TURN_SECONDS = 1.0, 0.4
-MOST_SECONDS, QUICK_MOST_SECONDS = 60.0, 12.0  # of a network
+MOST_SECONDS, QUICK_MOST_SECONDS = 90.0, 20.0  # of a network
 
 
 class Pair:

@@ -1,11 +1,13 @@
 """The peak memory of the devices, or of this process."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 _STATUS = Path("/proc/self/status")
+_MACHINE = Path("/proc/meminfo")
 
 
 def peak_memory(devices: Sequence[Any]) -> tuple[int, bool]:
@@ -28,3 +30,11 @@ def peak_resident() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available() -> float:
+    """Return the memory of the machine that is free, in bytes; infinity where it is unknown."""
+    if not _MACHINE.exists():
+        return math.inf
+    fields = dict(line.split(":", 1) for line in _MACHINE.read_text().splitlines())
+    return 1024 * float(fields["MemAvailable"].split()[0])

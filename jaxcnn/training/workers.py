@@ -19,6 +19,7 @@ import jax
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.parts import used_parts
 from jaxcnn.errors import UserError
+from jaxcnn.process import memory
 from jaxcnn.process.host import MOST_DEVICES
 from jaxcnn.training.member import Mold
 from jaxcnn.training.run import Run
@@ -32,14 +33,16 @@ from multiprocessing.connection import Connection
 from jaxcnn.training.worker import serve
 serve(Connection(int(sys.argv[1])))
 """
+_PROCESS_BYTES = 2**30  # of Python, JAX and compiled programs
 _END_SECONDS = 5.0  # the time in which a process should end
 
 
 def usable_cores(run: Run, num_members: int) -> int:
     """Return the cores of which each may have a process that trains members; 1 for none.
 
-    A process needs seconds to start and to compile, so a short training has none. The processes
-    know no parts that the user has registered. Simulated devices are used as such.
+    A process needs seconds to start and to compile, so a short training has none. Each needs
+    memory for the data. The processes know no parts that the user has registered. Simulated
+    devices are used as such.
 
     Args:
       run: of a member.
@@ -53,7 +56,10 @@ def usable_cores(run: Run, num_members: int) -> int:
     is_usual = jax.local_device_count() in (1, min(num_cores, MOST_DEVICES))
     if used_parts(flatten(plan.config)) or operations < _LEAST_OPERATIONS or not is_usual:
         return 1
-    return num_cores
+    data = sum(split.images.nbytes for split in run.dataset.splits.values())
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
+    each = _PROCESS_BYTES + 2 * data + 4 * state  # while it receives them, there are two
+    return min(num_cores, max(int(memory.available() / each), 1))
 
 
 class Workers:
