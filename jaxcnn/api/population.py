@@ -21,6 +21,7 @@ from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
+from jaxcnn.models import model_config
 from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
@@ -28,7 +29,13 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import Mold, make_member_runs
 from jaxcnn.training.run import describe_data, make_run
 from jaxcnn.training.transfer import load_start
-from jaxcnn.training.variation import check_population
+from jaxcnn.training.variation import check_population, differing_fields, split_by_program
+
+# fields that say what is validated and tested, and on what: members must have the same
+_COMMON = (
+    "dataset.name", "dataset.data_dir", "dataset.split", "dataset.label_set", "dataset.exclude",
+    "validation", "test_with", "fold", "folds", "num_devices",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Sweep:
       fields: the values of each field that varies.
       members: the fields' values of each member.
       configs: the checked config of each member.
+      groups: the numbers of the members that one compiled step each trains.
       num_devices: `config.num_devices`, over which the members are spread; 0 for all.
     """
 
@@ -47,7 +55,12 @@ class Sweep:
     fields: Mapping[str, Sequence[Any]]
     members: Sequence[Assignment]
     configs: Sequence[ConfigDict]
+    groups: Sequence[Sequence[int]]
     num_devices: int
+
+    def folder(self, index: int) -> Path:
+        """Return the folder of a member."""
+        return member_folder(self.workdir, index)
 
 
 def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path) -> Sweep:
@@ -59,16 +72,36 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
       workdir: the population's folder.
 
     Raises:
-      UserError: the sweep or a member's config is wrong, or one compiled step cannot train them.
+      UserError: the sweep or a member's config is wrong.
     """
     workdir = check_workdir(workdir)
     config = own_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
+    for name in fields:
+        if name in _COMMON:
+            raise UserError(
+                f"--sweep: {name} cannot vary: the members' accuracies would not be comparable; "
+                "train a sweep for each value"
+            )
     members = assignments(fields)
-    configs = [own_config(with_values(config, values), None, workdir) for values in members]
-    check_population(configs)
-    return Sweep(workdir, fields, members, configs, num_devices)
+    configs = [own_config(_with_values(config, values), None, workdir) for values in members]
+    groups = split_by_program(configs)
+    for numbers in groups:
+        check_population([configs[number] for number in numbers])
+    return Sweep(workdir, fields, members, configs, groups, num_devices)
+
+
+def _with_values(config: ConfigDict, values: Assignment) -> ConfigDict:
+    """Return a config with other values of some fields; another network has its usual options."""
+    name = values.get("model.name", config.model.name)
+    if name != config.model.name:
+        config = config.copy_and_resolve_references()
+        config.model = model_config(name)
+    for field in values:
+        if field.startswith("model.") and field.removeprefix("model.") not in config.model:
+            raise UserError(f"--sweep: the network {name} has no {field}")
+    return with_values(config, values)
 
 
 def train_population(
@@ -113,43 +146,56 @@ def train_population(
 
 def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, Any]:
     """Train what is left of a population in its open folder; return its result."""
-    folders = [member_folder(sweep.workdir, index) for index in range(len(sweep.members))]
     is_left = [
-        result_of(folder, config) is None
-        for folder, config in zip(folders, sweep.configs, strict=True)
+        result_of(sweep.folder(index), config) is None for index, config in enumerate(sweep.configs)
     ]
-    if not any(is_left):
-        return _finish(sweep, folders, {}, source, shown)
-    dataset = source.load(sweep.configs[0], folders[0])
-    try_metrics(sweep.configs[0].metrics, dataset.class_names)
-    runs, variation = make_member_runs(sweep.configs, dataset)
-    mold = Mold(runs[0].run, variation)
-    form = fit_form(runs[0].run, len(sweep.members), sweep.num_devices)
-    shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
+    failures: dict[int, str] = {}
+    constants = differing_fields([sweep.configs[numbers[0]] for numbers in sweep.groups])
+    for position, numbers in enumerate(sweep.groups, 1):
+        left = [index for index in numbers if is_left[index]]
+        if not left:
+            continue
+        if len(sweep.groups) > 1:
+            values = {n: v for n, v in sweep.members[numbers[0]].items() if n in constants}
+            shown.group(position, len(sweep.groups), values)
+        failures |= _train_group(sweep, numbers, left, source, shown)
+    return _finish(sweep, failures, source, shown)
+
+
+def _train_group(
+    sweep: Sweep,
+    numbers: Sequence[int],
+    left: Sequence[int],
+    source: Source,
+    shown: PopulationConsole,
+) -> dict[int, str]:
+    """Train the members of a group that are left; return the errors that ended members."""
+    config, folder = sweep.configs[numbers[0]], sweep.folder(numbers[0])
+    dataset = source.load(config, folder)
+    source = Source(dataset, source.data_at)
+    try_metrics(config.metrics, dataset.class_names)
+    runs, variation = make_member_runs([sweep.configs[index] for index in numbers], dataset)
+    mold, member_runs = Mold(runs[0].run, variation), dict(zip(numbers, runs, strict=True))
+    form = fit_form(mold.run, len(numbers), sweep.num_devices)
+    shown.start(config, mold.run, sweep.workdir, form, len(numbers), len(left))
     with contextlib.ExitStack() as stack:
-        load_weights = functools.cache(lambda: load_start(sweep.configs[0]))
-        opener = Opener(stack, describe_data(runs[0].run), source, shown, load_weights)
+        load_weights = functools.cache(lambda: load_start(config))
+        opener = Opener(stack, describe_data(mold.run), source, shown, load_weights)
         members = {
-            index: opener.open(index, folders[index], runs[index])
-            for index in range(len(folders))
-            if is_left[index]
+            index: opener.open(index, sweep.folder(index), member_runs[index]) for index in left
         }
         shown.resume(members)
         ends = Ends(members, sweep.workdir, shown)
-        ends.report()  # the members that were killed before their test
-        slots = [members.get(index) for index in range(len(folders))]
+        ends.report()  # of members that were killed before their test
+        slots = [members.get(index) for index in numbers]
         trainer = stack.enter_context(contextlib.closing(Trainer(mold)))
         with shown.live(members):
             trainer.population(slots, form).train(ends.report)
-    return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
+    return ends.failures
 
 
 def _finish(
-    sweep: Sweep,
-    folders: Sequence[Path],
-    failures: Mapping[int, str],
-    source: Source,
-    shown: PopulationConsole,
+    sweep: Sweep, failures: Mapping[int, str], source: Source, shown: PopulationConsole
 ) -> dict[str, Any]:
     """Write the members' reports and the result of a population; show it and return it.
 
@@ -157,6 +203,7 @@ def _finish(
       Diverged: no member has ended well.
     """
     shown.note(["writing what is left of the members' reports"])
+    folders = [sweep.folder(index) for index in range(len(sweep.members))]
     rows = []
     for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
         row = {"member": folder.name, "folder": str(folder.relative_to(sweep.workdir)), **values}
@@ -179,12 +226,16 @@ def _finish(
 
 def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     """Return lines that say what a sweep would train, and the bytes that it takes."""
-    run = make_run(sweep.configs[0], Source(data_at=data_at).load(sweep.configs[0], sweep.workdir))
-    form = fit_form(run, len(sweep.members), sweep.num_devices)
-    return [
-        *(f"{index:03}  {describe_values(values)}" for index, values in enumerate(sweep.members)),
-        f"{len(sweep.members)} members, {form}",
-        f"each: {run.plan.num_epochs} epochs of {run.plan.steps_per_epoch} steps, "
-        f"{run.plan.network.parameters:,} parameters",
-        describe_size(run, len(sweep.members), len(sweep.members)),
-    ]
+    lines = []
+    for numbers in sweep.groups:
+        config = sweep.configs[numbers[0]]
+        run = make_run(config, Source(data_at=data_at).load(config, sweep.workdir))
+        form = fit_form(run, len(numbers), sweep.num_devices)
+        lines += [
+            *(f"{index:03}  {describe_values(sweep.members[index])}" for index in numbers),
+            f"{len(numbers)} members, {form}",
+            f"each: {run.plan.num_epochs} epochs of {run.plan.steps_per_epoch} steps, "
+            f"{run.plan.network.parameters:,} parameters",
+            describe_size(run, len(numbers), len(numbers)),
+        ]
+    return lines

@@ -51,15 +51,32 @@ class PopulationConsole:
         self._notes: set[str] = set()
         self._pace: Pace | None = None
         self._left: float | None = None
-        self._told, self._has_table = time.monotonic(), False
+        self._told, self._has_table, self._has_started = time.monotonic(), False, False
 
-    def start(self, config: ConfigDict, run: Run, workdir: Path, form: Form, num_left: int) -> None:
-        """Show the network, the config, and what is left to train."""
-        self._console.start(config, render_summary(run.plan.network), str(workdir))
-        finished = len(self._members) - num_left
-        done = f", of which {finished} have ended" if finished else ""
+    def group(self, number: int, num_groups: int, values: Assignment) -> None:
+        """Show which members train next: those that have some values."""
+        text = describe_values(values)
+        self._console.print(f"\ngroup {number} of {num_groups}: {text}", "bold")
+        self._epoch = 0
+
+    def start(
+        self,
+        config: ConfigDict,
+        run: Run,
+        workdir: Path,
+        form: Form,
+        num_members: int,
+        num_left: int,
+    ) -> None:
+        """Show the network, the config, and what is left to train; the config once."""
+        if not self._has_started:
+            self._console.start(config, render_summary(run.plan.network), str(workdir))
+        self._has_started = True
+        done = f", of which {num_members - num_left} have ended" if num_left < num_members else ""
         names = ", ".join(self._members[min(self._members)])
-        self._console.print(f"{len(self._members)} members{done}, differ in {names}; {form}")
+        differ = "" if num_members < len(self._members) else f", differ in {names}"
+        noun = "member" if num_members == 1 else "members"
+        self._console.print(f"{num_members} {noun}{done}{differ}; {form}")
 
     def resume(self, members: Mapping[int, Member]) -> None:
         """Show where resumed members go on; those further behind train first."""

@@ -55,7 +55,7 @@ def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
       config: the config that the sweep varies; its values have the types of the fields.
 
     Raises:
-      UserError: a field does not exist or is no number, is given twice, or a value is wrong.
+      UserError: a field does not exist or is a list, is given twice, or a value is wrong.
     """
     fields = {}
     for name, values in _parse(text, config, "--sweep").items():
@@ -79,7 +79,7 @@ def parse_search(text: str, config: ConfigDict) -> dict[str, Values]:
       config: the config that the search varies.
 
     Raises:
-      UserError: a field does not exist or is no number, is given twice, or a value is wrong.
+      UserError: a field does not exist or is a list, is given twice, or a value is wrong.
     """
     return _parse(text, config, "--search")
 
@@ -98,8 +98,8 @@ def _parse(text: str, config: ConfigDict, flag: str) -> dict[str, Values]:
         if name in fields:
             raise UserError(f"{flag}: {name} is given twice; list its values with commas")
         kind = type(leaves[name])
-        if kind not in (int, float):
-            raise UserError(f"{flag}: {name} is no number; only numbers can vary")
+        if kind not in (int, float, bool, str):
+            raise UserError(f"{flag}: {name} is a list; only numbers and names can vary")
         fields[name] = _values(f"{flag}: {name}={values}", values, kind)
     if not fields:
         raise UserError(f"{flag}: names no field; give FIELD=VALUES, such as seed=0..4")
@@ -108,6 +108,9 @@ def _parse(text: str, config: ConfigDict, flag: str) -> dict[str, Values]:
 
 def _values(place: str, text: str, kind: type) -> Values:
     """Return the values of a field in its type; `place` begins the text of an error."""
+    if kind in (bool, str):
+        words = [word.strip() for word in text.split(",")]
+        return _unique(place, words if kind is str else [_truth(place, word) for word in words])
     if match := _RANGE.fullmatch(text):
         low, high = map(int, match.groups())
         if not 0 <= high - low < _MOST_MEMBERS:
@@ -116,10 +119,22 @@ def _values(place: str, text: str, kind: type) -> Values:
     if match := _INTERVAL.fullmatch(text):
         scale, *ends = match.groups()
         return _interval(place, scale, _numbers(place, ends, kind))
-    values = _numbers(place, text.split(","), kind)
+    return _unique(place, _numbers(place, text.split(","), kind))
+
+
+def _unique(place: str, values: list[Any]) -> list[Any]:
+    """Return the values, which must differ."""
     if len(set(values)) < len(values):
         raise UserError(f"{place}: repeats a value")
     return values
+
+
+def _truth(place: str, word: str) -> bool:
+    """Return the truth value that a word gives."""
+    values = {"true": True, "false": False}
+    if word.lower() not in values:
+        raise UserError(f"{place}: must be true, false, or both with a comma between them")
+    return values[word.lower()]
 
 
 def _numbers(place: str, words: Sequence[str], kind: type) -> list[Any]:
@@ -158,7 +173,13 @@ def assignments(fields: Mapping[str, Sequence[Any]]) -> list[Assignment]:
 
 def describe_values(values: Assignment) -> str:
     """Return the values of a member as text: `optimizer.learning_rate = 0.003, seed = 1`."""
-    return ", ".join(f"{name} = {value:.12g}" for name, value in values.items())
+    return ", ".join(f"{name} = {value_text(value)}" for name, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """Return a field's value as text."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.12g}" if is_number else str(value)
 
 
 def with_values(config: ConfigDict, values: Assignment) -> ConfigDict:

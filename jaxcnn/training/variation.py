@@ -59,8 +59,7 @@ def check_population(configs: Sequence[ConfigDict]) -> None:
                 f"config.{name} = {leaves[name]}: a population supports {supported} alone; train "
                 "the configs one by one"
             )
-    is_fixed = config.optimizer.name in (*_FIXED_OPTIMIZERS, *OPTIMIZERS.parts)
-    allowed = _OF_EVERY_OPTIMIZER if is_fixed else FIELDS
+    allowed = fields_of(config)
     for name in sorted(differing_fields(configs)):
         if name not in allowed:
             reason = f" with optimizer.name = {config.optimizer.name}" * (name in FIELDS)
@@ -68,6 +67,25 @@ def check_population(configs: Sequence[ConfigDict]) -> None:
                 f"{name}: cannot differ between the members of a population{reason}; these can: "
                 f"{', '.join(allowed)}"
             )
+
+
+def fields_of(config: ConfigDict) -> Sequence[str]:
+    """Return the fields in which members with a config's optimizer may differ."""
+    return _OF_EVERY_OPTIMIZER if _has_fixed_optimizer(config) else FIELDS
+
+
+def _has_fixed_optimizer(config: ConfigDict) -> bool:
+    return config.optimizer.name in (*_FIXED_OPTIMIZERS, *OPTIMIZERS.parts)
+
+
+def split_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
+    """Return the positions of the configs, in groups that one compiled step each can train."""
+    groups: dict[str, list[int]] = {}
+    for position, config in enumerate(configs):
+        fields = fields_of(config)
+        constants = {n: v for n, v in flatten(config).items() if n not in fields}
+        groups.setdefault(repr(sorted(constants.items())), []).append(position)
+    return list(groups.values())
 
 
 def differing_fields(configs: Sequence[ConfigDict]) -> set[str]:

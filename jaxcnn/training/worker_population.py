@@ -50,7 +50,7 @@ class WorkerPopulation:
                     for connection in busy:
                         self._workers.send(connection, STOP)
                     for connection, member in busy.items():
-                        self._take(member, self._workers.receive(connection))
+                        self._take(member, self._workers.receive(connection), len(busy))
                     stop(self._members)
                 waiting = [m for m in self._due(num_epochs) if m not in busy.values()]
                 for member, connection in zip(waiting, list(free), strict=False):
@@ -63,7 +63,8 @@ class WorkerPopulation:
                 for connection in [connection for connection in busy if connection in ready]:
                     member = busy.pop(connection)
                     free.append(connection)
-                    if self._take(member, self._workers.receive(connection)):
+                    done = self._workers.receive(connection)
+                    if self._take(member, done, num_busy=len(busy) + 1):
                         on_epoch()
 
     def _due(self, num_epochs: float) -> Sequence[Member]:
@@ -89,13 +90,17 @@ class WorkerPopulation:
             seconds,
         )
 
-    def _take(self, member: Member, done: Done) -> bool:
-        """Hand a member its state; return whether its epoch has ended."""
+    def _take(self, member: Member, done: Done, num_busy: int) -> bool:
+        """Hand a member its state; return whether its epoch has ended.
+
+        The time that the member takes is its share of the time of all that train.
+        """
         state = jax.tree.unflatten(self._workers.structure, done.state)
         state = on_every_device(state, member.plan.mesh)
         step = member.position.step + done.num_steps
         clock = self._clocks.setdefault(member, Clock())
-        clock.images, clock.seconds = clock.images + done.images, clock.seconds + done.seconds
+        clock.images += done.images
+        clock.seconds += done.seconds / num_busy
         if done.scores:
             member.take_steps(state, step, self._clocks.pop(member), done.scores)
         elif member.is_save_due(step):

@@ -113,6 +113,35 @@ def test_a_member_that_diverges_is_a_row(config, train_members, tmp_path):
         train_members(config, "optimizer.learning_rate=1e37,1e38", tmp_path / "all")
 
 
+def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
+    sweep = "optimizer.name=adam,momentum; model.name=mlp,lenet5_base; seed=0..1"
+    result, printed = train_members(config, sweep, tmp_path / "all")
+    assert "group 4 of 4: optimizer.name = momentum, model.name = lenet5_base" in printed
+    members = result["members"]
+    assert [row["optimizer.name"] for row in members] == 4 * ["adam"] + 4 * ["momentum"]
+    assert len(result["recipes"]) == 4 and all(row["n"] == 2 for row in result["recipes"])
+    best = load_config(tmp_path / "all" / "best.json")
+    assert best.model.name == result["best"]["values"]["model.name"]
+    page = (tmp_path / "all" / "report.md").read_text()
+    assert "Validation accuracy by optimizer and model" in page
+    assert train_members(config, sweep, tmp_path / "all")[0] == result
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("dataset.name=digits,mnist", "dataset.name cannot vary"),
+        ("model.name=mlp,nothing", "unknown network 'nothing'"),
+        ("model.name=mlp,lenet5_base; model.dropout=0,.5", "model.dropout is not a field"),
+        ("optimizer.name=adam,adum", "optimizer.name = 'adum'"),
+    ],
+)
+def test_wrong_groups_are_one_line(sweep, message, config, train_members, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train_members(config, sweep, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_refusals_change_nothing(config, train_members, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")

@@ -17,7 +17,7 @@ CONFIG = f"--config={ROOT}/configs/digits.py"
         ([CONFIG, "--sweep=seed"], "'seed' must be FIELD=VALUES"),
         ([CONFIG, "--sweep=gone.py"], "--sweep=gone.py: there is no such file"),
         ([CONFIG, f"--sweep={ROOT}/configs/digits.py"], "digits.py: has no SWEEP"),
-        ([CONFIG, "--sweep=global_batch_size=32,64"], "global_batch_size: cannot differ"),
+        ([CONFIG, "--sweep=dataset.name=digits,mnist"], "dataset.name cannot vary"),
         ([CONFIG, "--sweep=seed=0,-1"], "config.seed = -1"),
         (
             [CONFIG, "--sweep=seed=0..1", "--config.dataset.name=folder:gone", "--data_at=moved"]

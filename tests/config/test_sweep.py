@@ -24,6 +24,18 @@ def test_lists_and_ranges_have_the_types_of_their_fields():
     assert parse_sweep("loss.l2=0..1", default_config()) == {"loss.l2": [0.0, 1.0]}
 
 
+def test_names_and_truth_values():
+    text = "optimizer.name = adam, momentum; optimizer.skip_bad_steps=true,False"
+    fields = parse_sweep(text, default_config())
+    assert fields == {
+        "optimizer.name": ["adam", "momentum"], "optimizer.skip_bad_steps": [True, False],
+    }  # fmt: skip
+    values = {"optimizer.name": "adam", "optimizer.skip_bad_steps": True, "seed": 1}
+    assert describe_values(values) == (
+        "optimizer.name = adam, optimizer.skip_bad_steps = True, seed = 1"
+    )
+
+
 def test_a_search_takes_intervals_as_well():
     text = (
         "optimizer.learning_rate=log(1e-4,.1); optimizer.momentum = uniform( .5, .99 );"
@@ -53,7 +65,7 @@ def test_a_search_takes_intervals_as_well():
         ("optimizer.learning_rate=normal(0,1)", "must be numbers with commas"),
         ("optimizer.learning_rate=log(1,2,3)", "must be numbers with commas"),
         ("schedule.patience=uniform(.5,2)", "must be whole numbers"),
-        ("optimizer.name=adam,sgd", "optimizer.name is no number"),
+        ("phases=1,2", "phases is a list"),
     ],
 )
 def test_mistakes_in_a_search(text, message):
@@ -92,8 +104,8 @@ def test_seeds_are_written_in_full():
         ("seed=a,b", "seed=a,b: must be whole numbers"),
         ("optimizer.momentum=0.1,,2", "must be numbers with commas"),
         ("seed=1,1", "repeats a value"),
-        ("optimizer.name=adam,sgd", "optimizer.name is no number"),
-        ("optimizer.skip_bad_steps=0,1", "is no number"),
+        ("phases=1,2", "phases is a list"),
+        ("optimizer.skip_bad_steps=0,1", "must be true, false, or both"),
         ("optimizer.learning_rate=log(1e-3,.1)", "a sweep trains every value"),
         ("optimizer.momentum=uniform(.5,.9)", "optimizer.momentum=uniform(0.5,0.9): a sweep"),
     ],

@@ -20,7 +20,7 @@ from jaxcnn.api.search.study import without_password
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
 from jaxcnn.config.rules import Effect
-from jaxcnn.config.sweep import Interval, Values, parse_search, with_values
+from jaxcnn.config.sweep import Interval, Values, parse_search, value_text, with_values
 from jaxcnn.errors import UserError
 from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population
@@ -170,7 +170,7 @@ def describe(search: Search, form: str) -> list[str]:
 
 
 def _listed(values: Values) -> str:
-    return str(values) if isinstance(values, Interval) else ",".join(map("{:.12g}".format, values))
+    return str(values) if isinstance(values, Interval) else ",".join(map(value_text, values))
 
 
 def describe_search(search: Search, data_at: Path | None = None) -> list[str]:

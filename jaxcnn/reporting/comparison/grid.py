@@ -8,7 +8,7 @@ from typing import Any
 from jaxcnn.config.help import guess_field
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
-from jaxcnn.reporting.comparison.labels import short_name, short_value
+from jaxcnn.reporting.comparison.labels import is_number, short_name, short_value
 from jaxcnn.reporting.comparison.recipes import differences, recipe_fields
 
 Fields = tuple[str, str]  # dotted names of the fields of rows and columns
@@ -86,6 +86,9 @@ def grids_of(section: Section, fields: Fields | None = None) -> list[Grid]:
         return [grid for grid in grids_of(section, (first, others[0])) if grid.is_crossed]
     differing = [name for name in section.differences if name not in fields]
     by_network = [name for name in differing if name.startswith("model.")]
+    if "model.name" in fields:  # the options of a network are part of its name's row
+        differing = [name for name in differing if name not in by_network]
+        by_network = []
     grids = []
     for part in _split(section.groups, by_network):
         is_one_each = len(_split(part, fields)) == len(part)
@@ -131,7 +134,6 @@ def _sorted(values: Sequence[Any]) -> list[Any]:
             unique.append(value)
 
     def key(value: Any) -> tuple[float, str]:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return (value, "") if is_number else (math.inf, str(value))
+        return (value, "") if is_number(value) else (math.inf, str(value))
 
     return sorted(unique, key=key)

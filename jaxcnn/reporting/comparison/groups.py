@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from jaxcnn.config.publications import Figures
@@ -198,9 +198,21 @@ class Section:
 
 def compare(runs: Sequence[SavedRun]) -> tuple[list[Section], list[str]]:
     """Return the sections of the runs, and a line for each run that repeats another one."""
+    return _sections(_by_test_set(runs))
+
+
+def as_section(runs: Sequence[SavedRun]) -> Section:
+    """Return runs on the same test examples, of one size or several, as one section."""
+    sections, _ = _sections({runs[0].dataset: runs})
+    return sections[0]
+
+
+def _sections(
+    runs_of: Mapping[str, Sequence[SavedRun]],
+) -> tuple[list[Section], list[str]]:
     repeats: list[str] = []
     sections = []
-    for dataset, members in _by_test_set(runs).items():
+    for dataset, members in runs_of.items():
         by_recipe = list(_by(recipe_key, members).values())
         names = labels([recipe_runs[0] for recipe_runs in by_recipe])
         groups = [

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxcnn.reporting.comparison.labels import axis_name, short_value
+from jaxcnn.reporting.comparison.labels import axis_name, is_number, short_value
 from jaxcnn.reporting.comparison.looks import add_legend, wrapped
 from jaxcnn.reporting.figures.limits import Curve, limit_axis
 from jaxcnn.reporting.figures.style import (
@@ -48,9 +48,9 @@ def plot_outcome(outcome: Outcome, folder: Path) -> dict[str, str]:
     for name, values in outcome.fields.items():
         if len(values) > 1:
             caption = (
-                f"Validation accuracy against {axis_name(name)}: a dot for each member. The line "
-                "joins the best recipe of each value. The 95 % intervals of these recipes' means "
-                "may reach beyond the picture"
+                f"Validation accuracy against {axis_name(name)}: a dot for each member. The blue "
+                "dots are the best recipe of each value. The 95 % intervals of these recipes' "
+                "means may reach beyond the picture"
             )
             pictures[f"against_{name.replace('.', '_')}"] = _against(outcome, name), caption
     for name, (draw, _) in pictures.items():
@@ -101,21 +101,36 @@ def _plot_recipe(
 
 
 def _against(outcome: Outcome, name: str) -> Callable[["Axes"], None]:
+    is_scale = all(is_number(value) for value in outcome.fields[name])
+    positions = {v: v if is_scale else i for i, v in enumerate(outcome.fields[name])}
+
     def draw(axes: "Axes") -> None:
         points = [
-            (recipe.values[name], 100 * accuracy)
+            (positions[recipe.values[name]], 100 * accuracy)
             for recipe in outcome.recipes
             for accuracy in recipe.group.accuracies(outcome.metric)
         ]
         axes.plot(*zip(*points, strict=True), "o", color=GRAY, alpha=0.6, zorder=3, label="members")
-        best = _best_by_value(outcome.recipes, name)
+        by_value = _best_by_value(outcome.recipes, name)
+        best = {positions[v]: by_value[v] for v in sorted(by_value, key=positions.__getitem__)}
         values = [100 * recipe.validation.mean for recipe in best.values() if recipe.validation]
-        axes.plot(list(best), values, "-o", color=BLUE, markersize=6, label="best recipes")
+        axes.plot(
+            list(best),
+            values,
+            "-o" if is_scale else "o",
+            color=BLUE,
+            markersize=6,
+            label="best recipes",
+        )
         for value, recipe in best.items():
             if interval := recipe.validation_interval:
                 axes.plot([value, value], [100 * end for end in interval], color=BLUE, linewidth=1)
         _set_accuracies(axes, [accuracy for _, accuracy in points])
-        _set_values(axes, sorted(outcome.fields[name]))
+        if is_scale:
+            _set_values(axes, sorted(outcome.fields[name]))
+        else:
+            axes.set_xticks(list(positions.values()), [plain(short_value(v)) for v in positions])
+            axes.margins(x=0.1)
         axes.set_xlabel(plain(axis_name(name)))
         axes.set_ylabel("validation accuracy (%)")
         add_legend(axes)
@@ -129,7 +144,7 @@ def _best_by_value(recipes: Iterable[SweptRecipe], name: str) -> dict[Any, Swept
     for recipe in recipes:
         if recipe.validation:
             best.setdefault(recipe.values[name], recipe)
-    return dict(sorted(best.items()))
+    return best
 
 
 def _set_accuracies(axes: "Axes", accuracies: Sequence[float]) -> None:

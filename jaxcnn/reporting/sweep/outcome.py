@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, compare
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section, as_section
 from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.comparison.runs import SavedRun, read_runs
 from jaxcnn.reporting.comparison.statistics import Interval
@@ -107,8 +107,7 @@ def read_outcome(
       members: the fields' values of each member.
     """
     runs, _ = read_runs(folders)
-    sections, _ = compare(runs)
-    section = sections[0]  # all members have the same test images
+    section = as_section(runs)
     values_of = dict(zip((folder.name for folder in folders), members, strict=True))
     is_last = runs[0].config["test_with"] == "last"
     metric = "last_validation_accuracy" if is_last else "best_validation_accuracy"
@@ -116,6 +115,11 @@ def read_outcome(
         SweptRecipe(_without_seed(values_of[group.run.folder.name]), group, metric)
         for group in section.groups
     ]
+    recipes = [
+        dataclasses.replace(recipe, group=dataclasses.replace(recipe.group, label=recipe.label))
+        for recipe in recipes
+    ]
+    section = dataclasses.replace(section, groups=[recipe.group for recipe in recipes])
     return Outcome(_without_seed(fields), section, sorted(recipes, key=lambda r: r.rank))
 
 
