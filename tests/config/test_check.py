@@ -239,6 +239,13 @@ def test_every_config_is_sound(name):
 
 
 QUICK = ("lenet:cifar100", "mnist:compact")
+LARGE = ("densenet", "googlenet", "resnet", "vgg", "wide_resnet", "xception")
+
+
+def marks_of(name):
+    if name in QUICK:
+        return ()
+    return pytest.mark.long if name.startswith(LARGE) else pytest.mark.slow
 
 
 def noise(config):
@@ -258,9 +265,7 @@ def noise(config):
     return Dataset("noise", names, splits, *statistics, 127.0, 74.0)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in VARIANTS]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in VARIANTS])
 def test_every_config_trains_a_step(name):
     config = VARIANTS[name]()
     config.num_devices, config.global_batch_size = 1, 4
