@@ -154,7 +154,7 @@ def float64():
 SOON_COMPILED = {"mlp_base", "lenet", "mnist_bn_dropout"}
 NETWORKS = [*references.NETWORKS, *modern.FUNCTIONS]
 CASES = [
-    pytest.param(name, marks=() if name in SOON_COMPILED else pytest.mark.slow) for name in NETWORKS
+    pytest.param(name, marks=() if name in SOON_COMPILED else pytest.mark.long) for name in NETWORKS
 ]
 
 
@@ -205,7 +205,7 @@ def test_network_equals_keras(name):
     assert all(value < 1e-8 for value in worst.values()), worst
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name in FAMILIES])
 def test_float32_is_as_close_to_float64_as_keras_is(name):
     results = {}
