@@ -1,8 +1,6 @@
 """Training a population: the members of a sweep, each a run in a folder of its own."""
 
-import contextlib
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import Ends, Opener, Trainer, describe_size, fit_form, result_of
+from jaxcnn.api.members import describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
+from jaxcnn.api.together import Members
 from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
@@ -25,9 +24,8 @@ from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Mold, make_member_runs
+from jaxcnn.training.member import make_member_runs
 from jaxcnn.training.run import describe_data, make_run
-from jaxcnn.training.transfer import load_start
 from jaxcnn.training.variation import check_population
 
 
@@ -123,25 +121,18 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     dataset = source.load(sweep.configs[0], folders[0])
     try_metrics(sweep.configs[0].metrics, dataset.class_names)
     runs, variation = make_member_runs(sweep.configs, dataset)
-    mold = Mold(runs[0].run, variation)
-    form = fit_form(runs[0].run, len(sweep.members), sweep.num_devices)
-    shown.start(sweep.configs[0], runs[0].run, sweep.workdir, form, is_left.count(True))
-    with contextlib.ExitStack() as stack:
-        load_weights = functools.cache(lambda: load_start(sweep.configs[0]))
-        opener = Opener(stack, describe_data(runs[0].run), source, shown, load_weights)
-        members = {
-            index: opener.open(index, folders[index], runs[index])
-            for index in range(len(folders))
-            if is_left[index]
-        }
-        shown.resume(members)
-        ends = Ends(members, sweep.workdir, shown)
-        ends.report()  # the members that were killed before their test
-        slots = [members.get(index) for index in range(len(folders))]
-        trainer = stack.enter_context(contextlib.closing(Trainer(mold)))
-        with shown.live(members):
-            trainer.population(slots, form).train(ends.report)
-    return _finish(sweep, folders, ends.failures, Source(dataset, source.data_at), shown)
+    description = describe_data(runs[0].run)  # all members have the same data
+    members = Members(
+        sweep.workdir,
+        folders,
+        sweep.configs,
+        runs,
+        variation,
+        sweep.num_devices,
+        describe=lambda _: description,
+    )
+    failures = members.train(is_left, source, shown)
+    return _finish(sweep, folders, failures, Source(dataset, source.data_at), shown)
 
 
 def _finish(
