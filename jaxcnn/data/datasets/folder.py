@@ -66,19 +66,20 @@ class ImageFolder(ImageBuilder):
         self.class_names = {"": layout.class_names}
         self._splits = layout.splits
         self._paths = [path for pictures in self._splits.values() for path, _ in pictures]
-        self.pictures = [
-            Picture(
-                sha256_of(path),
-                below(path, folder).as_posix(),
-                layout.class_names[label],
-                split,
-                layout.groups.get(path, ""),
-            )
-            for split, pictures in self._splits.items()
-            for path, label in pictures
-        ]
+        self.pictures, facts = [], []
+        entries = [(split, *entry) for split, whole in self._splits.items() for entry in whole]
         with self._naming_all_bad_files():
-            facts = [read_facts(path) for path in self._paths]
+            for split, path, label in reporter.track(entries, len(entries), "looking at"):
+                facts.append(read_facts(path))
+                self.pictures.append(
+                    Picture(
+                        sha256_of(path),
+                        below(path, folder).as_posix(),
+                        layout.class_names[label],
+                        split,
+                        layout.groups.get(path, ""),
+                    )
+                )
             first = read_picture(self._paths[0], "L").size
         self.facts = summarize(facts)
         self._mode = "L" if all(is_gray(fact.mode) for fact in facts) else "RGB"
