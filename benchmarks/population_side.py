@@ -90,6 +90,7 @@ def _task(member: MemberRun) -> Task:
         values=jax.device_get(member.values),
         numbers=jax.device_get(run.epoch_numbers(position)),
         order=run.train_order_on_host(0)[0],
+        eval_orders={},
         position=position,
         num_steps=1,
         seconds=math.inf,

@@ -7,8 +7,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import check_workdir
-from jaxcnn.api.run import train
+from jaxcnn.api.fold_training import FoldTraining
 from jaxcnn.config.files import load_config
+from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import write_evaluation, write_predictions
 from jaxcnn.evaluation.examples import load_examples
@@ -34,6 +35,7 @@ def train_folds(
 ) -> dict[str, Any]:
     """Train a run for each fold of the training split, which serves as its validation split.
 
+    The runs train together, as a population, if one compiled step can train them; else one by one.
     The runs are in `workdir/folds/0` and so on. `workdir/evaluation/out_of_fold.json` and
     `out_of_fold_predictions.csv` are about the whole training split: each image is predicted by the
     run that was not trained on it. The same call resumes what was interrupted.
@@ -61,13 +63,8 @@ def train_folds(
     if (workdir / "config.json").exists():
         raise UserError(f"{workdir}: holds a run; name another --workdir for the folds")
     config = load_config(config) if isinstance(config, (str, Path)) else config
-    rows = []
-    for fold in range(num_folds):
-        own = config.copy_and_resolve_references()
-        own.update(validation="fold", folds=num_folds, fold=fold)
-        folder = workdir / "folds" / str(fold)
-        console.print(f"fold {fold + 1} of {num_folds}, in {folder}")
-        rows.append(train(own, folder, quiet=quiet, data_at=data_at).values)
+    with preparing(quiet=quiet):
+        rows = FoldTraining(config, num_folds, workdir, data_at, quiet).train(console)
     result = _summarize(workdir, num_folds, rows, data_at)
     write_json(workdir / "result.json", result)
     for line in _lines(result):

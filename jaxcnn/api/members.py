@@ -11,7 +11,6 @@ from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source
 from jaxcnn.api.population_console import PopulationConsole
-from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.run import check_data, is_complete, is_new, record_start
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
@@ -114,15 +113,20 @@ class Ends:
 
     Args:
       members: the members by number.
-      workdir: the population's folder.
+      folder_of: returns the folder of a member.
       shown: shows the epochs.
 
     Attributes:
       failures: the line of the error that ended a member, by its number.
     """
 
-    def __init__(self, members: Mapping[int, Member], workdir: Path, shown: PopulationConsole):
-        self._members, self._workdir, self._shown = members, workdir, shown
+    def __init__(
+        self,
+        members: Mapping[int, Member],
+        folder_of: Callable[[int], Path],
+        shown: PopulationConsole,
+    ):
+        self._members, self._folder_of, self._shown = members, folder_of, shown
         self._ended: set[int] = set()
         self.failures: dict[int, str] = {}
 
@@ -136,7 +140,7 @@ class Ends:
                 self.failures[index] = member.failure
                 self._shown.warn(index, member.failure)
             else:
-                _test(member, member_folder(self._workdir, index))
+                _test(member, self._folder_of(index))
         self._shown.epoch(self._members)
 
 
@@ -146,14 +150,14 @@ class Opener:
 
     Attributes:
       stack: closes what is opened.
-      description: the content of `dataset.json`.
+      describe: returns the content of a member's `dataset.json`.
       source: the place of the data.
       shown: shows warnings and notes.
       load_weights: returns those that `config.init_from` names, the same for all members.
     """
 
     stack: contextlib.ExitStack
-    description: dict[str, Any]
+    describe: Callable[[Run], dict[str, Any]]
     source: Source
     shown: PopulationConsole
     load_weights: Callable[[], RunWeights]
@@ -168,9 +172,8 @@ class Opener:
             self.shown.note(lines)
         opened = open_workdir(folder, config)
         changes, check_folder = self.stack.enter_context(opened)
-        data_warnings = check_data(
-            run, folder, self.description, self.source.data_at, is_new=is_first
-        )
+        description = self.describe(run)
+        data_warnings = check_data(run, folder, description, self.source.data_at, is_new=is_first)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)
         display = self.shown.display(index)
@@ -178,7 +181,7 @@ class Opener:
         member.values = member_run.values
         self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
         self.stack.enter_context(contextlib.closing(member.metrics))
-        record_start(member, folder, self.description, changes)
+        record_start(member, folder, description, changes)
         return member
 
 

@@ -1,8 +1,6 @@
 """Training a population: the members of a sweep, each a run in a folder of its own."""
 
-import contextlib
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import Ends, Opener, Trainer, describe_size, fit_form, result_of
+from jaxcnn.api.members import describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
+from jaxcnn.api.together import Members
 from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
@@ -26,9 +25,8 @@ from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Mold, make_member_runs
+from jaxcnn.training.member import make_member_runs
 from jaxcnn.training.run import describe_data, make_run
-from jaxcnn.training.transfer import load_start
 from jaxcnn.training.variation import check_population, differing_fields, split_by_program
 
 # fields that say what is validated and tested, and on what: members must have the same
@@ -172,26 +170,19 @@ def _train_group(
     """Train the members of a group that are left; return the errors that ended members."""
     config, folder = sweep.configs[numbers[0]], sweep.folder(numbers[0])
     dataset = source.load(config, folder)
-    source = Source(dataset, source.data_at)
     try_metrics(config.metrics, dataset.class_names)
-    runs, variation = make_member_runs([sweep.configs[index] for index in numbers], dataset)
-    mold, member_runs = Mold(runs[0].run, variation), dict(zip(numbers, runs, strict=True))
-    form = fit_form(mold.run, len(numbers), sweep.num_devices)
-    shown.start(config, mold.run, sweep.workdir, form, len(numbers), len(left))
-    with contextlib.ExitStack() as stack:
-        load_weights = functools.cache(lambda: load_start(config))
-        opener = Opener(stack, describe_data(mold.run), source, shown, load_weights)
-        members = {
-            index: opener.open(index, sweep.folder(index), member_runs[index]) for index in left
-        }
-        shown.resume(members)
-        ends = Ends(members, sweep.workdir, shown)
-        ends.report()  # of members that were killed before their test
-        slots = [members.get(index) for index in numbers]
-        trainer = stack.enter_context(contextlib.closing(Trainer(mold)))
-        with shown.live(members):
-            trainer.population(slots, form).train(ends.report)
-    return ends.failures
+    runs, variation = make_member_runs([sweep.configs[number] for number in numbers], dataset)
+    description = describe_data(runs[0].run)  # all members have the same data
+    members = Members(
+        sweep.workdir,
+        {number: sweep.folder(number) for number in numbers},
+        {number: sweep.configs[number] for number in numbers},
+        dict(zip(numbers, runs, strict=True)),
+        variation,
+        sweep.num_devices,
+        describe=lambda _: description,
+    )
+    return members.train(left, Source(dataset, source.data_at), shown)
 
 
 def _finish(

@@ -142,7 +142,8 @@ class Tile:
         kind = "png" if is_png else "jpeg"
         first, *others = map(html.escape, self.lines)
         source = f"data:image/{kind};base64,{base64.b64encode(self.image).decode()}"
-        text = "<br>".join([f"<b>{first}</b>", *others])
+        name = first.replace("/", "/<wbr>")  # a long path breaks there
+        text = "<br>".join([f"<b>{name}</b>", *others])
         image = f'<img src="{source}" alt="{first}" loading="lazy">'
         return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 

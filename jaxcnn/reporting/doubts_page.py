@@ -16,6 +16,7 @@ from jaxcnn.reporting.figures.thumbnails import thumbnail
 from jaxcnn.text import integer, percent, printable
 
 MOST_SHOWN = 1000  # images on a page
+_LEAST_OF_PAIR = 3  # images of a pair that has a section of its own
 
 
 def write_mistakes_page(
@@ -44,6 +45,8 @@ def write_doubts_page(
 ) -> None:
     """Write a page of images, grouped by label and predicted class, as one HTML file.
 
+    Pairs of classes with few images share the last section.
+
     Args:
       file: of the page.
       title: of the page.
@@ -66,9 +69,15 @@ def write_doubts_page(
         blocks.append(
             Table("Images by label and prediction", ("label → predicted", "images"), rows)
         )
-    for (label, other), group in groups:
-        blocks.append(Heading(f"{label} → {other}"))
-        blocks.append(Tiles([_tile(doubt) for doubt in group]))
+    small = {pair for pair, group in groups if len(group) < _LEAST_OF_PAIR}
+    for pair, group in groups:
+        if pair not in small or len(small) == 1:
+            blocks.append(Heading(" → ".join(pair)))
+            blocks.append(Tiles([_tile(doubt) for doubt in group]))
+    if len(small) > 1:
+        rest = [doubt for doubt in shown if _pair(doubt) in small]
+        blocks.append(Heading("Other pairs" if len(small) < len(groups) else "All pairs"))
+        blocks.append(Tiles([_tile(doubt) for doubt in rest]))
     write_text(file, to_html(title, blocks, file.parent))
 
 

@@ -109,6 +109,9 @@ def _fitting(subject: Subject, folder: Path) -> list[Block]:
     found, image = subject.survey, subject.image_size
     heights = np.array([fact.height for fact in found.facts])
     widths = np.array([fact.width for fact in found.facts])
+    title = Heading(f"Fitting to {'x'.join(map(str, image))} (height x width)")
+    if (heights == image[0]).all() and (widths == image[1]).all():
+        return [title, Paragraph("All pictures have this size.")]
     rows = []
     for method in dict.fromkeys((subject.fit, *picture_tiles.METHODS)):
         losses = losses_of(method, heights, widths, image)
@@ -118,10 +121,9 @@ def _fitting(subject: Subject, folder: Path) -> list[Block]:
     spread = np.unique(order[np.linspace(0, len(order) - 1, _FITTED).astype(int)])
     shown = [found.entries[i] for i in sorted(spread, key=lambda i: widths[i] / heights[i])]
     picture_tiles.draw_fits(shown, subject.fit, subject.image_size, folder / "fits")
-    size = "x".join(map(str, image))
     head = ["fit", "cut away, mean and most", "border, mean and most", "stretched at most"]
     return [
-        Heading(f"Fitting to {size} (height x width)"),
+        title,
         Table("The losses by each way to fit the pictures", head, rows),
         Picture("fits", "Pictures from the narrowest to the widest, and as they are fitted"),
     ]
@@ -145,14 +147,11 @@ def _augmented(subject: Subject, folder: Path) -> list[Block]:
 
 def _copies(subject: Subject, folder: Path) -> list[Block]:
     found = subject.survey
-    counts = {
-        "groups of the same file": found.equal,
-        "groups of pictures that look the same": found.near,
-        "groups of these with pictures in training and in another split": found.leaks,
-        "groups of these in several classes": found.conflicts,
-    }
-    rows = [[name, integer(len(groups))] for name, groups in counts.items()]
-    blocks: list[Block] = [Heading("Copies"), Table("Copies of pictures", ["", "number"], rows)]
+    head = ["", "the same file", "look the same"]
+    blocks: list[Block] = [
+        Heading("Copies"),
+        Table("Groups of pictures that are copies of each other", head, _copy_counts(found)),
+    ]
     if found.shared_groups:
         listed = [[name, ", ".join(sorted(splits))] for name, splits in found.shared_groups.items()]
         caption = "Groups of the column group that lie in several splits"
@@ -177,6 +176,22 @@ def _copies(subject: Subject, folder: Path) -> list[Block]:
             )
         )
     return blocks
+
+
+def _copy_counts(found: Survey) -> list[list[str]]:
+    """Return rows of the numbers of groups: all, by the splits that they lie in, by classes."""
+    rows: dict[str, Counter[str]] = {"all": Counter()}
+    for kind, groups in (("equal", found.equal), ("near", found.near)):
+        for group in groups:
+            members = found.members(group)
+            splits = " and ".join(sorted({entry.split for entry in members}, reverse=True))
+            names = ["all", f"in {splits}"]
+            if len({entry.class_name for entry in members}) > 1:
+                names.append("in several classes")
+            for name in names:
+                rows.setdefault(name, Counter())[kind] += 1
+    order = sorted(rows, key=lambda name: (name != "all", name == "in several classes", name))
+    return [[name, *(integer(rows[name][kind]) for kind in ("equal", "near"))] for name in order]
 
 
 def _table_of(title: str, groups: Sequence[Sequence[Entry]]) -> Table:

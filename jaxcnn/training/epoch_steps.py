@@ -62,25 +62,28 @@ class EpochSteps:
             jax.block_until_ready(sums)
             clock.stop()
 
-    def scores(self, state: Any, values: Any) -> list[Scores]:
-        """Return the scores of each slot at the end of an epoch."""
-        views = ["validation", *(["train"] if self._run.plan.config.evaluate_train else [])]
-        sums = {view: self._sums(view, state, values) for view in views}
+    def scores(self, state: Any, values: Any, orders: Mapping[str, Any]) -> list[Scores]:
+        """Return the scores of each slot at the end of an epoch.
+
+        Args:
+          state, values: of all slots.
+          orders: the examples of each view that is evaluated, see `Member.eval_orders`; of all
+            slots, because the folds of a cross-validation have different ones.
+        """
+        sums = {view: self._sums(view, state, values, order) for view, order in orders.items()}
         take = self.programs.take
         return [
-            {view: to_means(take(sums[view], slot)) for view in views}
+            {view: to_means(take(sums[view], slot)) for view in sums}
             for slot in range(self.programs.form.width)
         ]
 
-    def _sums(self, view: str, state: Any, values: Any) -> dict[str, np.ndarray]:
-        """Return the evaluation's sums of a view; all slots evaluate the same examples."""
+    def _sums(self, view: str, state: Any, values: Any, order: Any) -> dict[str, np.ndarray]:
+        """Return the evaluation's sums of a view."""
         programs = self.programs
         zeros = {"row": np.int32(0)} | dict.fromkeys(("loss", "correct", "count"), np.float32(0))
         sums = programs.put([zeros] * programs.form.width)
         data = self._data[self._run.plan.views[view].split]
-        order_on_host = self._run.eval_order_on_host(view)[0]
-        order = programs.put_on_all(order_on_host)
-        for _ in range(len(order_on_host)):
+        for _ in range(order.shape[-2]):
             previous = sums
             sums = programs.evaluate(
                 sums, values, state.evaluated_params, state.batch_stats, data, order

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.order import steps_per_epoch
 from jaxcnn.data.views import views_of
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
@@ -67,6 +68,11 @@ class Member(Loop):
     def epoch_order(self) -> np.ndarray:
         """Return the examples of the epoch's steps, int32 (steps, batch)."""
         return self.run.train_order_on_host(self.position.epoch)[0]
+
+    def eval_orders(self) -> dict[str, np.ndarray]:
+        """Return the examples of the epoch's evaluation, int32 (steps, batch) of each view."""
+        views = ["validation", *(["train"] if self.config.evaluate_train else [])]
+        return {view: self.run.eval_order_on_host(view)[0] for view in views}
 
     def save_within_epoch(self, state: TrainState, step: int) -> None:
         """Take the state after a step within an epoch, and save it if it has not diverged."""
@@ -182,14 +188,41 @@ def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mo
 
 
 def make_member_runs(
-    configs: Sequence[ConfigDict], dataset: Dataset
+    configs: Sequence[ConfigDict], dataset: Dataset, *, are_folds: bool = False
 ) -> tuple[list[MemberRun], Variation]:
     """Return the members of a population, ready to train, and how they differ.
+
+    Args:
+      configs: of the members.
+      dataset: of all members.
+      are_folds: see `check_population`.
 
     Raises:
       UserError: a config, the dataset and the devices do not fit each other, or one compiled step
         cannot train the configs.
     """
-    check_population(configs)
+    check_population(configs, are_folds=are_folds)
     mold = make_mold(configs[0], dataset, differing_fields(configs))
-    return [mold.member_run(config) for config in configs], mold.variation
+    members = [mold.member_run(config) for config in configs]
+    if are_folds:
+        _check_shapes(members)
+    return members, mold.variation
+
+
+def _check_shapes(members: Sequence[MemberRun]) -> None:
+    """Check that an epoch and an evaluation have the same number of steps for all members.
+
+    Raises:
+      UserError: they do not; the fold's numbers of examples are on both sides of a batch's border.
+    """
+    plans = [member.run.plan for member in members]
+    sizes = [("train", plans[0].global_batch_size), ("validation", plans[0].eval_batch_size)]
+    if plans[0].config.evaluate_train:
+        sizes.append(("train", plans[0].eval_batch_size))
+    for view, batch_size in sizes:
+        counts = [len(plan.views[view].indices) for plan in plans]
+        if len({steps_per_epoch(count, batch_size) for count in counts}) > 1:
+            raise UserError(
+                f"{view} has {min(counts):,} to {max(counts):,} examples, which take different "
+                f"numbers of batches of {batch_size}"
+            )

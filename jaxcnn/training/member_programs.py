@@ -101,7 +101,7 @@ class MemberPrograms:
         self.steps = self._compile(_repeat(step, num_steps), axes, donate=True)
         self.evaluate = self._compile(
             variation.eval_step(),
-            (0, 0, 0, 0, None, None),
+            (0, 0, 0, 0, None, 0),
             compiler_options=evaluation_options(network),
         )
 

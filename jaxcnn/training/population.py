@@ -15,7 +15,7 @@ import jax
 from jaxcnn.data import feed
 from jaxcnn.errors import Stopped
 from jaxcnn.process.signals import StopSignal
-from jaxcnn.training.epoch_steps import EpochSteps
+from jaxcnn.training.epoch_steps import EpochSteps, Scores
 from jaxcnn.training.member import Member
 from jaxcnn.training.member_programs import MemberPrograms
 from jaxcnn.training.parallel import on_every_device
@@ -88,10 +88,15 @@ class Population:
                 due = [member for member in group if member.is_save_due(starts[member] + done)]
                 for member, own in self._handed_out(chunk, due, state):
                     member.save_within_epoch(own, starts[member] + done)
-        scores = self._epoch_steps.scores(state, values) if row + done == end else []
+        scores = self._scores(slots, state, values) if row + done == end else []
         for member, own in self._handed_out(chunk, group, state):
             means = scores[chunk.index(member)] if scores else {}
             member.take_steps(own, starts[member] + done, _share(clock, len(group)), means)
+
+    def _scores(self, slots: Sequence[Member], state: Any, values: Any) -> list[Scores]:
+        """Return the scores of each slot at the end of an epoch."""
+        orders = self._programs.put([member.eval_orders() for member in slots])
+        return self._epoch_steps.scores(state, values, orders)
 
     def _handed_out(
         self, chunk: Sequence[Member | None], members: Sequence[Member], state: Any

@@ -63,7 +63,7 @@ class Recipe:
     num_classes: int
     heads: str = "prob_mix"
     loss: Loss = LOSSES["cross_entropy"]
-    class_weights: np.ndarray | None = None
+    class_weights: np.ndarray | jax.Array | None = None
     l2: float | jax.Array = 0.0
     ema_decay: float = 0.0
     accumulation_steps: int = 1

@@ -31,6 +31,7 @@ _SCHEDULE = (
     "schedule.min_delta", "schedule.cooldown", "schedule.min_rate",
 )  # fmt: skip
 FIELDS = (*_IN_STATE, "loss.l2", *_SCHEDULE, *_ON_HOST)
+_FOLD = "fold"  # of a cross-validation; no sweep varies it
 _OF_EVERY_OPTIMIZER = ("seed", "loss.label_smoothing", "loss.l2", *_SCHEDULE, *_ON_HOST)
 # schedules whose factors depend on the rate
 _RATE_SCHEDULES = ("inverse_time_rounded",)
@@ -43,8 +44,12 @@ _ONLY_ALONE = {
 }  # fmt: skip
 
 
-def check_population(configs: Sequence[ConfigDict]) -> None:
+def check_population(configs: Sequence[ConfigDict], *, are_folds: bool = False) -> None:
     """Check that one compiled step can train the configs.
+
+    Args:
+      configs: of the members.
+      are_folds: whether they are those of a cross-validation, which differ in `fold`.
 
     Raises:
       UserError: they differ in a field that is a constant of the step, or have a setting that a
@@ -60,7 +65,7 @@ def check_population(configs: Sequence[ConfigDict]) -> None:
                 "the configs one by one"
             )
     allowed = fields_of(config)
-    for name in sorted(differing_fields(configs)):
+    for name in sorted(differing_fields(configs) - ({_FOLD} if are_folds else set())):
         if name not in allowed:
             reason = f" with optimizer.name = {config.optimizer.name}" * (name in FIELDS)
             raise UserError(
@@ -118,7 +123,9 @@ class Variation:
         return not self.fields.isdisjoint(rate.union(_SCHEDULE))
 
     def values(self, recipe: Recipe, num_steps: int) -> dict[str, jax.Array]:
-        """Return a member's values: `l2` () and `schedule` (num_steps,), where they differ.
+        """Return a member's values where they differ.
+
+        They are `l2` (), `class_weights` (num_classes,) and `schedule` (num_steps,).
 
         Args:
           recipe: the member's.
@@ -127,6 +134,8 @@ class Variation:
         values = {}
         if "loss.l2" in self.fields:
             values["l2"] = jnp.asarray(recipe.l2, float)
+        if _FOLD in self.fields and self.config.loss.class_weighting == "balanced":
+            values["class_weights"] = jnp.asarray(recipe.class_weights)
         if self._has_own_schedules:
             steps = jnp.arange(num_steps, dtype=jnp.int32)
             factors = jax.jit(jax.vmap(recipe.schedule))(steps)
@@ -159,6 +168,8 @@ class Variation:
         recipe = self.recipe
         if "l2" in values:
             recipe = dataclasses.replace(recipe, l2=values["l2"])
+        if "class_weights" in values:
+            recipe = dataclasses.replace(recipe, class_weights=values["class_weights"])
         if "schedule" in values:
             recipe = dataclasses.replace(recipe, schedule=lambda step: values["schedule"][step])
         return recipe

@@ -51,7 +51,7 @@ class Task:
 
     Attributes:
       state: the arrays of its state, on the host.
-      values, numbers, order: those of `Member`, on the host.
+      values, numbers, order, eval_orders: those of `Member`, on the host.
       position: where it begins.
       num_steps: the steps after which it ends at the latest.
       seconds: the time after which it ends at the latest.
@@ -61,6 +61,7 @@ class Task:
     values: dict[str, np.ndarray]
     numbers: dict[str, Any]
     order: np.ndarray
+    eval_orders: dict[str, np.ndarray]
     position: Position
     num_steps: int
     seconds: float
@@ -129,7 +130,8 @@ class _Trainer:
                 is_late = time.monotonic() - started >= task.seconds
                 is_stopped = is_late or self._connection.poll()
         is_end = task.position.row + num_steps == self._plan.steps_of_epoch(task.position)
-        scores = self._steps.scores(state, values)[0] if is_end else {}
+        orders = put([task.eval_orders])
+        scores = self._steps.scores(state, values, orders)[0] if is_end else {}
         arrays = jax.tree.leaves(jax.device_get(state))
         return Done(arrays, num_steps, clock.images, clock.seconds, scores)
 

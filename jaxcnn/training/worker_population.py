@@ -85,6 +85,7 @@ class WorkerPopulation:
             jax.device_get(member.values),
             member.epoch_numbers(),
             member.epoch_order(),
+            member.eval_orders(),
             member.position,
             num_steps,
             seconds,

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.api import run
+from jaxcnn.api import members, run
 from jaxcnn.api.folds import train_folds
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.grouping import assign_folds
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.label_errors import report_label_errors
+from jaxcnn.training.member_programs import Form
+from jaxcnn.workdir.metrics_log import read_metrics
 
 
 @pytest.mark.parametrize("has_groups", [False, True])
@@ -89,3 +91,50 @@ def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_p
     check_label_errors(tmp_path / "cv", rows)
     with pytest.raises(UserError, match="holds a run; name another --workdir for the folds"):
         train_folds(config, 2, tmp_path / "cv" / "folds" / "0")
+
+
+def figures_of(folder):
+    """Loss and accuracy of each row of a run's metrics."""
+    return [(row["split"], row["loss"], row["accuracy"]) for row in read_metrics(folder)]
+
+
+def train_alone(config, fold, folder):
+    config = config.copy_and_resolve_references()
+    config.update(validation="fold", folds=3, fold=fold)
+    run.train(config, folder, quiet=True)
+    return figures_of(folder)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("form", [Form(1, 1), Form(1, 3), Form(1, 1, 2)])
+def test_folds_train_together_as_each_alone(form, config, tmp_path, monkeypatch, capsys):
+    """A batch of folds has its own examples, validation and class weights in each."""
+    monkeypatch.setattr(members, "choose_form", lambda *_: form)
+    config.loss.class_weighting, config.num_epochs = "balanced", 2
+    for index in range(3):  # the classes' shares differ from fold to fold
+        image = Image.new("L", (8, 8), 250 - index)
+        image.save(tmp_path / "pets" / "train" / "a" / f"more{index}.png")
+    train_folds(config, 3, tmp_path / "cv")
+    printed = capsys.readouterr().out
+    assert "3 members, differ in fold" in printed and "epoch 2/2" in printed
+    for fold in range(3):
+        together = figures_of(tmp_path / "cv" / "folds" / str(fold))
+        alone = train_alone(config, fold, tmp_path / f"alone{fold}")
+        assert [row[0] for row in together] == [row[0] for row in alone]
+        for one, other in zip(together, alone, strict=True):
+            assert one[1:] == pytest.approx(other[1:], rel=1e-5)
+    again = train_folds(config, 3, tmp_path / "cv")
+    printed = capsys.readouterr().out
+    assert "epoch" not in printed and again["folds"] == 3
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_folds_that_one_step_cannot_train_follow_each_other(config, tmp_path, capsys):
+    config.global_batch_size = 19
+    train_folds(config, 5, tmp_path / "cv")
+    printed = capsys.readouterr().out
+    assert "the folds train one after the other: train has 19 to 20 examples" in printed
+    assert "fold 5 of 5, in " in printed
+    first = figures_of(tmp_path / "cv" / "folds" / "0")
+    train_folds(config, 5, tmp_path / "cv")
+    assert figures_of(tmp_path / "cv" / "folds" / "0") == first

@@ -51,11 +51,15 @@ def test_a_report_whose_findings_go_back_in(command, tmp_path):
     page = (tmp_path / "page.html").read_text()
     for text in ("Files that cannot be read: 1", "cat/bad.png", "The same files", "dog/copy.png"):
         assert text in page
-    flags = ("--exclude=page.exclude.txt", "--report=again.html")
+    assert "<td>1</td><td>0</td>" in page  # groups: one is the same file, none only looks so
+    assert "All pictures have this size." in page and "cut away" not in page
+    flags = ("--exclude=page.exclude.txt", "--report=again.html", "--image_size=8")
     done = command("prepare", "folder:pets", *flags, folder=tmp_path)
     assert (done["code"], done["errors"]) == (0, "")
     assert "left out by page.exclude.txt: 2 pictures" in done["output"]
+    assert done["output"].count("looking at 18 of 18") == 2  # for the report, and to prepare
     assert (
         "sizes    12x12 18\nmodes    RGB 18\nformats  PNG 18\n0 groups of the same file"
         in (done["output"])
     )
+    assert "cut away" in (tmp_path / "again.html").read_text()

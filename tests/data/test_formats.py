@@ -55,6 +55,7 @@ def test_heic_without_and_with_its_plug_in(tmp_path, monkeypatch):
 
         def _open(self):
             self._size, self._mode, self.im = (4, 3), "RGB", Image.new("RGB", (4, 3), "red").im
+            self.info["original_orientation"] = 6  # pillow_heif has turned it
 
     monkeypatch.setattr(Image, "ID", [*Image.ID])
     monkeypatch.setattr(Image, "OPEN", {**Image.OPEN})
@@ -63,6 +64,8 @@ def test_heic_without_and_with_its_plug_in(tmp_path, monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
     assert read_picture(path, "RGB").getpixel((1, 1)) == (255, 0, 0)
+    facts = read_facts(path)
+    assert (facts.width, facts.height, facts.is_rotated) == (4, 3, True)
 
 
 def test_damage_of_a_known_format_is_no_other_format(tmp_path):
@@ -88,4 +91,4 @@ def test_pictures_of_phones_are_upright(tmp_path, name):
     picture = read_picture(tmp_path / name, "RGB")
     assert picture.size == (80, 60) and min(picture.getpixel((5, 5))) > 230
     facts = read_facts(tmp_path / name)
-    assert (facts.width, facts.height) == (80, 60)
+    assert (facts.width, facts.height, facts.is_rotated) == (80, 60, True)

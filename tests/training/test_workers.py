@@ -1,5 +1,6 @@
 """A population whose members train in processes of their own."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -110,6 +111,7 @@ def test_a_fault_has_its_traceback(config, dataset, tmp_path):
         def __reduce__(self):
             return (int, ("no dataset",))
 
-    unreadable = Unreadable(**vars(dataset))
+    fields = [field.name for field in dataclasses.fields(dataset)]
+    unreadable = Unreadable(**{name: getattr(dataset, name) for name in fields})
     with pytest.raises(RuntimeError, match="ValueError: invalid literal"):
         train_together(configs, unreadable, tmp_path, PROCESSES)

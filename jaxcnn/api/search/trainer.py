@@ -75,7 +75,9 @@ class TrialTrainer:
         """
         shown = PopulationConsole(self._console, values := dict(trials))
         with contextlib.ExitStack() as stack:
-            opener = Opener(stack, self._description, self.source, shown, self._load_weights)
+            opener = Opener(
+                stack, lambda _: self._description, self.source, shown, self._load_weights
+            )
             yield LiveTrials(self, opener, values)
 
     def config(self, number: int, values: Assignment) -> ConfigDict:
@@ -100,7 +102,7 @@ class TrialTrainer:
 
     def ends(self, members: Mapping[int, Member], shown: PopulationConsole) -> Ends:
         """Return the object that tests members when they end."""
-        return Ends(members, self._workdir, shown)
+        return Ends(members, self.folder, shown)
 
 
 class LiveTrials:

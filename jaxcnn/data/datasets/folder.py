@@ -22,9 +22,9 @@ from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import below
-from jaxcnn.text import printable, some_names
+from jaxcnn.text import join_names, printable, some_names
 
-_MOST_FILES = 50  # in an error's line
+_MOST_FILES = 10  # of a reason, in an error's line
 
 
 class ImageFolder(ImageBuilder):
@@ -66,19 +66,20 @@ class ImageFolder(ImageBuilder):
         self.class_names = {"": layout.class_names}
         self._splits = layout.splits
         self._paths = [path for pictures in self._splits.values() for path, _ in pictures]
-        self.pictures = [
-            Picture(
-                sha256_of(path),
-                below(path, folder).as_posix(),
-                layout.class_names[label],
-                split,
-                layout.groups.get(path, ""),
-            )
-            for split, pictures in self._splits.items()
-            for path, label in pictures
-        ]
+        self.pictures, facts = [], []
+        entries = [(split, *entry) for split, whole in self._splits.items() for entry in whole]
         with self._naming_all_bad_files():
-            facts = [read_facts(path) for path in self._paths]
+            for split, path, label in reporter.track(entries, len(entries), "looking at"):
+                facts.append(read_facts(path))
+                self.pictures.append(
+                    Picture(
+                        sha256_of(path),
+                        below(path, folder).as_posix(),
+                        layout.class_names[label],
+                        split,
+                        layout.groups.get(path, ""),
+                    )
+                )
             first = read_picture(self._paths[0], "L").size
         self.facts = summarize(facts)
         self._mode = "L" if all(is_gray(fact.mode) for fact in facts) else "RGB"
@@ -125,19 +126,18 @@ class ImageFolder(ImageBuilder):
         try:
             yield
         except UserError as error:
-            errors = []
+            by_reason: dict[str, list[str]] = {}
             for path in self.reporter.track(self._paths, len(self._paths), "checking"):
                 try:
                     read_picture(path, "L")
                 except UserError as other:
-                    errors.append(str(other))
-            if len(errors) < 2:
+                    reason = str(other).removeprefix(f"{path} ")
+                    by_reason.setdefault(reason, []).append(str(path))
+            count = sum(map(len, by_reason.values()))
+            if count < 2:
                 raise
-            more = len(errors) - _MOST_FILES
-            listed = errors[:_MOST_FILES] + ([f"and {more:,} more"] if more > 0 else [])
-            raise UserError(
-                f"{len(errors):,} of {len(self._paths):,} files cannot be used: {'; '.join(listed)}"
-            ) from error
+            all_files = f"{count:,} of {len(self._paths):,} files"
+            raise UserError(f"{all_files} cannot be used: {_describe(by_reason)}") from error
 
     def _check_size(self, path: Path, size: tuple[int, int]) -> None:
         if size == self.image_shape[1::-1]:
@@ -147,3 +147,16 @@ class ImageFolder(ImageBuilder):
             f"{path} is {actual} but {self._paths[0]} is {expected}: set --image_size, or "
             "dataset.image_size in a config, to resize them"
         )
+
+
+def _describe(by_reason: Mapping[str, list[str]]) -> str:
+    """Return the files that cannot be used, by reason, for an error's line."""
+    parts = [
+        f"{files[0]} {reason}"
+        if len(files) == 1
+        else f"{join_names(files, _MOST_FILES)}: each {reason}"
+        for reason, files in by_reason.items()
+    ]
+    if any(len(files) > _MOST_FILES for files in by_reason.values()):
+        parts.append("jaxcnn prepare --report=page.html lists all of them")
+    return "; ".join(parts)

@@ -44,7 +44,8 @@ def read_facts(path: Path) -> PictureFacts:
         orientation = 1 if picture.format == "PNG" else picture.getexif().get(_ORIENTATION, 1)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
-        is_rotated = orientation in range(2, 9)
+        turned = picture.info.get("original_orientation")  # by the plug-in for HEIC, already
+        is_rotated = orientation in range(2, 9) or turned in range(2, 9)
         return PictureFacts(width, height, picture.mode, picture.format or "", is_rotated)
 
 
