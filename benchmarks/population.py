@@ -125,8 +125,10 @@ def measure(network: str, counts: list[int], form: tuple[int, ...]) -> list[dict
     processes = start_sides(job, counts, form)
     try:
         abouts = {name: process.receive() for name, process in processes.items()}
-        for process in processes.values():
+        for process in processes.values():  # compile; the members' processes start
             process.count = STEPS
+            process.ask("train_step", 1)
+            process.receive()
         busy = machine.busy_cores()
         rounds = take_turns(list(processes.values()), turn, time.perf_counter() + most)
     finally:

@@ -56,11 +56,11 @@ def choose_form(
     On a CPU with two cores, the images per second of all members, beside those of separate runs
     with their default devices (`docs/performance/cpu.md` has the runs):
 
-    | network | batch | a process per core | one on each device | one at a time | batch |
-    |---|--:|--:|--:|--:|--:|
-    | MLP 3072-512-512-256 | 64 | 1.37 | 0.92 | 1.00 | 0.89 |
-    | LeNet | 128 | 1.32 | 1.15 | 0.73 | 0.41 |
-    | MNIST, 10,524 parameters | 64 | 1.31 | 0.95 | | |
+    | network | batch | a process per core | one on each device | batch |
+    |---|--:|--:|--:|--:|
+    | MLP 3072-512-512-256 | 64 | 1.46 | 0.90 | 0.88 |
+    | LeNet | 128 | 1.31 | 1.14 | 0.42 |
+    | MNIST, 10,524 parameters | 64 | 1.38 | 0.87 | |
 
     `vmap` turns convolutions of several members into grouped ones, which XLA computes slowly on a
     CPU. The devices of one process share its threads and its heap. On accelerators, a batch fills
