@@ -141,7 +141,8 @@ def publications_text() -> str:
     """Return `publications.md`, whose text is written by hand, with new tables of the figures."""
     earlier = {row["config"]: row["accuracy"] for row in _earlier()}
     page = (DOCS / "publications.md").read_text(encoding="utf-8")
-    return publications_page.fill_tables(page, _configs(), kept_groups(), earlier)
+    page = publications_page.fill_tables(page, _configs(), kept_groups(), earlier)
+    return publications_page.fill_grids(page)
 
 
 def _configs() -> dict[str, ConfigDict]:

@@ -2,21 +2,26 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.publications import FIGURES, Figures
-from jaxcnn.reporting.comparison.groups import RecipeGroup
+from jaxcnn.reporting.comparison.grid import grids_of
+from jaxcnn.reporting.comparison.groups import RecipeGroup, compare
+from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.comparison.sweep_tables import grid_tables
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.document import markdown_table
-from jaxcnn.reporting.kept_runs import groups_of
+from jaxcnn.reporting.kept_runs import RUNS, groups_of
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.reporting.reproduction import judge_runs
 from jaxcnn.text import decimal, loss, percent
 
 _BLOCK = re.compile(r"<!-- figures: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
+_GRID = re.compile(r"<!-- grid: (\S+) -->\n.*?<!-- end -->\n", re.DOTALL)
 _HEAD = (
     "config", "published", "best epoch", "test loss", "training loss, accuracy", "s/epoch", "ours",
     "difference", "verdict", "earlier code",
@@ -44,6 +49,22 @@ def fill_tables(
         return f"<!-- figures: {match[1]} -->\n{markdown_table(_HEAD, rows)}\n<!-- end -->\n"
 
     return _BLOCK.sub(block, page)
+
+
+def fill_grids(page: str, folder: Path = RUNS) -> str:
+    """Return the page with a new table in each block `<!-- grid: GLOB -->` to `<!-- end -->`.
+
+    It has the test accuracies of the kept runs that GLOB names, by the two fields in which they
+    differ.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        sections, _ = compare(read_runs(sorted(folder.glob(match[1])))[0])
+        table = grid_tables(grids_of(sections[0])[0])[0]
+        text = markdown_table(table.head, table.rows)
+        return f"<!-- grid: {match[1]} -->\n{text}\n<!-- end -->\n"
+
+    return _GRID.sub(block, page)
 
 
 def _row(
