@@ -29,6 +29,7 @@ _DEVICES = re.compile(r"--xla_force_host_platform_device_count=\d+")
 _LEAST_OPERATIONS = 5e11  # some ten seconds of training
 _PROGRAM = """
 import sys
+sys.path[:] = sys.argv[2:]
 from multiprocessing.connection import Connection
 from jaxcnn.training.worker import serve
 serve(Connection(int(sys.argv[1])))
@@ -130,13 +131,21 @@ def _start() -> tuple[Connection, subprocess.Popen]:
     """Start a process; return its connection and itself."""
     own, other = multiprocessing.Pipe()
     flags = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
-    package = str(Path(__file__).parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     with other:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(other.fileno())],
-            env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.pathsep.join(paths)},
+            [sys.executable, "-c", _PROGRAM, str(other.fileno()), *_module_paths()],
+            env=os.environ | {"XLA_FLAGS": flags},
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
         )
     return own, process
+
+
+def _module_paths() -> list[str]:
+    """Return where the processes find modules: where this process does, jaxcnn's own place first.
+
+    "" is left out: a file of the working directory may have the name of a library's module.
+    """
+    package = str(Path(__file__).parents[2])
+    paths = [path for path in sys.path if path]
+    return paths if package in paths else [package, *paths]

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import sys
 import threading
 
 import jax
@@ -102,6 +103,16 @@ def test_a_lost_process_is_one_line(config, dataset, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="has ended with exit code -9, maybe for lack of memory"):
         train_together(configs, dataset, tmp_path, PROCESSES, on_epoch=lambda _: started[0].kill())
     assert all(process.poll() is not None for process in started)
+
+
+def test_files_of_the_working_directory_are_not_modules(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise ImportError")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    connection, process = workers._start()
+    with connection, process:
+        connection.send("no setup")
+        assert "AttributeError" in connection.recv()
 
 
 def test_a_fault_has_its_traceback(config, dataset, tmp_path):
