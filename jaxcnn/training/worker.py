@@ -6,7 +6,6 @@
 import contextlib
 import dataclasses
 import os
-import signal
 import time
 import traceback
 from collections.abc import Iterable
@@ -141,8 +140,6 @@ def serve(connection: Connection) -> None:
 
     Each answer is a `Done`, or the text of an error with its traceback.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when to stop
-        signal.signal(number, signal.SIG_IGN)
     trainer = None
     try:
         setup = connection.recv()

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from jaxcnn.config.parts import used_parts
 from jaxcnn.errors import UserError
 from jaxcnn.process import memory
 from jaxcnn.process.host import MOST_DEVICES
+from jaxcnn.process.signals import SIGNALS
 from jaxcnn.training.member import Mold
 from jaxcnn.training.run import Run
 from jaxcnn.training.worker import Done, Setup, Task
@@ -131,7 +133,7 @@ def _start() -> tuple[Connection, subprocess.Popen]:
     """Start a process; return its connection and itself."""
     own, other = multiprocessing.Pipe()
     flags = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
-    with other:
+    with other, _blocked_signals():
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(other.fileno()), *_module_paths()],
             env=os.environ | {"XLA_FLAGS": flags},
@@ -139,6 +141,19 @@ def _start() -> tuple[Connection, subprocess.Popen]:
             stdin=subprocess.DEVNULL,
         )
     return own, process
+
+
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Let a process that starts in the block get no signals; this one decides when to stop.
+
+    Ctrl-C reaches all processes of a terminal, also while they start.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _module_paths() -> list[str]:

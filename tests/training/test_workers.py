@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import jax
 import pytest
@@ -111,6 +112,17 @@ def test_files_of_the_working_directory_are_not_modules(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     connection, process = workers._start()
     with connection, process:
+        connection.send("no setup")
+        assert "AttributeError" in connection.recv()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_starts_gets_no_signals(number):
+    connection, process = workers._start()
+    with connection, process:
+        for _ in range(20):
+            process.send_signal(number)
+            time.sleep(0.02)
         connection.send("no setup")
         assert "AttributeError" in connection.recv()
 
