@@ -87,6 +87,22 @@ def refuse_other_settings(before: Any, now: dict[str, Any], workdir: Path) -> No
             )
 
 
+def jax_options() -> dict[str, Any]:
+    """Return the current values of JAX's options that change numbers, for `set_jax_options`."""
+    import jax
+
+    return {name: jax.config.values[name] for name in _OPTIONS if name in jax.config.values}
+
+
+def set_jax_options(options: dict[str, Any]) -> None:
+    """Set JAX's options to those of another process, from its `jax_options`."""
+    import jax
+
+    for name, value in options.items():
+        if jax.config.values[name] != value:
+            jax.config.update(name, value)
+
+
 def _plain(value: Any) -> Any:
     """Return an option's value ready for JSON; some are enumerations."""
     value = getattr(value, "value", value)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcnn.process import heap, host
+from jaxcnn.process import heap, host, numerics
 from jaxcnn.workdir.position import Position
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Setup:
       dataset: the dataset of all.
       fields: the names of the fields in which members differ.
       core: the core that the process uses.
-      is_64_bit: whether JAX computes in 64 bits.
+      jax_options: see `numerics.jax_options`.
     """
 
     config: ConfigDict
     dataset: "Dataset"
     fields: Iterable[str]
     core: int
-    is_64_bit: bool
+    jax_options: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ class _Trainer:
         from jaxcnn.training.member import make_mold
         from jaxcnn.training.member_programs import Form, MemberPrograms
 
-        jax.config.update("jax_enable_x64", setup.is_64_bit)
+        numerics.set_jax_options(setup.jax_options)
         mold = make_mold(setup.config, setup.dataset, setup.fields)
         run = mold.run
         self._connection, self._plan = connection, run.plan

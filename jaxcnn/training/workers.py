@@ -22,6 +22,7 @@ from jaxcnn.config.parts import used_parts
 from jaxcnn.errors import UserError
 from jaxcnn.process import memory
 from jaxcnn.process.host import MOST_DEVICES
+from jaxcnn.process.numerics import jax_options
 from jaxcnn.process.signals import SIGNALS
 from jaxcnn.training.member import Mold
 from jaxcnn.training.run import Run
@@ -75,11 +76,11 @@ class Workers:
 
     def __init__(self, mold: Mold, num_processes: int):
         self.structure = jax.tree.structure(mold.run.state)
-        variation, is_64_bit = mold.variation, bool(jax.config.read("jax_enable_x64"))
+        variation, options = mold.variation, jax_options()
         cores = sorted(os.sched_getaffinity(0))[:num_processes]
         self._processes = dict(_start() for _ in cores)
         for connection, core in zip(self._processes, cores, strict=True):
-            setup = Setup(variation.config, variation.dataset, variation.fields, core, is_64_bit)
+            setup = Setup(variation.config, variation.dataset, variation.fields, core, options)
             self.send(connection, setup)
 
     @property
@@ -136,7 +137,7 @@ def _start() -> tuple[Connection, subprocess.Popen]:
     with other, _blocked_signals():
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(other.fileno()), *_module_paths()],
-            env=os.environ | {"XLA_FLAGS": flags},
+            env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
         )

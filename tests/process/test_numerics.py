@@ -1,13 +1,19 @@
 """JAX's settings that change numbers: they are recorded, and a run goes on under the same alone."""
 
 import json
+import pickle
 
 import jax
 import pytest
 
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
-from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
+from jaxcnn.process.numerics import (
+    jax_options,
+    numeric_settings,
+    refuse_other_settings,
+    set_jax_options,
+)
 from jaxcnn.workdir.folder import open_workdir
 
 
@@ -77,3 +83,15 @@ def test_flags_of_xla_count_where_they_change_numbers(monkeypatch):
     fast, slow = "--xla_cpu_enable_fast_math=true", "--xla_allow_excess_precision=false"
     assert flags(f"{fast} {slow}") == flags(f"{slow} {fast}") == f"{slow} {fast}"
     assert flags("--xla_a=1 --xla_a=2") == "--xla_a=2"
+
+
+def test_another_process_can_take_the_options_of_jax():
+    before = jax_options()
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        options, settings = pickle.loads(pickle.dumps(jax_options())), numeric_settings()
+    assert numeric_settings() != settings
+    try:
+        set_jax_options(options)
+        assert numeric_settings() == settings
+    finally:
+        set_jax_options(before)
