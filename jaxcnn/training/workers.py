@@ -77,11 +77,15 @@ class Workers:
     def __init__(self, mold: Mold, num_processes: int):
         self.structure = jax.tree.structure(mold.run.state)
         variation, options = mold.variation, jax_options()
+        self._processes: dict[Connection, subprocess.Popen] = {}
         cores = sorted(os.sched_getaffinity(0))[:num_processes]
-        self._processes = dict(_start() for _ in cores)
-        for connection, core in zip(self._processes, cores, strict=True):
-            setup = Setup(variation.config, variation.dataset, variation.fields, core, options)
-            self.send(connection, setup)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)
+            self._processes = dict(_start() for _ in cores)
+            for connection, core in zip(self._processes, cores, strict=True):
+                setup = Setup(variation.config, variation.dataset, variation.fields, core, options)
+                self.send(connection, setup)
+            stack.pop_all()  # they stay
 
     @property
     def connections(self) -> list[Connection]:

@@ -90,20 +90,35 @@ def test_stopped_in_mid_epoch_they_resume_to_the_last_bit(every_steps, config, d
         assert_same_bits(*(last_state(own, dataset, folder) for folder in folders))
 
 
-def test_a_lost_process_is_one_line(config, dataset, tmp_path, monkeypatch):
-    started = []
-    start = workers._start
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that the test has started."""
+    processes, start = [], workers._start
 
     def start_and_note():
         connection, process = start()
-        started.append(process)
+        processes.append(process)
         return connection, process
 
     monkeypatch.setattr(workers, "_start", start_and_note)
+    return processes
+
+
+def test_a_lost_process_is_one_line(config, dataset, tmp_path, started):
     configs = configs_of(config, "seed=0..1")
     with pytest.raises(UserError, match="has ended with exit code -9, maybe for lack of memory"):
         train_together(configs, dataset, tmp_path, PROCESSES, on_epoch=lambda _: started[0].kill())
     assert all(process.poll() is not None for process in started)
+
+
+def test_interrupted_at_the_start_none_is_left(config, dataset, tmp_path, started, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers.Workers, "send", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_together(configs_of(config, "seed=0..1"), dataset, tmp_path, PROCESSES)
+    assert started and all(process.poll() is not None for process in started)
 
 
 def test_files_of_the_working_directory_are_not_modules(tmp_path, monkeypatch):
