@@ -64,16 +64,14 @@ class Trainer:
     def __init__(self, mold: Mold):
         self._mold = mold
         self._programs: dict[Form, MemberPrograms] = {}
-        self._workers: dict[Form, Workers] = {}
+        self._workers: Workers | None = None
 
     def population(
         self, members: Sequence[Member | None], form: Form
     ) -> Population | WorkerPopulation:
         """Return a population of members; None for one that has ended, whose slot stays."""
         if form.num_processes > 1:
-            if form not in self._workers:
-                self._workers[form] = Workers(self._mold, form.num_processes)
-            return WorkerPopulation(members, self._workers[form])
+            return WorkerPopulation(members, self._at_least(form.num_processes))
         if form not in self._programs:
             variation, plan = self._mold.variation, self._mold.run.plan
             self._programs[form] = MemberPrograms(
@@ -81,10 +79,19 @@ class Trainer:
             )
         return Population(members, self._programs[form])
 
+    def _at_least(self, num_processes: int) -> Workers:
+        """Return so many processes, or those of an earlier population if they were more."""
+        if self._workers and len(self._workers.connections) < num_processes:
+            self.close()
+        if not self._workers:
+            self._workers = Workers(self._mold, num_processes)
+        return self._workers
+
     def close(self) -> None:
         """End the processes."""
-        for workers in self._workers.values():
-            workers.close()
+        if self._workers:
+            self._workers.close()
+        self._workers = None
 
 
 def describe_size(run: Run, num_together: int, num_members: int) -> str:
