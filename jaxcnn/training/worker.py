@@ -5,7 +5,6 @@
 
 import contextlib
 import dataclasses
-import os
 import time
 import traceback
 from collections.abc import Iterable
@@ -33,14 +32,12 @@ class Setup:
       config: of one of the members.
       dataset: the dataset of all.
       fields: the names of the fields in which members differ.
-      core: the core that the process uses.
       jax_options: see `numerics.jax_options`.
     """
 
     config: ConfigDict
     dataset: "Dataset"
     fields: Iterable[str]
-    core: int
     jax_options: dict[str, Any]
 
 
@@ -143,7 +140,6 @@ def serve(connection: Connection) -> None:
     trainer = None
     try:
         setup = connection.recv()
-        os.sched_setaffinity(0, {setup.core})
         host.prepare()
         heap.tidy_after_compiling()
         while True:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -78,12 +79,11 @@ class Workers:
         self.structure = jax.tree.structure(mold.run.state)
         variation, options = mold.variation, jax_options()
         self._processes: dict[Connection, subprocess.Popen] = {}
-        cores = sorted(os.sched_getaffinity(0))[:num_processes]
+        setup = Setup(variation.config, variation.dataset, variation.fields, options)
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
-            self._processes = dict(_start() for _ in cores)
-            for connection, core in zip(self._processes, cores, strict=True):
-                setup = Setup(variation.config, variation.dataset, variation.fields, core, options)
+            self._processes = dict(_start(core) for core in _cores(num_processes))
+            for connection in self._processes:
                 self.send(connection, setup)
             stack.pop_all()  # they stay
 
@@ -134,8 +134,22 @@ class Workers:
             process.wait(_END_SECONDS)
 
 
-def _start() -> tuple[Connection, subprocess.Popen]:
-    """Start a process; return its connection and itself."""
+def _cores(number: int) -> list[int]:
+    """Return cores of this process: those to which the fewest processes are bound.
+
+    So populations that train at the same time, such as those of a search, use different cores.
+    """
+    bound: Counter[int] = Counter()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is not the user's, has ended, or is the kernel's
+            (process / "exe").readlink()
+            cores = os.sched_getaffinity(int(process.name))
+            bound.update(cores if len(cores) == 1 else ())
+    return sorted(os.sched_getaffinity(0), key=lambda core: (bound[core], core))[:number]
+
+
+def _start(core: int) -> tuple[Connection, subprocess.Popen]:
+    """Start a process on a core; return its connection and itself."""
     own, other = multiprocessing.Pipe()
     flags = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
     with other, _blocked_signals():
@@ -145,6 +159,7 @@ def _start() -> tuple[Connection, subprocess.Popen]:
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
         )
+    os.sched_setaffinity(process.pid, {core})
     return own, process
 
 

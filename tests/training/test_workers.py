@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -90,13 +91,24 @@ def test_stopped_in_mid_epoch_they_resume_to_the_last_bit(every_steps, config, d
         assert_same_bits(*(last_state(own, dataset, folder) for folder in folders))
 
 
+def test_two_populations_have_different_cores(monkeypatch):
+    own, bound = os.getpid(), subprocess.Popen(["sleep", "60"])
+    affinity = {0: {3, 5, 7}, own: {3, 5, 7}, bound.pid: {3}}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity.get(pid, set()))
+    with bound:
+        assert workers._cores(2) == [5, 7]
+        assert workers._cores(3) == [5, 7, 3]
+        bound.kill()
+    assert workers._cores(2) == [3, 5]
+
+
 @pytest.fixture
 def started(monkeypatch):
     """The processes that the test has started."""
     processes, start = [], workers._start
 
-    def start_and_note():
-        connection, process = start()
+    def start_and_note(core):
+        connection, process = start(core)
         processes.append(process)
         return connection, process
 
@@ -125,21 +137,19 @@ def test_files_of_the_working_directory_are_not_modules(tmp_path, monkeypatch):
     (tmp_path / "random.py").write_text("raise ImportError")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    connection, process = workers._start()
-    with connection, process:
-        connection.send("no setup")
-        assert "AttributeError" in connection.recv()
+    connection, process = workers._start(*workers._cores(1))
+    connection.close()
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_starts_gets_no_signals(number):
-    connection, process = workers._start()
-    with connection, process:
-        for _ in range(20):
-            process.send_signal(number)
-            time.sleep(0.02)
-        connection.send("no setup")
-        assert "AttributeError" in connection.recv()
+    connection, process = workers._start(*workers._cores(1))
+    for _ in range(20):
+        process.send_signal(number)
+        time.sleep(0.02)
+    connection.close()
+    assert process.wait(60) == 0
 
 
 def test_a_fault_has_its_traceback(config, dataset, tmp_path):
