@@ -8,6 +8,7 @@ from typing import Any
 
 _STATUS = Path("/proc/self/status")
 _MACHINE = Path("/proc/meminfo")
+_LIMITS = Path("/sys/fs/cgroup")  # of a container
 
 
 def peak_memory(devices: Sequence[Any]) -> tuple[int, bool]:
@@ -33,8 +34,19 @@ def peak_resident() -> int:
 
 
 def available() -> float:
-    """Return the memory of the machine that is free, in bytes; infinity where it is unknown."""
+    """Return the memory in bytes that this process may still take; infinity where it is unknown.
+
+    It is the machine's free memory, or what is left of a container's limit.
+    """
     if not _MACHINE.exists():
         return math.inf
     fields = dict(line.split(":", 1) for line in _MACHINE.read_text().splitlines())
-    return 1024 * float(fields["MemAvailable"].split()[0])
+    return min(1024 * float(fields["MemAvailable"].split()[0]), _left_of_limit())
+
+
+def _left_of_limit() -> float:
+    try:
+        limit, used = ((_LIMITS / name).read_text() for name in ("memory.max", "memory.current"))
+        return float(limit) - float(used)
+    except (OSError, ValueError):  # there is no such file, or "max" for no limit
+        return math.inf

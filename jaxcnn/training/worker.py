@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcnn.process import heap, host, numerics
+from jaxcnn.process.explain import explain
 from jaxcnn.workdir.position import Position
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _Trainer:
 def serve(connection: Connection) -> None:
     """Train members until the parent closes the connection.
 
-    Each answer is a `Done`, or the text of an error with its traceback.
+    Each answer is a `Done`, or the `UserError` that explains an error, or a bug's traceback.
     """
     trainer = None
     try:
@@ -150,5 +151,5 @@ def serve(connection: Connection) -> None:
             connection.send(trainer.train(task))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended
-    except Exception:
-        connection.send(traceback.format_exc())
+    except Exception as error:
+        connection.send(explain(error) or traceback.format_exc())

@@ -39,7 +39,7 @@ from jaxcnn.training.worker import serve
 serve(Connection(int(sys.argv[1])))
 """
 _PROCESS_BYTES = 2**30  # of Python, JAX and compiled programs
-_END_SECONDS = 5.0  # the time in which a process should end
+_END_SECONDS = 30.0  # the time in which a process should end
 
 
 def usable_cores(run: Run, num_members: int) -> int:
@@ -105,11 +105,13 @@ class Workers:
         """Return the outcome of a process's task.
 
         Raises:
-          UserError: the process has ended.
-          RuntimeError: it failed; the text has its traceback.
+          UserError: the process has ended, or lacks memory or the like.
+          RuntimeError: a bug; the text has the process's traceback.
         """
         with self._noticing_the_end(connection):
             answer = connection.recv()
+        if isinstance(answer, UserError):
+            raise answer
         if isinstance(answer, str):
             raise RuntimeError(answer)
         return answer
@@ -119,10 +121,12 @@ class Workers:
         try:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            code = self._processes[connection].wait(_END_SECONDS)
+            process = self._processes[connection]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
             raise UserError(
-                f"a process that trained members has ended with exit code {code}, maybe for lack "
-                "of memory; the same command resumes at the last checkpoints"
+                f"a process that trained members has ended with exit code {process.returncode}, "
+                "maybe for lack of memory; the same command resumes at the last checkpoints"
             ) from None
 
     def close(self) -> None:
@@ -131,7 +135,8 @@ class Workers:
             connection.close()
         for process in self._processes.values():
             process.kill()  # they keep nothing
-            process.wait(_END_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
 
 
 def _cores(number: int) -> list[int]:

@@ -18,6 +18,7 @@ from jaxcnn.config.sweep import with_values
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
+from jaxcnn.process import memory
 from jaxcnn.training import workers
 from jaxcnn.training.member_programs import Form, choose_form
 from jaxcnn.training.run import make_run
@@ -163,3 +164,24 @@ def test_a_fault_has_its_traceback(config, dataset, tmp_path):
     unreadable = Unreadable(**{name: getattr(dataset, name) for name in fields})
     with pytest.raises(RuntimeError, match="ValueError: invalid literal"):
         train_together(configs, unreadable, tmp_path, PROCESSES)
+
+
+def test_lack_of_memory_is_one_line(config, dataset, tmp_path):
+    class TooLarge(Dataset):
+        def __reduce__(self):
+            return (bytearray, (2**62,))
+
+    fields = [field.name for field in dataclasses.fields(dataset)]
+    large = TooLarge(**{name: getattr(dataset, name) for name in fields})
+    with pytest.raises(UserError, match="the machine is short of memory"):
+        train_together(configs_of(config, "seed=0..1"), large, tmp_path, PROCESSES)
+
+
+def test_a_container_s_limit_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_LIMITS", tmp_path)
+    free = memory.available()
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("3000\n")
+    assert memory.available() > 0.5 * free
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert memory.available() == 2000
