@@ -118,7 +118,7 @@ def test_every_network_takes_a_batch_of_any_size(name):
         assert logits.shape == (batch, entry.num_classes)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["googlenet", "resnet50", "mnist_bn_dropout"])
 def test_logits_of_larger_networks(name, tmp_path):
     entry = models.registry.network_entry(name)

@@ -83,7 +83,7 @@ COUNTS_WITH_OPTIONS = [
 ]
 
 
-# compiled in a second or two; all others with -m slow
+# compiled in a second or two; all others with -m slow or -m long
 QUICK = ("airbench", "lenet", "lenet5_base", "mlp", "mnist_small_bn", "simpler_cnn")
 # traced in half a second or more
 LARGE = (
@@ -102,7 +102,12 @@ LARGE = (
 
 
 def slow_unless(is_quick, names):
-    return [pytest.param(n, marks=() if is_quick(n) else pytest.mark.slow) for n in names]
+    def marks(name):
+        if is_quick(name):
+            return ()
+        return pytest.mark.long if name in LARGE else pytest.mark.slow
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
 
 
 def published(name, **options):

@@ -174,7 +174,7 @@ def test_a_process_dies_and_the_same_command_resumes(start, whole, tmp_path):
     assert_same(outcome(workdir), whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_path):
     workdir = tmp_path / "run"
     processes = start(workdir, processes=4)
@@ -187,7 +187,7 @@ def test_a_signal_to_one_of_four_stops_all_and_one_resumes(start, whole, tmp_pat
     assert_same(outcome(workdir), whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_group_trains_in_phases_and_resumes_between_them(start, tmp_path):
     phases = "--config.phases=2,'2 fresh optimizer.learning_rate=0.02',1"
     flags = (phases, "--config.num_epochs=5")

@@ -48,7 +48,7 @@ def cuda_operations(config, dataset):
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in FAMILIES],
 )
 def test_no_family_s_step_has_an_operation_that_gpus_add_up_in_any_order(
     name, config, dataset28, dataset32

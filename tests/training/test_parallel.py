@@ -159,7 +159,7 @@ def test_more_devices_than_there_are():
         parallel.make_mesh(9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", TABLE)
 def test_table_of_networks_devices_and_backends(name, demanding, dataset28, capsys):
     """Dropout and BatchNorm over the global batch included: prints the largest difference.
