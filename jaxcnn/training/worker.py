@@ -27,7 +27,7 @@ STOP = "stop"
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What all members share.
+    """The parts that all members share.
 
     Attributes:
       config: of one of the members.

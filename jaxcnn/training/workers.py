@@ -43,7 +43,7 @@ _END_SECONDS = 30.0  # the time in which a process should end
 
 
 def usable_cores(run: Run, num_members: int) -> int:
-    """Return the cores of which each may have a process that trains members; 1 for none.
+    """Return how many cores may have a process that trains members; 1 for none.
 
     A process needs seconds to start and to compile, so a short training has none. Each needs
     memory for the data. The processes know no parts that the user has registered. Simulated

@@ -13,8 +13,8 @@ class Batcher:
     """A function of batches, called with single images.
 
     Images that arrive while the function computes wait, and become the next batch together. So an
-    image on its own is not delayed. Batches are padded to one of a few sizes, each of which
-    compiles once.
+    image on its own is not delayed. Batches are padded to one of a few sizes. Each size compiles
+    once.
     """
 
     def __init__(
