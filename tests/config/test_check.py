@@ -269,7 +269,7 @@ def noise(config):
 def test_every_config_trains_a_step(name):
     config = VARIANTS[name]()
     config.num_devices, config.global_batch_size = 1, 4
-    config.steps_per_epoch = min(config.steps_per_epoch, 5)
+    config.steps_per_epoch, config.num_steps = min(config.steps_per_epoch, 5), 0
     run = make_run(config, noise(config))
     before = jax.tree.map(np.asarray, run.state.params)
     arguments = (
