@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import sys
+import tokenize
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -275,7 +276,7 @@ def _digest(code: str, function: Any) -> str:
     except OSError:
         try:
             content = inspect.getsource(function).encode()
-        except (OSError, TypeError):
+        except (OSError, TypeError, SyntaxError, tokenize.TokenError):  # not there, or no Python
             return ""
     return hashlib.sha256(content).hexdigest()[:32]
 
