@@ -80,8 +80,14 @@ def test_weights_sampling_and_fine_tuning_end_as_alone(demanding, dataset, tmp_p
         assert_as_alone(configs, dataset, tmp_path, BATCHED)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["lenet", "mnist_bn_dropout", "mnist_small_bn"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("lenet", marks=pytest.mark.slow),
+        pytest.param("mnist_bn_dropout", marks=pytest.mark.long),
+        pytest.param("mnist_small_bn", marks=pytest.mark.long),
+    ],
+)
 def test_networks_end_as_alone(name, demanding, dataset28, tmp_path):
     demanding.model, demanding.precision = model_config(name), "float64"
     sweep = "optimizer.learning_rate=.005,.01; seed=3,7"

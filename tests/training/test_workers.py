@@ -68,7 +68,7 @@ def test_they_end_as_alone(config, dataset, tmp_path):
         assert_as_alone(configs, dataset, tmp_path, PROCESSES)
 
 
-@pytest.mark.parametrize("every_steps", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every_steps", [0, pytest.param(2, marks=pytest.mark.long)])
 def test_stopped_in_mid_epoch_they_resume_to_the_last_bit(every_steps, config, dataset, tmp_path):
     """All states are those of one process that trains one member at a time."""
     config.num_epochs, config.checkpoint.every_steps = 3, every_steps
