@@ -8,7 +8,7 @@ TIMES = ("seconds", "images_per_second")
 
 
 def few_or_many(few, many):
-    """`few` in every run of the tests, `many` with -m slow."""
+    """`few` in every run of the tests, `many` with -m long."""
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.long)])
 
 
