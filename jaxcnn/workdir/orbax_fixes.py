@@ -35,10 +35,13 @@ def apply_fixes() -> None:
 
 @contextlib.contextmanager
 def quiet_log() -> Iterator[None]:
-    """Hide Orbax's warnings in the block, such as that a folder is opened for reading."""
+    """Hide Orbax's warnings in the block, such as that a folder is opened for reading.
+
+    A command hides errors too, because it prints its own line.
+    """
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(max(logging.ERROR, logger.getEffectiveLevel()))
     try:
         yield
     finally:
