@@ -38,7 +38,7 @@ def count_starts(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("count", [1, pytest.param(30, marks=pytest.mark.long)])
 def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tmp_path):
     """In start-up, compilation, epochs, saves, evaluation and the report at the end."""
     reference, seconds = whole
