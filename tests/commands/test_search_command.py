@@ -51,7 +51,7 @@ def test_without_optuna(tmp_path):
     assert_one_line(done.stderr, "a search needs Optuna: pip install 'jaxcnn[search]'")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_share_a_study(tmp_path):
     """They start at once, in an empty folder."""
     arguments = [CONFIG, RATE, "--trials=6", "--population=2", "--config.num_epochs=2"]

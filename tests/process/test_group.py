@@ -158,7 +158,7 @@ def wait_for_an_epoch(workdir):
         time.sleep(0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_process_dies_and_the_same_command_resumes(start, whole, tmp_path):
     workdir = tmp_path / "run"
     processes = start(workdir, processes=2)
