@@ -67,8 +67,8 @@ class Pair:
             process.ask(method, count)
 
     def receive(self) -> Any:
-        """Return the answer of the slower one, or what both are about."""
-        return max([process.receive() for process in self.processes], key=str)
+        """Wait for both, and return the first one's answer."""
+        return [process.receive() for process in self.processes][0]
 
     def take_turn(self) -> float:
         """Take part in a round; return the seconds of a step of both."""
@@ -102,7 +102,7 @@ def start_sides(job: Job, counts: list[int], form: tuple[int, ...]) -> dict[str,
         )
         for count in counts
     }
-    started["separate"] = Process("separate", job, SIDES["jaxcnn"])
+    started["separate_runs"] = Process("separate_runs", job, SIDES["jaxcnn"])
     if machine.num_cores() > 1 and not machine.has_gpu():
         sides = [Side("jaxcnn_side", "jax", core=core) for core in (0, 1)]
         started["two_at_a_time"] = Pair([Process("two_at_a_time", job, side) for side in sides])
@@ -153,10 +153,9 @@ def measure(network: str, counts: list[int], form: tuple[int, ...]) -> list[dict
 def _ratios(speeds: dict[str, np.ndarray], name: str, counts: list[int]) -> dict[str, Any]:
     """Return images per second of a population, and its speed-ups over the other sides."""
     row: dict[str, Any] = {"images_per_second": float(np.median(speeds[name]))}
-    words = {"separate": "separate_runs", "torch": "torch", "torch_vmap": "torch_vmap"}
     for other in speeds.keys() - {f"members_{count}" for count in counts}:
         ratios = speeds[name] / speeds[other]
-        key = f"speedup_over_{words.get(other, other)}"
+        key = f"speedup_over_{other}"
         row[key] = float(np.median(ratios))
         row[f"{key}_range"] = [float(ratios.min()), float(ratios.max())]
     return row

@@ -54,8 +54,8 @@ def main() -> None:
     parser.add_argument("--archives", type=Path, help="published files, a folder for each dataset")
     args = parser.parse_args()
     for recipe in args.recipes:
-        run = args.folder / run_name(recipe)
-        if (run / "result.json").exists():
+        run = args.folder.resolve() / run_name(recipe)
+        if (run / "provenance.json").exists():
             continue
         command = [sys.executable, "-m", "jaxcnn.main", *_flags(recipe), f"--workdir={run}"]
         child = subprocess.Popen(command, cwd=CHECKOUT)

@@ -83,14 +83,14 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
                 "train a sweep for each value"
             )
     members = assignments(fields)
-    configs = [own_config(_with_values(config, values), None, workdir) for values in members]
+    configs = [own_config(_member_config(config, values), None, workdir) for values in members]
     groups = split_by_program(configs)
     for numbers in groups:
         check_population([configs[number] for number in numbers])
     return Sweep(workdir, fields, members, configs, groups, num_devices)
 
 
-def _with_values(config: ConfigDict, values: Assignment) -> ConfigDict:
+def _member_config(config: ConfigDict, values: Assignment) -> ConfigDict:
     """Return a config with other values of some fields; another network has its usual options."""
     name = values.get("model.name", config.model.name)
     if name != config.model.name:

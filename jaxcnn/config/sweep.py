@@ -178,8 +178,12 @@ def describe_values(values: Assignment) -> str:
 
 def value_text(value: Any) -> str:
     """Return a field's value as text."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{value:.12g}" if is_number else str(value)
+    return f"{value:.12g}" if is_number(value) else str(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a field's value is a number, and no truth value."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def with_values(config: ConfigDict, values: Assignment) -> ConfigDict:

@@ -53,14 +53,8 @@ def choose_form(
 ) -> Form:
     """Return the form for a network.
 
-    On a CPU with two cores, the images per second of all members, beside those of separate runs
-    with their default devices (`docs/performance/cpu.md` has the runs):
-
-    | network | batch | a process per core | one on each device | batch |
-    |---|--:|--:|--:|--:|
-    | MLP 3072-512-512-256 | 64 | 1.46 | 0.90 | 0.88 |
-    | LeNet | 128 | 1.31 | 1.14 | 0.42 |
-    | MNIST, 10,524 parameters | 64 | 1.38 | 0.87 | |
+    On a CPU a process for each core is fastest: 16 members reach 1.3 to 2.5 times the speed of
+    separate runs on two cores (`docs/performance/cpu.md`, `python benchmarks/population.py`).
 
     `vmap` turns convolutions of several members into grouped ones, which XLA computes slowly on a
     CPU. The devices of one process share its threads and its heap. On accelerators, a batch fills

@@ -82,7 +82,7 @@ class Done:
     scores: "Scores"
 
 
-class _Trainer:
+class _MemberTrainer:
     """Trains members, one at a time.
 
     Args:
@@ -127,8 +127,9 @@ class _Trainer:
                 is_late = time.monotonic() - started >= task.seconds
                 is_stopped = is_late or self._connection.poll()
         is_end = task.position.row + num_steps == self._plan.steps_of_epoch(task.position)
-        orders = put([task.eval_orders])
-        scores = self._steps.scores(state, values, orders)[0] if is_end else {}
+        scores = {}
+        if is_end:
+            scores = self._steps.scores(state, values, put([task.eval_orders]))[0]
         arrays = jax.tree.leaves(jax.device_get(state))
         return Done(arrays, num_steps, clock.images, clock.seconds, scores)
 
@@ -147,7 +148,7 @@ def serve(connection: Connection) -> None:
             task = connection.recv()
             if task == STOP:  # it came after the end of the last task
                 continue
-            trainer = trainer or _Trainer(setup, connection)
+            trainer = trainer or _MemberTrainer(setup, connection)
             connection.send(trainer.train(task))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended

@@ -1,7 +1,10 @@
 """The kept runs, and the page of results made from them."""
 
+import os
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,21 @@ def test_the_kept_runs_make_every_table(tmp_path, undrawn):
     assert all(path.stat().st_size < 100_000 for path in (RESULTS / "runs").rglob("*"))
     text = "".join(path.read_text() for path in (RESULTS / "runs").rglob("*.json"))
     assert "=/" not in text and '"/' not in text  # paths of a machine
+
+
+@pytest.mark.slow
+def test_a_queue_trains_recipes_and_says_what_they_came_from(tmp_path):
+    recipe = "digits --config.num_epochs=1"
+    command = [sys.executable, str(RESULTS / "queue.py"), "runs", recipe, "no_such_recipe"]
+    environment = os.environ | {"TFDS_DATA_DIR": str(tmp_path / "data")}
+    outputs = [
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    run = tmp_path / "runs" / "digits-num_epochs1"
+    record = read_json(run / "provenance.json")
+    assert record["run"] == read_json(run / "result.json")["run"]
+    assert len(record["commit"]) == 40 and record["archives"] == {}
+    assert f"{recipe}: exit code 0" in outputs[0].stdout
+    assert recipe not in outputs[1].stdout  # it has ended
+    assert all("no_such_recipe: exit code 2" in output.stdout for output in outputs)

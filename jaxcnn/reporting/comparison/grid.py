@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxcnn.config.help import guess_field
+from jaxcnn.config.sweep import is_number
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
-from jaxcnn.reporting.comparison.labels import is_number, short_name, short_value
+from jaxcnn.reporting.comparison.labels import short_name, short_value
 from jaxcnn.reporting.comparison.recipes import differences, recipe_fields
 
 Fields = tuple[str, str]  # dotted names of the fields of rows and columns

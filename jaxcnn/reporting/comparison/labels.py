@@ -81,8 +81,3 @@ def short_value(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):  # changes during the run
         return "after step " + " and ".join(str(change.get("step")) for change in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a field's value is a number, and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxcnn.reporting.comparison.labels import axis_name, is_number, short_value
+from jaxcnn.config.sweep import is_number
+from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.comparison.looks import add_legend, wrapped
 from jaxcnn.reporting.figures.limits import Curve, limit_axis
 from jaxcnn.reporting.figures.style import (

@@ -111,14 +111,11 @@ def read_outcome(
     values_of = dict(zip((folder.name for folder in folders), members, strict=True))
     is_last = runs[0].config["test_with"] == "last"
     metric = "last_validation_accuracy" if is_last else "best_validation_accuracy"
-    recipes = [
-        SweptRecipe(_without_seed(values_of[group.run.folder.name]), group, metric)
-        for group in section.groups
-    ]
-    recipes = [
-        dataclasses.replace(recipe, group=dataclasses.replace(recipe.group, label=recipe.label))
-        for recipe in recipes
-    ]
+    recipes = []
+    for group in section.groups:
+        recipe = SweptRecipe(_without_seed(values_of[group.run.folder.name]), group, metric)
+        named = dataclasses.replace(group, label=recipe.label)  # as the page's tables name it
+        recipes.append(dataclasses.replace(recipe, group=named))
     section = dataclasses.replace(section, groups=[recipe.group for recipe in recipes])
     return Outcome(_without_seed(fields), section, sorted(recipes, key=lambda r: r.rank))
 
