@@ -66,6 +66,8 @@ in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
 - *Ours* is the test accuracy of the last epoch's weights. Where a split held out of training chose
   the best epoch, it is that of the best epoch's weights. It is of one run, or the mean ± sample
   standard deviation over *n* seeds.
+- An *unfinished* run shows its epochs and its validation accuracy so far. It is no result of the
+  recipe, and counts in no mean.
 - *Published* is the test accuracy after the last epoch; that of the best epoch is in the next
   column.
 - *s/epoch* is the median time of an epoch's training on *machine*. The publications name no

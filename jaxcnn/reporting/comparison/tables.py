@@ -222,7 +222,7 @@ def runs_table(section: Section, goal: Goal = NO_GOAL) -> Table:
 
 def _run_row(run: records.TableRow) -> list[str]:
     mark = marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
-    state = f"not finished, epoch {run['epoch']} of {run['num_epochs']}"
+    state = f"unfinished, {run['epoch']} of {run['num_epochs']} epochs"
     best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
     return [
         run["run"],
