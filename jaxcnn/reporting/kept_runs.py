@@ -40,11 +40,18 @@ def group_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> Recipe
     return max(found, key=lambda g: (bool(g.finished), g.farthest.epochs_done), default=None)
 
 
+def last_accuracy(group: RecipeGroup) -> float | None:
+    """Return the mean test accuracy, or the validation accuracy so far if no run has finished."""
+    if result := group.result("test_accuracy"):
+        return result.mean
+    accuracies = series(group.farthest.rows, "validation", "accuracy").values()
+    return list(accuracies)[-1] if accuracies else None
+
+
 def result_text(group: RecipeGroup) -> str:
     """Return the test accuracy of the finished runs, or what an unfinished one has so far."""
     if group.finished:
         return mean_text(group.result("test_accuracy"), percent)
-    run = group.farthest
-    accuracies = list(series(run.rows, "validation", "accuracy").values())
-    so_far = f": validation {percent(accuracies[-1])} so far" if accuracies else ""
-    return f"{run.state}{so_far}"
+    accuracy = last_accuracy(group)
+    so_far = "" if accuracy is None else f": validation {percent(accuracy)} so far"
+    return f"{group.farthest.state}{so_far}"
