@@ -12,7 +12,7 @@ from jaxcnn.data.superclasses import SELECTED
 from jaxcnn.files.writing import write_bytes, writing_to
 from jaxcnn.reporting.classic import Comparison, Entry
 from jaxcnn.reporting.comparison.groups import Section
-from jaxcnn.reporting.comparison.looks import add_legend, looks, wrapped
+from jaxcnn.reporting.comparison.looks import add_legend, looks
 from jaxcnn.reporting.comparison.plots import draw_curve
 from jaxcnn.reporting.figures.style import COLUMN, GRAY, class_text, color_of, new_figure, styled
 from jaxcnn.reporting.kept_runs import last_accuracy
@@ -103,15 +103,14 @@ def _epochs(comparison: Comparison) -> "Figure":
     look_of = looks(section.groups)
     for group in section.groups:
         curve = group.curve("validation", "accuracy")
-        draw_curve(axes, curve, look_of[group.label], wrapped(group.label), 100, is_share=True)
+        label = group.label.removesuffix(" epochs")
+        draw_curve(axes, curve, look_of[group.label], label, 100, is_share=True)
     cross = {"marker": "x", "markersize": 6, "linestyle": "none", "clip_on": False}
     for entry in comparison.entries:
         if entry.figures.accuracy:
             label = None if entry.runs else f"{entry.title}, not run"
-            color = color_of(entry.network)
-            axes.plot(
-                entry.num_epochs, 100 * entry.figures.accuracy, color=color, label=label, **cross
-            )
+            place = entry.figures.epochs or entry.num_epochs, 100 * entry.figures.accuracy
+            axes.plot(*place, color=color_of(entry.network), label=label, **cross)
     axes.plot([], [], color=GRAY, label="published, last epoch", **cross)
     axes.set_xlabel("epoch")
     axes.set_ylabel("test accuracy (%)")
@@ -130,16 +129,18 @@ def _class_maps(comparison: Comparison) -> "Figure":
         selected = [name for name in names if name in SELECTED]
         panels = [
             ("superclasses", superclasses, "superclasses"),
-            ("the ten classes that the publication selects", selected, "classes"),
+            ("the publication's ten classes", selected, "classes"),
         ]
     num_rows = [len(rows) for _, rows, _ in panels]
-    figure = new_figure(COLUMN, 0.6 + 0.19 * sum(num_rows) + 0.3 * len(panels))
+    width = 5.5 if superclasses else COLUMN  # their names are long
+    figure = new_figure(width, 0.6 + 0.19 * sum(num_rows) + 0.3 * len(panels))
     places = figure.subplots(len(panels), squeeze=False, height_ratios=num_rows)[:, 0]
     for axes, (title, rows, kind) in zip(places, panels, strict=True):
         _class_map(axes, section, rows, kind)
         axes.set_xlabel(title)
     places[0].xaxis.tick_top()
-    columns = [wrapped(group.label).replace(", ", "\n") for group in section.evaluated_groups]
+    labels = [group.label for group in section.evaluated_groups]
+    columns = [label.replace(", ", "\n").replace(" epochs", "\nepochs") for label in labels]
     places[0].set_xticks(range(len(columns)), columns, fontsize=7)
     return figure
 
