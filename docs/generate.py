@@ -1,8 +1,8 @@
 """Write the generated pages: `python docs/generate.py`.
 
-They are `configs.md`, `networks.md`, `results.md` and the tables of `publications.md`. They are
-committed, so that they can be read without a build and a review shows their changes.
-`tests/commands/test_docs.py` checks that they are current.
+They are `configs.md`, `networks.md`, `results.md`, `classic.md` with its pictures, and the tables
+of `publications.md`. They are committed, so that they can be read without a build and a review
+shows their changes. `tests/commands/test_docs.py` checks that they are current.
 """
 
 from pathlib import Path
@@ -17,7 +17,9 @@ from jaxcnn.config.files import config_variants
 from jaxcnn.config.rules import Effect, Field
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_text
-from jaxcnn.reporting import publications_page, results_page
+from jaxcnn.reporting import classic, publications_page, results_page
+from jaxcnn.reporting.classic_figures import draw_pictures
+from jaxcnn.reporting.classic_page import classic_page
 from jaxcnn.reporting.kept_runs import RUNS, kept_groups
 from jaxcnn.workdir.run_config import registries
 
@@ -66,6 +68,8 @@ in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
 - *Ours* is the test accuracy of the last epoch's weights. Where a split held out of training chose
   the best epoch, it is that of the best epoch's weights. It is of one run, or the mean ± sample
   standard deviation over *n* seeds.
+- An *unfinished* run shows its epochs and its validation accuracy so far. It is no result of the
+  recipe, and counts in no mean.
 - *Published* is the test accuracy after the last epoch; that of the best epoch is in the next
   column.
 - *s/epoch* is the median time of an epoch's training on *machine*. The publications name no
@@ -77,6 +81,23 @@ in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
 your machine gives the same. `python results/keep.py RUN…` keeps the records of a run, at most 100
 KB, and `jaxcnn compare results/runs/*` makes tables and pictures of them.
 [The publications](publications.md) explains the figures.\
+"""
+CLASSIC = """\
+# Five classic networks on CIFAR-10 and CIFAR-100
+
+LeNet, AlexNet, VGG16, ResNet50 and GoogLeNet, as publication [classic] compares them: accuracy by
+epoch, overall, by class and by superclass, and cost. This page and its pictures are generated from
+the kept runs in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
+typed. [The publications](publications.md#classic) has the recipes and what they leave open.
+
+- *Ours* is the test accuracy of the last epoch. An unfinished run shows its epochs and its accuracy
+  so far, which is no result: no difference, test or ranking takes it.
+- A difference counts as one only if a test tells the two networks apart. For published figures it
+  is a z test by the 10,000 test images, as the publication gives one run of each network.
+
+`python results/keep.py --unfinished RUN` keeps a run that has not finished, and `jaxcnn evaluate
+--workdir=RUN` before it adds the accuracies by class. `jaxcnn compare RUN…` makes such tables and
+pictures of any runs.\
 """
 
 
@@ -145,6 +166,15 @@ def publications_text() -> str:
     return publications_page.fill_grids(page)
 
 
+def classic_text() -> str:
+    """Return `classic.md`: the five networks of [classic], by the publication and the kept runs."""
+    return classic_page(CLASSIC, _comparisons())
+
+
+def _comparisons() -> list[classic.Comparison]:
+    return classic.comparisons(_configs(), kept_groups())
+
+
 def _configs() -> dict[str, ConfigDict]:
     folder = DOCS.parent / "configs"
     return {name: make() for name, make in config_variants(folder).items()}
@@ -175,13 +205,15 @@ PAGES = {
     "networks.md": networks_page,
     "results.md": results_text,
     "publications.md": publications_text,
+    "classic.md": classic_text,
 }
 
 
 def main() -> None:
-    """Write all pages."""
+    """Write all pages, and the pictures of `classic.md`."""
     for name, page in PAGES.items():
         write_text(DOCS / name, page())
+    draw_pictures(_comparisons(), DOCS / "images")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ predictions. `python -m jaxcnn.compare results/runs/*` makes all tables and pict
 The files stay as the run wrote them, except that paths in the command of `environment.json` lose
 their folders, which tell nothing to others. `provenance.json`, which a queue of runs may write into
 the folder with the run's id as `run`, is kept as well. --unfinished also keeps runs that have no
-result yet.
+result yet; later records of such a run take the place of its earlier ones.
 """
 
 import sys
@@ -39,8 +39,11 @@ def keep(run: Path, runs: Path = RUNS, *, unfinished: bool = False) -> int:
         raise UserError(f"{run}: its files have {size:,} bytes, more than {MOST_BYTES:,}")
     folder = runs / run.resolve().name
     held = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    if held and held != files:
+    if held and held != files and not _is_earlier(folder, run):
         raise UserError(f"{folder}: holds other files; remove it to keep {run} in its place")
+    with writing_to(folder):
+        for name in held.keys() - files.keys():
+            (folder / name).unlink()
     for name, content in files.items():
         with writing_to(folder):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +67,14 @@ def kept_files(run: Path) -> dict[str, bytes]:
     environment = read_json(run / "environment.json")
     environment["command"] = list(map(_without_folder, environment.get("command", [])))
     return files | {"environment.json": to_json_text(environment).encode()}
+
+
+def _is_earlier(folder: Path, run: Path) -> bool:
+    """Return whether a folder holds the records that a run had before it finished."""
+    if (folder / "result.json").exists():
+        return False
+    kept = run_files.read_identity(folder)
+    return bool(kept.id) and kept.id == run_files.read_identity(run).id
 
 
 def _without_folder(argument: str) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 from jaxcnn.config.published import changes_of_recipe, recipe_digest
 from jaxcnn.reporting.comparison.groups import RecipeGroup, compare
 from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.comparison.tables import mean_text
+from jaxcnn.reporting.series import series
+from jaxcnn.text import percent
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
 
@@ -29,3 +32,26 @@ def groups_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> list[
     digest = recipe_digest(config)
     unchanged = (group for group in groups if not changes_of_recipe(group.run.environment))
     return [group for group in unchanged if recipe_digest(group.run.config) == digest]
+
+
+def group_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> RecipeGroup | None:
+    """Return the group of a config's recipe, a finished one if there is any; None without one."""
+    found = groups_of(config, groups)
+    return max(found, key=lambda g: (bool(g.finished), g.farthest.epochs_done), default=None)
+
+
+def last_accuracy(group: RecipeGroup) -> float | None:
+    """Return the mean test accuracy, or the validation accuracy so far if no run has finished."""
+    if result := group.result("test_accuracy"):
+        return result.mean
+    accuracies = series(group.farthest.rows, "validation", "accuracy").values()
+    return list(accuracies)[-1] if accuracies else None
+
+
+def result_text(group: RecipeGroup) -> str:
+    """Return the test accuracy of the finished runs, or what an unfinished one has so far."""
+    if group.finished:
+        return mean_text(group.result("test_accuracy"), percent)
+    accuracy = last_accuracy(group)
+    so_far = "" if accuracy is None else f": validation {percent(accuracy)} so far"
+    return f"{group.farthest.state}{so_far}"

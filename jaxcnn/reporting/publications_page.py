@@ -13,9 +13,8 @@ from jaxcnn.reporting.comparison.grid import grids_of
 from jaxcnn.reporting.comparison.groups import RecipeGroup, compare
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.sweep_tables import grid_tables
-from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.document import markdown_table
-from jaxcnn.reporting.kept_runs import RUNS, groups_of
+from jaxcnn.reporting.kept_runs import RUNS, group_of, result_text
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.reporting.reproduction import judge_runs
 from jaxcnn.text import decimal, loss, percent
@@ -71,7 +70,7 @@ def _row(
     name: str, config: ConfigDict, groups: Sequence[RecipeGroup], earlier: float | None
 ) -> list[str]:
     figures, fields = FIGURES[name], to_dict(config)
-    group = next((g for g in groups_of(fields, groups) if g.finished), None)
+    group = group_of(fields, groups)
     return [
         f"`{name}`",
         accuracy_text(figures) or "none",
@@ -102,9 +101,13 @@ def _training(figures: Figures) -> str:
 
 
 def _ours(figures: Figures, config: Mapping[str, Any], group: RecipeGroup) -> list[str]:
-    """Return our accuracy, its difference from the published one in points, and the verdict."""
-    accuracy = group.result("test_accuracy")
-    text = f"{mean_text(accuracy, percent)} (n = {len(group.finished)})"
+    """Return our accuracy, its difference from the published one in points, and the verdict.
+
+    An unfinished run has neither a difference nor a verdict.
+    """
+    text, accuracy = result_text(group), group.result("test_accuracy")
+    if group.finished:
+        text += f" (n = {len(group.finished)})"
     if accuracy is None or figures.accuracy is None:
         return [text, "", ""]
     points = 100 * (accuracy.mean - figures.accuracy)

@@ -11,10 +11,9 @@ from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import marks, mean_text
 from jaxcnn.reporting.document import markdown_table
-from jaxcnn.reporting.kept_runs import groups_of
+from jaxcnn.reporting.kept_runs import groups_of, result_text
 from jaxcnn.reporting.protocol import is_test_in_sight, is_tuned_on_test
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
-from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, decimal, percent
 
 _HEAD = (
@@ -49,7 +48,10 @@ def results_page(
         _section(title, markdown_table(_HEAD, tables[title])) for title in titles if title in tables
     ]
     if others := [group for group in groups if group not in matched]:
-        text = "No config of today has their recipe, because a field or a default has changed.\n\n"
+        text = (
+            "No config of today has their recipe: they are members of sweeps, or a field or a "
+            "default has changed.\n\n"
+        )
         parts.append(_section("Kept runs of other recipes", text + _others(others)))
     return "\n\n".join(parts) + "\n"
 
@@ -108,7 +110,7 @@ def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
         f"`{name}`",
         group.run.dataset,
         records.validation_split(group.run.config) + _marks(config),
-        _ours(group),
+        result_text(group),
         str(len(group.finished) or ""),
         _epochs(group),
         mean_text(group.result("best_validation_accuracy"), percent),
@@ -123,16 +125,6 @@ def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
 
 def _marks(config: ConfigDict) -> str:
     return marks(is_test_in_sight(config), is_tuned_on_test(config))
-
-
-def _ours(group: RecipeGroup) -> str:
-    if group.finished:
-        return mean_text(group.result("test_accuracy"), percent)
-    run = group.run
-    epoch = max((row["epoch"] for row in run.rows), default=0)
-    accuracies = list(series(run.rows, "validation", "accuracy").values())
-    last = f", validation {percent(accuracies[-1])}" if accuracies else ""
-    return f"unfinished: epoch {epoch} of {run.config['num_epochs']}{last}"
 
 
 def _epochs(group: RecipeGroup) -> str:
@@ -158,7 +150,7 @@ def _others(groups: Iterable[RecipeGroup]) -> str:
             ", ".join(f"`{run.folder.name}`" for run in group.runs),
             group.run.dataset,
             records.validation_split(group.run.config),
-            _ours(group),
+            result_text(group),
             str(len(group.finished) or ""),
             _epochs(group),
             mean_text(group.seconds_per_epoch, decimal),

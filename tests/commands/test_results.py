@@ -11,9 +11,11 @@ import pytest
 
 from jaxcnn.config import load_config
 from jaxcnn.config.defaults import from_dict
+from jaxcnn.config.publications import Figures
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
+from jaxcnn.reporting import publications_page
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.kept_runs import kept_groups
@@ -39,12 +41,34 @@ def test_the_page_of_results_tells_each_recipe_s_runs(trained_workdir, tmp_path)
     rows = {line.split(" | ")[0]: line for line in page.splitlines() if line.startswith("| `")}
     accuracy = read_json(trained_workdir / "result.json")["test_accuracy"]
     assert f"| {100 * accuracy:.2f}% | 1 | 2 |" in rows["| `digits`"]
-    assert "unfinished: epoch 2 of 9, validation " in rows["| `mine`"]
+    assert "| unfinished, 2 of 9 epochs: validation " in rows["| `mine`"]
+    assert "% so far |  |  | - | none |" in rows["| `mine`"]
     assert "not run yet" in rows["| `lenet:cifar10`"] and "59.74%" in rows["| `lenet:cifar10`"]
     assert "| none | 99.42% (epoch unknown) |" in rows["| `mnist:small_bn`"]
     assert "other recipes" not in page
     page = results_page("# Results", {"lenet:cifar10": configs["lenet:cifar10"]}, groups)
     assert "## Kept runs of other recipes" in page
+
+
+def test_an_unfinished_run_is_no_result_of_its_recipe(trained_workdir, tmp_path, monkeypatch):
+    monkeypatch.setattr(publications_page, "FIGURES", {"mine": Figures("classic", 0.5)})
+    config = read_json(trained_workdir / "config.json")
+    unfinished = tmp_path / "seed1"
+    shutil.copytree(trained_workdir, unfinished)
+    (unfinished / "result.json").unlink()
+    write_json(unfinished / "config.json", config | {"seed": 1})
+
+    def row(*runs):
+        groups = kept_groups(_folder(tmp_path / f"runs{len(runs)}", *runs))
+        page = "<!-- figures: classic -->\n<!-- end -->\n"
+        page = publications_page.fill_tables(page, {"mine": from_dict(config)}, groups, {})
+        return next(line for line in page.splitlines() if line.startswith("| `mine`"))
+
+    alone = row(unfinished)
+    assert "| unfinished, 2 of 2 epochs: validation " in alone
+    assert alone.endswith("% so far |  |  |  |")  # no difference, no verdict
+    accuracy = read_json(trained_workdir / "result.json")["test_accuracy"]
+    assert f"| {100 * accuracy:.2f}% (n = 1) |" in row(unfinished, trained_workdir)
 
 
 def _folder(folder, *runs):
@@ -95,6 +119,9 @@ def test_what_cannot_be_kept_is_refused(trained_workdir, tmp_path):
     with pytest.raises(UserError, match="has not finished"):
         keep(run, tmp_path / "other")
     assert keep(run, tmp_path / "other", unfinished=True)
+    (run / "evaluation" / "test.json").unlink()
+    assert keep(run, tmp_path / "other", unfinished=True)  # in place of its earlier records
+    assert not (tmp_path / "other" / "run" / "evaluation" / "test.json").exists()
     with pytest.raises(UserError, match="holds no run"):
         keep(tmp_path, kept)
 
@@ -105,8 +132,8 @@ def test_the_kept_runs_make_every_table(tmp_path, undrawn):
     sections, left_out = write_comparison(runs, tmp_path / "out")
     assert left_out == []
     rows = records.networks(sections)
-    assert sum(row["finished_runs"] for row in rows) == len(runs) >= 5
-    for row in rows:
+    assert sum(row["finished_runs"] + row["unfinished_runs"] for row in rows) == len(runs) >= 5
+    for row in (row for row in rows if row["finished_runs"]):
         needed = ("test_accuracy", "seconds_per_epoch", "machines", "code", "validation_split")
         assert all(row[name] for name in needed), row
     assert all(path.stat().st_size < 100_000 for path in (RESULTS / "runs").rglob("*"))

@@ -88,7 +88,7 @@ def test_datasets_are_apart_and_the_best_is_first(write_run):
     ]
     sections, _ = sections_of(folders)
     assert [[group.title for group in section.groups] for section in sections] == [
-        ["alexnet", "mlp", "googlenet, not finished"], ["lenet"]
+        ["alexnet", "mlp", "googlenet, unfinished, 3 of 4 epochs"], ["lenet"]
     ]  # fmt: skip
 
 
@@ -371,7 +371,7 @@ def check_page(text):
     assert '<img src=x onerror=alert(1)>"&|$title' in page.text  # as it is named, not as a tag
     for part in (
         "62.00% ± 2.83%", "55.00% †", "† The test set served as validation", "held out of training",
-        "not finished, epoch 3 of 4", "folder:/my <pictures>", "taken on different machines",
+        "unfinished, 3 of 4 epochs", "folder:/my <pictures>", "taken on different machines",
         "Without metrics by class (evaluation/test.json)", "python -m jaxcnn.evaluate --workdir=",
         "s1 are of other weights than its result: their test accuracy is 60.00%",
     ):  # fmt: skip
@@ -392,7 +392,7 @@ def test_an_unfinished_run_alone_is_shown(write_run, tmp_path):
     sections, left_out = write_comparison([write_run("a", accuracy=None)], tmp_path / "out")
     assert left_out == []
     text = (tmp_path / "out" / "comparison.md").read_text()
-    assert "not finished, epoch 3 of 4 | 30.00% in epoch 3 | 30.00% |" in text
+    assert "unfinished, 3 of 4 epochs | 30.00% in epoch 3 | 30.00% |" in text
     assert not (tmp_path / "out" / "cifar10-accuracy.png").exists()
     assert json.dumps(records.everything(sections), allow_nan=False)
 

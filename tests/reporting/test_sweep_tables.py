@@ -135,7 +135,7 @@ def test_a_goal_is_reached_by_runs_and_recipes(write_run):
     assert table.head[-1] == "within the limit"
     assert table.rows == [
         ["lenet", "3.0 ± 0.0", "2 of 3", "31.00%", "61,706", "no"],
-        ["mlp, not finished", "never", "0 of 1", "30.00%", "-", "unknown"],
+        ["mlp, unfinished, 3 of 4 epochs", "never", "0 of 1", "30.00%", "-", "unknown"],
     ]
     goals = records.goals([section], Goal(0.22))
     assert (goals[0]["first_epoch"], goals[0]["runs_that_reach_it"]) == (pytest.approx(8 / 3), 3)

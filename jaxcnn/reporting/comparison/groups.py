@@ -66,8 +66,13 @@ class RecipeGroup:
 
     @property
     def title(self) -> str:
-        """The label, followed by "not finished" if no run has finished."""
-        return self.label if self.finished else f"{self.label}, not finished"
+        """The label; if no run has finished, followed by the state of the farthest one."""
+        return self.label if self.finished else f"{self.label}, {self.farthest.state}"
+
+    @property
+    def farthest(self) -> SavedRun:
+        """The shown run with the most epochs."""
+        return max(self.shown, key=lambda run: run.epochs_done)
 
     def result(self, name: str) -> MeanAndStd | None:
         """Return a number of `result.json` over the finished runs."""

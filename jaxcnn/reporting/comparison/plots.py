@@ -159,7 +159,7 @@ def _curves(split: str, name: str, unit: str, scale: float) -> Callable[["Axes",
         curves = {group.label: group.curve(split, name) for group in section.groups}
         for group in section.groups:
             if curve := curves[group.label]:
-                _curve(axes, curve, look_of[group.label], wrapped(group.title), scale, is_share)
+                draw_curve(axes, curve, look_of[group.label], wrapped(group.title), scale, is_share)
         if not is_share:
             means = {n: [value.mean for value in curve.values()] for n, curve in curves.items()}
             limit_axis(axes, [(list(curves[n]), means[n], look_of[n].color) for n in curves])
@@ -172,7 +172,7 @@ def _curves(split: str, name: str, unit: str, scale: float) -> Callable[["Axes",
     return draw
 
 
-def _curve(
+def draw_curve(
     axes: "Axes",
     curve: dict[int, MeanAndStd],
     look: Look,

@@ -163,7 +163,7 @@ def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
         "label": group.label,
         "seed": run.config["seed"],
         "finished": run.result is not None,
-        "epoch": max((row["epoch"] for row in run.rows), default=0),
+        "epoch": run.epochs_done,
         "num_epochs": run.config.get("num_epochs"),
         "test_accuracy": result.get("test_accuracy"),
         "test_loss": result.get("test_loss"),

@@ -86,6 +86,16 @@ class SavedRun:
         return statistics.median(seconds) if seconds else None
 
     @property
+    def epochs_done(self) -> int:
+        """The number of epochs that the run has recorded."""
+        return max((row["epoch"] for row in self.rows), default=0)
+
+    @property
+    def state(self) -> str:
+        """The progress of a run that has not finished, such as "unfinished, 7 of 50 epochs"."""
+        return f"unfinished, {self.epochs_done} of {self.config.get('num_epochs', '?')} epochs"
+
+    @property
     def version(self) -> str:
         """The version of the run's code; "" if unknown."""
         older = self.environment.get("versions", {}).get("jaxcnn", "")

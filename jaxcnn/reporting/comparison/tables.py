@@ -155,13 +155,13 @@ def class_tables(section: Section) -> list[Table]:
     names, superclasses = section.class_names(), section.class_names("superclasses")
     order = "the best mean first"
     caption = f"Test accuracy by superclass, {order}"
-    tables = _class_table(section, caption, superclasses, "superclasses")
+    tables = class_table(section, caption, superclasses, "superclasses")
     for publication, selection in _selections(section).items():
         selected = [name for name in names if name in selection]
         which = f"the {len(selected)} classes selected by the {publication} publication"
-        tables += _class_table(section, f"Test accuracy of {which}, {order}", selected)
+        tables += class_table(section, f"Test accuracy of {which}, {order}", selected)
     caption = f"Test accuracy by class, {order}; more in classes.csv"
-    return tables + _class_table(section, caption, names)
+    return tables + class_table(section, caption, names)
 
 
 def _selections(section: Section) -> dict[str, list[str]]:
@@ -176,9 +176,10 @@ def _selections(section: Section) -> dict[str, list[str]]:
     return selections
 
 
-def _class_table(
+def class_table(
     section: Section, caption: str, names: list[str], kind: str = "classes"
 ) -> list[Table]:
+    """Return a table of the test accuracy of some classes or superclasses; none without names."""
     groups = section.evaluated_groups
     rows = [
         [name, *(mean_text(group.class_metric(name, kind=kind), percent) for group in groups)]
@@ -222,7 +223,7 @@ def runs_table(section: Section, goal: Goal = NO_GOAL) -> Table:
 
 def _run_row(run: records.TableRow) -> list[str]:
     mark = marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
-    state = f"not finished, epoch {run['epoch']} of {run['num_epochs']}"
+    state = f"unfinished, {run['epoch']} of {run['num_epochs']} epochs"
     best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
     return [
         run["run"],

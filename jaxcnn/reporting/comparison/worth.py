@@ -1,5 +1,6 @@
 """The worth of each network of a section: its best classes, and its accuracy for its cost."""
 
+import itertools
 from collections.abc import Sequence
 
 from jaxcnn.reporting.comparison import records
@@ -10,6 +11,7 @@ from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.document import Paragraph, Table
 from jaxcnn.text import decimal, integer, join_names, percent
 
+Costs = dict[str, dict[str, float]]  # by label and kind
 _BEST = 5  # classes of a network
 _LARGE = 20  # with so many classes, the best ones of a dataset are listed
 
@@ -47,6 +49,12 @@ def _printed_class(group: RecipeGroup, name: str) -> tuple[str, str]:
 
 
 def worth_text(section: Section) -> list[Paragraph]:
+    """Return the `worth_sentences` as a paragraph; none without any."""
+    lines = worth_sentences(section)
+    return [Paragraph(" ".join(lines))] if lines else []
+
+
+def worth_sentences(section: Section) -> list[str]:
     """Return sentences on accuracy for cost; none of fewer than two finished networks.
 
     Times are compared only if all networks ran on the same machine. A network counts as more
@@ -68,12 +76,11 @@ def worth_text(section: Section) -> list[Paragraph]:
         times = decimal(min(rest) / costs[least][kind])
         if times == decimal(1):
             continue
-        digits = decimal if kind == "seconds per epoch" else integer
         lines.append(
-            f"{least} has the fewest {kind}, {digits(costs[least][kind])}; the next has {times} "
-            "times as many."
+            f"{least} has the fewest {kind}, {_amount(kind, costs[least][kind])}; the next has "
+            f"{times} times as many."
         )
-    return [Paragraph(" ".join([*lines, *_beaten(groups, kinds)]))]
+    return [*lines, *_by_cost(groups, kinds)]
 
 
 def _costs(group: RecipeGroup) -> dict[str, float]:
@@ -102,31 +109,67 @@ def _first(groups: Sequence[RecipeGroup]) -> str:
     )
 
 
-def _beaten(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
-    """Return sentences on networks that cheaper ones beat in accuracy.
+def _by_cost(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
+    """Return sentences on the best network within a cost, and on those not worth their cost.
 
-    A pair of different networks is tested if one of them costs less in a respect and no more in the
-    others.
+    Each pair of different networks is tested.
+
+    Args:
+      groups: the most accurate first.
     """
     costs = {group.label: _costs(group) for group in groups}
-
-    def is_cheaper(one: RecipeGroup, other: RecipeGroup) -> bool:
-        pairs = [(costs[one.label][kind], costs[other.label][kind]) for kind in kinds]
-        is_other = one.run.config["model"] != other.run.config["model"]
-        return is_other and all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
     pairs = compare_pairs(
-        (cheap, costly) for costly in groups for cheap in groups if is_cheaper(cheap, costly)
+        (first, second)
+        for first, second in itertools.combinations(groups, 2)
+        if first.run.config["model"] != second.run.config["model"]
     )
-    lines = []
-    for group in groups:
-        better = [p.first.label for p in pairs if p.second is group and p.is_better]
-        if better:
-            verb = "is" if len(better) == 1 else "are"
-            lines.append(
-                f"{group.label} is not worth its cost here: {join_names(better)} {verb} more "
-                f"accurate with no more {join_names(kinds)}."
-            )
+    better = {(pair.first.label, pair.second.label) for pair in pairs if pair.is_better}
+    same = {(pair.second.label, pair.first.label) for pair in pairs if pair.verdict == SAME}
+    same |= {(first, second) for second, first in same}
+
+    def is_cheaper(one: str, other: str) -> bool:
+        ends = [(costs[one][kind], costs[other][kind]) for kind in kinds]
+        return all(a <= b for a, b in ends) and any(a < b for a, b in ends)
+
+    lines = [_best_within(costs, kind, better) for kind in kinds] if len(groups) > 2 else []
+    for name in costs:
+        cheaper = [other for other in costs if is_cheaper(other, name)]
+        beaten_by = [other for other in cheaper if (other, name) in better]
+        equal = [other for other in cheaper if (other, name) in same]
+        lines.append(_not_worth(name, beaten_by, equal, join_names(kinds)))
+    lines = list(filter(None, lines))
     if lines and len(pairs) > 1:
-        lines.append(f"(p < {ALPHA:.2f} after Holm's correction for {len(pairs)} comparisons.)")
+        lines.append(
+            f"A network counts as more accurate if p < {ALPHA:.2f} after Holm's correction for "
+            f"{len(pairs)} comparisons."
+        )
     return lines
+
+
+def _best_within(costs: Costs, kind: str, better: set[tuple[str, str]]) -> str:
+    """Return a sentence on the networks that are better than all cheaper ones; "" for one alone."""
+    front: list[str] = []
+    for name in sorted(costs, key=lambda name: costs[name][kind]):
+        if not front or (name, front[-1]) in better:
+            front.append(name)
+    if len(front) < 2:
+        return ""
+    listed = ", then ".join(f"{name} (from {_amount(kind, costs[name][kind])})" for name in front)
+    return f"With more {kind} allowed, the most accurate is {listed}."
+
+
+def _not_worth(name: str, beaten_by: list[str], equal: list[str], kinds: str) -> str:
+    """Return a sentence on a network that gains nothing by its cost; "" for any other."""
+    if beaten_by:
+        verb = "is" if len(beaten_by) == 1 else "are"
+        return (
+            f"{name} is not worth its cost here: {join_names(beaten_by)} {verb} more accurate "
+            f"with no more {kinds}."
+        )
+    if equal:
+        return f"{name} costs more than {join_names(equal)}, and {SAME} in accuracy."
+    return ""
+
+
+def _amount(kind: str, cost: float) -> str:
+    return decimal(cost) if kind == "seconds per epoch" else integer(cost)
