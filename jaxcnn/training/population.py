@@ -65,6 +65,8 @@ class Population:
                         if signal.requested:
                             stop(self._members)
                         on_epoch()
+            if signal.requested:  # in the last members' test
+                stop(self._members)
 
     def _train_epoch(
         self, chunk: Sequence[Member | None], group: Sequence[Member], signal: StopSignal

@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import ctypes
 import dataclasses
+import signal
 import time
 import traceback
 from collections.abc import Iterable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from jaxcnn.training.epoch_steps import Scores
 
 STOP = "stop"
+_PR_SET_PDEATHSIG = 1  # of `prctl`, from Linux's <sys/prctl.h>
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,12 +137,20 @@ class _MemberTrainer:
         return Done(arrays, num_steps, clock.images, clock.seconds, scores)
 
 
+def _end_with_parent() -> None:
+    """Let Linux kill this process when the parent ends; a compilation takes up to minutes."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def serve(connection: Connection) -> None:
     """Train members until the parent closes the connection.
 
     Each answer is a `Done`, or the `UserError` that explains an error, or a bug's traceback.
     """
     trainer = None
+    _end_with_parent()
     try:
         setup = connection.recv()
         host.prepare()
@@ -153,4 +164,5 @@ def serve(connection: Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended
     except Exception as error:
-        connection.send(explain(error) or traceback.format_exc())
+        with contextlib.suppress(OSError):  # the parent has ended
+            connection.send(explain(error) or traceback.format_exc())

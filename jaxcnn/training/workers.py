@@ -82,7 +82,8 @@ class Workers:
         setup = Setup(variation.config, variation.dataset, variation.fields, options)
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
-            self._processes = dict(_start(core) for core in _cores(num_processes))
+            for core in _cores(num_processes):
+                connection, self._processes[connection] = _start(core)
             for connection in self._processes:
                 self.send(connection, setup)
             stack.pop_all()  # they stay
@@ -120,7 +121,7 @@ class Workers:
     def _noticing_the_end(self, connection: Connection) -> Iterator[None]:
         try:
             yield
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError also within a message
             process = self._processes[connection]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_END_SECONDS)

@@ -185,3 +185,53 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch):
     assert memory.available() > 0.5 * free
     (tmp_path / "memory.max").write_text("5000\n")
     assert memory.available() == 2000
+
+
+@pytest.mark.parametrize("form", [ONE, PROCESSES])
+def test_a_signal_in_the_last_test_stops(form, config, dataset, tmp_path):
+    def stop(members):
+        if not any(member.is_training for member in members):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="saved 0 members"):
+        train_together(configs_of(config, "seed=0..1"), dataset, tmp_path, form, on_epoch=stop)
+
+
+def test_a_process_that_is_lost_within_a_message_is_one_line(
+    config, dataset, tmp_path, monkeypatch
+):
+    program = workers._PROGRAM.replace("serve(Connection(", "lose(Connection(").replace(
+        "from jaxcnn.training.worker import serve",
+        "def lose(connection):\n"
+        "    connection.recv(), connection.recv()\n"
+        "    connection._send(b'\\0\\0\\0\\x09begin')",
+    )
+    monkeypatch.setattr(workers, "_PROGRAM", program)
+    with pytest.raises(UserError, match="has ended with exit code 0"):
+        train_together(configs_of(config, "seed=0..1"), dataset, tmp_path, PROCESSES)
+
+
+def test_a_parent_that_ends_within_a_message_leaves_no_traceback(capfd):
+    connection, process = workers._start(*workers._cores(1))
+    connection._send(b"\0\0\0\x09begin")
+    connection.close()
+    assert process.wait(60) == 0 and capfd.readouterr().err == ""
+
+
+PARENT = """
+from jaxcnn.training import workers
+class Slow:
+    def __reduce__(self):
+        return exec, ("import time; print('busy', flush=True); time.sleep(60)",)
+connection, process = workers._start(*workers._cores(1))
+connection.send(Slow())
+process.wait()
+"""
+
+
+def test_a_busy_process_ends_with_its_parent():
+    """Both have the same output, which closes when both have ended."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout.readline() == b"busy\n"
+        parent.kill()
+        parent.communicate(timeout=20)
