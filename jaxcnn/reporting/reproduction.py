@@ -110,17 +110,18 @@ def _beside_kept(
     text = f"{mean_text(accuracy, percent)}, n = {len(group.finished)}, {records.code(group)}"
     earlier = {r.config["seed"]: r.result["test_accuracy"] for r in group.finished if r.result}
     equal = [
-        str(run.config["seed"])
+        run.config["seed"]
         for run in runs
         if run.result and earlier.get(run.config["seed"]) == run.result["test_accuracy"]
     ]
+    others = [accuracy for seed, accuracy in earlier.items() if seed not in equal]
     if not group.run.fingerprint("test"):
         text += "; their images are not recorded"
     if equal:
-        text += f"; the same figure for seed {', '.join(equal)}"
-    if len(equal) == len(new):  # the same runs again, which are no second sample
+        text += f"; the same figure for seed {', '.join(map(str, equal))}"
+    if not others or len(equal) == len(new):  # the same runs again, which are no second sample
         return Verdict("equal", text)
-    return judge(new, list(earlier.values()), num_images, text)
+    return judge(new, others, num_images, text)
 
 
 def _has_same_images(kept: SavedRun, new: SavedRun) -> bool:
