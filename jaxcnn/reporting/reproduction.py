@@ -17,6 +17,7 @@ from jaxcnn.text import percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 UNKNOWN = "cannot tell with n = 1"
+_WORDS = {"within": "agrees with", "above": "is above", "below": "is below"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Verdict:
         if self.interval is None:
             return f"{self.word}: {self.reference}" if self.reference else self.word
         low, high = map(percent, self.interval)
-        return f"{self.word}: {self.reference}; 95 % interval {low} to {high} ({self.how})"
+        verdict = _WORDS.get(self.word, f"{self.word}:")
+        return f"{verdict} {self.reference}; 95 % interval {low} to {high} ({self.how})"
 
 
 def judge(

@@ -50,7 +50,8 @@ def test_equal_runs_are_no_certainty():
 def test_verdicts(new, earlier, word, how):
     verdict = judge(new, earlier, 10_000, "60%")
     assert verdict.word == word and how in verdict.how
-    assert str(verdict).startswith(f"{word}: 60%; 95 % interval ")
+    words = {"within": "agrees with 60%", "above": "is above 60%", "below": "is below 60%"}
+    assert str(verdict).startswith(f"{words.get(word, f'{word}: 60%')}; 95 % interval ")
 
 
 def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_path):
