@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
 
     heap.tidy_after_compiling()
     out = _OUT.value or Path("runs", "reproduce", config_name(name))
-    print("\n".join(reproduce(name, _SEEDS.value, out, kept)))
+    print("\n".join(["", *reproduce(name, _SEEDS.value, out, kept)]))
 
 
 def _recipe_of(arguments: list[str]) -> str:

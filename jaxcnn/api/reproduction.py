@@ -11,6 +11,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.reproduction import judge_runs, summarize
+from jaxcnn.reporting.terminal.console import Console
 
 
 def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup]) -> list[str]:
@@ -35,8 +36,9 @@ def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup])
     """
     config = load_config(name)
     recipe = to_dict(config)
-    folders = []
-    for seed in range(config.seed, config.seed + num_seeds):
+    folders, console = [], Console()
+    for number, seed in enumerate(range(config.seed, config.seed + num_seeds), 1):
+        console.print(f"\n{name}, seed {seed}: run {number} of {num_seeds}\n", "bold")
         config.seed = seed
         folders.append(out / f"seed{seed}")
         train(config, folders[-1])

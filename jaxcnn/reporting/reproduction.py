@@ -17,6 +17,7 @@ from jaxcnn.text import percent
 from jaxcnn.workdir.run_files import TEST_EVALUATION
 
 UNKNOWN = "cannot tell with n = 1"
+_WORDS = {"within": "agrees with", "above": "is above", "below": "is below"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Verdict:
         if self.interval is None:
             return f"{self.word}: {self.reference}" if self.reference else self.word
         low, high = map(percent, self.interval)
-        return f"{self.word}: {self.reference}; 95 % interval {low} to {high} ({self.how})"
+        verdict = _WORDS.get(self.word, f"{self.word}:")
+        return f"{verdict} {self.reference}; 95 % interval {low} to {high} ({self.how})"
 
 
 def judge(
@@ -110,17 +112,18 @@ def _beside_kept(
     text = f"{mean_text(accuracy, percent)}, n = {len(group.finished)}, {records.code(group)}"
     earlier = {r.config["seed"]: r.result["test_accuracy"] for r in group.finished if r.result}
     equal = [
-        str(run.config["seed"])
+        run.config["seed"]
         for run in runs
         if run.result and earlier.get(run.config["seed"]) == run.result["test_accuracy"]
     ]
+    others = [accuracy for seed, accuracy in earlier.items() if seed not in equal]
     if not group.run.fingerprint("test"):
         text += "; their images are not recorded"
     if equal:
-        text += f"; the same figure for seed {', '.join(equal)}"
-    if len(equal) == len(new):  # the same runs again, which are no second sample
+        text += f"; the same figure for seed {', '.join(map(str, equal))}"
+    if not others or len(equal) == len(new):  # the same runs again, which are no second sample
         return Verdict("equal", text)
-    return judge(new, list(earlier.values()), num_images, text)
+    return judge(new, others, num_images, text)
 
 
 def _has_same_images(kept: SavedRun, new: SavedRun) -> bool:

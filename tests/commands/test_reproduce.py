@@ -40,6 +40,8 @@ def test_two_seeds_are_trained_and_judged(command, tmp_path):
     (tmp_path / "kept").mkdir()
     done = command(*arguments, folder=tmp_path)
     assert done["code"] == 0, done["errors"]
+    assert "mine.py, seed 0: run 1 of 2" in done["output"]
+    assert "mine.py, seed 1: run 2 of 2" in done["output"]
     again = command(*arguments, folder=tmp_path)  # nothing is trained
     assert again["output"].splitlines()[-3:] == done["output"].splitlines()[-3:]
     lines = done["output"].splitlines()[-3:]

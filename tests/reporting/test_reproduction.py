@@ -50,7 +50,8 @@ def test_equal_runs_are_no_certainty():
 def test_verdicts(new, earlier, word, how):
     verdict = judge(new, earlier, 10_000, "60%")
     assert verdict.word == word and how in verdict.how
-    assert str(verdict).startswith(f"{word}: 60%; 95 % interval ")
+    words = {"within": "agrees with 60%", "above": "is above 60%", "below": "is below 60%"}
+    assert str(verdict).startswith(f"{words.get(word, f'{word}: 60%')}; 95 % interval ")
 
 
 def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_path):
@@ -60,6 +61,9 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     assert verdicts["kept records"].word == "equal"
     assert "the same figure for seed 0" in verdicts["kept records"].reference
     assert verdicts["published"].word == "no figure of the last epoch"
+    second = dataclasses.replace(run, config=run.config | {"seed": 1})
+    verdicts = judge_runs(run.config, [run, second], kept_groups(tmp_path / "kept"))
+    assert verdicts["kept records"].word == "equal"  # seed 0 again, and no other seed is kept
     data = read_json(tmp_path / "kept" / "a" / "dataset.json")
     data["split_fingerprints"]["test"] = "other"
     write_json(tmp_path / "kept" / "a" / "dataset.json", data)
