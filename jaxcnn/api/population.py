@@ -196,12 +196,14 @@ def _finish(
     shown.note(["writing what is left of the members' reports"])
     folders = [sweep.folder(index) for index in range(len(sweep.members))]
     rows = []
-    for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
-        row = {"member": folder.name, "folder": str(folder.relative_to(sweep.workdir)), **values}
-        if ended := result_of(folder, sweep.configs[index]):
-            complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
-        failed = {"ended": "diverged", "reason": failures.get(index, "")}
-        rows.append(row | (ended or failed))
+    with shown.reports(rows):
+        for index, (folder, values) in enumerate(zip(folders, sweep.members, strict=True)):
+            place = str(folder.relative_to(sweep.workdir))
+            if ended := result_of(folder, sweep.configs[index]):
+                complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
+            failed = {"ended": "diverged", "reason": failures.get(index, "")}
+            row = {"member": folder.name, "folder": place, **values}
+            rows.append(row | (ended or failed))
     result = {"fields": {n: list(v) for n, v in sweep.fields.items()}, "members": rows}
     if len(failures) == len(folders):
         write_json(sweep.workdir / "result.json", result)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 from rich.table import Table
+from rich.text import Text
 
 from jaxcnn.config.sweep import Assignment, describe_values
 from jaxcnn.reporting.sweep.outcome import Outcome
@@ -48,16 +49,16 @@ class PopulationConsole:
     def __init__(self, console: Console, members: Mapping[int, Assignment]):
         self._console, self._members = console, members
         self.quiet, self._epoch = Console(quiet=True), 0
+        self._group, self._num_groups, self._size = "", 1, ""
         self._notes: set[str] = set()
         self._pace: Pace | None = None
         self._left: float | None = None
         self._told, self._has_table, self._has_started = time.monotonic(), False, False
 
     def group(self, number: int, num_groups: int, values: Assignment) -> None:
-        """Show which members train next: those that have some values."""
-        text = describe_values(values)
-        self._console.print(f"\ngroup {number} of {num_groups}: {text}", "bold")
-        self._epoch = 0
+        """Name the members that `start` shows next: those that have some values."""
+        self._group = f"group {number} of {num_groups}: {describe_values(values)}"
+        self._num_groups = num_groups
 
     def start(
         self,
@@ -68,15 +69,24 @@ class PopulationConsole:
         num_members: int,
         num_left: int,
     ) -> None:
-        """Show the network, the config, and what is left to train; the config once."""
+        """Show the network, the config, and what is left to train; what is known only once."""
+        names = ", ".join(self._members[min(self._members)])
         if not self._has_started:
             self._console.start(config, render_summary(run.plan.network), str(workdir))
+            if self._group:
+                total = f"{len(self._members)} members in {self._num_groups} groups"
+                self._console.print(f"{total}, differ in {names}")
         self._has_started = True
-        done = f", of which {num_members - num_left} have ended" if num_left < num_members else ""
-        names = ", ".join(self._members[min(self._members)])
-        differ = "" if num_members < len(self._members) else f", differ in {names}"
+        ended = num_members - num_left
+        done = f", of which {ended} {'has' if ended == 1 else 'have'} ended" if ended else ""
+        differ = "" if self._group else f", differ in {names}"
         noun = "member" if num_members == 1 else "members"
-        self._console.print(f"{num_members} {noun}{done}{differ}; {form}")
+        size = f"{num_members} {noun}{done}{differ}; {form}"
+        if self._group:
+            self._console.print(f"\n{self._group}", "bold")
+        if size != self._size:
+            self._console.print(size)
+        self._size = size
 
     def resume(self, members: Mapping[int, Member]) -> None:
         """Show where resumed members go on; those further behind train first."""
@@ -104,16 +114,34 @@ class PopulationConsole:
 
     @contextlib.contextmanager
     def live(self, members: Mapping[int, Member]) -> Iterator[None]:
-        """Show a table of the members on a terminal while the block trains them to their ends."""
+        """Show a table on a terminal while the block trains the members, then their last line."""
         self._pace = pace = Pace()
 
         def table(height: int) -> Table:
-            return progress_table(self._progress(members), pace, self._left, height)
+            return progress_table(self._progress(members), pace, self._time_left, height)
 
         with self._console.live(table) as is_shown:
             self._has_table = is_shown
             yield
         self._has_table = False
+        if is_shown and any(member.progress.best_epoch for member in members.values()):
+            self._tell(progress_line(self._progress(members), ""))
+
+    @contextlib.contextmanager
+    def reports(self, done: Sequence[Any]) -> Iterator[None]:
+        """Show on a terminal how many members' reports are there while the block adds to `done`."""
+
+        def text(_: int) -> Text:
+            return Text(f"{len(done)} of {len(self._members)} reports")
+
+        with self._console.live(text):
+            yield
+
+    @property
+    def _time_left(self) -> str:
+        """The time left of the members that train together; "" if it is unknown."""
+        of_group = " of this group" if self._group else ""
+        return f"{clock(self._left)} left{of_group}" if self._left else ""
 
     def _progress(self, members: Mapping[int, Member]) -> list[MemberProgress]:
         return [_progress_of(i, member, self._members[i]) for i, member in members.items()]
@@ -128,12 +156,12 @@ class PopulationConsole:
         epoch = min(member.epoch for member in training or progress)
         if epoch > self._epoch:
             self._epoch = epoch
-            self._tell(progress_line(progress, self._left))
+            self._tell(progress_line(progress, self._time_left))
         elif training and time.monotonic() - self._told > PLAIN_SECONDS:
             ahead = sum(member.epoch > epoch for member in training)
             name = f"epoch {epoch + 1}/{training[0].num_epochs}"
-            left = f"  {clock(self._left)} left" if self._left else ""
-            self._tell(f"{name}: {ahead} of {len(training)} members have finished it{left}")
+            line = f"{name}: {ahead} of {len(training)} members have finished it"
+            self._tell("  ".join(filter(None, (line, self._time_left))))
 
     def _tell(self, line: str) -> None:
         self._console.print(line)

@@ -117,6 +117,12 @@ def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     sweep = "optimizer.name=adam,momentum; model.name=mlp,lenet5_base; seed=0..1"
     result, printed = train_members(config, sweep, tmp_path / "all")
     assert "group 4 of 4: optimizer.name = momentum, model.name = lenet5_base" in printed
+    lines = [
+        "everything goes to",
+        "8 members in 4 groups, differ in optimizer.name, model.name, seed",
+    ]
+    places = [printed.index(text) for text in (*lines, "group 1 of 4", "\n2 members; one")]
+    assert places == sorted(places) and " left of this group" in printed
     members = result["members"]
     assert [row["optimizer.name"] for row in members] == 4 * ["adam"] + 4 * ["momentum"]
     assert len(result["recipes"]) == 4 and all(row["n"] == 2 for row in result["recipes"])

@@ -156,12 +156,12 @@ def test_the_progress_of_members_as_a_table_and_as_a_line():
     pace = Pace(now=lambda: next(seconds))
     assert pace.left([member("000", None, epoch=1), member("001", None, epoch=1)]) is None
     assert pace.left(members[:2]) == pytest.approx(4 / 2 * 4)  # 2 epochs in 4 s, 4 epochs left
-    lines = printed(progress_table(members, pace, 65, height=40)).splitlines()
+    lines = printed(progress_table(members, pace, "1:05 left", height=40)).splitlines()
     assert lines[1].split() == ["member", "lr", "seed", "epoch", "validation", "best"]
     assert lines[3].split()[:4] == ["001", "0.02", "0", "2/4"] and "in epoch 2" in lines[3]
     assert lines[4].split()[-1] == "diverged"  # the second best so far
     assert "2 of 3 members train  ·  100 images/s  ·  0:20  ·  1:05 left" in "".join(lines)
-    line = progress_line(members, 65)
+    line = progress_line(members, "1:05 left")
     assert line == (
         "epoch 2/4  validation 49.00% to 89.00%  best so far 90.00% (member 001)  100 images/s  "
         "2 of 3 train  1:05 left"
@@ -170,10 +170,10 @@ def test_the_progress_of_members_as_a_table_and_as_a_line():
 
 def test_a_low_terminal_shows_the_best_members_alone():
     members = [member(f"{n:03}", n / 100) for n in range(40)]
-    text = printed(progress_table(members, Pace(), None, height=20))
+    text = printed(progress_table(members, Pace(), "", height=20))
     assert "039" in text and "027" not in text and "and 28 more members" in text
     compiling = [member("000", None, images=0)]
-    assert "compiling" in printed(progress_table(compiling, Pace(), None, height=20))
+    assert "compiling" in printed(progress_table(compiling, Pace(), "", height=20))
 
 
 class Terminal(io.StringIO):

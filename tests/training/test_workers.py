@@ -10,7 +10,14 @@ import time
 
 import jax
 import pytest
-from populations import assert_as_alone, configs_of, rows_of, train_together
+from populations import (
+    assert_as_alone,
+    configs_of,
+    largest_difference,
+    rows_of,
+    train_alone,
+    train_together,
+)
 from runs import assert_same_bits, last_state
 
 from jaxcnn import models
@@ -66,6 +73,20 @@ def test_they_end_as_alone(config, dataset, tmp_path):
     with jax.enable_x64(True):
         configs = configs_of(config, "optimizer.learning_rate=.005,.01; loss.l2=0,.01")
         assert_as_alone(configs, dataset, tmp_path, PROCESSES)
+
+
+@pytest.mark.slow
+def test_convolutions_start_as_alone_in_float32(config, dataset28, tmp_path):
+    """Over five steps: a run alone has threads that share a sum, and rounds otherwise."""
+    config.model, config.num_steps = model_config("lenet"), 5
+    config.augment.update(crop=0, flip="none", mixup=0.0)
+    configs = configs_of(config, "seed=0..1")
+    members = train_together(configs, dataset28, tmp_path / "all", PROCESSES)
+    for index, member in enumerate(members):
+        loop = train_alone(configs[index], dataset28, tmp_path / f"alone{index}")
+        assert member.position == loop.position
+        assert largest_difference(member.state.params, loop.state.params) < 1e-5
+    assert largest_difference(members[0].state.params, members[1].state.params) > 1e-2
 
 
 @pytest.mark.parametrize("every_steps", [0, pytest.param(2, marks=pytest.mark.long)])

@@ -80,12 +80,12 @@ def speed_of(members: Iterable[MemberProgress]) -> float:
     return sum(m.images for m in members) / max(sum(m.seconds for m in members), 1e-9)
 
 
-def progress_line(members: Sequence[MemberProgress], left: float | None) -> str:
+def progress_line(members: Sequence[MemberProgress], left: str) -> str:
     """Return the progress as a line: the epoch of the members that train, the best, the speed.
 
     Args:
       members: one or more of them have been validated.
-      left: the seconds left; None if unknown.
+      left: the time left; "" if unknown.
     """
     training = [member for member in members if member.state == "trains"]
     epoch = min(member.epoch for member in training or members)
@@ -96,20 +96,18 @@ def progress_line(members: Sequence[MemberProgress], left: float | None) -> str:
         f"best so far {percent(best.best)} (member {best.name})",
         f"{integer(speed_of(members))} images/s",
         *([f"{len(training)} of {len(members)} train"] * (0 < len(training) < len(members))),
-        *([f"{clock(left)} left"] if left and training else []),
+        *([left] if left and training else []),
     ]
     return "  ".join(parts)
 
 
-def progress_table(
-    members: Sequence[MemberProgress], pace: Pace, left: float | None, height: int
-) -> Table:
+def progress_table(members: Sequence[MemberProgress], pace: Pace, left: str, height: int) -> Table:
     """Return the progress as a table: the best members, and figures of all.
 
     Args:
       members: of the population.
       pace: knows the time since the start.
-      left: the seconds left; None if unknown.
+      left: the time left; "" if unknown.
       height: of the terminal, in lines.
     """
     ranked = sorted(members, key=lambda member: (-(member.best or -1.0), member.name))
@@ -119,7 +117,7 @@ def progress_table(
         f"{training} of {len(members)} members train",
         f"{integer(speed_of(members))} images/s" if any(m.images for m in members) else "compiling",
         clock(pace.elapsed),
-        *([f"{clock(left)} left"] if left else []),
+        *([left] if left else []),
     ]
     rest = len(members) - len(shown)
     more = [f"and {rest} more members"] if rest else []
