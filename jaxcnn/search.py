@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> None:
             "give --config=FILE and --search='FIELD=VALUES; …', such as "
             "optimizer.learning_rate=log(1e-4,1e-1)"
         )
-    from jaxcnn.api.search.plan import describe_search, make_search
+    from jaxcnn.api.search.describe import describe_search
+    from jaxcnn.api.search.plan import make_search
     from jaxcnn.api.search.run import run_search
     from jaxcnn.workdir.run_config import check_given_config
 

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,16 @@ from typing import Any
 from ml_collections import ConfigDict
 from sqlalchemy.engine import URL
 
-from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import describe_size, fit_form
-from jaxcnn.api.search.evolution import num_births
-from jaxcnn.api.search.halving import epochs_of
+from jaxcnn.api.arguments import check_workdir, own_config
+from jaxcnn.api.member_config import check_fields
 from jaxcnn.api.search.sampler import SAMPLERS
-from jaxcnn.api.search.study import without_password
+from jaxcnn.api.search.trial_config import check_values, trial_config
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
 from jaxcnn.config.rules import Effect
-from jaxcnn.config.sweep import Interval, Values, parse_search, value_text, with_values
+from jaxcnn.config.sweep import Interval, Values, parse_search
 from jaxcnn.errors import UserError
-from jaxcnn.training.run import make_run
-from jaxcnn.training.variation import check_population
+from jaxcnn.training.variation import fields_of
 
 _DATABASE = "study.db"
 
@@ -54,6 +50,11 @@ class Search:
     url: str
     halving: bool
     generation: int
+
+    @property
+    def constants(self) -> list[str]:
+        """The fields of which each value has a compiled step of its own."""
+        return [name for name in self.fields if name not in fields_of(self.config)]
 
     @property
     def address(self) -> str:
@@ -99,8 +100,7 @@ def make_search(
       workdir, num_trials, population, sampler, url, halving, generation: see `Search`.
 
     Raises:
-      UserError: an argument is wrong, an end of a field's values is not allowed, or one compiled
-        step cannot train the trials.
+      UserError: an argument is wrong, or a value of a field is not possible.
     """
     workdir = check_workdir(workdir)
     config = own_config(config, None, workdir)
@@ -114,19 +114,26 @@ def make_search(
         reason = "all trials have the same parameters; " if sampler == "nsga2" else ""
         raise UserError(f"--sampler={sampler}: {reason}allowed is {allowed}")
     fields = parse_search(search, config)
-    single = with_values(config, {"num_devices": 1})
-    ends = [
-        own_config(with_values(single, {name: value}), None, workdir)
-        for name, values in fields.items()
-        for value in ((values.low, values.high) if isinstance(values, Interval) else values)
-    ]
-    check_population([single, *ends])
+    check_fields("--search", fields)
     if generation:
         _check_generations(config, fields, population, url, halving)
         num_trials, sampler = population, "pbt"
-    return Search(
+    planned = Search(
         workdir, config, fields, num_trials, population, sampler, url, halving, generation
     )
+    if halving:
+        _check_lengths(planned)
+    check_values(fields, config.seed, lambda values: trial_config(config, values, workdir))
+    return planned
+
+
+def _check_lengths(search: Search) -> None:
+    """Check that all trials of a search have the same number of epochs."""
+    for name in ("num_epochs", "num_steps"):
+        if name in search.fields:
+            raise UserError(f"--halving: counts epochs, so {name} cannot vary")
+    if search.config.num_steps and search.constants:
+        raise UserError("--halving: counts epochs; give --config.num_epochs in place of num_steps")
 
 
 def _check_generations(
@@ -140,6 +147,10 @@ def _check_generations(
     for name in fields:
         if effect_of(name) not in (Effect.NUMBERS, Effect.END):
             raise UserError(f"--search: {name} cannot change within a run, so not with --pbt")
+        if name not in fields_of(config):
+            raise UserError(
+                f"--search: {name} needs a compiled step for each value, so not with --pbt"
+            )
     if config.num_steps:
         raise UserError("--pbt: counts epochs; give --config.num_epochs in place of num_steps")
 
@@ -153,42 +164,3 @@ def about(search: Search) -> dict[str, Any]:
         "objective": f"validation accuracy of the {search.config.test_with} weights",
         "fields": describe_fields(search.fields),
     }
-
-
-def describe(search: Search, form: str) -> list[str]:
-    """Return lines about a search: its fields, trials and sampler."""
-    how = f", chosen by {search.sampler}"
-    if search.halving:
-        how = f", halved{how}"
-    if search.generation:
-        each = "each epoch" if search.generation == 1 else f"every {search.generation} epochs"
-        how = f", the worst quarter replaced after {each}"
-    return [
-        *(f"  {name} = {_listed(values)}" for name, values in search.fields.items()),
-        f"{search.num_trials} trials in populations of {search.population}{how}; {form}",
-    ]
-
-
-def _listed(values: Values) -> str:
-    return str(values) if isinstance(values, Interval) else ",".join(map(value_text, values))
-
-
-def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
-    """Return lines that say what a search would train, and the bytes that it takes."""
-    single = with_values(search.config, {"num_devices": 1})
-    run = make_run(single, Source(data_at=data_at).load(single, search.workdir))
-    form = fit_form(run, search.population, search.config.num_devices)
-    epochs, populations = run.plan.num_epochs, math.ceil(search.num_trials / search.population)
-    total = search.num_trials * epochs
-    if search.halving:
-        total = populations * epochs_of(search.population, epochs)
-    num_folders = search.num_trials
-    if search.generation:
-        num_folders += num_births(search.population, epochs, search.generation)
-    return [
-        *describe(search, str(form)),
-        f"each: at most {epochs} epochs of {run.plan.steps_per_epoch} steps, "
-        f"{run.plan.network.parameters:,} parameters; {total:,} epochs over all trials",
-        describe_size(run, search.population, num_folders),
-        *([] if search.generation else [f"study in {without_password(search.address)}"]),
-    ]

@@ -7,11 +7,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source
 from jaxcnn.api.members import result_of
 from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.run import complete_report
 from jaxcnn.api.search.plan import Search, about
+from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.study import Trial
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.sweep import with_values
@@ -36,18 +36,19 @@ def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             "validation_accuracy": trial.accuracy,
             "validation_loss": trial.notes.get("validation_loss"),
             "epochs": trial.notes.get("epochs"),
+            **({"reason": trial.notes["reason"]} if "reason" in trial.notes else {}),
         }
         for trial in sorted(trials, key=lambda trial: trial.rank)
     ]
 
 
-def finish(search: Search, rows: Sequence[dict[str, Any]], source: Source) -> dict[str, Any]:
+def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -> dict[str, Any]:
     """Write the result of a search so far; return the content of `result.json`.
 
     Args:
       search: the search.
       rows: of the trials, the best one first.
-      source: the place of the data.
+      programs: of the search.
 
     Raises:
       Diverged: the loss of every trial was not finite.
@@ -61,10 +62,11 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], source: Source) -> di
                 f"{workdir}: the loss of each trial was not finite; search lower learning rates"
             )
         return {**about(search), "best": None, "trials": trials}
-    config = with_values(search.config, {name: best[name] for name in search.fields})
-    best = best | _complete_best(workdir, config, best["trial"], source)
+    config = programs.config(best["trial"], {name: best[name] for name in search.fields})
+    best = best | _complete_best(programs, config, best["trial"])
     if not search.generation:
-        write_json(workdir / _BEST, to_dict(config))
+        devices = {"num_devices": search.config.num_devices}
+        write_json(workdir / _BEST, to_dict(with_values(config, devices)))
         best["config"] = _BEST
     result = {**about(search), "best": best, "trials": trials}
     write_json(workdir / "result.json", result)
@@ -90,16 +92,13 @@ def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
     console.print(f"everything is in {search.workdir}")
 
 
-def _complete_best(
-    workdir: Path, config: ConfigDict, number: int, source: Source
-) -> dict[str, Any]:
+def _complete_best(programs: Programs, config: ConfigDict, number: int) -> dict[str, Any]:
     """Write the report of the best trial if its run is in the folder; return its test accuracy."""
-    folder = member_folder(workdir, number)
-    single = with_values(config, {"num_devices": 1})
-    ended = result_of(folder, single)
+    folder = programs.folder(number)
+    ended = result_of(folder, config)
     if ended is None:
         return {}
-    complete_report(folder, single, ended, Console(quiet=True), source)
+    complete_report(folder, config, ended, Console(quiet=True), programs.source(config))
     return {"test_accuracy": ended["test_accuracy"]}
 
 

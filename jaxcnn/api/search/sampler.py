@@ -4,16 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna import Study
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from jaxcnn.config.sweep import Values
+from jaxcnn.config.sweep import Assignment, Values
 
 SAMPLERS = ("tpe", "cmaes")
 _NUM_RANDOM = 8  # trials before TPE learns from results
@@ -34,19 +29,19 @@ def make_sampler(name: str, seed: int) -> "SeededSampler":
     return SeededSampler(makers[name], seed)
 
 
-def distributions(fields: Mapping[str, Values]) -> dict[str, BaseDistribution]:
-    """Return the fields of a search as Optuna's distributions."""
-    return {name: _distribution(values) for name, values in fields.items()}
+def suggest(trial: Trial, fields: Mapping[str, Values]) -> Assignment:
+    """Return the values of a trial; those that it lacks are chosen."""
+    return {name: _suggest(trial, name, values) for name, values in fields.items()}
 
 
-def _distribution(values: Values) -> BaseDistribution:
+def _suggest(trial: Trial, name: str, values: Values) -> Any:
     if isinstance(values, list):
-        return CategoricalDistribution(values)
+        return trial.suggest_categorical(name, values)
     is_log = values.scale == "log"
     if isinstance(values.low, int):
-        return IntDistribution(values.low, int(values.high), log=is_log)
+        return trial.suggest_int(name, values.low, int(values.high), log=is_log)
     step = 1.0 if values.is_whole else None
-    return FloatDistribution(values.low, values.high, log=is_log, step=step)
+    return trial.suggest_float(name, values.low, values.high, log=is_log, step=step)
 
 
 class SeededSampler(BaseSampler):
