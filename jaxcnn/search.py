@@ -29,7 +29,16 @@ _TRIALS = flags.DEFINE_integer(
 )
 _POPULATION = flags.DEFINE_integer("population", 8, "Trials that are trained together.", 1)
 _SAMPLER = flags.DEFINE_string(
-    "sampler", "tpe", "Chooses the values: tpe or cmaes; cmaes draws lists at random."
+    "sampler",
+    "",
+    "Chooses the values: tpe, the usual one; cmaes, which draws lists at random; or nsga2, the one "
+    "with --minimize.",
+)
+_MINIMIZE = flags.DEFINE_string(
+    "minimize",
+    "",
+    "A cost to weigh against accuracy: parameters; operations of the forward pass of an image; or "
+    "seconds of training per epoch, as measured.",
 )
 _STUDY = flags.DEFINE_string(
     "study",
@@ -82,6 +91,7 @@ def main(arguments: list[str]) -> None:
         url=_STUDY.value,
         halving=_HALVING.value,
         generation=_PBT.value,
+        minimize=_MINIMIZE.value,
     )
     if _DRY_RUN.value:
         print("\n".join(describe_search(search, _DATA_AT.value)))

@@ -36,7 +36,7 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     return ended if ended and is_complete(folder, config, ended) else None
 
 
-def fit_form(runs: Sequence[Run], num_devices: int) -> Form:
+def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> Form:
     """Return the form in which the members of a population are trained.
 
     Members of several programs train together in processes alone.
@@ -44,6 +44,7 @@ def fit_form(runs: Sequence[Run], num_devices: int) -> Form:
     Args:
       runs: of the members.
       num_devices: devices over which the members are spread; 0 for all.
+      num_started: processes of the trainer.
 
     Raises:
       UserError: there are not so many devices.
@@ -51,7 +52,7 @@ def fit_form(runs: Sequence[Run], num_devices: int) -> Form:
     available = jax.local_device_count()
     if num_devices > available:
         raise UserError(f"config.num_devices = {num_devices}: there are only {available} devices")
-    num_cores = usable_cores(runs)
+    num_cores = usable_cores(runs, num_started)
     if num_devices:
         num_cores = min(num_cores, num_devices)
     network = runs[0].plan.network
@@ -64,6 +65,11 @@ class Trainer:
     def __init__(self):
         self._programs: WeakKeyDictionary[Mold, dict[Form, MemberPrograms]] = WeakKeyDictionary()
         self._workers: Workers | None = None
+
+    @property
+    def num_processes(self) -> int:
+        """The processes that have started."""
+        return len(self._workers.connections) if self._workers else 0
 
     def population(
         self, members: Sequence[Member | None], form: Form

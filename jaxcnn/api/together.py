@@ -56,7 +56,7 @@ class Members:
           UserError: a folder or its data are wrong.
         """
         first, runs = min(self.runs), [member_run.run for member_run in self.runs.values()]
-        form = fit_form(runs, self.num_devices)
+        form = fit_form(runs, self.num_devices, trainer.num_processes)
         config, run = self.configs[first], self.runs[first].run
         shown.start(config, run, self.workdir, form, len(runs), len(left))
         with contextlib.ExitStack() as stack:

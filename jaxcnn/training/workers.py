@@ -43,7 +43,7 @@ _PROCESS_BYTES = 2**30  # of Python, JAX and compiled programs
 _END_SECONDS = 30.0  # the time in which a process should end
 
 
-def usable_cores(runs: Sequence[Run]) -> int:
+def usable_cores(runs: Sequence[Run], num_started: int = 0) -> int:
     """Return how many cores may have a process that trains members; 1 for none.
 
     A process needs seconds to start and to compile, so a short training has none. Each needs
@@ -52,6 +52,7 @@ def usable_cores(runs: Sequence[Run]) -> int:
 
     Args:
       runs: of the members.
+      num_started: processes that have started already.
     """
     if jax.default_backend() != "cpu" or not hasattr(os, "sched_getaffinity"):
         return 1
@@ -65,7 +66,7 @@ def usable_cores(runs: Sequence[Run]) -> int:
     data = sum(split.images.nbytes for split in splits)
     state = max(sum(leaf.nbytes for leaf in jax.tree.leaves(run.state)) for run in runs)
     each = _PROCESS_BYTES + 2 * data + 4 * state  # while it receives them, there are two
-    return min(num_cores, max(int(memory.available() / each), 1))
+    return min(num_cores, max(num_started + int(memory.available() / each), 1))
 
 
 def _operations(plan: Plan) -> float:

@@ -1,17 +1,17 @@
 """Lines about a search: what it would train, before it begins."""
 
+import itertools
 import math
 from pathlib import Path
 
 from jaxcnn.api.members import describe_size, fit_form
 from jaxcnn.api.search.evolution import num_births
-from jaxcnn.api.search.explore import draw
 from jaxcnn.api.search.halving import epochs_of
 from jaxcnn.api.search.plan import Search
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.study import without_password
 from jaxcnn.api.search.trial_config import ends_of
-from jaxcnn.config.sweep import Interval, Values, assignments, describe_values, value_text
+from jaxcnn.config.sweep import Interval, Values, describe_values, value_text
 from jaxcnn.errors import UserError
 from jaxcnn.training.member_programs import Form
 from jaxcnn.training.plan import Plan
@@ -27,6 +27,8 @@ def describe(search: Search, form: Form) -> list[str]:
       form: in which the first trials train.
     """
     how = f", chosen by {search.sampler}"
+    if search.minimize:
+        how += f" for high accuracy and few {search.minimize}"
     if search.halving:
         how = f", halved{how}"
     if search.generation:
@@ -70,23 +72,23 @@ def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
 def _describe_programs(search: Search, programs: Programs) -> tuple[list[str], list[Plan]]:
     """Return lines about the compiled steps of a search, and a plan of each that is possible."""
     varying = {name: ends_of(search.fields[name]) for name in search.constants}
-    combinations = assignments(varying)
-    usual = draw(search.fields, search.config.seed, 0)
-    lines, plans = [], []
+    num_combinations = math.prod(map(len, varying.values()))
+    lines, plans = [], [programs.first_plan({})]
     if varying:
         lines.append(f"each value of {', '.join(varying)} has a compiled step of its own, such as")
-    for values in combinations[:_MOST_SHOWN]:
+    for combination in itertools.islice(itertools.product(*varying.values()), _MOST_SHOWN):
+        values = dict(zip(varying, combination, strict=True))
         try:
-            plan = programs.plan(programs.config(0, usual | values))
+            plan = programs.first_plan(values)
         except UserError as error:
             lines.append(f"  {describe_values(values)}: not possible: {error}")
             continue
         plans.append(plan)
-        prefix = f"  {describe_values(values)}: " if values else "each: "
+        prefix = f"  {describe_values(values)}" if values else "each"
         lines.append(
-            f"{prefix}{plan.num_epochs} epochs of {plan.steps_per_epoch} steps, "
+            f"{prefix}: {plan.num_epochs} epochs of {plan.steps_per_epoch} steps, "
             f"{plan.network.parameters:,} parameters"
         )
-    if len(combinations) > _MOST_SHOWN:
-        lines.append(f"  and {len(combinations) - _MOST_SHOWN:,} more")
+    if num_combinations > _MOST_SHOWN:
+        lines.append(f"  and {num_combinations - _MOST_SHOWN:,} more")
     return lines, plans

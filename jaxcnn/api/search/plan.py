@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from jaxcnn.api.arguments import check_workdir, own_config
 from jaxcnn.api.member_config import check_fields
 from jaxcnn.api.search.sampler import SAMPLERS
+from jaxcnn.api.search.scores import COSTS
 from jaxcnn.api.search.trial_config import check_values, trial_config
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
@@ -34,11 +35,12 @@ class Search:
       fields: the values that each field may take.
       num_trials: trials of the whole study.
       population: trials that are asked and trained together.
-      sampler: "tpe" or "cmaes"; "pbt" for population-based training, which asks no study.
+      sampler: "tpe", "cmaes" or "nsga2"; "pbt" for population-based training, which asks no study.
       url: the address of the study's storage; "" for a file in the folder.
       halving: whether the worst members of a population are dropped early.
       generation: epochs after which the worst members of a single population are replaced; 0 for
         a study of many populations.
+      minimize: the cost that is weighed against accuracy, one of `COSTS`; "" for none.
     """
 
     workdir: Path
@@ -50,6 +52,7 @@ class Search:
     url: str
     halving: bool
     generation: int
+    minimize: str = ""
 
     @property
     def constants(self) -> list[str]:
@@ -69,7 +72,8 @@ class Search:
         leaves = flatten(to_dict(self.config)).items()
         recipe = {name: value for name, value in leaves if effect_of(name) not in ignored}
         generations = [self.generation, self.population] if self.generation else []
-        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations]
+        minimize = [self.minimize] if self.minimize else []
+        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations, *minimize]
         text = json.dumps(parts)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.config.model.name}-{self.config.dataset.name}-{digest}"
@@ -87,17 +91,19 @@ def make_search(
     *,
     num_trials: int = 60,
     population: int = 8,
-    sampler: str = "tpe",
+    sampler: str = "",
     url: str = "",
     halving: bool = False,
     generation: int = 0,
+    minimize: str = "",
 ) -> Search:
     """Return a search, checked.
 
     Args:
       config: the config that the search varies, or what `load_config` takes.
       search: the fields and their values, see `parse_search`.
-      workdir, num_trials, population, sampler, url, halving, generation: see `Search`.
+      workdir, num_trials, population, url, halving, generation, minimize: see `Search`.
+      sampler: see `Search`; "" for the usual one.
 
     Raises:
       UserError: an argument is wrong, or a value of a field is not possible.
@@ -109,22 +115,48 @@ def make_search(
             "config.validation = 'test': a search would choose by the test split; give "
             "--config.validation=holdout"
         )
-    if sampler not in SAMPLERS:
-        allowed = " or ".join(SAMPLERS)
-        reason = "all trials have the same parameters; " if sampler == "nsga2" else ""
-        raise UserError(f"--sampler={sampler}: {reason}allowed is {allowed}")
+    sampler = _choose_sampler(sampler, minimize)
     fields = parse_search(search, config)
     check_fields("--search", fields)
     if generation:
         _check_generations(config, fields, population, url, halving)
         num_trials, sampler = population, "pbt"
     planned = Search(
-        workdir, config, fields, num_trials, population, sampler, url, halving, generation
+        workdir, config, fields, num_trials, population, sampler, url, halving, generation, minimize
     )
     if halving:
         _check_lengths(planned)
+    if minimize:
+        _check_cost(planned)
     check_values(fields, config.seed, lambda values: trial_config(config, values, workdir))
     return planned
+
+
+def _choose_sampler(sampler: str, minimize: str) -> str:
+    """Return the sampler, or the usual one for ""; NSGA-II is the one for two objectives."""
+    if minimize and minimize not in COSTS:
+        raise UserError(f"--minimize={minimize}: allowed is {', '.join(COSTS)}")
+    if sampler == "nsga2" and not minimize:
+        raise UserError("--sampler=nsga2: weighs accuracy against a cost; give --minimize as well")
+    allowed = ("nsga2",) if minimize else SAMPLERS
+    if sampler and sampler not in allowed:
+        with_cost = " with --minimize" if minimize else ""
+        raise UserError(f"--sampler={sampler}: allowed is {' or '.join(allowed)}{with_cost}")
+    return sampler or allowed[0]
+
+
+def _check_cost(search: Search) -> None:
+    """Check that a search can weigh accuracy against its cost."""
+    if search.halving or search.generation:
+        raise UserError("--minimize: compares whole trainings; drop --halving and --pbt")
+    if search.population < 2:
+        raise UserError("--minimize: NSGA-II needs two trials or more; give --population=8")
+    is_fixed = not any(name.startswith(("model.", "dataset.image_")) for name in search.fields)
+    if search.minimize != "seconds" and is_fixed:
+        raise UserError(
+            f"--minimize={search.minimize}: all trials have the same network; vary a field such "
+            "as model.name"
+        )
 
 
 def _check_lengths(search: Search) -> None:
@@ -162,5 +194,6 @@ def about(search: Search) -> dict[str, Any]:
         "sampler": search.sampler,
         "seed": search.config.seed,
         "objective": f"validation accuracy of the {search.config.test_with} weights",
+        **({"minimize": search.minimize} if search.minimize else {}),
         "fields": describe_fields(search.fields),
     }

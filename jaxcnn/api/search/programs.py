@@ -9,7 +9,7 @@ from jaxcnn.api.arguments import Source
 from jaxcnn.api.members import MOST_PROGRAMS
 from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.search.plan import Search
-from jaxcnn.api.search.trial_config import check_values, trial_config
+from jaxcnn.api.search.trial_config import check_values, trial_config, try_values
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import image_size_of
@@ -75,10 +75,18 @@ class Programs:
         Raises:
           UserError: one is not, with any of the other values.
         """
-        search = self._search
-        check_values(
-            search.fields, search.config.seed, lambda values: self.plan(self.config(0, values))
-        )
+        check_values(self._search.fields, self._search.config.seed, self._plan_of)
+
+    def first_plan(self, fixed: Assignment) -> Plan:
+        """Return the plan of a trial that has some values, and any others.
+
+        Raises:
+          UserError: there is none.
+        """
+        return try_values(self._search.fields, self._search.config.seed, fixed, self._plan_of)
+
+    def _plan_of(self, values: Assignment) -> Plan:
+        return self.plan(self.config(0, values))
 
     def mold(self, config: ConfigDict) -> Mold:
         """Return the parts that a trial shares with others; it is kept for some time.
@@ -93,7 +101,7 @@ class Programs:
             fields = self._search.fields.keys() & set(fields_of(config))
             mold = make_mold(config, dataset, fields, self._molds.values())
         self._molds[key] = mold
-        if len(self._molds) > MOST_PROGRAMS:
+        if len(self._molds) > max(MOST_PROGRAMS, self._search.population):
             del self._molds[next(iter(self._molds))]
         return mold
 

@@ -18,7 +18,7 @@ from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison.labels import short_value
-from jaxcnn.reporting.search_report import best_table, write_search_report
+from jaxcnn.reporting.search_report import best_table, front_table, write_search_report
 from jaxcnn.reporting.terminal.comparison_table import print_table
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.text import percent
@@ -26,13 +26,19 @@ from jaxcnn.text import percent
 _BEST = "best.json"
 
 
-def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Return the rows of a study's trials for `result.json`, the best one first."""
+def rows_of(trials: Sequence[Trial], minimize: str) -> list[dict[str, Any]]:
+    """Return the rows of a study's trials for `result.json`, the best one first.
+
+    Args:
+      trials: of the study.
+      minimize: the name of their cost; "" for none.
+    """
     return [
         {
             "trial": trial.number,
             "state": "diverged" if trial.notes.get("diverged") else trial.state,
             **trial.values,
+            **({minimize: trial.notes.get(minimize)} if minimize else {}),
             "validation_accuracy": trial.accuracy,
             "validation_loss": trial.notes.get("validation_loss"),
             "epochs": trial.notes.get("epochs"),
@@ -40,6 +46,24 @@ def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         }
         for trial in sorted(trials, key=lambda trial: trial.rank)
     ]
+
+
+def front_of(rows: Sequence[dict[str, Any]], minimize: str) -> list[dict[str, Any]]:
+    """Return the trials that no other one beats, the cheapest first.
+
+    One beats another if it is at least as good in accuracy and cost, and better in one of them. Of
+    trials that are equal in both, the one with the lowest loss is on the front.
+
+    Args:
+      rows: of the trials, the best one first.
+      minimize: the name of their cost.
+    """
+    front: list[dict[str, Any]] = []
+    finished = [row for row in rows if row["state"] == "finished" and row[minimize] is not None]
+    for row in sorted(finished, key=lambda row: row[minimize]):  # the best of equal costs first
+        if not front or row["validation_accuracy"] > front[-1]["validation_accuracy"]:
+            front.append(row)
+    return front
 
 
 def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -> dict[str, Any]:
@@ -68,9 +92,15 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -
         devices = {"num_devices": search.config.num_devices}
         write_json(workdir / _BEST, to_dict(with_values(config, devices)))
         best["config"] = _BEST
-    result = {**about(search), "best": best, "trials": trials}
+    front = front_of(trials, search.minimize) if search.minimize else []
+    result = {
+        **about(search),
+        "best": best,
+        **({"front": front} if front else {}),
+        "trials": trials,
+    }
     write_json(workdir / "result.json", result)
-    write_search_report(workdir, search.fields, trials, _lines(result))
+    write_search_report(workdir, search.fields, trials, _lines(result), search.minimize, front)
     return result
 
 
@@ -86,7 +116,9 @@ def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
         console.print("no trial has ended yet; other processes train them")
         return
     if not console.is_quiet:
-        print_table("", best_table(search.fields, result["trials"]))
+        if search.minimize:
+            print_table("", front_table(search.fields, result["front"], search.minimize))
+        print_table("", best_table(search.fields, result["trials"], search.minimize))
     for line in _lines(result):
         console.print(line.replace("`", ""))
     console.print(f"everything is in {search.workdir}")
@@ -114,8 +146,14 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
         f"Best: trial {best['trial']}, {values}: validation accuracy "
         f"{percent(best['validation_accuracy'])}{test}.",
     ]
+    if front := result.get("front"):
+        lines.append(
+            f"{len(front)} trials are on the front: no other trial has both at least their "
+            f"accuracy and at most their {result['minimize']}. The config of each is "
+            "`config.json` in its folder, for `jaxcnn train --config`."
+        )
     if "config" in best:
-        return [*lines, f"`{_BEST}` is its config, for `jaxcnn train --config`."]
+        return [*lines, f"`{_BEST}` is the config of the best trial, for `jaxcnn train --config`."]
     *ancestors, _ = best["lineage"]
     changed = (
         f"; it began as a copy of trial {ancestors[-1]}, with other settings" if ancestors else ""

@@ -1,6 +1,7 @@
 """A search: it asks a study for trials, trains them as populations, and tells their results."""
 
 import contextlib
+import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from jaxcnn.api.search.plan import Search, about
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.result import finish, rows_of, show
 from jaxcnn.api.search.sampler import make_sampler
-from jaxcnn.api.search.scores import DIVERGED, Score
+from jaxcnn.api.search.scores import DIVERGED, Score, cost_of
 from jaxcnn.api.search.study import Study, Trial
 from jaxcnn.api.search.trainer import TrialTrainer
 from jaxcnn.api.search.worker import Worker, locked
@@ -95,7 +96,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
             has_started = True
             _train(search, study, batch, trainer, console)
         with locked(search.workdir):
-            return finish(search, rows_of(study.trials()), programs)
+            return finish(search, rows_of(study.trials(), search.minimize), programs)
 
 
 def _run_generations(search: Search, trainer: TrialTrainer, console: Console) -> dict[str, Any]:
@@ -132,10 +133,11 @@ def _open_study(search: Search) -> Iterator[Study]:
             study = Study(
                 search.address,
                 search.name,
-                make_sampler(search.sampler, search.config.seed),
+                make_sampler(search.sampler, search.config.seed, search.population),
                 search.fields,
                 worker,
                 is_local=not search.url,
+                has_cost=bool(search.minimize),
             )
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
@@ -217,7 +219,12 @@ def _train(
         notes: dict[str, Any] = {"epochs": score.epochs, "validation_loss": score.loss}
         if score is DIVERGED:
             notes = {"diverged": True, "epochs": 0}
-        study.finish(number, score.accuracy, notes)
+        costs = []
+        if search.minimize:
+            cost = cost_of(search.minimize, live.plan(number), score)
+            notes[search.minimize] = cost if math.isfinite(cost) else None
+            costs = [math.inf if score is DIVERGED else cost]
+        study.finish(number, [score.accuracy, *costs], notes)
 
 
 def _range(numbers: list[int]) -> str:

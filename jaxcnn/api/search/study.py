@@ -34,7 +34,8 @@ class Trial:
       batch: the number of the first trial that was asked together with this one.
       size: trials of the batch.
       worker: the process that trains it, see `Worker`.
-      notes: further facts: `validation_loss`, `epochs`, `diverged`, and `reason` of a failure.
+      notes: further facts: `validation_loss`, `epochs`, `diverged`, `reason` of a failure, and the
+        cost by its name.
     """
 
     number: int
@@ -69,7 +70,7 @@ def _trial(frozen: FrozenTrial) -> Trial:
         number=frozen.number,
         values=dict(frozen.params),
         state=_STATES[frozen.state],
-        accuracy=frozen.value,
+        accuracy=frozen.values[0] if frozen.values else None,
         batch=frozen.user_attrs.get("batch", -1),
         size=frozen.user_attrs.get("size", 0),
         worker=frozen.user_attrs.get("worker", ""),
@@ -87,6 +88,7 @@ class Study:
       fields: the values that each field may take.
       worker: this process.
       is_local: whether only processes of the worker's folder use the storage.
+      has_cost: whether trials have a cost that is as low as possible, beside the accuracy.
 
     Raises:
       UserError: the storage cannot be opened.
@@ -101,12 +103,13 @@ class Study:
         worker: Worker,
         *,
         is_local: bool,
+        has_cost: bool,
     ):
         self._storage = open_storage(url)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
-            storage=self._storage, study_name=name, sampler=sampler, direction="maximize",
-            load_if_exists=True,
+            storage=self._storage, study_name=name, sampler=sampler, load_if_exists=True,
+            directions=["maximize", "minimize"] if has_cost else ["maximize"],
         )  # fmt: skip
         self._id = self._storage.get_study_id_from_name(name)
         self._fields, self._worker, self._is_local = fields, worker, is_local
@@ -189,10 +192,10 @@ class Study:
             self.fail([number])
         return bool(reason)
 
-    def finish(self, number: int, accuracy: float, notes: dict[str, Any]) -> None:
-        """Record the accuracy of a trial that has ended."""
+    def finish(self, number: int, values: Sequence[float], notes: dict[str, Any]) -> None:
+        """Record the accuracy of a trial that has ended, and its cost if trials have one."""
         self._note_all(number, notes)
-        self._study.tell(number, accuracy)
+        self._study.tell(number, values)
 
     def drop(self, number: int, accuracy: float, epochs: int, notes: dict[str, Any]) -> None:
         """Record that a trial was dropped after some epochs, with its accuracy until then."""

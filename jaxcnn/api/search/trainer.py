@@ -1,11 +1,8 @@
 """Trains trials of a search: those that one compiled step can train are a population."""
 
 import contextlib
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-
-from ml_collections import ConfigDict
 
 from jaxcnn.api.members import Ends, Opener, Trainer, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
@@ -13,11 +10,12 @@ from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Member
+from jaxcnn.training.member import Member, Mold
 from jaxcnn.training.member_programs import Form
+from jaxcnn.training.plan import Plan
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import Run
-from jaxcnn.training.variation import fields_of, program_of
+from jaxcnn.training.variation import fields_of
 from jaxcnn.training.worker_population import WorkerPopulation
 
 
@@ -53,21 +51,17 @@ class TrialTrainer:
 
     def form(self, runs: Sequence[Run]) -> Form:
         """Return the form in which trials train together."""
-        return fit_form(runs, self._num_devices)
+        return fit_form(runs, self._num_devices, self._trainer.num_processes)
 
-    def population(self, slots: Sequence[Member | None]) -> Population | WorkerPopulation:
+    def population(
+        self, slots: Sequence[Member | None], form: Form
+    ) -> Population | WorkerPopulation:
         """Return a population of trials; None for one that has ended, whose slot stays."""
-        return self._trainer.population(slots, self.form(_runs_of(slots)))
+        return self._trainer.population(slots, form)
 
     def close(self) -> None:
         """End the processes that train."""
         self._trainer.close()
-
-
-def _runs_of(slots: Sequence[Member | None]) -> list[Run]:
-    """Return the run of each slot; that of another one for a trial that has ended."""
-    lead = next(member for member in slots if member)
-    return [(member or lead).run for member in slots]
 
 
 class LiveTrials:
@@ -81,7 +75,7 @@ class LiveTrials:
 
     def __init__(self, trainer: TrialTrainer, opener: Opener, values: dict[int, Assignment]):
         self._trainer, self._opener, self._values = trainer, opener, values
-        self._configs: dict[int, ConfigDict] = {}
+        self._molds: dict[int, Mold] = {}
         self._members: dict[int, Member] = {}
         self._ended: dict[int, Score] = {}  # of trials that ended in an earlier process
         for number in list(values):
@@ -95,18 +89,21 @@ class LiveTrials:
         """Open the folder of a trial, and train it with the others from then on."""
         programs = self._trainer.programs
         config, folder = programs.config(number, values), programs.folder(number)
-        self._values[number], self._configs[number] = values, config
+        self._values[number], self._molds[number] = values, programs.mold(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)
         else:
-            member_run = programs.mold(config).member_run(config)
+            member_run = self._molds[number].member_run(config)
             self._members[number] = self._opener.open(number, folder, member_run)
 
     @property
     def num_epochs(self) -> int:
         """Epochs of a whole run; the same for all trials that are halved or evolve."""
-        config = next(iter(self._configs.values()))
-        return self._trainer.programs.mold(config).run.plan.num_epochs
+        return self.plan(next(iter(self._molds))).num_epochs
+
+    def plan(self, number: int) -> Plan:
+        """Return the plan of a trial, but for the values that its compiled step takes."""
+        return self._molds[number].run.plan
 
     def train(self, num_epochs: float = math.inf) -> None:
         """Train the trials to their ends, or until they have finished some epochs.
@@ -114,36 +111,34 @@ class LiveTrials:
         Raises:
           Stopped: a signal asked for it; all trials are saved.
         """
-        groups, shown = self._groups(num_epochs), self._opener.shown
+        groups, shown = self._groups(), self._opener.shown
         with shown.live(self._members):
             for position, numbers in enumerate(groups, 1):
+                slots = [self._members.get(number) for number in numbers]  # ended ones keep theirs
+                if not any(member and member.has_epochs_left(num_epochs) for member in slots):
+                    continue
                 name = f"group {position} of {len(groups)}" if len(groups) > 1 else ""
                 shown.train_next(numbers, name, self._constants(numbers[0]))
-                self._trainer.population(self._slots(numbers)).train(self._ends.report, num_epochs)
+                population = self._trainer.population(slots, self._form(numbers))
+                population.train(self._ends.report, num_epochs)
 
-    def _groups(self, num_epochs: float) -> list[list[int]]:
-        """Return the trials with epochs left: those of a compiled step, or all for processes."""
-        programs: dict[str, list[int]] = {}
-        for number in self._values:
-            programs.setdefault(program_of(self._configs[number]), []).append(number)
-        groups = [
-            numbers
-            for numbers in programs.values()
-            if any(member and member.has_epochs_left(num_epochs) for member in self._slots(numbers))
-        ]
-        together = list(itertools.chain(*groups))
-        if len(groups) > 1:
-            form = self._trainer.form(_runs_of(self._slots(together)))
-            return [together] if form.num_processes > 1 else groups
-        return groups
+    def _groups(self) -> list[list[int]]:
+        """Return the trials that train at a time: all in processes, else a compiled step's."""
+        numbers = list(self._values)
+        if self._form(numbers).num_processes > 1:
+            return [numbers]
+        groups: dict[Mold, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self._molds[number], []).append(number)
+        return list(groups.values())
 
-    def _slots(self, numbers: Sequence[int]) -> list[Member | None]:
-        """Return trials; None for one that ended in an earlier process, whose slot stays."""
-        return [self._members.get(number) for number in numbers]
+    def _form(self, numbers: Sequence[int]) -> Form:
+        """Return the form in which trials train, also if some of them have ended."""
+        return self._trainer.form([self._molds[number].run for number in numbers])
 
     def _constants(self, number: int) -> Assignment:
         """Return the values of a trial that are constants of its compiled step."""
-        arrays = fields_of(self._configs[number])
+        arrays = fields_of(self._molds[number].run.plan.config)
         return {n: value for n, value in self._values[number].items() if n not in arrays}
 
     def scores(self, weights: str) -> dict[int, Score]:

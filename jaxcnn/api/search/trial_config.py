@@ -32,27 +32,40 @@ def ends_of(values: Values) -> list[Any]:
     return [values.low, values.high] if isinstance(values, Interval) else values
 
 
+def try_values(
+    fields: Mapping[str, Values], seed: int, fixed: Assignment, check: Callable[[Assignment], Any]
+) -> Any:
+    """Return what a check gives for some values, with the first of the others that it takes.
+
+    Args:
+      fields: the values that each field may take.
+      seed: decides which other values are tried.
+      fixed: the values of some fields.
+      check: raises `UserError` for a combination that is not possible.
+
+    Raises:
+      UserError: none that was tried is possible; it is that of the first one.
+    """
+    errors: list[UserError] = []
+    for number in range(_DRAWS if fixed.keys() < fields.keys() else 1):
+        try:
+            return check(draw(fields, seed, number) | fixed)
+        except UserError as error:
+            errors.append(error)
+    raise errors[0]
+
+
 def check_values(
     fields: Mapping[str, Values], seed: int, check: Callable[[Assignment], object]
 ) -> None:
     """Check that each value of a list and each end of an interval fits some of the other values.
 
     Args:
-      fields: the values that each field may take.
-      seed: decides with which other values a value is tried.
-      check: raises `UserError` for a combination that is not possible.
+      fields, seed, check: see `try_values`.
 
     Raises:
-      UserError: a value fits none of those that are tried; the text is that of the first one.
+      UserError: one fits none of those that were tried.
     """
     for name, values in fields.items():
         for value in ends_of(values):
-            errors: list[UserError] = []
-            while len(errors) < _DRAWS:
-                try:
-                    check(draw(fields, seed, len(errors)) | {name: value})
-                    break
-                except UserError as error:
-                    errors.append(error)
-            else:
-                raise errors[0]
+            try_values(fields, seed, {name: value}, check)

@@ -157,7 +157,7 @@ def test_trials_that_diverge(config, searched, tmp_path):
         ({}, "model.name=mlp,nothing", {}, "unknown network 'nothing'"),
         ({}, "batch_norm=global,per_device", {}, "config.batch_norm = per_device"),
         ({}, "num_epochs=1,2", {"halving": True}, "--halving: counts epochs, so num_epochs"),
-        ({}, FIELDS, {"sampler": "nsga2"}, "--sampler=nsga2: all trials have the same parameters"),
+        ({}, FIELDS, {"sampler": "nsga3"}, "--sampler=nsga3: allowed is tpe or cmaes"),
         ({}, FIELDS, {"url": "nothing"}, "--study=nothing: cannot be opened"),
         ({}, FIELDS, {"url": "sqlite:////gone/study.db"}, "cannot be opened"),
     ],
