@@ -45,6 +45,7 @@ def rows_of(trials: Sequence[Trial], minimize: str) -> list[dict[str, Any]]:
             **({"reason": trial.notes["reason"]} if "reason" in trial.notes else {}),
         }
         for trial in sorted(trials, key=lambda trial: trial.rank)
+        if trial.values  # else its process died while it asked
     ]
 
 
@@ -147,10 +148,11 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
         f"{percent(best['validation_accuracy'])}{test}.",
     ]
     if front := result.get("front"):
+        trials = f"{len(front)} trial{'s' * (len(front) > 1)}"
         lines.append(
-            f"{len(front)} trials are on the front: no other trial has both at least their "
-            f"accuracy and at most their {result['minimize']}. The config of each is "
-            "`config.json` in its folder, for `jaxcnn train --config`."
+            f"The front has {trials} that no other one beats in both accuracy and "
+            f"{result['minimize']}. The config of each is `config.json` in its folder, for "
+            "`jaxcnn train --config`."
         )
     if "config" in best:
         return [*lines, f"`{_BEST}` is the config of the best trial, for `jaxcnn train --config`."]

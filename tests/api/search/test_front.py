@@ -42,6 +42,7 @@ def test_the_front_is_what_no_trial_beats(config, searched, tmp_path):
     assert chosen.model.name == front[0]["model.name"]
     page = (tmp_path / "report.md").read_text()
     assert "The front of accuracy and parameters." in page and "plots/front.png" in page
+    assert "that no other one beats in both accuracy and parameters" in page
 
 
 @pytest.mark.slow
