@@ -9,7 +9,7 @@ from recipes import noise
 from sides import Job
 
 from jaxcnn.config.sweep import with_values
-from jaxcnn.training.member import MemberRun, Mold, make_member_runs
+from jaxcnn.training.member import MemberRun, make_member_runs
 from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
 from jaxcnn.training.parallel import wait_for
 from jaxcnn.training.worker import Task
@@ -30,8 +30,8 @@ class Worker:
         configs = [
             with_values(job.config, {"seed": seed, "num_devices": 1}) for seed in range(num_members)
         ]
-        runs, variation = make_member_runs(configs, dataset)
-        run = runs[0].run
+        runs = make_member_runs(configs, dataset)
+        run, mold = runs[0].run, runs[0].mold
         network = run.plan.network
         devices, cores = jax.local_device_count(), machine.num_cores()
         self.form = Form(*form) if form else choose_form(network, num_members, devices, cores)
@@ -42,10 +42,11 @@ class Worker:
         }
         if self.form.num_processes > 1:
             self.train_step = self._train_in_processes
-            self.workers = Workers(Mold(run, variation), self.form.num_processes)
-            self.tasks = [_task(member) for member in runs]
+            self.workers = Workers(self.form.num_processes)
+            program = self.workers.program_of(mold)
+            self.tasks = [_task(member, program) for member in runs]
             return
-        self.programs = MemberPrograms(variation, self.form, network, 1)
+        self.programs = MemberPrograms(mold.variation, self.form, network, 1)
         put, width = self.programs.put, self.form.width
         starts = range(0, num_members, width)
         chunks = [[*runs[start : start + width], *[runs[0]] * width][:width] for start in starts]
@@ -82,10 +83,11 @@ class Worker:
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"] if ON_GPU else 0
 
 
-def _task(member: MemberRun) -> Task:
+def _task(member: MemberRun, program: int) -> Task:
     """Return the start of a member's first epoch."""
     run, position = member.run, member.run.plan.position()
     return Task(
+        program,
         state=jax.tree.leaves(jax.device_get(run.state)),
         values=jax.device_get(member.values),
         numbers=jax.device_get(run.epoch_numbers(position)),

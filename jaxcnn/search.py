@@ -29,7 +29,16 @@ _TRIALS = flags.DEFINE_integer(
 )
 _POPULATION = flags.DEFINE_integer("population", 8, "Trials that are trained together.", 1)
 _SAMPLER = flags.DEFINE_string(
-    "sampler", "tpe", "Chooses the values: tpe or cmaes; cmaes draws lists at random."
+    "sampler",
+    "",
+    "Chooses the values: tpe, the usual one; cmaes, which draws lists at random; or nsga2, the one "
+    "with --minimize.",
+)
+_MINIMIZE = flags.DEFINE_string(
+    "minimize",
+    "",
+    "A cost to weigh against accuracy: parameters; operations of the forward pass of an image; or "
+    "seconds of training per epoch, as measured.",
 )
 _STUDY = flags.DEFINE_string(
     "study",
@@ -65,7 +74,8 @@ def main(arguments: list[str]) -> None:
             "give --config=FILE and --search='FIELD=VALUES; …', such as "
             "optimizer.learning_rate=log(1e-4,1e-1)"
         )
-    from jaxcnn.api.search.plan import describe_search, make_search
+    from jaxcnn.api.search.describe import describe_search
+    from jaxcnn.api.search.plan import make_search
     from jaxcnn.api.search.run import run_search
     from jaxcnn.workdir.run_config import check_given_config
 
@@ -81,6 +91,7 @@ def main(arguments: list[str]) -> None:
         url=_STUDY.value,
         halving=_HALVING.value,
         generation=_PBT.value,
+        minimize=_MINIMIZE.value,
     )
     if _DRY_RUN.value:
         print("\n".join(describe_search(search, _DATA_AT.value)))

@@ -1,5 +1,6 @@
 """The training of the folds of a cross-validation: together where it is possible."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, own_config
-from jaxcnn.api.members import result_of
+from jaxcnn.api.members import Trainer, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.run import complete_report, train
 from jaxcnn.api.together import Members
@@ -100,15 +101,14 @@ class FoldTraining:
             raise UserError("there are several processes")
         check_population(configs, are_folds=True)
         try_metrics(self.config.metrics, dataset.class_names)
-        runs, variation = make_member_runs(configs, dataset, are_folds=True)
+        runs = make_member_runs(configs, dataset, are_folds=True)
         return Members(
             self.workdir,
             dict(enumerate(self.folders)),
             dict(enumerate(configs)),
             dict(enumerate(runs)),
-            variation,
             self.config.num_devices,
-            describe=describe_data,
+            describe=lambda member_run: describe_data(member_run.run),
         )
 
     def _train_together(
@@ -117,7 +117,9 @@ class FoldTraining:
         configs = [members.configs[fold] for fold in range(self.num_folds)]
         left = [fold for fold in members.runs if not result_of(self.folders[fold], configs[fold])]
         shown = PopulationConsole(console, {fold: {"fold": fold} for fold in range(self.num_folds)})
-        for fold, failure in members.train(left, source, shown).items():
+        with contextlib.closing(Trainer()) as trainer:
+            failures = members.train(left, self.data_at, shown, trainer)
+        for fold, failure in failures.items():
             raise Diverged(f"{self.folders[fold]}: {failure}")
         return self._finish(configs, source, console)
 

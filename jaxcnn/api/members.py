@@ -5,11 +5,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.run import check_data, is_complete, is_new, record_start
 from jaxcnn.errors import UserError
@@ -18,7 +18,7 @@ from jaxcnn.training.member import Member, MemberRun, Mold
 from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import Run
-from jaxcnn.training.transfer import start_from
+from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.worker_population import WorkerPopulation
 from jaxcnn.training.workers import Workers, usable_cores
 from jaxcnn.workdir.endings import read_ended
@@ -27,6 +27,8 @@ from jaxcnn.workdir.run_files import missing_parts
 from jaxcnn.workdir.run_parts import notes_on_parts
 from jaxcnn.workdir.weights import RunWeights
 
+MOST_PROGRAMS = 16  # that are kept in memory
+
 
 def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     """Return the result of a member that has ended; None while there is something left."""
@@ -34,13 +36,15 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     return ended if ended and is_complete(folder, config, ended) else None
 
 
-def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
+def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> Form:
     """Return the form in which the members of a population are trained.
 
+    Members of several programs train together in processes alone.
+
     Args:
-      run: of a member.
-      num_members: members of the population.
+      runs: of the members.
       num_devices: devices over which the members are spread; 0 for all.
+      num_started: processes of the trainer.
 
     Raises:
       UserError: there are not so many devices.
@@ -48,43 +52,57 @@ def fit_form(run: Run, num_members: int, num_devices: int) -> Form:
     available = jax.local_device_count()
     if num_devices > available:
         raise UserError(f"config.num_devices = {num_devices}: there are only {available} devices")
-    num_cores = usable_cores(run, num_members)
+    num_cores = usable_cores(runs, num_started)
     if num_devices:
         num_cores = min(num_cores, num_devices)
-    return choose_form(run.plan.network, num_members, num_devices or available, num_cores)
+    network = runs[0].plan.network
+    return choose_form(network, len(runs), num_devices or available, num_cores)
 
 
 class Trainer:
-    """Trains populations of one mold; keeps compiled programs and processes between them.
+    """Trains populations; keeps processes, and a mold's compiled programs as long as the mold."""
 
-    Args:
-      mold: the parts that all members share.
-    """
-
-    def __init__(self, mold: Mold):
-        self._mold = mold
-        self._programs: dict[Form, MemberPrograms] = {}
+    def __init__(self):
+        self._programs: WeakKeyDictionary[Mold, dict[Form, MemberPrograms]] = WeakKeyDictionary()
         self._workers: Workers | None = None
+
+    @property
+    def num_processes(self) -> int:
+        """The processes that have started."""
+        return len(self._workers.connections) if self._workers else 0
 
     def population(
         self, members: Sequence[Member | None], form: Form
     ) -> Population | WorkerPopulation:
-        """Return a population of members; None for one that has ended, whose slot stays."""
-        if form.num_processes > 1:
-            return WorkerPopulation(members, self._at_least(form.num_processes))
-        if form not in self._programs:
-            variation, plan = self._mold.variation, self._mold.run.plan
-            self._programs[form] = MemberPrograms(
-                variation, form, plan.network, plan.steps_per_dispatch
-            )
-        return Population(members, self._programs[form])
+        """Return a population of members; None for one that has ended, whose slot stays.
 
-    def _at_least(self, num_processes: int) -> Workers:
-        """Return so many processes, or those of an earlier population if they were more."""
-        if self._workers and len(self._workers.connections) < num_processes:
-            self.close()
+        Args:
+          members: of one mold, or of several if the form has several processes.
+          form: of their training.
+        """
+        molds = [member.mold for member in members if member]
+        if form.num_processes > 1:
+            return WorkerPopulation(members, self._at_least(form.num_processes, molds))
+        mold, plan = molds[0], molds[0].run.plan
+        programs = self._programs.setdefault(mold, {})
+        if form not in programs:
+            programs[form] = MemberPrograms(
+                mold.variation, form, plan.network, plan.steps_per_dispatch
+            )
+        return Population(members, programs[form])
+
+    def _at_least(self, num_processes: int, molds: Sequence[Mold]) -> Workers:
+        """Return so many processes, or those of an earlier population if they were more.
+
+        Processes never forget a program, so those that know many are replaced.
+        """
+        if self._workers:
+            known = self._workers.molds
+            are_too_many = len(known) >= MOST_PROGRAMS and not set(molds) <= set(known)
+            if are_too_many or len(self._workers.connections) < num_processes:
+                self.close()
         if not self._workers:
-            self._workers = Workers(self._mold, num_processes)
+            self._workers = Workers(num_processes)
         return self._workers
 
     def close(self) -> None:
@@ -158,38 +176,43 @@ class Opener:
     Attributes:
       stack: closes what is opened.
       describe: returns the content of a member's `dataset.json`.
-      source: the place of the data.
+      data_at: the place of the data; None for the one in the config.
       shown: shows warnings and notes.
-      load_weights: returns those that `config.init_from` names, the same for all members.
     """
 
     stack: contextlib.ExitStack
-    describe: Callable[[Run], dict[str, Any]]
-    source: Source
+    describe: Callable[[MemberRun], dict[str, Any]]
+    data_at: Path | None
     shown: PopulationConsole
-    load_weights: Callable[[], RunWeights]
+    _weights: dict[str, RunWeights] = dataclasses.field(default_factory=dict)
 
     def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
         """Return a member that starts, or resumes from its newest checkpoint."""
         run, config = member_run.run, member_run.run.plan.config
         is_first = is_new(folder, read_ended(folder))
         if is_first and config.init_from:
-            state, lines = start_from(self.load_weights(), run.state)
+            state, lines = start_from(self._start_weights(config), run.state)
             run = dataclasses.replace(run, state=state)
             self.shown.note(lines)
         opened = open_workdir(folder, config)
         changes, check_folder = self.stack.enter_context(opened)
-        description = self.describe(run)
-        data_warnings = check_data(run, folder, description, self.source.data_at, is_new=is_first)
+        description = self.describe(member_run)
+        data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)
         display = self.shown.display(index)
         member = Member.open(run, folder, display, check_folder)
-        member.values = member_run.values
+        member.mold, member.values = member_run.mold, member_run.values
         self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
         self.stack.enter_context(contextlib.closing(member.metrics))
         record_start(member, folder, description, changes)
         return member
+
+    def _start_weights(self, config: ConfigDict) -> RunWeights:
+        """Return the weights that `config.init_from` names; several members load them once."""
+        if config.init_from not in self._weights:
+            self._weights[config.init_from] = load_start(config)
+        return self._weights[config.init_from]
 
 
 def _test(member: Member, folder: Path) -> None:

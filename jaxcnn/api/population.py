@@ -1,5 +1,6 @@
 """Training a population: the members of a sweep, each a run in a folder of its own."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,32 +9,26 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import describe_size, fit_form, result_of
+from jaxcnn.api.member_config import check_fields, member_config
+from jaxcnn.api.members import Trainer, describe_size, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
 from jaxcnn.api.together import Members
-from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep, with_values
+from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
-from jaxcnn.models import model_config
 from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import make_member_runs
-from jaxcnn.training.run import describe_data, make_run
+from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population, differing_fields, split_by_program
-
-# fields that say what is validated and tested, and on what: members must have the same
-_COMMON = (
-    "dataset.name", "dataset.data_dir", "dataset.split", "dataset.label_set", "dataset.exclude",
-    "validation", "test_with", "fold", "folds", "num_devices",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,30 +71,13 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
     config = own_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
-    for name in fields:
-        if name in _COMMON:
-            raise UserError(
-                f"--sweep: {name} cannot vary: the members' accuracies would not be comparable; "
-                "train a sweep for each value"
-            )
+    check_fields("--sweep", fields)
     members = assignments(fields)
-    configs = [own_config(_member_config(config, values), None, workdir) for values in members]
+    configs = [member_config("--sweep", config, values, workdir) for values in members]
     groups = split_by_program(configs)
     for numbers in groups:
         check_population([configs[number] for number in numbers])
     return Sweep(workdir, fields, members, configs, groups, num_devices)
-
-
-def _member_config(config: ConfigDict, values: Assignment) -> ConfigDict:
-    """Return a config with other values of some fields; another network has its usual options."""
-    name = values.get("model.name", config.model.name)
-    if name != config.model.name:
-        config = config.copy_and_resolve_references()
-        config.model = model_config(name)
-    for field in values:
-        if field.startswith("model.") and field.removeprefix("model.") not in config.model:
-            raise UserError(f"--sweep: the network {name} has no {field}")
-    return with_values(config, values)
 
 
 def train_population(
@@ -149,14 +127,15 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     ]
     failures: dict[int, str] = {}
     constants = differing_fields([sweep.configs[numbers[0]] for numbers in sweep.groups])
-    for position, numbers in enumerate(sweep.groups, 1):
-        left = [index for index in numbers if is_left[index]]
-        if not left:
-            continue
-        if len(sweep.groups) > 1:
-            values = {n: v for n, v in sweep.members[numbers[0]].items() if n in constants}
-            shown.group(position, len(sweep.groups), values)
-        failures |= _train_group(sweep, numbers, left, source, shown)
+    with contextlib.closing(Trainer()) as trainer:
+        for position, numbers in enumerate(sweep.groups, 1):
+            left = [index for index in numbers if is_left[index]]
+            if not left:
+                continue
+            if len(sweep.groups) > 1:
+                values = {n: v for n, v in sweep.members[numbers[0]].items() if n in constants}
+                shown.group(position, len(sweep.groups), values)
+            failures |= _train_group(sweep, numbers, left, source, shown, trainer)
     return _finish(sweep, failures, source, shown)
 
 
@@ -166,23 +145,22 @@ def _train_group(
     left: Sequence[int],
     source: Source,
     shown: PopulationConsole,
+    trainer: Trainer,
 ) -> dict[int, str]:
     """Train the members of a group that are left; return the errors that ended members."""
     config, folder = sweep.configs[numbers[0]], sweep.folder(numbers[0])
     dataset = source.load(config, folder)
     try_metrics(config.metrics, dataset.class_names)
-    runs, variation = make_member_runs([sweep.configs[number] for number in numbers], dataset)
-    description = describe_data(runs[0].run)  # all members have the same data
+    runs = make_member_runs([sweep.configs[number] for number in numbers], dataset)
     members = Members(
         sweep.workdir,
         {number: sweep.folder(number) for number in numbers},
         {number: sweep.configs[number] for number in numbers},
         dict(zip(numbers, runs, strict=True)),
-        variation,
         sweep.num_devices,
-        describe=lambda _: description,
+        describe=lambda member_run: member_run.mold.description,
     )
-    return members.train(left, Source(dataset, source.data_at), shown)
+    return members.train(left, source.data_at, shown, trainer)
 
 
 def _finish(
@@ -223,7 +201,7 @@ def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     for numbers in sweep.groups:
         config = sweep.configs[numbers[0]]
         run = make_run(config, Source(data_at=data_at).load(config, sweep.workdir))
-        form = fit_form(run, len(numbers), sweep.num_devices)
+        form = fit_form([run] * len(numbers), sweep.num_devices)
         lines += [
             *(f"{index:03}  {describe_values(sweep.members[index])}" for index in numbers),
             f"{len(numbers)} members, {form}",

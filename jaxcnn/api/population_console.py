@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class PopulationConsole:
         self._pace: Pace | None = None
         self._left: float | None = None
         self._told, self._has_table, self._has_started = time.monotonic(), False, False
+        self._shown = set(members)  # the members whose progress is shown
 
     def group(self, number: int, num_groups: int, values: Assignment) -> None:
         """Name the members that `start` shows next: those that have some values."""
@@ -97,6 +98,19 @@ class PopulationConsole:
             self._console.print(f"resuming after {where} epochs", "bold")
         self._epoch = min(epochs)
 
+    def train_next(self, numbers: Sequence[int], name: str, values: Assignment) -> None:
+        """Show the progress of some members alone from now on.
+
+        Args:
+          numbers: of the members.
+          name: of their group; "" if they are all members that train.
+          values: that set them apart from other groups.
+        """
+        if name:
+            members = f"{len(numbers)} member{'s' * (len(numbers) > 1)}"
+            self._console.print(f"{name}, {members}: {describe_values(values)}", "bold")
+        self._shown, self._epoch = set(numbers), 0
+
     def note(self, lines: Sequence[str]) -> None:
         """Show lines that hold for several members once."""
         for line in lines:
@@ -118,14 +132,15 @@ class PopulationConsole:
         self._pace = pace = Pace()
 
         def table(height: int) -> Table:
-            return progress_table(self._progress(members), pace, self._time_left, height)
+            progress = self._progress(members, self._shown)
+            return progress_table(progress, pace, self._time_left, height)
 
         with self._console.live(table) as is_shown:
             self._has_table = is_shown
             yield
         self._has_table = False
         if is_shown and any(member.progress.best_epoch for member in members.values()):
-            self._tell(progress_line(self._progress(members), ""))
+            self._tell(progress_line(self._progress(members, self._shown), ""))
 
     @contextlib.contextmanager
     def reports(self, done: Sequence[Any]) -> Iterator[None]:
@@ -143,13 +158,17 @@ class PopulationConsole:
         of_group = " of this group" if self._group else ""
         return f"{clock(self._left)} left{of_group}" if self._left else ""
 
-    def _progress(self, members: Mapping[int, Member]) -> list[MemberProgress]:
-        return [_progress_of(i, member, self._members[i]) for i, member in members.items()]
+    def _progress(
+        self, members: Mapping[int, Member], shown: Collection[int]
+    ) -> list[MemberProgress]:
+        """Return the progress of the members that are shown, by their numbers."""
+        return [_progress_of(i, members[i], self._members[i]) for i in members if i in shown]
 
     def epoch(self, members: Mapping[int, Member]) -> None:
         """Show the progress when some members have finished an epoch."""
-        progress = self._progress(members)
-        self._left = self._pace.left(progress) if self._pace else None
+        progress = self._progress(members, self._shown)
+        everything = self._progress(members, members)
+        self._left = self._pace.left(everything) if self._pace else None
         if self._has_table or all(member.last is None for member in progress):
             return
         training = [member for member in progress if member.state == "trains"]

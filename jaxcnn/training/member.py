@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.programs import compile_evaluation
 from jaxcnn.training.recipe import total_steps
-from jaxcnn.training.run import Run, make_run, prepare
+from jaxcnn.training.run import Run, describe_data, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation, check_population, differing_fields
@@ -32,8 +33,10 @@ class Member(Loop):
       values: its settings that are not in the state, see `Variation.values`.
       scores: `loss` and `accuracy` of the state by view, from the population.
       failure: the line of the error that ended the member, "" for none.
+      mold: the parts that it shares with others.
     """
 
+    mold: "Mold"
     values: dict[str, jax.Array] = {}
     scores: dict[str, dict[str, float]] = {}
     failure: str = ""
@@ -42,6 +45,10 @@ class Member(Loop):
     def is_training(self) -> bool:
         """True while the member has steps left."""
         return not self.failure and not self.ended
+
+    def has_epochs_left(self, num_epochs: float) -> bool:
+        """Return whether the member trains on until it has finished some epochs."""
+        return self.is_training and self.position.epoch < num_epochs
 
     def is_save_due(self, step: int) -> bool:
         """Return whether `checkpoint.every_steps` or `every_minutes` asks for a save at a step.
@@ -134,15 +141,17 @@ class MemberRun:
     Attributes:
       run: the run; its data are those of all members.
       values: see `Variation.values`.
+      mold: the parts that it shares with others.
     """
 
     run: Run
     values: dict[str, jax.Array]
+    mold: "Mold"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Mold:
-    """The parts that the members of a population share: data, plan and compiled evaluation.
+    """The parts that members of one compiled step share: data, plan and compiled evaluation.
 
     Attributes:
       run: of one of the configs, ready to train.
@@ -151,6 +160,11 @@ class Mold:
 
     run: Run
     variation: Variation
+
+    @functools.cached_property
+    def description(self) -> dict[str, Any]:
+        """The content of `dataset.json` of members whose data are those of the mold's run."""
+        return describe_data(self.run)
 
     def member_run(self, config: ConfigDict) -> MemberRun:
         """Return a member, ready to train.
@@ -166,18 +180,27 @@ class Mold:
         run = dataclasses.replace(run, plan=plan, model=model, state=state)
         if "loss.l2" in self.variation.fields:  # the test loss includes it
             run = dataclasses.replace(run, eval_step=compile_evaluation(recipe, plan))
-        return MemberRun(run, self.variation.values(recipe, total_steps(config, steps)))
+        return MemberRun(run, self.variation.values(recipe, total_steps(config, steps)), self)
 
 
-def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mold:
+def make_mold(
+    config: ConfigDict, dataset: Dataset, fields: Iterable[str], others: Iterable[Mold] = ()
+) -> Mold:
     """Return the shared parts of members that differ from a config in some fields.
 
     A member trains on one device, so `config.num_devices` is 1.
 
+    Args:
+      config: the checked config.
+      dataset: of all members.
+      fields: the dotted names of the fields.
+      others: a mold with the same dataset shares its data on the device.
+
     Raises:
       UserError: the config, the dataset and the devices do not fit each other.
     """
-    run = make_run(config, dataset)
+    data = next((other.run.data for other in others if other.run.dataset is dataset), None)
+    run = make_run(config, dataset, data)
     if run.plan.streams:
         raise UserError(
             f"{dataset.name}: its images do not fit into the memory, and a population does not "
@@ -189,8 +212,8 @@ def make_mold(config: ConfigDict, dataset: Dataset, fields: Iterable[str]) -> Mo
 
 def make_member_runs(
     configs: Sequence[ConfigDict], dataset: Dataset, *, are_folds: bool = False
-) -> tuple[list[MemberRun], Variation]:
-    """Return the members of a population, ready to train, and how they differ.
+) -> list[MemberRun]:
+    """Return the members of a population, ready to train.
 
     Args:
       configs: of the members.
@@ -206,7 +229,7 @@ def make_member_runs(
     members = [mold.member_run(config) for config in configs]
     if are_folds:
         _check_shapes(members)
-    return members, mold.variation
+    return members
 
 
 def _check_shapes(members: Sequence[MemberRun]) -> None:

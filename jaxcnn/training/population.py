@@ -128,8 +128,7 @@ def _next_group(chunk: Sequence[Member | None], num_epochs: float) -> list[Membe
     All members are at the same row, unless the process was killed while it saved them. None of them
     has finished `num_epochs`.
     """
-    members = [member for member in chunk if member and member.is_training]
-    training = [member for member in members if member.position.epoch < num_epochs]
+    training = [member for member in chunk if member and member.has_epochs_left(num_epochs)]
     if not training:
         return []
     lead = min(training, key=lambda member: member.position.step)

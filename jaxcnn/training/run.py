@@ -192,10 +192,17 @@ class Run:
             yield data, rows, stop - start
 
 
-def make_run(config: ConfigDict, dataset: Dataset) -> Run:
+def make_run(
+    config: ConfigDict, dataset: Dataset, data: dict[str, dict[str, jax.Array]] | None = None
+) -> Run:
     """Return a run: put the data on the devices, build the network, prepare the steps.
 
     The steps are compiled at their first call.
+
+    Args:
+      config: the checked config.
+      dataset: the dataset, on the host.
+      data: of another run with this dataset and these devices; None to put them there.
 
     Raises:
       Disagreement: the processes of the group have different numbers of devices.
@@ -211,7 +218,7 @@ def make_run(config: ConfigDict, dataset: Dataset) -> Run:
         plan=plan,
         dataset=dataset,
         model=model,
-        data={} if plan.in_shares else put_splits(dataset, plan),
+        data={} if plan.in_shares else data or put_splits(dataset, plan),
         **make_programs(plan, recipe),
         add_up=parallel.parallelize(add_up, mesh=plan.mesh, backend=config.parallel, in_axes=(0,)),
         optimizer=recipe.optimizer,

@@ -83,13 +83,17 @@ def _has_fixed_optimizer(config: ConfigDict) -> bool:
     return config.optimizer.name in (*_FIXED_OPTIMIZERS, *OPTIMIZERS.parts)
 
 
+def program_of(config: ConfigDict) -> str:
+    """Return a text that is the same for all configs that one compiled step can train."""
+    fields = fields_of(config)
+    return repr(sorted((n, v) for n, v in flatten(config).items() if n not in fields))
+
+
 def split_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
     """Return the positions of the configs, in groups that one compiled step each can train."""
     groups: dict[str, list[int]] = {}
     for position, config in enumerate(configs):
-        fields = fields_of(config)
-        constants = {n: v for n, v in flatten(config).items() if n not in fields}
-        groups.setdefault(repr(sorted(constants.items())), []).append(position)
+        groups.setdefault(program_of(config), []).append(position)
     return list(groups.values())
 
 

@@ -30,17 +30,19 @@ _PR_SET_PDEATHSIG = 1  # of `prctl`, from Linux's <sys/prctl.h>
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """The parts that all members share.
+    """The parts that all members of a program share.
 
     Attributes:
+      program: its number, by which tasks name it.
       config: of one of the members.
-      dataset: the dataset of all.
+      dataset: the dataset of all; None for that of the setup before.
       fields: the names of the fields in which members differ.
       jax_options: see `numerics.jax_options`.
     """
 
+    program: int
     config: ConfigDict
-    dataset: "Dataset"
+    dataset: "Dataset | None"
     fields: Iterable[str]
     jax_options: dict[str, Any]
 
@@ -50,6 +52,7 @@ class Task:
     """The rest of an epoch of a member.
 
     Attributes:
+      program: see `Setup`.
       state: the arrays of its state, on the host.
       values, numbers, order, eval_orders: those of `Member`, on the host.
       position: where it begins.
@@ -57,6 +60,7 @@ class Task:
       seconds: the time after which it ends at the latest.
     """
 
+    program: int
     state: list[np.ndarray]
     values: dict[str, np.ndarray]
     numbers: dict[str, Any]
@@ -86,14 +90,22 @@ class Done:
 
 
 class _MemberTrainer:
-    """Trains members, one at a time.
+    """Trains members of a program, one at a time.
 
     Args:
       setup: what they share.
+      dataset: of all members.
       connection: may bring `STOP` while a member trains.
+      others: of other programs.
     """
 
-    def __init__(self, setup: Setup, connection: Connection):
+    def __init__(
+        self,
+        setup: Setup,
+        dataset: "Dataset",
+        connection: Connection,
+        others: "Iterable[_MemberTrainer]",
+    ):
         import jax
 
         from jaxcnn.training.epoch_steps import EpochSteps
@@ -101,11 +113,12 @@ class _MemberTrainer:
         from jaxcnn.training.member_programs import Form, MemberPrograms
 
         numerics.set_jax_options(setup.jax_options)
-        mold = make_mold(setup.config, setup.dataset, setup.fields)
-        run = mold.run
+        molds = [other.mold for other in others]
+        self.mold = make_mold(setup.config, dataset, setup.fields, molds)
+        run = self.mold.run
         self._connection, self._plan = connection, run.plan
         programs = MemberPrograms(
-            mold.variation, Form(1, 1), run.plan.network, run.plan.steps_per_dispatch
+            self.mold.variation, Form(1, 1), run.plan.network, run.plan.steps_per_dispatch
         )
         self._steps = EpochSteps(run, programs, run.data)
         self._structure = jax.tree.structure(run.state)
@@ -149,18 +162,25 @@ def serve(connection: Connection) -> None:
 
     Each answer is a `Done`, or the `UserError` that explains an error, or a bug's traceback.
     """
-    trainer = None
     _end_with_parent()
+    setups: dict[int, tuple[Setup, Any]] = {}  # with the dataset
+    trainers: dict[int, _MemberTrainer] = {}
+    dataset = None
     try:
-        setup = connection.recv()
-        host.prepare()
-        heap.tidy_after_compiling()
         while True:
-            task = connection.recv()
-            if task == STOP:  # it came after the end of the last task
-                continue
-            trainer = trainer or _MemberTrainer(setup, connection)
-            connection.send(trainer.train(task))
+            message = connection.recv()
+            if isinstance(message, Setup):
+                if not setups:
+                    host.prepare()
+                    heap.tidy_after_compiling()
+                dataset = message.dataset or dataset
+                setups[message.program] = message, dataset
+            elif message != STOP:  # it may come after the end of the last task
+                number = message.program
+                if number not in trainers:
+                    others = trainers.values()
+                    trainers[number] = _MemberTrainer(*setups[number], connection, others)
+                connection.send(trainers[number].train(message))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended
     except Exception as error:

@@ -22,12 +22,13 @@ class WorkerPopulation:
     """The training of members in processes; each member trains alone, an epoch at a time.
 
     Args:
-      members: the members; None for one that has ended.
+      members: the members, of one program or several; None for one that has ended.
       workers: the processes; several populations may use the same.
     """
 
     def __init__(self, members: Iterable[Member | None], workers: Workers):
         self._members = [member for member in members if member]
+        self._programs = {member: workers.program_of(member.mold) for member in self._members}
         self._workers = workers
         self._clocks: dict[Member, Clock] = {}  # of epochs that are not finished
 
@@ -69,11 +70,7 @@ class WorkerPopulation:
 
     def _due(self, num_epochs: float) -> Sequence[Member]:
         """Return the members that have epochs left, the one that is furthest behind first."""
-        training = [
-            member
-            for member in self._members
-            if member.is_training and member.position.epoch < num_epochs
-        ]
+        training = [member for member in self._members if member.has_epochs_left(num_epochs)]
         return sorted(training, key=lambda member: member.position.step)
 
     def _task(self, member: Member) -> Task:
@@ -81,6 +78,7 @@ class WorkerPopulation:
         row, end = member.position.row, member.plan.steps_of_epoch(member.position)
         num_steps, seconds = member.limit_to_save(end - row)
         return Task(
+            self._programs[member],
             jax.tree.leaves(jax.device_get(member.state)),
             jax.device_get(member.values),
             member.epoch_numbers(),
@@ -96,7 +94,7 @@ class WorkerPopulation:
 
         The time that the member takes is its share of the time of all that train.
         """
-        state = jax.tree.unflatten(self._workers.structure, done.state)
+        state = jax.tree.unflatten(jax.tree.structure(member.state), done.state)
         state = on_every_device(state, member.plan.mesh)
         step = member.position.step + done.num_steps
         clock = self._clocks.setdefault(member, Clock())

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from jaxcnn.process.host import MOST_DEVICES
 from jaxcnn.process.numerics import jax_options
 from jaxcnn.process.signals import SIGNALS
 from jaxcnn.training.member import Mold
+from jaxcnn.training.plan import Plan
 from jaxcnn.training.run import Run
 from jaxcnn.training.worker import Done, Setup, Task
 
@@ -42,7 +43,7 @@ _PROCESS_BYTES = 2**30  # of Python, JAX and compiled programs
 _END_SECONDS = 30.0  # the time in which a process should end
 
 
-def usable_cores(run: Run, num_members: int) -> int:
+def usable_cores(runs: Sequence[Run], num_started: int = 0) -> int:
     """Return how many cores may have a process that trains members; 1 for none.
 
     A process needs seconds to start and to compile, so a short training has none. Each needs
@@ -50,43 +51,61 @@ def usable_cores(run: Run, num_members: int) -> int:
     devices are used as such.
 
     Args:
-      run: of a member.
-      num_members: members of the population.
+      runs: of the members.
+      num_started: processes that have started already.
     """
     if jax.default_backend() != "cpu" or not hasattr(os, "sched_getaffinity"):
         return 1
-    plan, num_cores = run.plan, len(os.sched_getaffinity(0))
-    images = plan.num_epochs * plan.steps_per_epoch * plan.global_batch_size
-    operations = 3 * plan.network.flops * images * num_members
+    plans, num_cores = [run.plan for run in runs], len(os.sched_getaffinity(0))
     is_usual = jax.local_device_count() in (1, min(num_cores, MOST_DEVICES))
-    if used_parts(flatten(plan.config)) or operations < _LEAST_OPERATIONS or not is_usual:
+    has_own_parts = any(used_parts(flatten(plan.config)) for plan in plans)
+    if has_own_parts or sum(map(_operations, plans)) < _LEAST_OPERATIONS or not is_usual:
         return 1
-    data = sum(split.images.nbytes for split in run.dataset.splits.values())
-    state = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state))
+    datasets = {id(run.dataset): run.dataset for run in runs}.values()
+    splits = [split for dataset in datasets for split in dataset.splits.values()]
+    data = sum(split.images.nbytes for split in splits)
+    state = max(sum(leaf.nbytes for leaf in jax.tree.leaves(run.state)) for run in runs)
     each = _PROCESS_BYTES + 2 * data + 4 * state  # while it receives them, there are two
-    return min(num_cores, max(int(memory.available() / each), 1))
+    return min(num_cores, max(num_started + int(memory.available() / each), 1))
+
+
+def _operations(plan: Plan) -> float:
+    """Return the operations of a run's whole training."""
+    images = plan.num_epochs * plan.steps_per_epoch * plan.global_batch_size
+    return 3 * plan.network.flops * images
 
 
 class Workers:
     """The processes; they start at once, and end with `close` or with this process.
 
     Args:
-      mold: the parts that all members share.
       num_processes: number of processes, at most one for each core.
+
+    Attributes:
+      molds: those whose programs the processes know.
     """
 
-    def __init__(self, mold: Mold, num_processes: int):
-        self.structure = jax.tree.structure(mold.run.state)
-        variation, options = mold.variation, jax_options()
+    def __init__(self, num_processes: int):
+        self.molds: list[Mold] = []
         self._processes: dict[Connection, subprocess.Popen] = {}
-        setup = Setup(variation.config, variation.dataset, variation.fields, options)
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
             for core in _cores(num_processes):
                 connection, self._processes[connection] = _start(core)
+            stack.pop_all()  # they stay
+
+    def program_of(self, mold: Mold) -> int:
+        """Return the number of a mold's program. The processes, which must be idle, learn it."""
+        if mold not in self.molds:
+            variation = mold.variation
+            is_known = self.molds and self.molds[-1].variation.dataset is variation.dataset
+            dataset = None if is_known else variation.dataset
+            number = len(self.molds)
+            setup = Setup(number, variation.config, dataset, variation.fields, jax_options())
             for connection in self._processes:
                 self.send(connection, setup)
-            stack.pop_all()  # they stay
+            self.molds.append(mold)
+        return self.molds.index(mold)
 
     @property
     def connections(self) -> list[Connection]:

@@ -9,9 +9,15 @@ from jaxcnn.training.member_programs import Form
 
 
 class NoProcesses:
-    def __init__(self, mold, num_processes):
-        self.connections, self.is_closed = [None] * num_processes, False
-        mold.append(self)
+    started = []
+
+    def __init__(self, num_processes):
+        self.connections, self.molds, self.is_closed = [None] * num_processes, [], False
+        self.started.append(self)
+
+    def program_of(self, mold):
+        if mold not in self.molds:
+            self.molds.append(mold)
 
     def close(self):
         self.is_closed = True
@@ -20,11 +26,19 @@ class NoProcesses:
 @pytest.fixture
 def started(monkeypatch):
     monkeypatch.setattr(members, "Workers", NoProcesses)
-    return []
+    monkeypatch.setattr(NoProcesses, "started", [])
+    return NoProcesses.started
+
+
+class OnlyMold:
+    """A member, of which only the mold is read."""
+
+    def __init__(self, mold):
+        self.mold = mold
 
 
 def test_a_smaller_population_uses_the_processes_of_a_larger_one(started):
-    with contextlib.closing(members.Trainer(started)) as trainer:
+    with contextlib.closing(members.Trainer()) as trainer:
         for num_processes in (8, 3, 8):
             trainer.population([], Form(1, 1, num_processes))
         assert [len(each.connections) for each in started] == [8]
@@ -33,8 +47,17 @@ def test_a_smaller_population_uses_the_processes_of_a_larger_one(started):
 
 
 def test_a_larger_population_has_new_processes(started):
-    with contextlib.closing(members.Trainer(started)) as trainer:
+    with contextlib.closing(members.Trainer()) as trainer:
         trainer.population([], Form(1, 1, 2))
         trainer.population([], Form(1, 1, 4))
         assert [each.is_closed for each in started] == [True, False]
     assert all(each.is_closed for each in started)
+
+
+def test_processes_that_know_many_programs_are_replaced(started):
+    form, num_molds = Form(1, 1, 2), members.MOST_PROGRAMS + 1
+    with contextlib.closing(members.Trainer()) as trainer:
+        for mold in (*range(num_molds), num_molds - 1):
+            trainer.population([OnlyMold(mold)], form)
+        assert [len(each.molds) for each in started] == [members.MOST_PROGRAMS, 1]
+        assert [each.is_closed for each in started] == [True, False]

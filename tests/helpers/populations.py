@@ -13,7 +13,7 @@ from jaxcnn.api.members import Trainer
 from jaxcnn.config.sweep import assignments, parse_sweep, with_values
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.member import Member, Mold, make_member_runs
+from jaxcnn.training.member import Member, make_member_runs
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -34,7 +34,7 @@ def widened(run):
 
 def train_together(configs, dataset, folder, form, on_epoch=lambda members: None):
     """The members of a population after their ends, or where the population stopped."""
-    runs, variation = make_member_runs(configs, dataset)
+    runs = make_member_runs(configs, dataset)
     with contextlib.ExitStack() as stack:
         members = []
         for index, member_run in enumerate(runs):
@@ -42,10 +42,10 @@ def train_together(configs, dataset, folder, form, on_epoch=lambda members: None
             stack.enter_context(open_workdir(workdir, configs[index]))
             run = widened(member_run.run)
             members.append(Member.open(run, workdir, Console(io.StringIO())))
-            members[-1].values = member_run.values
+            members[-1].mold, members[-1].values = member_run.mold, member_run.values
             stack.enter_context(contextlib.closing(members[-1].saving.checkpoints))
             stack.enter_context(contextlib.closing(members[-1].metrics))
-        trainer = stack.enter_context(contextlib.closing(Trainer(Mold(runs[0].run, variation))))
+        trainer = stack.enter_context(contextlib.closing(Trainer()))
         trainer.population(members, form).train(lambda: on_epoch(members))
         for member in members:
             member.saving.checkpoints.wait()

@@ -48,3 +48,25 @@ def test_the_report(tmp_path, monkeypatch):
     assert [cells[0] for cells in best_table(FIELDS, ROWS).rows] == ["3", "0", "1", "5", "4"]
     born = [row(1, 0.9, lineage=[0, 1]), row(0, 0.8, "replaced", lineage=[0])]
     assert best_table(FIELDS, born).rows[0][-1] == "0 → 1"
+
+
+FRONT = [row(number, 0.9 - 0.1 * number, seconds=0.5 / 4**number) for number in (2, 1, 0)]
+
+
+def test_the_front_is_marked(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(search, "save", lambda figure, stem: figures.append(figure) or stem)
+    search.plot_front([row(3, 0.6, seconds=0.1), *FRONT], FRONT, "seconds", tmp_path / "front")
+    (axes,) = figures[0].axes
+    assert axes.get_xscale() == "log" and "seconds" in axes.get_xlabel()
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["trials", "front"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_front_is_a_table(tmp_path):
+    rows = [*reversed(FRONT), row(4, None, "running", seconds=None)]
+    write_search_report(tmp_path, FIELDS, rows, [], "seconds", FRONT)
+    text = (tmp_path / "report.md").read_text()
+    assert "The front of accuracy and seconds." in text and "plots/front.png" in text
+    assert "| 1 | 0.01 | 0.1 | 0.125 | 80.00% |" in text and "| 4 | 0.01 | 0 | - |" in text

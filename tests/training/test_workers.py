@@ -57,14 +57,14 @@ def test_only_long_trainings_on_usual_devices_have_processes(config, dataset, mo
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr(jax, "local_device_count", lambda: 3)
     run = make_run(config, dataset)
-    assert workers.usable_cores(run, 2) == 1
+    assert workers.usable_cores([run, run]) == 1
     monkeypatch.setattr(workers, "_LEAST_OPERATIONS", 1)
-    assert workers.usable_cores(run, 2) == 3
+    assert workers.usable_cores([run, run]) == 3
     with monkeypatch.context() as patches:
         patches.setattr(workers.memory, "available", lambda: 2.5 * 2**30)
-        assert workers.usable_cores(run, 2) == 2
+        assert workers.usable_cores([run, run]) == 2
     monkeypatch.setattr(jax, "local_device_count", lambda: 8)
-    assert workers.usable_cores(run, 2) == 1
+    assert workers.usable_cores([run, run]) == 1
 
 
 @pytest.mark.slow

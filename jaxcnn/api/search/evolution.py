@@ -9,13 +9,13 @@ import dataclasses
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.api.search.explore import draw, explore
 from jaxcnn.api.search.scores import DIVERGED, Score
-from jaxcnn.api.search.trainer import LiveTrials, TrialTrainer
+from jaxcnn.api.search.trainer import LiveTrials
 from jaxcnn.config.sweep import Assignment, Values
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
@@ -166,19 +166,24 @@ def _rank(row: Mapping[str, Any]) -> tuple[float, float, int]:
     return -row["validation_accuracy"], math.inf if loss is None else loss, row["trial"]
 
 
-def evolve(live: LiveTrials, trainer: TrialTrainer, lineage: Lineage, num_epochs: int) -> None:
+def evolve(
+    live: LiveTrials,
+    folder: Callable[[int], Path],
+    lineage: Lineage,
+    num_epochs: int,
+) -> None:
     """Train a population in generations.
 
     Args:
       live: the living members.
-      trainer: trains them.
+      folder: returns the folder of a member.
       lineage: records the generations.
       num_epochs: epochs of a generation.
 
     Raises:
       Stopped: a signal asked for it; all members are saved.
     """
-    for epochs in range(num_epochs, trainer.num_epochs, num_epochs):
+    for epochs in range(num_epochs, live.num_epochs, num_epochs):
         live.train(epochs)
         if epochs <= lineage.last_epochs:  # in an earlier process
             continue
@@ -187,7 +192,7 @@ def evolve(live: LiveTrials, trainer: TrialTrainer, lineage: Lineage, num_epochs
         births = lineage.plan(scores, training, epochs)
         for birth in births:
             live.save(birth.parent)
-            _copy(trainer.folder(birth.parent), trainer.folder(birth.member))
+            _copy(folder(birth.parent), folder(birth.member))
         lineage.record(births, epochs)
         for birth in births:
             live.drop(birth.replaces)

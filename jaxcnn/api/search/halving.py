@@ -63,7 +63,6 @@ def epochs_of(num_members: int, num_epochs: int) -> int:
 def train_halved(
     live: LiveTrials,
     num_members: int,
-    num_epochs: int,
     weights: str,
     on_drop: Callable[[int, Score], None],
 ) -> None:
@@ -72,11 +71,10 @@ def train_halved(
     Args:
       live: the trials; some may have been dropped in an earlier process.
       num_members: members that started.
-      num_epochs: epochs of a whole run.
       weights: "best" or "last", those that are ranked.
       on_drop: called with the number and the score of each trial that is dropped.
     """
-    for rung in make_rungs(num_members, num_epochs):
+    for rung in make_rungs(num_members, live.num_epochs):
         live.train(rung.num_epochs)
         scores = live.scores(weights)
         in_order = sorted(scores, key=lambda number: (scores[number].rank, number))

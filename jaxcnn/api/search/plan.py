@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,17 @@ from typing import Any
 from ml_collections import ConfigDict
 from sqlalchemy.engine import URL
 
-from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.members import describe_size, fit_form
-from jaxcnn.api.search.evolution import num_births
-from jaxcnn.api.search.halving import epochs_of
+from jaxcnn.api.arguments import check_workdir, own_config
+from jaxcnn.api.member_config import check_fields
 from jaxcnn.api.search.sampler import SAMPLERS
-from jaxcnn.api.search.study import without_password
+from jaxcnn.api.search.scores import COSTS
+from jaxcnn.api.search.trial_config import check_values, trial_config
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
 from jaxcnn.config.rules import Effect
-from jaxcnn.config.sweep import Interval, Values, parse_search, value_text, with_values
+from jaxcnn.config.sweep import Interval, Values, parse_search
 from jaxcnn.errors import UserError
-from jaxcnn.training.run import make_run
-from jaxcnn.training.variation import check_population
+from jaxcnn.training.variation import fields_of
 
 _DATABASE = "study.db"
 
@@ -38,11 +35,12 @@ class Search:
       fields: the values that each field may take.
       num_trials: trials of the whole study.
       population: trials that are asked and trained together.
-      sampler: "tpe" or "cmaes"; "pbt" for population-based training, which asks no study.
+      sampler: "tpe", "cmaes" or "nsga2"; "pbt" for population-based training, which asks no study.
       url: the address of the study's storage; "" for a file in the folder.
       halving: whether the worst members of a population are dropped early.
       generation: epochs after which the worst members of a single population are replaced; 0 for
         a study of many populations.
+      minimize: the cost that is weighed against accuracy, one of `COSTS`; "" for none.
     """
 
     workdir: Path
@@ -54,6 +52,12 @@ class Search:
     url: str
     halving: bool
     generation: int
+    minimize: str = ""
+
+    @property
+    def constants(self) -> list[str]:
+        """The fields of which each value has a compiled step of its own."""
+        return [name for name in self.fields if name not in fields_of(self.config)]
 
     @property
     def address(self) -> str:
@@ -68,7 +72,8 @@ class Search:
         leaves = flatten(to_dict(self.config)).items()
         recipe = {name: value for name, value in leaves if effect_of(name) not in ignored}
         generations = [self.generation, self.population] if self.generation else []
-        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations]
+        minimize = [self.minimize] if self.minimize else []
+        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations, *minimize]
         text = json.dumps(parts)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.config.model.name}-{self.config.dataset.name}-{digest}"
@@ -86,21 +91,22 @@ def make_search(
     *,
     num_trials: int = 60,
     population: int = 8,
-    sampler: str = "tpe",
+    sampler: str = "",
     url: str = "",
     halving: bool = False,
     generation: int = 0,
+    minimize: str = "",
 ) -> Search:
     """Return a search, checked.
 
     Args:
       config: the config that the search varies, or what `load_config` takes.
       search: the fields and their values, see `parse_search`.
-      workdir, num_trials, population, sampler, url, halving, generation: see `Search`.
+      workdir, num_trials, population, url, halving, generation, minimize: see `Search`.
+      sampler: see `Search`; "" for the usual one.
 
     Raises:
-      UserError: an argument is wrong, an end of a field's values is not allowed, or one compiled
-        step cannot train the trials.
+      UserError: an argument is wrong, or a value of a field is not possible.
     """
     workdir = check_workdir(workdir)
     config = own_config(config, None, workdir)
@@ -109,24 +115,57 @@ def make_search(
             "config.validation = 'test': a search would choose by the test split; give "
             "--config.validation=holdout"
         )
-    if sampler not in SAMPLERS:
-        allowed = " or ".join(SAMPLERS)
-        reason = "all trials have the same parameters; " if sampler == "nsga2" else ""
-        raise UserError(f"--sampler={sampler}: {reason}allowed is {allowed}")
+    sampler = _choose_sampler(sampler, minimize)
     fields = parse_search(search, config)
-    single = with_values(config, {"num_devices": 1})
-    ends = [
-        own_config(with_values(single, {name: value}), None, workdir)
-        for name, values in fields.items()
-        for value in ((values.low, values.high) if isinstance(values, Interval) else values)
-    ]
-    check_population([single, *ends])
+    check_fields("--search", fields)
     if generation:
         _check_generations(config, fields, population, url, halving)
         num_trials, sampler = population, "pbt"
-    return Search(
-        workdir, config, fields, num_trials, population, sampler, url, halving, generation
+    planned = Search(
+        workdir, config, fields, num_trials, population, sampler, url, halving, generation, minimize
     )
+    if halving:
+        _check_lengths(planned)
+    if minimize:
+        _check_cost(planned)
+    check_values(fields, config.seed, lambda values: trial_config(config, values, workdir))
+    return planned
+
+
+def _choose_sampler(sampler: str, minimize: str) -> str:
+    """Return the sampler, or the usual one for ""; NSGA-II is the one for two objectives."""
+    if minimize and minimize not in COSTS:
+        raise UserError(f"--minimize={minimize}: allowed is {', '.join(COSTS)}")
+    if sampler == "nsga2" and not minimize:
+        raise UserError("--sampler=nsga2: weighs accuracy against a cost; give --minimize as well")
+    allowed = ("nsga2",) if minimize else SAMPLERS
+    if sampler and sampler not in allowed:
+        with_cost = " with --minimize" if minimize else ""
+        raise UserError(f"--sampler={sampler}: allowed is {' or '.join(allowed)}{with_cost}")
+    return sampler or allowed[0]
+
+
+def _check_cost(search: Search) -> None:
+    """Check that a search can weigh accuracy against its cost."""
+    if search.halving or search.generation:
+        raise UserError("--minimize: compares whole trainings; drop --halving and --pbt")
+    if search.population < 2:
+        raise UserError("--minimize: NSGA-II needs two trials or more; give --population=8")
+    is_fixed = not any(name.startswith(("model.", "dataset.image_")) for name in search.fields)
+    if search.minimize != "seconds" and is_fixed:
+        raise UserError(
+            f"--minimize={search.minimize}: all trials have the same network; vary a field such "
+            "as model.name"
+        )
+
+
+def _check_lengths(search: Search) -> None:
+    """Check that all trials of a search have the same number of epochs."""
+    for name in ("num_epochs", "num_steps"):
+        if name in search.fields:
+            raise UserError(f"--halving: counts epochs, so {name} cannot vary")
+    if search.config.num_steps and search.constants:
+        raise UserError("--halving: counts epochs; give --config.num_epochs in place of num_steps")
 
 
 def _check_generations(
@@ -140,6 +179,10 @@ def _check_generations(
     for name in fields:
         if effect_of(name) not in (Effect.NUMBERS, Effect.END):
             raise UserError(f"--search: {name} cannot change within a run, so not with --pbt")
+        if name not in fields_of(config):
+            raise UserError(
+                f"--search: {name} needs a compiled step for each value, so not with --pbt"
+            )
     if config.num_steps:
         raise UserError("--pbt: counts epochs; give --config.num_epochs in place of num_steps")
 
@@ -151,44 +194,6 @@ def about(search: Search) -> dict[str, Any]:
         "sampler": search.sampler,
         "seed": search.config.seed,
         "objective": f"validation accuracy of the {search.config.test_with} weights",
+        **({"minimize": search.minimize} if search.minimize else {}),
         "fields": describe_fields(search.fields),
     }
-
-
-def describe(search: Search, form: str) -> list[str]:
-    """Return lines about a search: its fields, trials and sampler."""
-    how = f", chosen by {search.sampler}"
-    if search.halving:
-        how = f", halved{how}"
-    if search.generation:
-        each = "each epoch" if search.generation == 1 else f"every {search.generation} epochs"
-        how = f", the worst quarter replaced after {each}"
-    return [
-        *(f"  {name} = {_listed(values)}" for name, values in search.fields.items()),
-        f"{search.num_trials} trials in populations of {search.population}{how}; {form}",
-    ]
-
-
-def _listed(values: Values) -> str:
-    return str(values) if isinstance(values, Interval) else ",".join(map(value_text, values))
-
-
-def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
-    """Return lines that say what a search would train, and the bytes that it takes."""
-    single = with_values(search.config, {"num_devices": 1})
-    run = make_run(single, Source(data_at=data_at).load(single, search.workdir))
-    form = fit_form(run, search.population, search.config.num_devices)
-    epochs, populations = run.plan.num_epochs, math.ceil(search.num_trials / search.population)
-    total = search.num_trials * epochs
-    if search.halving:
-        total = populations * epochs_of(search.population, epochs)
-    num_folders = search.num_trials
-    if search.generation:
-        num_folders += num_births(search.population, epochs, search.generation)
-    return [
-        *describe(search, str(form)),
-        f"each: at most {epochs} epochs of {run.plan.steps_per_epoch} steps, "
-        f"{run.plan.network.parameters:,} parameters; {total:,} epochs over all trials",
-        describe_size(run, search.population, num_folders),
-        *([] if search.generation else [f"study in {without_password(search.address)}"]),
-    ]

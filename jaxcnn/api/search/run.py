@@ -1,20 +1,24 @@
 """A search: it asks a study for trials, trains them as populations, and tells their results."""
 
 import contextlib
+import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.api.arguments import Source
+from jaxcnn.api.search.describe import describe
 from jaxcnn.api.search.evolution import Lineage, evolve
 from jaxcnn.api.search.halving import train_halved
-from jaxcnn.api.search.plan import Search, about, describe
+from jaxcnn.api.search.plan import Search, about
+from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.result import finish, rows_of, show
-from jaxcnn.api.search.sampler import distributions, make_sampler
-from jaxcnn.api.search.scores import DIVERGED, Score
-from jaxcnn.api.search.study import Study, Trial, Worker, locked
+from jaxcnn.api.search.sampler import make_sampler
+from jaxcnn.api.search.scores import DIVERGED, Score, cost_of
+from jaxcnn.api.search.study import Study, Trial
 from jaxcnn.api.search.trainer import TrialTrainer
+from jaxcnn.api.search.worker import Worker, locked
+from jaxcnn.config.sweep import Assignment, describe_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import check_for_checkpoints
@@ -61,26 +65,41 @@ def run_search(
     refuse_among_pictures(workdir, search.config.dataset.name, "name another --workdir")
     if group.is_group():
         raise UserError("a search trains in one process; start several without --distributed")
-    run = _run_generations if search.generation else _run_study
-    result = run(search, Source(data_at=data_at), console)
+    programs = Programs(search, data_at)
+    trainer = TrialTrainer(programs, search.config.num_devices, console)
+    with contextlib.closing(trainer):
+        run = _run_generations if search.generation else _run_study
+        result = run(search, trainer, console)
     show(search, result, console)
     return result
 
 
-def _run_study(search: Search, source: Source, console: Console) -> dict[str, Any]:
+def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[str, Any]:
     """Train trials until the study has all of them; return the result."""
-    trainer: TrialTrainer | None = None
-    with _open_study(search) as study, contextlib.ExitStack() as stack:
-        while batch := _next_batch(search, study):
-            if trainer is None:
-                trainer = stack.enter_context(contextlib.closing(_start(search, source, console)))
-                source = trainer.source
+    programs, has_started = trainer.programs, False
+
+    def refuse(number: int, values: Assignment) -> str:
+        try:
+            programs.mold(programs.config(number, values))
+        except UserError as error:
+            console.warn(f"trial {number} ({describe_values(values)}) is not possible: {error}")
+            return str(error)
+        return ""
+
+    with _open_study(search) as study:
+        if study.has_work(search.num_trials):
+            programs.check_values()
+        while batch := _next_batch(search, study, refuse):
+            values = {trial.number: trial.values for trial in batch}
+            if not has_started:
+                _start(search, trainer, values, console)
+            has_started = True
             _train(search, study, batch, trainer, console)
         with locked(search.workdir):
-            return finish(search, rows_of(study.trials()), source)
+            return finish(search, rows_of(study.trials(), search.minimize), programs)
 
 
-def _run_generations(search: Search, source: Source, console: Console) -> dict[str, Any]:
+def _run_generations(search: Search, trainer: TrialTrainer, console: Console) -> dict[str, Any]:
     """Train a population in generations; return the result."""
     workdir, config = search.workdir, search.config
 
@@ -92,11 +111,11 @@ def _run_generations(search: Search, source: Source, console: Console) -> dict[s
         stack.callback(lock.release)
         _open_folder(search)
         lineage = Lineage(workdir, search.fields, search.population, config.seed)
-        trainer = stack.enter_context(contextlib.closing(_start(search, source, console)))
+        _start(search, trainer, lineage.living, console)
         with trainer.open(lineage.living) as live:
-            evolve(live, trainer, lineage, search.generation)
+            evolve(live, trainer.programs.folder, lineage, search.generation)
             scores = live.scores(config.test_with)
-        return finish(search, lineage.rows(scores), trainer.source)
+        return finish(search, lineage.rows(scores), trainer.programs)
 
 
 @contextlib.contextmanager
@@ -114,10 +133,11 @@ def _open_study(search: Search) -> Iterator[Study]:
             study = Study(
                 search.address,
                 search.name,
-                make_sampler(search.sampler, search.config.seed),
-                distributions(search.fields),
+                make_sampler(search.sampler, search.config.seed, search.population),
+                search.fields,
                 worker,
                 is_local=not search.url,
+                has_cost=bool(search.minimize),
             )
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
@@ -157,47 +177,54 @@ def _read_identity(search: Search) -> str:
     return saved["id"]
 
 
-def _next_batch(search: Search, study: Study) -> list[Trial]:
+def _next_batch(
+    search: Search, study: Study, refuse: Callable[[int, Assignment], str]
+) -> list[Trial]:
     with locked(search.workdir):
-        return study.next_batch(search.num_trials, search.population)
+        return study.next_batch(search.num_trials, search.population, refuse)
 
 
-def _start(search: Search, source: Source, console: Console) -> TrialTrainer:
-    """Load the data; show the network, the config and the search."""
-    trainer = TrialTrainer(search.config, search.fields, search.workdir, source, console)
-    console.start(search.config, render_summary(trainer.mold.run.plan.network), str(search.workdir))
-    for line in describe(search, str(trainer.form(search.population))):
+def _start(
+    search: Search, trainer: TrialTrainer, values: Mapping[int, Assignment], console: Console
+) -> None:
+    """Show the network, the config and the search, before the trials with some values train."""
+    programs = trainer.programs
+    runs = [programs.mold(programs.config(number, values[number])).run for number in values]
+    varying = [name for name in search.constants if name.startswith(("model.", "dataset."))]
+    summary = render_summary(runs[0].plan.network)
+    if varying:
+        summary = f"the network varies with {', '.join(varying)}"
+    console.start(search.config, summary, str(search.workdir))
+    for line in describe(search, trainer.form(runs)):
         console.print(line)
-    return trainer
 
 
 def _train(
     search: Search, study: Study, batch: list[Trial], trainer: TrialTrainer, console: Console
 ) -> None:
     """Train the trials of a batch, and tell the study their accuracies."""
-    size = sum(trial.batch == batch[0].batch for trial in study.trials())
     values, weights = {trial.number: trial.values for trial in batch}, search.config.test_with
+    size = sum(t.batch == batch[0].batch and t.state != "failed" for t in study.trials())
     console.print(_range(list(values)), "bold")
 
     def drop(number: int, score: Score) -> None:
         study.drop(number, score.accuracy, score.epochs, {"validation_loss": score.loss})
 
-    try:
-        for number in values:
-            trainer.config(number, values[number])
-    except UserError:  # two fields that do not fit each other
-        study.fail(list(values))
-        raise
     with trainer.open(values) as live:
         if search.halving:
-            train_halved(live, size, trainer.num_epochs, weights, drop)
+            train_halved(live, size, weights, drop)
         live.train()
         scores = live.scores(weights)
     for number, score in sorted(scores.items()):
         notes: dict[str, Any] = {"epochs": score.epochs, "validation_loss": score.loss}
         if score is DIVERGED:
             notes = {"diverged": True, "epochs": 0}
-        study.finish(number, score.accuracy, notes)
+        costs = []
+        if search.minimize:
+            cost = cost_of(search.minimize, live.plan(number), score)
+            notes[search.minimize] = cost if math.isfinite(cost) else None
+            costs = [math.inf if score is DIVERGED else cost]
+        study.finish(number, [score.accuracy, *costs], notes)
 
 
 def _range(numbers: list[int]) -> str:

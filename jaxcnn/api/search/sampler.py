@@ -4,49 +4,59 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna import Study
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from jaxcnn.config.sweep import Values
+from jaxcnn.config.sweep import Assignment, Values
 
 SAMPLERS = ("tpe", "cmaes")
 _NUM_RANDOM = 8  # trials before TPE learns from results
 _SEEDS = 2**32
 
 
-def make_sampler(name: str, seed: int) -> "SeededSampler":
-    """Return a sampler: Optuna's "tpe" or "cmaes".
+def make_sampler(name: str, seed: int, population: int) -> "SeededSampler":
+    """Return a sampler: Optuna's "tpe" or "cmaes", or "nsga2" for two objectives.
 
     The trials of the first population are random; with "tpe", so are the first eight trials.
+
+    Args:
+      name: of the sampler.
+      seed: of the study.
+      population: trials of a generation, for "nsga2".
     """
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "tpe": lambda seed: TPESampler(
             seed=seed, n_startup_trials=_NUM_RANDOM, multivariate=True, constant_liar=True
         ),
+        "nsga2": lambda seed: _Nsga2(population_size=population, seed=seed),
         "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
     }
     return SeededSampler(makers[name], seed)
 
 
-def distributions(fields: Mapping[str, Values]) -> dict[str, BaseDistribution]:
-    """Return the fields of a search as Optuna's distributions."""
-    return {name: _distribution(values) for name, values in fields.items()}
+def suggest(trial: Trial, fields: Mapping[str, Values]) -> Assignment:
+    """Return the values of a trial; those that it lacks are chosen."""
+    return {name: _suggest(trial, name, values) for name, values in fields.items()}
 
 
-def _distribution(values: Values) -> BaseDistribution:
+def _suggest(trial: Trial, name: str, values: Values) -> Any:
     if isinstance(values, list):
-        return CategoricalDistribution(values)
+        return trial.suggest_categorical(name, values)
     is_log = values.scale == "log"
     if isinstance(values.low, int):
-        return IntDistribution(values.low, int(values.high), log=is_log)
+        return trial.suggest_int(name, values.low, int(values.high), log=is_log)
     step = 1.0 if values.is_whole else None
-    return FloatDistribution(values.low, values.high, log=is_log, step=step)
+    return trial.suggest_float(name, values.low, values.high, log=is_log, step=step)
+
+
+class _Nsga2(NSGAIISampler):
+    """NSGA-II whose draws do not depend on whether an earlier trial has stored the parents."""
+
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        """Return the parents of a generation, by number."""
+        parents = super().get_parent_population(study, generation)
+        return sorted(parents, key=lambda trial: trial.number)
 
 
 class SeededSampler(BaseSampler):

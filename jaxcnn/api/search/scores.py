@@ -1,6 +1,7 @@
 """The scores by which a search ranks its trials: always of the validation split."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.training.member import Member
+from jaxcnn.training.plan import Plan
+from jaxcnn.training.timing import images_per_second
 from jaxcnn.workdir.metrics_log import read_metrics
+
+COSTS = ("parameters", "operations", "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +23,13 @@ class Score:
     Attributes:
       accuracy, loss: of the validation split.
       epochs: finished epochs of the training.
+      images_per_second: the speed of the training; None if it is unknown.
     """
 
     accuracy: float
     loss: float
     epochs: int
+    images_per_second: float | None = None
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -43,9 +50,10 @@ def score_of_member(member: Member, weights: str) -> Score:
     if member.failure:
         return DIVERGED
     progress, epochs = member.progress, member.position.epoch
+    speed = images_per_second(progress.train_images, progress.train_seconds)
     if weights == "best" and progress.best_epoch:
-        return Score(progress.best_accuracy, progress.best_loss, epochs)
-    return Score(progress.last_accuracy, progress.last_loss, epochs)
+        return Score(progress.best_accuracy, progress.best_loss, epochs, speed)
+    return Score(progress.last_accuracy, progress.last_loss, epochs, speed)
 
 
 def score_of_result(folder: Path, config: ConfigDict, result: Mapping[str, Any]) -> Score:
@@ -55,4 +63,24 @@ def score_of_result(folder: Path, config: ConfigDict, result: Mapping[str, Any])
     rows = [row for row in read_metrics(folder) if row["split"] == "validation"]
     if is_best:
         rows = [row for row in rows if row["epoch"] == result["best_epoch"]]
-    return Score(accuracy, rows[-1]["loss"], result["num_epochs"])
+    return Score(accuracy, rows[-1]["loss"], result["num_epochs"], result["images_per_second"])
+
+
+def cost_of(name: str, plan: Plan, score: Score) -> float:
+    """Return a cost of a trial.
+
+    Args:
+      name: one of `COSTS`.
+      plan: of the trial.
+      score: of the trial.
+
+    Returns:
+      Parameters of the network; or operations of its forward pass for one image; or seconds of
+      training per epoch, as they were measured. Infinity if they are unknown.
+    """
+    if name == "parameters":
+        return plan.network.parameters
+    if name == "operations":
+        return plan.network.flops
+    images = plan.count_images(0, plan.steps_per_epoch)
+    return images / score.images_per_second if score.images_per_second else math.inf

@@ -3,26 +3,23 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import filelock
 import optuna
 import sqlalchemy.exc
-from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
-from jaxcnn.config.sweep import Assignment
+from jaxcnn.api.search.sampler import suggest
+from jaxcnn.api.search.worker import Worker
+from jaxcnn.config.sweep import Assignment, Values
 from jaxcnn.errors import UserError
-from jaxcnn.files.locks import FolderLock
 
 _LOCK_SECONDS = 60  # SQLite's wait for another process
 _TRIES = 3  # to create the tables of a new database; several processes may do so at once
-_WORKERS = "workers"
-_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+_MOST_ASKED = 20  # times the trials of a batch, while most of them are not possible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +32,10 @@ class Trial:
       state: "running", "finished", "dropped" (by halving) or "failed".
       accuracy: the validation accuracy; None while it is unknown.
       batch: the number of the first trial that was asked together with this one.
+      size: trials of the batch.
       worker: the process that trains it, see `Worker`.
-      notes: further facts: `validation_loss`, `epochs`, `folder`, `diverged`.
+      notes: further facts: `validation_loss`, `epochs`, `diverged`, `reason` of a failure, and the
+        cost by its name.
     """
 
     number: int
@@ -44,6 +43,7 @@ class Trial:
     state: str
     accuracy: float | None
     batch: int
+    size: int
     worker: str
     notes: dict[str, Any]
 
@@ -61,7 +61,7 @@ _STATES = {
     TrialState.PRUNED: "dropped",
     TrialState.FAIL: "failed",
 }
-_OWNER = ("batch", "worker")  # Optuna's attributes of a trial that are not its notes
+_OWNER = ("batch", "size", "worker")  # Optuna's attributes of a trial that are not its notes
 
 
 def _trial(frozen: FrozenTrial) -> Trial:
@@ -70,62 +70,12 @@ def _trial(frozen: FrozenTrial) -> Trial:
         number=frozen.number,
         values=dict(frozen.params),
         state=_STATES[frozen.state],
-        accuracy=frozen.value,
+        accuracy=frozen.values[0] if frozen.values else None,
         batch=frozen.user_attrs.get("batch", -1),
+        size=frozen.user_attrs.get("size", 0),
         worker=frozen.user_attrs.get("worker", ""),
         notes=notes,
     )
-
-
-class Worker:
-    """A process that works in a search's folder; each living one has a number of its own.
-
-    A lock holds the number. A process that takes the number of a dead one also takes up its trials.
-
-    Args:
-      workdir: the search's folder.
-      folder_id: the folder's identity; processes may share a study from several folders.
-    """
-
-    def __init__(self, workdir: Path, folder_id: str):
-        self._workdir, self._folder_id = workdir, folder_id
-        self._number, self._lock = self._take_number()
-
-    @property
-    def name(self) -> str:
-        """The folder's identity and the number."""
-        return f"{self._folder_id}/{self._number}"
-
-    def _take_number(self) -> tuple[int, FolderLock]:
-        number = 0
-        while (lock := self._try_lock(number)) is None:
-            number += 1
-        return number, lock
-
-    def _try_lock(self, number: int) -> FolderLock | None:
-        """Return the lock of a number; None if a living process holds it."""
-        folder = self._workdir / _WORKERS / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(folder)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return None
-        return lock
-
-    def is_gone(self, name: str) -> bool:
-        """Return whether a name belongs to a process of this folder that has died."""
-        folder_id, _, number = name.rpartition("/")
-        if folder_id != self._folder_id or name == self.name:
-            return False
-        lock = self._try_lock(int(number))
-        if lock is not None:
-            lock.release()
-        return lock is not None
-
-    def close(self) -> None:
-        """Give the number back."""
-        self._lock.release()
 
 
 class Study:
@@ -135,9 +85,10 @@ class Study:
       url: the address of the storage, as Optuna and SQLAlchemy read it.
       name: the study's name in the storage.
       sampler: chooses the values of trials.
-      distributions: the fields, see `sampler.distributions`.
+      fields: the values that each field may take.
       worker: this process.
       is_local: whether only processes of the worker's folder use the storage.
+      has_cost: whether trials have a cost that is as low as possible, beside the accuracy.
 
     Raises:
       UserError: the storage cannot be opened.
@@ -148,67 +99,103 @@ class Study:
         url: str,
         name: str,
         sampler: optuna.samplers.BaseSampler,
-        distributions: dict[str, BaseDistribution],
+        fields: Mapping[str, Values],
         worker: Worker,
         *,
         is_local: bool,
+        has_cost: bool,
     ):
         self._storage = open_storage(url)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
-            storage=self._storage, study_name=name, sampler=sampler, direction="maximize",
-            load_if_exists=True,
+            storage=self._storage, study_name=name, sampler=sampler, load_if_exists=True,
+            directions=["maximize", "minimize"] if has_cost else ["maximize"],
         )  # fmt: skip
         self._id = self._storage.get_study_id_from_name(name)
-        self._distributions, self._worker, self._is_local = distributions, worker, is_local
+        self._fields, self._worker, self._is_local = fields, worker, is_local
 
     def trials(self) -> list[Trial]:
         """Return all trials, by number."""
         return [_trial(frozen) for frozen in self._study.get_trials(deepcopy=False)]
 
-    def next_batch(self, num_trials: int, population: int) -> list[Trial]:
+    def has_work(self, num_trials: int) -> bool:
+        """Return whether trials have not ended, those of other processes included."""
+        ended = [trial for trial in self.trials() if trial.state in ("finished", "dropped")]
+        return len(ended) < num_trials
+
+    def next_batch(
+        self, num_trials: int, population: int, refuse: Callable[[int, Assignment], str]
+    ) -> list[Trial]:
         """Return the trials that this process trains next; [] if none is left for it.
 
-        They are those of a process that has died, if there are any; else new ones.
+        They are those of a process that has died, if there are any; else new ones. A trial whose
+        values do not fit each other fails, and another one takes its place.
 
         Args:
           num_trials: trials of the whole study, those of other processes included.
           population: trials that are asked together.
+          refuse: returns why a trial with some values is not possible; "" if it is.
+
+        Raises:
+          UserError: almost none of them is possible.
         """
         self._take_up()
-        own = self._own()
-        if not own:
-            self._ask(num_trials, population)
-            own = self._own()
-        return [trial for trial in own if trial.batch == own[0].batch]
+        counted = [t for t in self.trials() if t.state != "failed" and not self._is_orphan(t)]
+        if own := [t for t in counted if self._is_own(t)]:
+            batch, size = own[0].batch, own[0].size
+        else:
+            batch, size = None, min(population, num_trials - len(counted))
+        num_asked = sum(t.batch == batch for t in counted)
+        for trial in own:  # its process may have died while it asked
+            if trial.batch == batch and self._is_refused(trial.number, refuse):
+                num_asked -= 1
+        for _ in range(size * _MOST_ASKED):
+            if num_asked >= size:
+                break
+            number = self._ask(batch, size)
+            batch = number if batch is None else batch
+            num_asked += not self._is_refused(number, refuse)
+        if num_asked < size:
+            raise UserError(
+                "--search: almost no combination of the values is possible, see the warnings; "
+                "search fewer fields or other values"
+            )
+        return [t for t in self.trials() if self._is_own(t) and t.batch == batch]
 
-    def _own(self) -> list[Trial]:
-        trials = self.trials()
-        return [t for t in trials if t.state == "running" and t.worker == self._worker.name]
+    def _is_own(self, trial: Trial) -> bool:
+        return trial.state == "running" and trial.worker == self._worker.name
+
+    def _is_orphan(self, trial: Trial) -> bool:
+        """Return whether a process has asked for a trial, and died before it named itself."""
+        return self._is_local and trial.state == "running" and not trial.worker
 
     def _take_up(self) -> None:
         """Take the trials of processes that have died."""
         for trial in self.trials():
-            if trial.state != "running":
-                continue
-            if self._worker.is_gone(trial.worker):
+            if trial.state == "running" and self._worker.is_gone(trial.worker):
                 self._note(trial.number, "worker", self._worker.name)
-            elif not trial.worker and self._is_local:  # its process died while it asked
-                self.fail([trial.number])
 
-    def _ask(self, num_trials: int, population: int) -> None:
-        states = self._study.get_trials(deepcopy=False, states=_COUNTED)
-        first = None
-        for _ in range(min(population, num_trials - len(states))):
-            trial = self._study.ask(self._distributions)
-            first = trial.number if first is None else first
-            trial.set_user_attr("batch", first)
-            trial.set_user_attr("worker", self._worker.name)
+    def _ask(self, batch: int | None, size: int) -> int:
+        """Ask for a trial of a batch, or for the first one of a new batch; return its number."""
+        orphan = next((t.number for t in self.trials() if self._is_orphan(t)), None)
+        number = self._study.ask().number if orphan is None else orphan
+        self._note_all(number, {"batch": number if batch is None else batch, "size": size})
+        self._note(number, "worker", self._worker.name)
+        return number
 
-    def finish(self, number: int, accuracy: float, notes: dict[str, Any]) -> None:
-        """Record the accuracy of a trial that has ended."""
+    def _is_refused(self, number: int, refuse: Callable[[int, Assignment], str]) -> bool:
+        """Choose what a trial lacks of its values; fail it if they are not possible."""
+        trial = optuna.Trial(self._study, self._trial_id(number))
+        reason = refuse(number, suggest(trial, self._fields))
+        if reason:
+            self._note(number, "reason", reason)
+            self.fail([number])
+        return bool(reason)
+
+    def finish(self, number: int, values: Sequence[float], notes: dict[str, Any]) -> None:
+        """Record the accuracy of a trial that has ended, and its cost if trials have one."""
         self._note_all(number, notes)
-        self._study.tell(number, accuracy)
+        self._study.tell(number, values)
 
     def drop(self, number: int, accuracy: float, epochs: int, notes: dict[str, Any]) -> None:
         """Record that a trial was dropped after some epochs, with its accuracy until then."""
@@ -259,14 +246,3 @@ def without_password(url: str) -> str:
     with contextlib.suppress(sqlalchemy.exc.ArgumentError):
         return make_url(url).render_as_string(hide_password=True)
     return url
-
-
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Hold the lock of a search's folder in the block; other processes wait for it."""
-    lock = FolderLock(workdir)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,67 +1,36 @@
-"""Trains trials of a search: those that train together are the members of a population."""
+"""Trains trials of a search: those that one compiled step can train are a population."""
 
 import contextlib
-import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
-from ml_collections import ConfigDict
-
-from jaxcnn.api.arguments import Source, own_config
 from jaxcnn.api.members import Ends, Opener, Trainer, fit_form, result_of
 from jaxcnn.api.population_console import PopulationConsole
-from jaxcnn.api.population_folder import member_folder
+from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
-from jaxcnn.config.sweep import Assignment, with_values
-from jaxcnn.evaluation.metrics import try_metrics
+from jaxcnn.config.sweep import Assignment
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Member, make_mold
+from jaxcnn.training.member import Member, Mold
 from jaxcnn.training.member_programs import Form
+from jaxcnn.training.plan import Plan
 from jaxcnn.training.population import Population
-from jaxcnn.training.run import describe_data
-from jaxcnn.training.transfer import load_start
+from jaxcnn.training.run import Run
+from jaxcnn.training.variation import fields_of
 from jaxcnn.training.worker_population import WorkerPopulation
 
 
 class TrialTrainer:
-    """Trains trials of a search, one population after another, with the same compiled steps.
+    """Trains trials of a search, one batch after another, with the same processes.
 
     Args:
-      config: the checked config that the search varies.
-      fields: the names of the fields that vary.
-      workdir: the search's folder.
-      source: the place of the data.
+      programs: of the search.
+      num_devices: devices over which trials are spread; 0 for all.
       console: shows the training.
-
-    Attributes:
-      source: the data, loaded.
-      mold: the parts that all members share.
     """
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        fields: Iterable[str],
-        workdir: Path,
-        source: Source,
-        console: Console,
-    ):
-        self._workdir, self._console = workdir, console
-        self._num_devices = config.num_devices
-        self._config = with_values(config, {"num_devices": 1})
-        dataset = source.load(self._config, member_folder(workdir, 0))
-        try_metrics(config.metrics, dataset.class_names)
-        self.source = Source(dataset, source.data_at)
-        self.mold = make_mold(self._config, dataset, fields)
-        self._description = describe_data(self.mold.run)
-        self._load_weights = functools.cache(lambda: load_start(self._config))
-        self._trainer = Trainer(self.mold)
-
-    @property
-    def num_epochs(self) -> int:
-        """Epochs of a whole run."""
-        return self.mold.run.plan.num_epochs
+    def __init__(self, programs: Programs, num_devices: int, console: Console):
+        self.programs, self._num_devices, self._console = programs, num_devices, console
+        self._trainer = Trainer()
 
     @contextlib.contextmanager
     def open(self, trials: Mapping[int, Assignment]) -> Iterator["LiveTrials"]:
@@ -76,33 +45,23 @@ class TrialTrainer:
         shown = PopulationConsole(self._console, values := dict(trials))
         with contextlib.ExitStack() as stack:
             opener = Opener(
-                stack, lambda _: self._description, self.source, shown, self._load_weights
+                stack, lambda trial: trial.mold.description, self.programs.data_at, shown
             )
             yield LiveTrials(self, opener, values)
 
-    def config(self, number: int, values: Assignment) -> ConfigDict:
-        """Return the checked config of a trial."""
-        return own_config(with_values(self._config, values), None, self.folder(number))
+    def form(self, runs: Sequence[Run]) -> Form:
+        """Return the form in which trials train together."""
+        return fit_form(runs, self._num_devices, self._trainer.num_processes)
 
-    def folder(self, number: int) -> Path:
-        """Return the folder of a trial."""
-        return member_folder(self._workdir, number)
-
-    def form(self, num_members: int) -> Form:
-        """Return the form in which a call trains so many members."""
-        return fit_form(self.mold.run, num_members, self._num_devices)
-
-    def population(self, members: Sequence[Member | None]) -> Population | WorkerPopulation:
+    def population(
+        self, slots: Sequence[Member | None], form: Form
+    ) -> Population | WorkerPopulation:
         """Return a population of trials; None for one that has ended, whose slot stays."""
-        return self._trainer.population(members, self.form(len(members)))
+        return self._trainer.population(slots, form)
 
     def close(self) -> None:
         """End the processes that train."""
         self._trainer.close()
-
-    def ends(self, members: Mapping[int, Member], shown: PopulationConsole) -> Ends:
-        """Return the object that tests members when they end."""
-        return Ends(members, self.folder, shown)
 
 
 class LiveTrials:
@@ -116,24 +75,35 @@ class LiveTrials:
 
     def __init__(self, trainer: TrialTrainer, opener: Opener, values: dict[int, Assignment]):
         self._trainer, self._opener, self._values = trainer, opener, values
+        self._molds: dict[int, Mold] = {}
         self._members: dict[int, Member] = {}
         self._ended: dict[int, Score] = {}  # of trials that ended in an earlier process
         for number in list(values):
             self.join(number, values[number])
         if self._members:
             opener.shown.resume(self._members)
-        self._ends = trainer.ends(self._members, opener.shown)
+        self._ends = Ends(self._members, trainer.programs.folder, opener.shown)
         self._ends.report()  # the members that were killed before their test
 
     def join(self, number: int, values: Assignment) -> None:
         """Open the folder of a trial, and train it with the others from then on."""
-        self._values[number] = values
-        config, folder = self._trainer.config(number, values), self._trainer.folder(number)
+        programs = self._trainer.programs
+        config, folder = programs.config(number, values), programs.folder(number)
+        self._values[number], self._molds[number] = values, programs.mold(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)
         else:
-            member_run = self._trainer.mold.member_run(config)
+            member_run = self._molds[number].member_run(config)
             self._members[number] = self._opener.open(number, folder, member_run)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of a whole run; the same for all trials that are halved or evolve."""
+        return self.plan(next(iter(self._molds))).num_epochs
+
+    def plan(self, number: int) -> Plan:
+        """Return the plan of a trial, but for the values that its compiled step takes."""
+        return self._molds[number].run.plan
 
     def train(self, num_epochs: float = math.inf) -> None:
         """Train the trials to their ends, or until they have finished some epochs.
@@ -141,9 +111,35 @@ class LiveTrials:
         Raises:
           Stopped: a signal asked for it; all trials are saved.
         """
-        if any(member.is_training for member in self._members.values()):
-            slots = [self._members.get(number) for number in self._values]  # ended ones keep theirs
-            self._trainer.population(slots).train(self._ends.report, num_epochs)
+        groups, shown = self._groups(), self._opener.shown
+        with shown.live(self._members):
+            for position, numbers in enumerate(groups, 1):
+                slots = [self._members.get(number) for number in numbers]  # ended ones keep theirs
+                if not any(member and member.has_epochs_left(num_epochs) for member in slots):
+                    continue
+                name = f"group {position} of {len(groups)}" if len(groups) > 1 else ""
+                shown.train_next(numbers, name, self._constants(numbers[0]))
+                population = self._trainer.population(slots, self._form(numbers))
+                population.train(self._ends.report, num_epochs)
+
+    def _groups(self) -> list[list[int]]:
+        """Return the trials that train at a time: all in processes, else a compiled step's."""
+        numbers = list(self._values)
+        if self._form(numbers).num_processes > 1:
+            return [numbers]
+        groups: dict[Mold, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self._molds[number], []).append(number)
+        return list(groups.values())
+
+    def _form(self, numbers: Sequence[int]) -> Form:
+        """Return the form in which trials train, also if some of them have ended."""
+        return self._trainer.form([self._molds[number].run for number in numbers])
+
+    def _constants(self, number: int) -> Assignment:
+        """Return the values of a trial that are constants of its compiled step."""
+        arrays = fields_of(self._molds[number].run.plan.config)
+        return {n: value for n, value in self._values[number].items() if n not in arrays}
 
     def scores(self, weights: str) -> dict[int, Score]:
         """Return the scores of all trials by number; `weights` is "best" or "last"."""

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]  # of the trials, as `result.json` has them
 # the states of the trials that are drawn, with color and marker
 DRAWN = {"dropped": (GRAY, "x"), "replaced": (GRAY, "x"), "finished": (BLUE, "o")}
+_COST_LABELS = {
+    "parameters": "parameters",
+    "operations": "operations of the forward pass of an image",
+    "seconds": "seconds of training per epoch",
+}
 _HEIGHT = 2.8  # inches
+_MOST_LETTERS = 40  # that fit below the axis side by side
 _MARGIN = 0.08  # around what is drawn, as a share of the axis
 # The axis ends so many times the range of the upper three quarters below them.
 _TIMES_USUAL = 2
@@ -77,9 +83,42 @@ def plot_field(rows: Rows, best: int, name: str, values: Values, stem: Path) -> 
             axes.set_xscale("log" if values.scale == "log" else "linear")
         else:
             _scatter(axes, rows, [values.index(row[name]) for row in rows], best)
-            axes.set_xticks(range(len(values)), [plain(short_value(value)) for value in values])
+            names = [plain(short_value(value)) for value in values]
+            is_long = sum(map(len, names)) > _MOST_LETTERS
+            slanted = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
+            axes.set_xticks(range(len(values)), names, **slanted)
             axes.margins(x=_MARGIN)
         axes.set_xlabel(plain(axis_name(name)))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        return save(figure, stem)
+
+
+def plot_front(rows: Rows, front: Rows, minimize: str, stem: Path) -> Path:
+    """Draw the accuracy of each trial against its cost, and mark those that no other one beats.
+
+    Args:
+      rows: of the trials with a cost.
+      front: of the trials that no other one beats, the cheapest first.
+      minimize: the name of the cost.
+      stem: the path of the picture without its suffix.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+
+    def points(rows: Rows) -> tuple[list[float], list[float]]:
+        return [row[minimize] for row in rows], [100 * row["validation_accuracy"] for row in rows]
+
+    with styled():
+        figure = new_figure(COLUMN, _HEIGHT)
+        axes = figure.add_subplot()
+        axes.scatter(*points(rows), s=18, color=BLUE, label="trials")
+        axes.step(*points(front), where="post", color=SKY, zorder=0)
+        axes.scatter(*points(front), s=30, color=VERMILION, marker="D", label="front", zorder=3)
+        axes.set_xscale("log")
+        axes.set_xlabel(_COST_LABELS[minimize])
+        axes.set_ylabel("validation accuracy (%)")
+        _cut_low(axes, *points(rows))
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         return save(figure, stem)
 

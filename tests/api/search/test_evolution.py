@@ -87,6 +87,8 @@ def test_values_stay_in_their_ranges():
     ("search", "options", "message"),
     [
         ("seed=0..4", {}, "seed cannot change within a run"),
+        ("model.name=mlp,lenet", {}, "model.name cannot change within a run"),
+        ("augment.rotation=0,5", {}, "augment.rotation needs a compiled step for each value"),
         (FIELDS, {"halving": True}, "--pbt: trains one population without a study"),
         (FIELDS, {"population": 1}, "--pbt: needs two members"),
     ],

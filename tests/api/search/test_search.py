@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from jaxcnn.api.search.describe import describe_search
 from jaxcnn.api.search.halving import Rung, epochs_of, make_rungs
-from jaxcnn.api.search.plan import describe_search, make_search
+from jaxcnn.api.search.plan import make_search
 from jaxcnn.api.search.run import _open_study
 from jaxcnn.config.files import load_config
 from jaxcnn.config.sweep import with_values
@@ -69,7 +70,7 @@ def test_processes_share_a_study(config, searched, tmp_path):
     config.num_epochs = 1
     planned = make_search(config, FIELDS, tmp_path, num_trials=4, population=2)
     with _open_study(planned) as study:
-        batch = study.next_batch(4, 2)
+        batch = study.next_batch(4, 2, lambda *_: "")
         result, _ = searched(config, FIELDS, tmp_path)
         states = [row["state"] for row in rows_of(result)]
         assert states == ["running", "running", "finished", "finished"]
@@ -151,8 +152,12 @@ def test_trials_that_diverge(config, searched, tmp_path):
             "a search would choose by the test split",
         ),
         ({}, "optimizer.momentum=uniform(.5,1.5)", {}, "config.optimizer.momentum = 1.5"),
-        ({}, "global_batch_size=32,64", {}, "global_batch_size: cannot differ"),
-        ({}, FIELDS, {"sampler": "nsga2"}, "--sampler=nsga2: all trials have the same parameters"),
+        ({}, "validation=holdout,fold", {}, "validation cannot vary: the accuracies would not"),
+        ({}, "optimizer.name=adam,adum", {}, "config.optimizer.name = 'adum'"),
+        ({}, "model.name=mlp,nothing", {}, "unknown network 'nothing'"),
+        ({}, "batch_norm=global,per_device", {}, "config.batch_norm = per_device"),
+        ({}, "num_epochs=1,2", {"halving": True}, "--halving: counts epochs, so num_epochs"),
+        ({}, FIELDS, {"sampler": "nsga3"}, "--sampler=nsga3: allowed is tpe or cmaes"),
         ({}, FIELDS, {"url": "nothing"}, "--study=nothing: cannot be opened"),
         ({}, FIELDS, {"url": "sqlite:////gone/study.db"}, "cannot be opened"),
     ],

@@ -1,0 +1,55 @@
+"""The configs of the members of a sweep, and of the trials of a search."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from jaxcnn.api.arguments import own_config
+from jaxcnn.config.sweep import Assignment, with_values
+from jaxcnn.errors import UserError
+from jaxcnn.models import model_config
+
+# fields that say what is validated and tested, and on what
+_COMMON = (
+    "dataset.name", "dataset.data_dir", "dataset.split", "dataset.label_set", "dataset.exclude",
+    "validation", "test_with", "fold", "folds", "num_devices",
+)  # fmt: skip
+
+
+def check_fields(flag: str, fields: Iterable[str]) -> None:
+    """Check that configs that differ in some fields can be ranked by their accuracies.
+
+    Raises:
+      UserError: they cannot; `flag` begins the text.
+    """
+    for name in fields:
+        if name in _COMMON:
+            raise UserError(
+                f"{flag}: {name} cannot vary: the accuracies would not be comparable; start a "
+                f"{flag.removeprefix('--')} for each value"
+            )
+
+
+def member_config(flag: str, config: ConfigDict, values: Assignment, folder: Path) -> ConfigDict:
+    """Return a checked config with other values of some fields.
+
+    Another network has its usual options.
+
+    Args:
+      flag: begins the text of an error.
+      config: the config that is varied.
+      values: of the fields.
+      folder: of the run, see `own_config`.
+
+    Raises:
+      UserError: the network has no such option, or the values do not fit each other.
+    """
+    name = values.get("model.name", config.model.name)
+    if name != config.model.name:
+        config = config.copy_and_resolve_references()
+        config.model = model_config(name)
+    for field in values:
+        if field.startswith("model.") and field.removeprefix("model.") not in config.model:
+            raise UserError(f"{flag}: the network {name} has no {field}")
+    return own_config(with_values(config, values), None, folder)
