@@ -15,7 +15,7 @@ from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.result import finish, rows_of, show
 from jaxcnn.api.search.sampler import make_sampler
 from jaxcnn.api.search.scores import DIVERGED, Score, cost_of
-from jaxcnn.api.search.study import Study, Trial
+from jaxcnn.api.search.study import Study, Trial, storage_errors
 from jaxcnn.api.search.trainer import TrialTrainer
 from jaxcnn.api.search.worker import Worker, locked
 from jaxcnn.config.sweep import Assignment, describe_values
@@ -86,7 +86,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
             return str(error)
         return ""
 
-    with _open_study(search) as study:
+    with storage_errors(search.address), _open_study(search) as study:
         if study.has_work(search.num_trials):
             programs.check_values()
         while batch := _next_batch(search, study, refuse):
@@ -171,8 +171,8 @@ def _read_identity(search: Search) -> str:
         raise UserError(f"{path}: is damaged: it has no study")
     if saved["study"] != search.name:
         raise UserError(
-            f"{workdir}: holds another search, of other fields or another config; name another "
-            "--workdir"
+            f"{workdir}: holds another search, of other fields, another config, another --minimize "
+            "or another --pbt; name another --workdir"
         )
     return saved["id"]
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -19,6 +19,7 @@ from jaxcnn.errors import UserError
 
 _LOCK_SECONDS = 60  # SQLite's wait for another process
 _TRIES = 3  # to create the tables of a new database; several processes may do so at once
+_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 _MOST_ASKED = 20  # times the trials of a batch, while most of them are not possible
 
 
@@ -229,16 +230,37 @@ def open_storage(url: str) -> RDBStorage:
     for attempt in range(1, _TRIES + 1):
         try:
             return RDBStorage(url, engine_kwargs=options)
-        except (ImportError, ValueError, RuntimeError, sqlalchemy.exc.SQLAlchemyError) as error:
+        except (ImportError, ValueError, RuntimeError, *_ERRORS) as error:
             if attempt == _TRIES or not isinstance(error, sqlalchemy.exc.DBAPIError):
-                cause = error.__cause__ if isinstance(error, ImportError) else None
-                reason = " ".join(str(cause or error).split())[:200]
                 raise UserError(
-                    f"--study={without_password(url)}: cannot be opened ({reason}); give an "
+                    f"--study={without_password(url)}: cannot be opened ({_cause(error)}); give an "
                     "address such as sqlite:///study.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
                 ) from error
             time.sleep(attempt)
     raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Name the storage at an address if it fails in the block.
+
+    Raises:
+      UserError: it is damaged, or does not answer any more.
+    """
+    try:
+        yield
+    except _ERRORS as error:
+        raise UserError(
+            f"--study={without_password(url)}: cannot be read or written ({_cause(error)}); "
+            "restore the storage and repeat the command, or name another --workdir"
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the first cause of an error in one line, without the statement that failed."""
+    while error.__cause__:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200]
 
 
 def without_password(url: str) -> str:

@@ -184,6 +184,18 @@ def test_another_search_is_refused(config, searched, tmp_path):
         searched(config, FIELDS, tmp_path / "a")
 
 
+@pytest.mark.parametrize("first", [0, 4096])  # the whole file, or all but its first page
+def test_a_damaged_study_is_one_line(first, config, searched, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with _open_study(make_search(config, FIELDS, tmp_path)):
+        pass
+    path = tmp_path / "study.db"
+    path.write_bytes(path.read_bytes()[:first] + b"x" * (path.stat().st_size - first))
+    with pytest.raises(UserError, match=r"--study=sqlite:.*/study.db: cannot be") as error:
+        searched(config, FIELDS, tmp_path)
+    assert "\n" not in str(error.value) and "SELECT" not in str(error.value)
+
+
 def test_a_dry_run(config, searched, tmp_path):
     planned = make_search(config, MORE, tmp_path / "new", num_trials=9, population=4, halving=True)
     lines = describe_search(planned)
