@@ -71,9 +71,10 @@ class PopulationConsole:
         num_left: int,
     ) -> None:
         """Show the network, the config, and what is left to train; what is known only once."""
-        names = ", ".join(self._members[min(self._members)])
+        fields = list(self._members[min(self._members)])
+        names = ", ".join(fields)
         if not self._has_started:
-            self._console.start(config, render_summary(run.plan.network), str(workdir))
+            self._console.start(config, render_summary(run.plan.network), str(workdir), fields)
             if self._group:
                 total = f"{len(self._members)} members in {self._num_groups} groups"
                 self._console.print(f"{total}, differ in {names}")

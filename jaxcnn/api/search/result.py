@@ -97,7 +97,7 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -
     result = {
         **about(search),
         "best": best,
-        **({"front": front} if front else {}),
+        **({"front": front} if search.minimize else {}),
         "trials": trials,
     }
     write_json(workdir / "result.json", result)
@@ -151,7 +151,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
         trials = f"{len(front)} trial{'s' * (len(front) > 1)}"
         lines.append(
             f"The front has {trials} that no other one beats in both accuracy and "
-            f"{result['minimize']}. The config of each is `config.json` in its folder, for "
+            f"{result['minimize']}. `config.json` in a trial's folder is its config, for "
             "`jaxcnn train --config`."
         )
     if "config" in best:

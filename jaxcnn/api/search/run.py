@@ -194,7 +194,7 @@ def _start(
     summary = render_summary(runs[0].plan.network)
     if varying:
         summary = f"the network varies with {', '.join(varying)}"
-    console.start(search.config, summary, str(search.workdir))
+    console.start(search.config, summary, str(search.workdir), search.fields)
     for line in describe(search, trainer.form(runs)):
         console.print(line)
 

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,11 +22,11 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from jaxcnn.config.published import displayed
 from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
 from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
+from jaxcnn.reporting.terminal.config_lines import config_lines
 from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
 from jaxcnn.reporting.terminal.tables import PIPE_COLUMNS
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
@@ -116,8 +116,21 @@ class Console:
         if text:
             self.print(text, "bold")
 
-    def start(self, config: Mapping[str, Any], summary: Any, workdir: str | Path) -> None:
-        """Print the network's summary (text or a rich renderable), the config and the folder."""
+    def start(
+        self,
+        config: Mapping[str, Any],
+        summary: Any,
+        workdir: str | Path,
+        varying: Collection[str] = (),
+    ) -> None:
+        """Print the network's summary, the config and the folder.
+
+        Args:
+          config: of the run, or of one of several that train together.
+          summary: text or a rich renderable.
+          workdir: the folder.
+          varying: the fields in which the runs differ.
+        """
         self._config = config
         self._duration.max_minutes = config.get("max_minutes", 0.0)
         patience = config.get("early_stopping", {}).get("patience", 0)
@@ -126,7 +139,7 @@ class Console:
         self._warnings = protocol.warnings(config)
         self._rich.print(summary, markup=False, soft_wrap=isinstance(summary, str))
         self.print()
-        for line in config_lines(config, width=min(self._rich.width, 100)):
+        for line in config_lines(config, min(self._rich.width, 100), varying):
             self.print(line)
         self.print(f"\neverything goes to {workdir}")
 
@@ -275,26 +288,3 @@ def result_lines(
         ("time", f"{clock(result['seconds'])}, {speed}"),
         ("parameters", integer(result["parameters"])),
     ]
-
-
-def config_lines(config: Mapping[str, Any], width: int) -> list[str]:
-    """Return the fields of a config as lines, one per group, wrapped to `width`."""
-    groups: dict[str, list[str]] = {"run": []}
-    for name, value in displayed(config).items():
-        is_group = hasattr(value, "items")
-        fields = value.items() if is_group else [(name, value)]
-        entries = groups.setdefault(name if is_group else "run", [])
-        entries += [f"{field}={_plain(field_value)}" for field, field_value in fields]
-    margin = max(map(len, groups)) + 2
-    return [
-        line
-        for name, entries in groups.items()
-        for line in textwrap.wrap(
-            "  ".join(entries), max(width, 40), initial_indent=name.ljust(margin),
-            subsequent_indent=" " * margin, break_long_words=False, break_on_hyphens=False,
-        )
-    ]  # fmt: skip
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value) if value != "" else '""'
