@@ -53,7 +53,7 @@ def choose_form(
 ) -> Form:
     """Return the form for a network.
 
-    On a CPU a process for each core is fastest: 16 members reach 1.3 to 2.5 times the speed of
+    On a CPU a process for each core is fastest: 16 members reach 1.2 to 2.5 times the speed of
     separate runs on two cores (`docs/performance/cpu.md`, `python benchmarks/population.py`).
 
     `vmap` turns convolutions of several members into grouped ones, which XLA computes slowly on a
