@@ -70,9 +70,7 @@ def _accuracy_table(comparison: Comparison) -> Table:
         "difference, points": _difference,
         "test loss, published": lambda entry: loss(entry.figures.loss),
         "test loss, ours": lambda entry: _result(entry, "test_loss", loss),
-        "training accuracy, published": lambda entry: percent(
-            (entry.figures.train or (0, None))[1]
-        ),
+        "training accuracy, published": _published_training,
         "training accuracy, ours": lambda entry: _last(entry.runs, "train"),
     }
     if epoch and len(ours.groups) > 1:  # the networks at the same age

@@ -56,7 +56,7 @@ class Search:
 
     @property
     def constants(self) -> list[str]:
-        """The fields of which each value has a compiled step of its own."""
+        """The fields that need a compiled step for each value."""
         return [name for name in self.fields if name not in fields_of(self.config)]
 
     @property
