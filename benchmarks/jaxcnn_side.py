@@ -33,15 +33,16 @@ PRODUCT_SIZE = 8192 if ON_GPU else 2048
 
 
 class Worker:
-    """A run on noise. On a GPU it computes in bfloat16, many steps a dispatch.
+    """A run on noise; each method does its task `count` times.
 
-    Each method does its task `count` times.
+    Args:
+      job: the network, its config and its data.
+      precision: the compute dtype, "float32" or "bfloat16".
     """
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job, *, precision: str = "bfloat16" if ON_GPU else "float32"):
         config = job.config
-        if ON_GPU:
-            config.precision = "bfloat16"
+        config.precision = precision
         batch_size = config.global_batch_size
         sizes = (job.size, batch_size)  # images to train on and to evaluate
         if job.task == "evaluation":

@@ -74,8 +74,10 @@ class Job:
 
 SIDES = {
     "jaxcnn": Side("jaxcnn_side", "jax"),
+    "jaxcnn_bfloat16": Side("jaxcnn_side", "jax", options={"precision": "bfloat16"}),
     "torch": Side("torch_side", "torch"),
     "torch_same_heap": Side("torch_side", "torch", keeps_heap=True),
+    "torch_bfloat16": Side("torch_side", "torch", options={"precision": "bfloat16"}),
     "torch_cuda_graphs": Side("torch_side", "torch", options={"mode": "reduce-overhead"}),
     "torch_no_workers": Side("torch_side", "torch", options={"num_workers": 0}),
     "keras": Side("keras_side", "keras"),

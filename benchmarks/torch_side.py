@@ -1,7 +1,7 @@
 """torch's side of the benchmarks, with the fastest settings that its users have.
 
-On a CPU: eager, channels_last, one thread per core, fused optimizer. On a GPU also bfloat16 by
-autocast, and `torch.compile`.
+On a CPU: eager, channels_last, one thread per core, fused optimizer, in float32 or with autocast to
+bfloat16. On a GPU: autocast, and `torch.compile`.
 """
 
 import math
@@ -63,12 +63,21 @@ class Worker:
       job: the network, its config and its data.
       num_workers: number of the DataLoader's processes.
       mode: mode of `torch.compile`, on a GPU.
+      precision: "bfloat16" for autocast to it; a GPU always does.
     """
 
-    def __init__(self, job: Job, *, num_workers: int = NUM_WORKERS, mode: str = "default"):
+    def __init__(
+        self,
+        job: Job,
+        *,
+        num_workers: int = NUM_WORKERS,
+        mode: str = "default",
+        precision: str = "float32",
+    ):
         network, config = job.network, job.config
         self.device = torch.device("cuda" if machine.has_gpu() else "cpu")
         self.on_gpu = self.device.type == "cuda"
+        self.casts = self.on_gpu or precision == "bfloat16"
         torch.set_num_threads(machine.num_cores())
         _, image_shape = dataset_sizes(config.dataset)
         images, labels = random_examples(job.size, image_shape)
@@ -148,7 +157,7 @@ class Worker:
 
     def _score(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss with its L2 terms, and the scores whose argmax is the prediction."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.casts):
             loss, scores = cross_entropy(self.forward(images), labels)
         if self.kernels:
             loss = loss + L2_WEIGHT * sum(kernel.square().sum() for kernel in self.kernels)

@@ -5,7 +5,8 @@ backward, optimizer, sums of loss and accuracy. jaxcnn trains as its loop does. 
 CPU: torch (eager, channels_last, one thread a core, fused optimizer), and torch with jaxcnn's heap
 settings. On a GPU: torch (compiled, autocast to bfloat16, channels_last), and the same with CUDA
 graphs. `--sides=jaxcnn,keras` takes Keras (JAX backend), whose large networks take minutes;
-`--sides=jaxcnn,jaxcnn_at=PATH` takes another checkout of jaxcnn.
+`--sides=jaxcnn,jaxcnn_at=PATH` takes another checkout of jaxcnn,
+`--sides=jaxcnn_bfloat16,jaxcnn,torch_bfloat16` compares precisions.
 
 Rounds are repeated until two agree within a tenth; where none do, a warning says so. The machine
 must have nothing else to do: torch's threads spin while they wait for each other, so other

@@ -16,6 +16,7 @@ from jaxcnn.nn.options import ACTIVATIONS, PADDINGS, check_option
 from jaxcnn.ops import pooling
 from jaxcnn.ops.convolution import convolve
 from jaxcnn.ops.depthwise import depthwise_conv
+from jaxcnn.ops.product import multiply
 
 IMAGE_AXES = ("height", "width", "channels")
 
@@ -161,7 +162,7 @@ class Dense(_Linear):
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, inputs) -> (batch, features)."""
-        return self._finish(x @ self.kernel[...].astype(x.dtype))
+        return self._finish(multiply(x, self.kernel[...].astype(x.dtype)))
 
     def details(self) -> str:
         """Return the activation; "" without one."""

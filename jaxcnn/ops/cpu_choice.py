@@ -14,6 +14,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.ops import cpu_bfloat16
 from jaxcnn.ops.cpu_convolution import (
     axis_taps,
     by_groups,
@@ -57,6 +58,8 @@ STRIPS_IN_PARTS = in_parts(with_derived_gradients(by_strips))
 def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     """Return the fastest forms at stride 1; arguments as in `convolution.convolve`."""
     size, _, inputs, outputs = kernel.shape
+    if images.dtype == jnp.bfloat16 and cpu_bfloat16.has_unit():
+        return _bfloat16_forms(images, kernel, padding)
     sides, pairs = images.shape[1:3], inputs * outputs
     if size == 1:
         return PRODUCT
@@ -75,6 +78,15 @@ def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     if size == 3 and min(inputs, outputs) >= MANY_CHANNELS and is_precise:
         return WINOGRAD if pairs >= MANY_PAIRS else HALF_WINOGRAD
     return LARGE
+
+
+def _bfloat16_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
+    """Return the forms for a CPU with a unit for products of bfloat16 matrices."""
+    if kernel.shape[2] > FEW_CHANNELS:
+        return cpu_bfloat16.PRODUCTS
+    wide = (jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (images, kernel))
+    forward = cpu_bfloat16.in_float32(cpu_forms(*wide, padding).forward)
+    return cpu_bfloat16.PRODUCTS._replace(forward=forward)
 
 
 def _first_layer_forms(size: int, inputs: int, outputs: int) -> Forms:

@@ -36,6 +36,9 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     maximum, and the gradient is 0/0.
     """
     has_cpu_forms = uses_cpu_forms()
+    if has_cpu_forms and x.dtype == jnp.bfloat16:
+        # XLA computes each step in float32, and converts in between
+        return max_pool(x.astype(jnp.float32), window, stride, padding).astype(x.dtype)
     if window == stride and (padding == "valid" or _fits(x, window)):
         is_narrow = window == 2 and x.shape[-1] <= FEW_CHANNELS
         if is_narrow and has_cpu_forms:

@@ -1,0 +1,131 @@
+"""Convolutions in bfloat16 as products for a CPU's matrix unit, against XLA's in float32."""
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sampling import every
+
+from jaxcnn.ops import cpu_bfloat16, cpu_choice
+from jaxcnn.ops.convolution import convolve
+from jaxcnn.ops.product import multiply
+from jaxcnn.ops.xla_convolution import by_xla
+
+pytestmark = pytest.mark.skipif(
+    not cpu_bfloat16.has_unit(), reason="needs a CPU with a unit for bfloat16 matrices"
+)
+
+CASES = [  # images, kernel, padding
+    ((4, 7, 9, 8), (3, 3, 8, 16), "same"),
+    ((4, 7, 9, 8), (3, 3, 8, 16), "valid"),
+    ((64, 12, 12, 16), (5, 5, 16, 32), "same"),  # parts, by rows
+    ((48, 17, 17, 32), (3, 3, 32, 40), "valid"),
+    ((32, 16, 16, 64), (3, 3, 64, 96), "same"),  # the kernel's gradient by entries
+    ((64, 4, 4, 256), (3, 3, 256, 288), "same"),  # by entries
+    ((8, 3, 3, 256), (3, 3, 256, 8), "valid"),
+    ((8, 6, 6, 12), (2, 2, 12, 8), "same"),
+    ((8, 6, 6, 12), (4, 4, 12, 8), "valid"),
+    ((16, 11, 11, 64), (1, 1, 64, 24), "same"),  # transposes the gradient
+    ((16, 2, 2, 64), (1, 1, 64, 256), "valid"),  # transposes the images
+    ((7, 9, 9, 16), (3, 3, 16, 16), "same"),  # a batch that has no parts
+    ((1, 3, 3, 8), (3, 3, 8, 1), "valid"),  # a single number
+    ((6, 12, 12, 3), (3, 3, 3, 8), "same"),  # the first layer
+]
+
+
+def random(seed, shape):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.bfloat16)
+
+
+def with_gradients(function, images, kernel, gradient):
+    out, pull_back = jax.vjp(function, images, kernel)
+    return out, *pull_back(gradient.astype(out.dtype))
+
+
+def arrays_of(images_shape, kernel_shape, padding):
+    images, kernel = random(0, images_shape), random(1, kernel_shape)
+    out = jax.eval_shape(lambda *x: by_xla(*x, padding), images, kernel)
+    return images, kernel, random(2, out.shape)
+
+
+def assert_close(values, expected):
+    for value, exact in zip(values, expected, strict=True):
+        assert value.dtype == jnp.bfloat16
+        assert value.shape == exact.shape
+        error = jnp.abs(value.astype(jnp.float32) - exact).max()
+        assert error <= 2**-8 * jnp.abs(exact).max()
+
+
+@pytest.mark.parametrize("images, kernel, padding", every(2, CASES))
+def test_convolution_and_gradients_equal_float32_but_for_one_rounding(images, kernel, padding):
+    arrays = arrays_of(images, kernel, padding)
+    wide = [x.astype(jnp.float32) for x in arrays]
+
+    @jax.jit
+    def narrow(*arrays):
+        return with_gradients(lambda x, y: convolve(x, y, 1, padding), *arrays)
+
+    expected = jax.jit(lambda *x: with_gradients(lambda x, y: by_xla(x, y, padding), *x))(*wide)
+    assert_close(narrow(*arrays), expected)
+
+
+def test_dense_layers_take_the_unit():
+    x, kernel, gradient = random(0, (32, 24)), random(1, (24, 40)), random(2, (32, 40))
+    wide = [array.astype(jnp.float32) for array in (x, kernel, gradient)]
+    values = jax.jit(lambda *x: with_gradients(multiply, *x))(x, kernel, gradient)
+    assert_close(values, with_gradients(jnp.matmul, *wide))
+
+
+@pytest.mark.parametrize("case", [CASES[2], CASES[4], CASES[5], CASES[9], CASES[10]])
+def test_every_product_reads_bfloat16(case):
+    """A product that XLA widens takes five times as long."""
+    arrays, padding = arrays_of(*case), case[2]
+
+    def compute(*arrays):
+        return with_gradients(lambda x, y: convolve(x, y, 1, padding), *arrays)
+
+    text = jax.jit(compute).lower(*arrays).compile().as_text()
+    products = [line for line in text.splitlines() if " dot(" in line or "convolution(" in line]
+    computations = dict(_parameters(text))
+    assert products
+    for line in products:
+        operands = line[line.index("(") + 1 :].split(")")[0].split(", ")
+        assert all(computations[name.strip()].startswith("bf16") for name in operands), line
+
+
+def _parameters(text):
+    """Yield name and shape of each instruction."""
+    for line in text.splitlines():
+        name, _, value = line.strip().removeprefix("ROOT ").partition(" = ")
+        if name.startswith("%"):
+            yield name, value
+
+
+def test_under_vmap_and_without_a_known_batch_size():
+    images, kernel = random(0, (3, 16, 8, 8, 16)), random(1, (3, 3, 3, 16, 24))
+
+    def gradient(images, kernel):
+        return jax.grad(lambda x: jnp.sum(jnp.sin(convolve(images, x, 1, "same"))))(kernel)
+
+    one_by_one = [gradient(x, y) for x, y in zip(images, kernel, strict=True)]
+    together = jax.jit(jax.vmap(gradient))(images, kernel)
+    scale = jnp.abs(jnp.stack(one_by_one)).max()
+    np.testing.assert_allclose(together, jnp.stack(one_by_one), atol=2**-6 * scale)
+
+    (batch,) = jax.export.symbolic_shape("batch")
+    spec = jax.ShapeDtypeStruct((batch, *images.shape[2:]), jnp.bfloat16)
+    exported = jax.export.export(jax.jit(lambda x: convolve(x, kernel[0], 1, "same")))(spec)
+    assert_close([exported.call(images[0])], [by_xla(*wide(images[0], kernel[0]), "same")])
+
+
+def wide(*arrays):
+    return [x.astype(jnp.float32) for x in arrays]
+
+
+def test_the_first_layer_is_computed_in_float32():
+    images, kernel = random(0, (2, 9, 9, 3)), random(1, (3, 3, 3, 8))
+    assert cpu_choice.cpu_forms(images, kernel, "same").forward is not cpu_bfloat16.by_products
+    assert cpu_choice.cpu_forms(random(0, (2, 9, 9, 8)), random(1, (3, 3, 8, 8)), "same") is (
+        cpu_bfloat16.PRODUCTS
+    )
