@@ -2,7 +2,7 @@
 
 Each layer runs alone: forward, image gradient and kernel gradient. XLA's form and the form that
 jaxcnn chooses take turns; the table gives medians, without a ratio where both are the same.
-Run it on an idle machine.
+`--bfloat16` compares jaxcnn's forms in float32 and in bfloat16. Run it on an idle machine.
 """
 
 import functools
@@ -21,6 +21,7 @@ host.prepare()
 heap.tidy_after_compiling()
 
 import jax  # noqa: E402  (after `prepare`)
+import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from absl import flags  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -31,6 +32,7 @@ from jaxcnn.ops.cpu_choice import cpu_forms  # noqa: E402
 from jaxcnn.ops.xla_convolution import XLA, by_xla  # noqa: E402
 
 _JSON = flags.DEFINE_string("json", "", "File to write the results to, as JSON.")
+_BFLOAT16 = flags.DEFINE_bool("bfloat16", False, "Compare float32 with bfloat16.")
 
 LAYERS = (  # layer, batch per core, image side, inputs, outputs, kernel side, padding
     ("lenet, first", 64, 32, 3, 6, 5, "valid"),
@@ -53,12 +55,12 @@ NAMES = ("forward", "images' gradient", "kernel's gradient")
 TURNS, TURN_SECONDS = 9, 0.03
 
 
-def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list[float]:
-    """Return the seconds that each function takes, as medians over turns."""
-    compiled = [jax.jit(function) for function in functions]
-    times: list[list[float]] = [[] for _ in functions]
+def seconds_in_turns(calls: list[tuple[Callable, list[jax.Array]]]) -> list[float]:
+    """Return the seconds that each function takes with its arrays, as medians over turns."""
+    compiled = [(jax.jit(function), arrays) for function, arrays in calls]
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(TURNS + 1):  # the first turn compiles
-        for function, seconds in zip(compiled, times, strict=True):
+        for (function, arrays), seconds in zip(compiled, times, strict=True):
             count, started = 0, time.perf_counter()
             while count == 0 or time.perf_counter() - started < TURN_SECONDS:
                 jax.block_until_ready(function(*arrays))
@@ -70,20 +72,25 @@ def seconds_in_turns(functions: list[Callable], arrays: list[jax.Array]) -> list
 def measure(
     batch: int, side: int, inputs: int, outputs: int, size: int, padding: str
 ) -> dict[str, list[float]]:
-    """Return the seconds of XLA's form and, where it differs, of ours, for each function."""
+    """Return the seconds of the first form and, where it differs, of the second, by function."""
     rng = np.random.default_rng(0)
     images, kernel = (
-        rng.standard_normal(shape, np.float32)
+        jnp.asarray(rng.standard_normal(shape, np.float32))
         for shape in ((batch, side, side, inputs), (size, size, inputs, outputs))
     )
-    gradient = by_xla(images, kernel, padding)
-    forms = cpu_forms(images, kernel, padding)
+    arrays = [images, kernel, by_xla(images, kernel, padding)]
+    sides = [(XLA, arrays), (cpu_forms(images, kernel, padding), arrays)]
+    if _BFLOAT16.value:
+        narrow = [x.astype(jnp.bfloat16) for x in arrays]
+        sides = [sides[1], (cpu_forms(*narrow[:2], padding), narrow)]
     row = {}
-    for name, form, xla_form in zip(NAMES, forms, XLA, strict=True):
-        arrays = [images, kernel] if name == "forward" else [images, kernel, gradient]
-        functions = [xla_form] if form == xla_form else [xla_form, form]
-        functions = [functools.partial(function, padding=padding) for function in functions]
-        row[name] = seconds_in_turns(functions, arrays)
+    for index, name in enumerate(NAMES):
+        calls = [
+            (functools.partial(forms[index], padding=padding), arrays[: 2 if index == 0 else 3])
+            for forms, arrays in sides
+        ]
+        is_same = sides[0][0][index] == sides[1][0][index]
+        row[name] = seconds_in_turns(calls[:1] if is_same else calls)
     return row
 
 
@@ -99,7 +106,8 @@ def main(arguments: list[str]) -> None:
         rows.append({"layer": layer} | measure(*shape))
     if _JSON.value:
         results.write_results(Path(_JSON.value), "convolution", rows)
-    table = Table(title="ms on one core: XLA's form / ours, ratio")
+    compared = "float32 / bfloat16" if _BFLOAT16.value else "XLA's form / ours"
+    table = Table(title=f"ms on one core: {compared}, ratio")
     for heading in ("layer", *(cell for name in NAMES for cell in (name, "ratio"))):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     for row in rows:

@@ -39,7 +39,7 @@ def by_products(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array
     """Return the convolution."""
     size, _, inputs, outputs = kernel.shape
     is_by_row = inputs < MANY_CHANNELS
-    matrices = kernel.reshape(_number(size, is_by_row), -1, outputs)
+    matrices = kernel.reshape(size if is_by_row else size * size, -1, outputs)
 
     def convolve(part: jax.Array) -> jax.Array:
         return _sum_of_products(_windows(part, size, is_by_row), matrices)
@@ -57,8 +57,7 @@ def image_gradient_by_products(
     is_by_row = outputs < MANY_CHANNELS
     if is_by_row:
         rotated = jnp.flip(_to_bits(kernel), (0, 1)).swapaxes(2, 3)
-        matrices, axis = _row_by_row(rotated).reshape(size, -1, inputs), 0
-        matrices = _from_bits(matrices)
+        matrices, axis = _from_bits(_row_by_row(rotated)).reshape(size, -1, inputs), 0
     else:
         matrices, axis = kernel.reshape(-1, inputs, outputs)[::-1], 1
 
@@ -99,14 +98,28 @@ def kernel_gradient_by_products(
 PRODUCTS = Forms(by_products, image_gradient_by_products, kernel_gradient_by_products)
 
 
-def in_float32(forward: Callable) -> Callable:
-    """Return a form's forward function, computed in float32: for a few channels."""
+def in_float32(forms: Forms) -> Forms:
+    """Return the forms computed in float32, for layers whose products are too narrow for the unit.
 
-    def compute(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
-        out = forward(images.astype(jnp.float32), kernel.astype(jnp.float32), padding)
+    XLA would do the same, but convert at each step of a form.
+    """
+
+    def forward(images, kernel, padding):
+        return forms.forward(*_widen(images, kernel), padding).astype(images.dtype)
+
+    def image_gradient(images, kernel, gradient, padding):
+        out = forms.image_gradient(*_widen(images, kernel, gradient), padding)
         return out.astype(images.dtype)
 
-    return compute
+    def kernel_gradient(images, kernel, gradient, padding):
+        out = forms.kernel_gradient(*_widen(images, kernel, gradient), padding)
+        return out.astype(kernel.dtype)
+
+    return Forms(forward, image_gradient, kernel_gradient)
+
+
+def _widen(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(x.astype(jnp.float32) for x in arrays)
 
 
 def _convolve_parts(
@@ -153,10 +166,6 @@ def _with_border(bits: jax.Array, border: tuple[int, int]) -> jax.Array:
         return bits
     # without the barrier each window reads the border anew
     return lax.optimization_barrier(jnp.pad(bits, ((0, 0), border, border, (0, 0))))
-
-
-def _number(size: int, is_by_row: bool) -> int:
-    return size if is_by_row else size * size
 
 
 def _windows(bits: jax.Array, size: int, is_by_row: bool) -> list[jax.Array]:

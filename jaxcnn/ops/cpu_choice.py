@@ -9,6 +9,7 @@ on one core by `python benchmarks/convolution.py`, then in whole training steps 
 `python benchmarks/step_times.py`.
 """
 
+import functools
 import math
 
 import jax
@@ -43,6 +44,7 @@ FEW_PAIRS = 256  # up to here `by_groups` is faster than XLA's form
 SOME_PAIRS = 1024  # below it the batch is taken in parts
 MANY_PAIRS = 80**2  # from here on Winograd's gradient of the kernel is faster
 TAPS_PAIRS = 64**2  # from here on `by_taps` is faster if the kernel is mostly outside
+WIDE_ROW = 32  # numbers of bfloat16 in a row of the unit
 MOSTLY_OUTSIDE = 0.61  # the share of a kernel's uses inside the image, at most
 
 IN_PARTS = in_parts(XLA._replace(image_gradient=image_gradient_by_same))
@@ -82,11 +84,17 @@ def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
 
 def _bfloat16_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     """Return the forms for a CPU with a unit for products of bfloat16 matrices."""
-    if kernel.shape[2] > FEW_CHANNELS:
-        return cpu_bfloat16.PRODUCTS
+    size, _, inputs, outputs = kernel.shape
     wide = (jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (images, kernel))
-    forward = cpu_bfloat16.in_float32(cpu_forms(*wide, padding).forward)
-    return cpu_bfloat16.PRODUCTS._replace(forward=forward)
+    forms, products = _in_float32(cpu_forms(*wide, padding)), cpu_bfloat16.PRODUCTS
+    if inputs * outputs >= SOME_PAIRS and inputs > FEW_CHANNELS:
+        return products
+    if size * inputs >= WIDE_ROW:
+        return forms._replace(kernel_gradient=products.kernel_gradient)
+    return forms
+
+
+_in_float32 = functools.cache(cpu_bfloat16.in_float32)
 
 
 def _first_layer_forms(size: int, inputs: int, outputs: int) -> Forms:

@@ -17,20 +17,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 CASES = [  # images, kernel, padding
-    ((4, 7, 9, 8), (3, 3, 8, 16), "same"),
-    ((4, 7, 9, 8), (3, 3, 8, 16), "valid"),
-    ((64, 12, 12, 16), (5, 5, 16, 32), "same"),  # parts, by rows
+    ((4, 7, 9, 24), (3, 3, 24, 48), "same"),
+    ((4, 7, 9, 24), (3, 3, 24, 48), "valid"),
+    ((64, 12, 12, 32), (5, 5, 32, 32), "same"),  # parts, by rows
     ((48, 17, 17, 32), (3, 3, 32, 40), "valid"),
     ((32, 16, 16, 64), (3, 3, 64, 96), "same"),  # the kernel's gradient by entries
     ((64, 4, 4, 256), (3, 3, 256, 288), "same"),  # by entries
     ((8, 3, 3, 256), (3, 3, 256, 8), "valid"),
-    ((8, 6, 6, 12), (2, 2, 12, 8), "same"),
-    ((8, 6, 6, 12), (4, 4, 12, 8), "valid"),
+    ((8, 6, 6, 32), (2, 2, 32, 33), "same"),
+    ((8, 6, 6, 33), (4, 4, 33, 32), "valid"),
     ((16, 11, 11, 64), (1, 1, 64, 24), "same"),  # transposes the gradient
     ((16, 2, 2, 64), (1, 1, 64, 256), "valid"),  # transposes the images
-    ((7, 9, 9, 16), (3, 3, 16, 16), "same"),  # a batch that has no parts
-    ((1, 3, 3, 8), (3, 3, 8, 1), "valid"),  # a single number
-    ((6, 12, 12, 3), (3, 3, 3, 8), "same"),  # the first layer
+    ((7, 9, 9, 40), (3, 3, 40, 40), "same"),  # a batch that has no parts
+    ((1, 3, 3, 1024), (3, 3, 1024, 1), "valid"),  # a single number
+    ((6, 12, 12, 3), (3, 3, 3, 8), "same"),  # in float32
+    ((6, 14, 14, 3), (11, 11, 3, 12), "same"),  # in float32, but for the kernel's gradient
 ]
 
 
@@ -71,7 +72,7 @@ def test_convolution_and_gradients_equal_float32_but_for_one_rounding(images, ke
 
 
 def test_dense_layers_take_the_unit():
-    x, kernel, gradient = random(0, (32, 24)), random(1, (24, 40)), random(2, (32, 40))
+    x, kernel, gradient = random(0, (32, 48)), random(1, (48, 40)), random(2, (32, 40))
     wide = [array.astype(jnp.float32) for array in (x, kernel, gradient)]
     values = jax.jit(lambda *x: with_gradients(multiply, *x))(x, kernel, gradient)
     assert_close(values, with_gradients(jnp.matmul, *wide))
@@ -103,7 +104,7 @@ def _parameters(text):
 
 
 def test_under_vmap_and_without_a_known_batch_size():
-    images, kernel = random(0, (3, 16, 8, 8, 16)), random(1, (3, 3, 3, 16, 24))
+    images, kernel = random(0, (3, 16, 8, 8, 32)), random(1, (3, 3, 3, 32, 48))
 
     def gradient(images, kernel):
         return jax.grad(lambda x: jnp.sum(jnp.sin(convolve(images, x, 1, "same"))))(kernel)
@@ -123,9 +124,17 @@ def wide(*arrays):
     return [x.astype(jnp.float32) for x in arrays]
 
 
-def test_the_first_layer_is_computed_in_float32():
-    images, kernel = random(0, (2, 9, 9, 3)), random(1, (3, 3, 3, 8))
-    assert cpu_choice.cpu_forms(images, kernel, "same").forward is not cpu_bfloat16.by_products
-    assert cpu_choice.cpu_forms(random(0, (2, 9, 9, 8)), random(1, (3, 3, 8, 8)), "same") is (
-        cpu_bfloat16.PRODUCTS
-    )
+@pytest.mark.parametrize(
+    "shapes, has_products",
+    [
+        (((2, 9, 9, 3), (3, 3, 3, 64)), (False, False, False)),
+        (((2, 16, 16, 3), (11, 11, 3, 96)), (False, False, True)),
+        (((2, 9, 9, 12), (3, 3, 12, 20)), (False, False, True)),
+        (((2, 9, 9, 32), (3, 3, 32, 32)), (True, True, True)),
+    ],
+)
+def test_narrow_products_are_left_to_float32(shapes, has_products):
+    images, kernel = (random(seed, shape) for seed, shape in enumerate(shapes))
+    forms = cpu_choice.cpu_forms(images, kernel, "same")
+    chosen = (form == ours for form, ours in zip(forms, cpu_bfloat16.PRODUCTS, strict=True))
+    assert tuple(chosen) == has_products
