@@ -142,8 +142,8 @@ FIELDS: dict[str, Field] = {
     ),
     "precision": Field(
         "float32",
-        "Precision of the computation; parameters stay float32. bfloat16 is faster on GPUs, TPUs and "
-        "CPUs with a unit for it (Intel AMX), and slower on other CPUs.",
+        "Precision of the computation; parameters stay float32. bfloat16 is faster on GPUs and TPUs, "
+        "and for large networks on CPUs with Intel AMX.",
         one_of("float32", "bfloat16"),
     ),
     "batch_norm": Field(
