@@ -183,7 +183,8 @@ def _windows(bits: jax.Array, size: int, is_by_row: bool) -> list[jax.Array]:
 
 
 def _sum_of_products(windows: list[jax.Array], matrices: jax.Array, axis: int = 0) -> jax.Array:
-    return sum(_product(x, y, axis) for x, y in zip(windows, matrices, strict=True))
+    products = [_product(x, y, axis) for x, y in zip(windows, matrices, strict=True)]
+    return functools.reduce(jnp.add, products)
 
 
 def _product(left: jax.Array, right: jax.Array, axis: int = 0) -> jax.Array:

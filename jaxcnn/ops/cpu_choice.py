@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from jaxcnn.ops import cpu_bfloat16
 from jaxcnn.ops.cpu_convolution import (
+    Shaped,
     axis_taps,
     by_groups,
     by_product,
@@ -58,7 +59,7 @@ GROUPS_IN_PARTS = in_parts(with_derived_gradients(by_groups))
 STRIPS_IN_PARTS = in_parts(with_derived_gradients(by_strips))
 
 
-def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
+def cpu_forms(images: Shaped, kernel: Shaped, padding: str) -> Forms:
     """Return the fastest forms at stride 1; arguments as in `convolution.convolve`."""
     size, _, inputs, outputs = kernel.shape
     if images.dtype == jnp.bfloat16 and cpu_bfloat16.has_unit():
@@ -83,7 +84,7 @@ def cpu_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
     return LARGE
 
 
-def _bfloat16_forms(images: jax.Array, kernel: jax.Array, padding: str) -> Forms:
+def _bfloat16_forms(images: Shaped, kernel: Shaped, padding: str) -> Forms:
     """Return the forms for a CPU with a unit for products of bfloat16 matrices."""
     size, _, inputs, outputs = kernel.shape
     wide = (jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (images, kernel))

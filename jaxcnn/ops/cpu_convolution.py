@@ -13,6 +13,8 @@ from jax import lax
 
 from jaxcnn.ops.xla_convolution import XLA, Forms, by_xla, pad_same, rotate
 
+Shaped = jax.Array | jax.ShapeDtypeStruct  # where only shape and dtype are read
+
 CACHE = 2**19  # bytes of a part's maps
 MOST_PARTS = 8  # XLA compiles each part by itself
 
@@ -216,7 +218,7 @@ def _split(images: jax.Array, gradient: jax.Array) -> Iterator[tuple[jax.Array, 
     return zip(jnp.split(images, num), jnp.split(gradient, num), strict=True)
 
 
-def num_parts(maps: jax.Array, channels: int) -> int:
+def num_parts(maps: Shaped, channels: int) -> int:
     """Return the number of equal parts of the batch such that one part's maps fit in `CACHE`.
 
     The maps have `channels` channels. The number is 1 where the batch size is unknown, as in an
@@ -225,5 +227,5 @@ def num_parts(maps: jax.Array, channels: int) -> int:
     if not isinstance(maps.shape[0], int) or maps.dtype.itemsize < 4:
         return 1
     fitting = -(-maps.size // maps.shape[-1] * channels * maps.dtype.itemsize // CACHE)
-    divisors = [n for n in range(1, MOST_PARTS + 1) if len(maps) % n == 0]
+    divisors = [n for n in range(1, MOST_PARTS + 1) if maps.shape[0] % n == 0]
     return next((n for n in divisors if n >= fitting), divisors[-1])
