@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn.ops.xla_convolution import Forms
+from jaxcnn.ops.xla_convolution import Forms, rotate
 
 PART_BYTES = 2**17  # of a part's windows
 FEWEST_POSITIONS = 256  # of a part; they are the rows of its products
@@ -56,8 +56,8 @@ def image_gradient_by_products(
     border = (size - 1 - before, size - 1 - after)
     is_by_row = outputs < MANY_CHANNELS
     if is_by_row:
-        rotated = jnp.flip(_to_bits(kernel), (0, 1)).swapaxes(2, 3)
-        matrices, axis = _from_bits(_row_by_row(rotated)).reshape(size, -1, inputs), 0
+        rotated = _from_bits(_row_by_row(rotate(_to_bits(kernel))))
+        matrices, axis = rotated.reshape(size, -1, inputs), 0
     else:
         matrices, axis = kernel.reshape(-1, inputs, outputs)[::-1], 1
 

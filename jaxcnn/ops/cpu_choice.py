@@ -10,7 +10,6 @@ on one core by `python benchmarks/convolution.py`, then in whole training steps 
 `python benchmarks/step_times.py`. Those of bfloat16 were measured on an Intel Xeon with AMX.
 """
 
-import functools
 import math
 
 import jax
@@ -88,15 +87,12 @@ def _bfloat16_forms(images: Shaped, kernel: Shaped, padding: str) -> Forms:
     """Return the forms for a CPU with a unit for products of bfloat16 matrices."""
     size, _, inputs, outputs = kernel.shape
     wide = (jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (images, kernel))
-    forms, products = _in_float32(cpu_forms(*wide, padding)), cpu_bfloat16.PRODUCTS
+    forms, products = cpu_bfloat16.in_float32(cpu_forms(*wide, padding)), cpu_bfloat16.PRODUCTS
     if inputs * outputs >= SOME_PAIRS and inputs > FEW_CHANNELS:
         return products
     if size * inputs >= WIDE_ROW:
         return forms._replace(kernel_gradient=products.kernel_gradient)
     return forms
-
-
-_in_float32 = functools.cache(cpu_bfloat16.in_float32)
 
 
 def _first_layer_forms(size: int, inputs: int, outputs: int) -> Forms:

@@ -50,6 +50,10 @@ def arrays_of(images_shape, kernel_shape, padding):
     return images, kernel, random(2, out.shape)
 
 
+def wide(*arrays):
+    return [x.astype(jnp.float32) for x in arrays]
+
+
 def assert_close(values, expected):
     for value, exact in zip(values, expected, strict=True):
         assert value.dtype == jnp.bfloat16
@@ -61,21 +65,19 @@ def assert_close(values, expected):
 @pytest.mark.parametrize("images, kernel, padding", every(2, CASES))
 def test_convolution_and_gradients_equal_float32_but_for_one_rounding(images, kernel, padding):
     arrays = arrays_of(images, kernel, padding)
-    wide = [x.astype(jnp.float32) for x in arrays]
 
     @jax.jit
     def narrow(*arrays):
         return with_gradients(lambda x, y: convolve(x, y, 1, padding), *arrays)
 
-    expected = jax.jit(lambda *x: with_gradients(lambda x, y: by_xla(x, y, padding), *x))(*wide)
-    assert_close(narrow(*arrays), expected)
+    exact = jax.jit(lambda *x: with_gradients(lambda x, y: by_xla(x, y, padding), *x))
+    assert_close(narrow(*arrays), exact(*wide(*arrays)))
 
 
 def test_dense_layers_take_the_unit():
     x, kernel, gradient = random(0, (32, 48)), random(1, (48, 40)), random(2, (32, 40))
-    wide = [array.astype(jnp.float32) for array in (x, kernel, gradient)]
     values = jax.jit(lambda *x: with_gradients(multiply, *x))(x, kernel, gradient)
-    assert_close(values, with_gradients(jnp.matmul, *wide))
+    assert_close(values, with_gradients(jnp.matmul, *wide(x, kernel, gradient)))
 
 
 @pytest.mark.parametrize("case", [CASES[2], CASES[4], CASES[5], CASES[9], CASES[10]])
@@ -88,14 +90,14 @@ def test_every_product_reads_bfloat16(case):
 
     text = jax.jit(compute).lower(*arrays).compile().as_text()
     products = [line for line in text.splitlines() if " dot(" in line or "convolution(" in line]
-    computations = dict(_parameters(text))
+    shapes = dict(_shapes(text))
     assert products
     for line in products:
         operands = line[line.index("(") + 1 :].split(")")[0].split(", ")
-        assert all(computations[name.strip()].startswith("bf16") for name in operands), line
+        assert all(shapes[name.strip()].startswith("bf16") for name in operands), line
 
 
-def _parameters(text):
+def _shapes(text):
     """Yield name and shape of each instruction."""
     for line in text.splitlines():
         name, _, value = line.strip().removeprefix("ROOT ").partition(" = ")
@@ -118,10 +120,6 @@ def test_under_vmap_and_without_a_known_batch_size():
     spec = jax.ShapeDtypeStruct((batch, *images.shape[2:]), jnp.bfloat16)
     exported = jax.export.export(jax.jit(lambda x: convolve(x, kernel[0], 1, "same")))(spec)
     assert_close([exported.call(images[0])], [by_xla(*wide(images[0], kernel[0]), "same")])
-
-
-def wide(*arrays):
-    return [x.astype(jnp.float32) for x in arrays]
 
 
 @pytest.mark.parametrize(
