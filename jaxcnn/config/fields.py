@@ -143,7 +143,7 @@ FIELDS: dict[str, Field] = {
     "precision": Field(
         "float32",
         "Precision of the computation; parameters stay float32. bfloat16 is faster on GPUs and "
-        "TPUs, and for large networks on CPUs with Intel AMX.",
+        "TPUs, and for large networks on CPUs with AVX-512 BF16 or Intel AMX.",
         one_of("float32", "bfloat16"),
     ),
     "batch_norm": Field(

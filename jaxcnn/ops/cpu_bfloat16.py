@@ -1,9 +1,9 @@
-"""Convolutions in bfloat16 as matrix products, for CPUs with a unit for them (Intel AMX).
+"""Convolutions in bfloat16 as matrix products, for CPUs with instructions for them.
 
-XLA gives a product to this unit if both matrices are bfloat16, lie row by row in memory, and the
-product is float32. It computes its own convolutions, and all other products, in float32. It also
-converts bfloat16 to float32 and back where it only copies. So everything here that moves numbers
-moves them as uint16, called bits.
+XLA computes a product with these instructions if both matrices are bfloat16, lie row by row in
+memory, and the product is float32. It computes its own convolutions, and all other products, in
+float32. It also converts bfloat16 to float32 and back where it only copies. So everything here
+that moves numbers moves them as uint16, called bits.
 
 Shapes are those of `xla_convolution.Forms`. `cpu_choice` says which layers take these forms.
 """
@@ -18,6 +18,7 @@ from jax import lax
 
 from jaxcnn.ops.xla_convolution import Forms, rotate
 
+INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}  # Intel AMX; AMD since Zen 4 and some of Intel
 PART_BYTES = 2**17  # of a part's windows
 FEWEST_POSITIONS = 256  # of a part; they are the rows of its products
 FEWEST_SUMMED = 1024  # of a part of the kernel's gradient, which reads and writes all sums
@@ -27,12 +28,13 @@ MANY_CHANNELS, SOME_CHANNELS = 256, 64  # the latter for the kernel's gradient
 
 
 @functools.cache
-def has_unit() -> bool:
-    """Return whether this machine's CPU has a unit for products of bfloat16 matrices."""
+def has_instructions() -> bool:
+    """Return whether this machine's CPU has instructions for products of bfloat16 matrices."""
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # not Linux
         return False
+    return not INSTRUCTIONS.isdisjoint(flags)
 
 
 def by_products(images: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
@@ -99,7 +101,7 @@ PRODUCTS = Forms(by_products, image_gradient_by_products, kernel_gradient_by_pro
 
 
 def in_float32(forms: Forms) -> Forms:
-    """Return the forms computed in float32, for layers whose products are too narrow for the unit.
+    """Return the forms computed in float32, for layers whose products are too narrow.
 
     XLA would do the same, but convert at each step of a form.
     """
@@ -201,7 +203,7 @@ def _product(left: jax.Array, right: jax.Array, axis: int = 0) -> jax.Array:
 def _row_by_row(bits: jax.Array) -> jax.Array:
     """Return an array that was transposed so that its rows lie side by side in memory.
 
-    XLA would take the transposed array as it is, and then not use the unit.
+    XLA would take the transposed array as it is, and then multiply in float32.
     """
     return lax.optimization_barrier(bits.reshape(-1)).reshape(bits.shape)
 

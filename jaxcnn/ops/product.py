@@ -10,6 +10,6 @@ from jaxcnn.ops.switch import uses_cpu_forms
 
 def multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Return the product of (batch, inputs) and (inputs, outputs), in the dtype of both."""
-    if x.dtype == jnp.bfloat16 and uses_cpu_forms() and cpu_bfloat16.has_unit():
+    if x.dtype == jnp.bfloat16 and uses_cpu_forms() and cpu_bfloat16.has_instructions():
         return convolve(x[:, None, None], kernel[None, None], 1, "valid")[:, 0, 0]
     return x @ kernel

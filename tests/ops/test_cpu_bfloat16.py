@@ -1,4 +1,4 @@
-"""Convolutions in bfloat16 as products for a CPU's matrix unit, against XLA's in float32."""
+"""Convolutions in bfloat16 as products, for CPUs with instructions for them."""
 
 import jax
 import jax.export
@@ -13,7 +13,7 @@ from jaxcnn.ops.product import multiply
 from jaxcnn.ops.xla_convolution import by_xla
 
 pytestmark = pytest.mark.skipif(
-    not cpu_bfloat16.has_unit(), reason="needs a CPU with a unit for bfloat16 matrices"
+    not cpu_bfloat16.has_instructions(), reason="needs a CPU that multiplies bfloat16"
 )
 
 CASES = [  # images, kernel, padding
@@ -74,7 +74,7 @@ def test_convolution_and_gradients_equal_float32_but_for_one_rounding(images, ke
     assert_close(narrow(*arrays), exact(*wide(*arrays)))
 
 
-def test_dense_layers_take_the_unit():
+def test_dense_layers_take_the_instructions():
     x, kernel, gradient = random(0, (32, 48)), random(1, (48, 40)), random(2, (32, 40))
     values = jax.jit(lambda *x: with_gradients(multiply, *x))(x, kernel, gradient)
     assert_close(values, with_gradients(jnp.matmul, *wide(x, kernel, gradient)))
