@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.config.published import changes_of_recipe, recipe_digest
-from jaxcnn.reporting.comparison.groups import RecipeGroup, compare
+from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, compare
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.series import series
 from jaxcnn.text import percent
+from jaxcnn.workdir import run_files
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
 
@@ -46,6 +47,20 @@ def last_accuracy(group: RecipeGroup) -> float | None:
         return result.mean
     accuracies = series(group.farthest.rows, "validation", "accuracy").values()
     return list(accuracies)[-1] if accuracies else None
+
+
+def six_views_text(group: RecipeGroup) -> str:
+    """Return the test accuracy by `evaluate --tta=six_views`; "" unless all finished runs have it.
+
+    Raises:
+      UserError: the file of an evaluation is damaged.
+    """
+    name = "evaluation/test_six_views.json"
+    parts = [
+        run_files.read_part_if_there(run.folder, name, ("accuracy",)) for run in group.finished
+    ]
+    mean = MeanAndStd.of(part["accuracy"] for part in parts if part)
+    return f"{mean_text(mean, percent)} with six views" if mean and all(parts) else ""
 
 
 def result_text(group: RecipeGroup) -> str:

@@ -11,7 +11,7 @@ from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import marks, mean_text
 from jaxcnn.reporting.document import markdown_table
-from jaxcnn.reporting.kept_runs import groups_of, result_text
+from jaxcnn.reporting.kept_runs import groups_of, result_text, six_views_text
 from jaxcnn.reporting.protocol import is_test_in_sight, is_tuned_on_test
 from jaxcnn.reporting.published_text import accuracy_text, best_text, seconds_text
 from jaxcnn.text import clock, decimal, percent
@@ -119,7 +119,7 @@ def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
         seconds,
         records.machines(group),
         records.code(group),
-        remark,
+        "; ".join(filter(None, (remark, six_views_text(group)))),
     ]
 
 
