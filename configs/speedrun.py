@@ -11,7 +11,7 @@ does. Each run is one compiled program, and is tested with mirrored and shifted 
 
 Source: https://github.com/KellerJordan/cifar10-airbench, `airbench94_muon.py`; `record2025`:
 https://github.com/hiverge/cifar10-speedrun, `cifar10_speedrun.py`.
-Ours: not run yet.
+Ours, one seed each: docs/performance/gpu.md.
 Differences from the records: bfloat16 for float16, but parameters, momentum, BatchNorm's statistics
 and the logits' layer in float32; biased running variances; images normalized in each step, not
 once; pixels' mean and deviation of the training images, not rounded to four places; Muon's products
