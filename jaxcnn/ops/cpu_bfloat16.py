@@ -146,7 +146,7 @@ def _convolve_parts(
 
 
 def _num_parts(maps: jax.Array, entries: int, fewest_positions: int) -> int:
-    """Return the number of equal parts of the batch, of which one fits in the cache.
+    """Return the number of equal parts of the batch for which a part fits in the cache.
 
     A position has so many entries of bfloat16. The number is 1 where the batch size is unknown, as
     in an exported network.
