@@ -3,7 +3,7 @@
 XLA's convolution comes close to the speed of a matrix product with many channels; Winograd's form
 then takes half of the operations. XLA is slow with a few channels, in the kernel's gradient, and
 where most of a kernel meets the padding (a hundred times slower if it is larger than the map).
-In bfloat16, on a CPU with instructions for it, matrix products are the fastest form.
+In bfloat16, on a CPU with instructions for it, matrix products are mostly the fastest form.
 
 Thresholds were measured on two cores of an AMD EPYC (family 25) with jax 0.10.2: each layer alone
 on one core by `python benchmarks/convolution.py`, then in whole training steps by
@@ -45,7 +45,7 @@ FEW_PAIRS = 256  # up to here `by_groups` is faster than XLA's form
 SOME_PAIRS = 1024  # below it the batch is taken in parts
 MANY_PAIRS = 80**2  # from here on Winograd's gradient of the kernel is faster
 TAPS_PAIRS = 64**2  # from here on `by_taps` is faster if the kernel is mostly outside
-WIDE_ROW = 32  # numbers of bfloat16 in a row of Intel AMX
+WIDE_ROW = 32  # numbers of bfloat16 in a row of Intel AMX, and in a register of AVX-512
 MOSTLY_OUTSIDE = 0.61  # the share of a kernel's uses inside the image, at most
 
 IN_PARTS = in_parts(XLA._replace(image_gradient=image_gradient_by_same))

@@ -115,7 +115,7 @@ def _row(name: str, config: ConfigDict, group: RecipeGroup | None) -> list[str]:
         _epochs(group),
         mean_text(group.result("best_validation_accuracy"), percent),
         *published,
-        mean_text(group.seconds_per_epoch, decimal),
+        _seconds(group),
         seconds,
         records.machines(group),
         records.code(group),
@@ -130,6 +130,14 @@ def _marks(config: ConfigDict) -> str:
 def _epochs(group: RecipeGroup) -> str:
     numbers = sorted({run.result["num_epochs"] for run in group.finished if run.result})
     return " to ".join(str(number) for number in dict.fromkeys((*numbers[:1], *numbers[-1:])))
+
+
+def _seconds(group: RecipeGroup) -> str:
+    """Return the mean time of an epoch, or the range if the runs had different devices."""
+    seconds = [run.seconds_per_epoch for run in group.shown if run.seconds_per_epoch is not None]
+    if seconds and len({records.device(run) for run in group.shown}) > 1:
+        return f"{decimal(min(seconds))} to {decimal(max(seconds))}"
+    return mean_text(group.seconds_per_epoch, decimal)
 
 
 def _published(config: ConfigDict, figures: Figures | None) -> str:
@@ -153,7 +161,7 @@ def _others(groups: Iterable[RecipeGroup]) -> str:
             result_text(group),
             str(len(group.finished) or ""),
             _epochs(group),
-            mean_text(group.seconds_per_epoch, decimal),
+            _seconds(group),
             records.machines(group),
             records.code(group),
         ]

@@ -1,6 +1,7 @@
 """The kept runs, and the page of results made from them."""
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -72,6 +73,25 @@ def test_an_unfinished_run_is_no_result_of_its_recipe(trained_workdir, tmp_path,
     assert alone.endswith("% so far |  |  |  |")  # no difference, no verdict
     accuracy = read_json(trained_workdir / "result.json")["test_accuracy"]
     assert f"| {100 * accuracy:.2f}% (n = 1) |" in row(unfinished, trained_workdir)
+
+
+def test_the_times_of_different_machines_are_a_range(trained_workdir, tmp_path):
+    config = read_json(trained_workdir / "config.json")
+    other = tmp_path / "seed1"
+    shutil.copytree(trained_workdir, other)
+    write_json(other / "config.json", config | {"seed": 1})
+
+    def row(folder):
+        groups = kept_groups(_folder(tmp_path / folder, trained_workdir, other))
+        page = results_page("# Results", {"mine": from_dict(config)}, groups)
+        return next(line for line in page.splitlines() if line.startswith("| `mine`"))
+
+    assert re.search(r"\| [\d.]+ ± [\d.]+ \|", row("same"))
+    write_json(
+        other / "environment.json",
+        read_json(other / "environment.json") | {"devices": ["another processor"]},
+    )
+    assert re.search(r"\| [\d.]+ to [\d.]+ \|", row("different"))
 
 
 def _folder(folder, *runs):

@@ -114,7 +114,7 @@ def test_parts_fit_in_the_cache_and_divide_the_batch():
     assert num_parts(64, 64, jnp.bfloat16) == 1
 
 
-def test_bfloat16_without_a_unit_never_takes_a_form_that_costs_bits(monkeypatch):
+def test_bfloat16_without_instructions_never_takes_a_form_that_costs_bits(monkeypatch):
     """Neither Winograd's, nor a kernel's gradient summed over parts."""
     monkeypatch.setattr(cpu_bfloat16, "has_instructions", lambda: False)
     images, kernel = (jnp.zeros(shape, jnp.bfloat16) for shape in ((2, 6, 8, 100), (3, 3, 100, 96)))
