@@ -119,6 +119,8 @@ def _of_name(name: str) -> Dataset:
     from jaxcnn.data.preparing.prepare import prepare_dataset
 
     data_dir, image_size = _DATA_DIR.value, _IMAGE_SIZE.value
+    if name in OWN_DATASETS and _ARCHIVES.value:
+        raise UserError(f"--archives={_ARCHIVES.value}: {name} is your function's dataset")
     if name not in OWN_DATASETS:
         prepare_dataset(
             name,

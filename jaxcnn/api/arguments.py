@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.files import load_config, run_of_config
 from jaxcnn.config.phases import canonical
+from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
@@ -38,8 +39,9 @@ class Source:
         """
         if self.dataset is None:
             return load_run_data(config, workdir, self.data_at)
-        check_data(config, self.dataset)
-        return self.dataset
+        dataset = select_classes(self.dataset, config.dataset.classes)
+        check_data(config, dataset)
+        return dataset
 
 
 def own_config(

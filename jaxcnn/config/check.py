@@ -10,7 +10,7 @@ from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
 from jaxcnn.config.parts import FIELD_OF
 from jaxcnn.config.phases import config_of_phase, phases_of
-from jaxcnn.config.rules import Effect, Field, Rule, one_of, some_of
+from jaxcnn.config.rules import FIT, Effect, Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
 # the fields that only one schedule takes, beside `schedule.boundaries`
@@ -26,7 +26,9 @@ _DECAYING = ("sgd", "momentum", "nesterov", "adamw")
 _OF_PICTURES = {
     "exclude": "folder:PATH and table:PATH",
     "fit": "folder:PATH, table:PATH and tfds:NAME",
+    "split": "folder:PATH, table:PATH and tfds:NAME",
 }
+_OF_TFDS = ("fit", "split")  # of them, those of a set of tfds
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
@@ -132,6 +134,36 @@ def _check_type(name: str, value: Any) -> None:
         raise UserError(f"config.{name}: too large a number; the limit is 2**31")
 
 
+def check_dataset_settings(settings: Mapping[str, Any]) -> None:
+    """Check the settings of users' pictures.
+
+    Args:
+      settings: `name`, the dataset's, and `exclude`, `fit` and `split`.
+
+    Raises:
+      UserError: `fit` is wrong, or the dataset does not take one of them.
+    """
+    if not FIT.holds(settings["fit"]):
+        raise UserError(f"fit = {settings['fit']!r}: must be {FIT.allowed}")
+    for line in _not_taken(settings):
+        raise UserError(line)
+
+
+def _not_taken(settings: Mapping[str, Any]) -> list[str]:
+    """Return a line for each setting of users' pictures that a dataset does not take."""
+    name = settings["name"]
+    taken = ()
+    if name.startswith(("folder:", "table:")):
+        taken = tuple(_OF_PICTURES)
+    elif name.startswith("tfds:"):
+        taken = _OF_TFDS
+    return [
+        f"{field} = {settings[field]!r}: only {takers} take it"
+        for field, takers in _OF_PICTURES.items()
+        if field not in taken and settings[field] != FIELDS[f"dataset.{field}"].default
+    ]
+
+
 def _wrong_combinations(config: ConfigDict) -> list[str]:
     """Return a message for each combination of fields that makes no sense."""
     dataset, optimizer, schedule = config.dataset, config.optimizer, config.schedule
@@ -179,14 +211,7 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
-    is_of_pictures = dataset.name.startswith(("folder:", "table:"))
-    messages |= {
-        f"config.dataset.{name} = {dataset[name]!r}: only {takers} take it": (
-            not (is_of_pictures or (name == "fit" and dataset.name.startswith("tfds:")))
-            and dataset[name] != FIELDS[f"dataset.{name}"].default
-        )
-        for name, takers in _OF_PICTURES.items()
-    }
+    messages |= dict.fromkeys((f"config.dataset.{line}" for line in _not_taken(dataset)), True)
     messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
     messages |= _wrong_fine_tuning(optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]

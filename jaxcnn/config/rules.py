@@ -107,7 +107,7 @@ FRACTION = between(0, 1, open_high=True)
 ALPHA = Rule(lambda value: value == 0 or 0.01 <= value <= 100, "0, or from 0.01 to 100")
 NAMES = Rule(
     lambda value: all(type(name) in (str, int) and name != "" for name in value),
-    "names, with commas between them",
+    "names, with commas between them; a number with a point needs quotes: \"'1.5'\"",
 )
 SPLIT = Rule(
     lambda value: (

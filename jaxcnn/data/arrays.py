@@ -2,7 +2,7 @@
 
 import mmap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -79,8 +79,8 @@ def to_array(subject: str, values: Any) -> np.ndarray:
 
 
 def _refuse_channels_first(subject: str, shape: tuple[int, ...]) -> None:
-    """Refuse square images with one or three channels in front, as PyTorch has them."""
-    if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] > 4:
+    """Refuse images with one or three channels in front, as PyTorch has them."""
+    if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
         raise UserError(
             f"{subject}: have the shape {shape}, channels first; it must be (n, height, width, "
             "channels): use images.transpose(0, 2, 3, 1)"
@@ -158,10 +158,13 @@ def check_class_names(names: Sequence[str]) -> tuple[str, ...]:
         raise UserError(f"class_names: is the text {names!r}; it must be a list of names")
     if not isinstance(names, Iterable):
         raise UserError(f"class_names: is {names!r}; it must be a list of names")
+    if isinstance(names, Set):
+        raise UserError("class_names: is a set, which has no order; it must be a list of names")
     checked = tuple(names)
     for name in checked:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"class_names: {name!r} must be a text")
+    checked = tuple(map(str, checked))  # NumPy's texts have another repr, which is fingerprinted
     for name, count in Counter(checked).items():
         if count > 1:
             raise UserError(f"class_names: {name!r} occurs {count} times")

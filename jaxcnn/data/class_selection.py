@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 
@@ -69,9 +70,10 @@ def selected_names(classes: Sequence[object], class_names: Sequence[str] = ()) -
       class_names: of the dataset. Such a name is never taken for a selection or for several names.
     """
     names: list[str] = []
+    by_nfc = {normalize("NFC", name): name for name in class_names}
     for text in map(str, classes):
-        if text in class_names:
-            names.append(text)
+        if name := by_nfc.get(normalize("NFC", text)):
+            names.append(name)
         elif current_key(text) in SELECTIONS:
             names += SELECTIONS[current_key(text)]
         elif "," in text:

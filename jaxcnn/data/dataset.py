@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.config.check import check_dataset_settings
 from jaxcnn.data import arrays
 from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
@@ -180,11 +181,14 @@ def load_dataset(
         "pad:edge" or "pad:#rrggbb".
 
     Raises:
-      UserError: there is no such dataset or label set, or it cannot be prepared.
+      UserError: there is no such dataset or label set, it does not take a setting, or it cannot be
+        prepared.
     """
     if name in OWN_DATASETS:
         from jaxcnn.data.own_dataset import load_own
 
+        settings = {"name": name, "split": split, "exclude": exclude, "fit": fit}
+        check_dataset_settings(settings)
         return load_own(name, label_set=label_set, image_size=image_size)
     place = find_place(name, data_dir, image_size, split, exclude, fit)
     is_new = not place.is_prepared()
@@ -214,6 +218,7 @@ def load_pictures(
     image_size: ImageSize = 0,
     fit: str = "crop",
     classes: Sequence[object] = (),
+    conversion: Mapping[str, Any] | None = None,
     reuse: bool = True,
 ) -> Dataset:
     """Return the dataset of the listed pictures, ignoring other files of the folder.
@@ -226,6 +231,7 @@ def load_pictures(
       image_size: see `load_dataset`.
       fit: see `load_dataset`.
       classes: see `select_classes`.
+      conversion: of the list's pictures; None if it was not recorded.
       reuse: look for a prepared version with the fingerprint first, which does not need the folder.
 
     Raises:
@@ -235,7 +241,13 @@ def load_pictures(
         with contextlib.suppress(UserError):  # a damaged version
             dataset = select_classes(_read(directory, ""), classes)
             if dataset.fingerprint == fingerprint and hold(directory.parent):
-                return dataclasses.replace(dataset, name=name)
+                # another version with these pixels may have other files, groups and settings
+                return dataclasses.replace(
+                    dataset,
+                    name=name,
+                    pictures=tuple(pictures),
+                    conversion=dataset.conversion if conversion is None else conversion,
+                )
     place = find_place(name, data_dir, image_size, fit=fit, pictures=tuple(pictures))
     listed = load_place(place)
     return select_classes(listed, classes)

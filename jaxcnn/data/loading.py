@@ -51,7 +51,8 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     if config.dataset.streaming and in_memory:
         raise UserError(
             "config.dataset.streaming = True: the images are in memory; set it to False, or make "
-            'the dataset of images from np.load(FILE, mmap_mode="r")'
+            'the dataset of images from np.load(FILE, mmap_mode="r"), with '
+            "config.dataset.image_size = 0, their own size"
         )
     if config.validation == "validation" and "validation" not in dataset.splits:
         raise UserError(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.config.rules import FIT
+from jaxcnn.config.check import check_dataset_settings
 from jaxcnn.data.datasets.registry import (
     DATASETS,
     FOLDER_BUILDER,
@@ -214,10 +214,10 @@ def find_place(
       pictures: see `Place`.
 
     Raises:
-      UserError: there is no such dataset or no such folder, or `data_dir` cannot be used.
+      UserError: there is no such dataset or no such folder, it does not take a setting, or
+        `data_dir` cannot be used.
     """
-    if not FIT.holds(fit):
-        raise UserError(f"fit = {fit!r}: must be {FIT.allowed}")
+    check_dataset_settings({"name": name, "split": split, "exclude": exclude, "fit": fit})
     root = _root(data_dir)
     check_for_dataset(root)
     is_of_pictures, is_named = is_pictures_name(name), name in dataset_names()

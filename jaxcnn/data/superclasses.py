@@ -37,6 +37,11 @@ SELECTED = (
 )  # fmt: skip
 
 
+def is_coarse(class_names: Sequence[str]) -> bool:
+    """Return whether all names are those of CIFAR-100's superclasses."""
+    return SUPERCLASSES.keys() >= set(class_names)
+
+
 def superclasses_of(class_names: Sequence[str]) -> tuple[str, ...] | None:
     """Return the superclass of each class, in the order of the classes.
 

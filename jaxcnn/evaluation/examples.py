@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcnn.config.published import is_tuned_on_test, publication_of
 from jaxcnn.data import views as data_views
+from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.places import same_dataset
 from jaxcnn.data.views import View
@@ -81,6 +82,8 @@ def load_examples(
         dataset = load_run_data(trained.config, trained.workdir, data_at)
     elif not same_dataset(dataset.name, trained.config.dataset.name):
         return _take(dataset, split, _whole_split(trained, dataset, split))
+    else:
+        dataset = select_classes(dataset, trained.config.dataset.classes)
     views = data_views.views_of(trained.config, dataset)
     refuse_other_data(trained.workdir, data_views.data_identity(dataset, views))
     examples = _take(dataset, split, views[split], trained_on(dataset, views, split))

@@ -11,8 +11,7 @@ from unicodedata import normalize
 import numpy as np
 
 from jaxcnn.data.datasets.folder_layout import find_layout
-from jaxcnn.data.pictures.content import read_pictures as read_list
-from jaxcnn.data.pictures.content import sha256_of
+from jaxcnn.data.pictures.content import sha256_of, trained_on
 from jaxcnn.data.pictures.table import read_table
 from jaxcnn.data.places import Place, is_pictures_name
 from jaxcnn.errors import UserError
@@ -122,9 +121,9 @@ def _rows_of(place: Place, split: str) -> tuple[str, list[_Row]]:
 
 
 def _count_trained_on(trained: "Trained", paths: list[Path]) -> int:
-    """Return how many files have the content of a picture of the run's training split."""
+    """Return how many files have the content of a picture that the run trained on."""
     file = trained.workdir / PICTURES
     if not file.exists():
         return 0
-    known = {picture.sha256 for picture in read_list(file) if picture.split == "train"}
+    known = trained_on(file)
     return sum(sha256_of(path) in known for path in paths)

@@ -20,6 +20,7 @@ from jaxcnn.data.places import (
     pictures_folder,
     same_dataset,
 )
+from jaxcnn.data.superclasses import is_coarse
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_bytes
@@ -56,6 +57,10 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
     settings.fit = (dataset.conversion or {}).get("fit", DEFAULT_CONVERSION.fit)
     if dataset.is_of_arrays:
         settings.label_set = settings.data_dir = ""
+    elif is_coarse(dataset.class_names):
+        settings.label_set = "coarse"
+    elif settings.label_set == "coarse":
+        settings.label_set = ""
     if dataset.pictures is None:
         settings.exclude = ""
 
@@ -94,6 +99,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             image_size=image_size_of(config.dataset),
             fit=config.dataset.fit,
             classes=config.dataset.classes,
+            conversion=saved.get("reading"),
             reuse=not data_at and same_dataset(name, before),
         )
     except UserError as error:

@@ -1,5 +1,6 @@
 """The library as a script or a notebook uses it: arrays, a run, its result, its network."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ import pytest
 from PIL import Image
 
 import jaxcnn
+from jaxcnn.data.superclasses import SUPERCLASSES
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
+from jaxcnn.workdir.run_data import adopt_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -340,3 +343,20 @@ def test_the_host_is_tuned_before_jax_starts(before):
     cores = min(len(os.sched_getaffinity(0)), 8)
     expected = "False 1 1\nTrue\n" if before else f"True {cores} 0\nTrue\n"
     assert done.stdout == expected, done.stderr
+
+
+def test_the_config_chooses_classes_of_given_arrays(data, tmp_path):
+    config = small_config()
+    config.dataset.classes = ("right", "left")
+    result = jaxcnn.train(config, tmp_path / "run", data, quiet=True)
+    about = json.loads((tmp_path / "run" / "dataset.json").read_text())
+    assert about["class_names"] == ["right", "left"]
+    assert result.trained.evaluate(data)["accuracy"] == result.accuracy
+
+
+def test_the_config_takes_the_label_set_of_the_given_dataset(data):
+    config, names = jaxcnn.default_config(), tuple(SUPERCLASSES)
+    cifar100 = dataclasses.replace(data, name="cifar100", is_of_arrays=False)
+    for class_names, label_set in ((names, "coarse"), (("apple", "bear", "bed", "bee"), "")):
+        adopt_dataset(config, dataclasses.replace(cifar100, class_names=class_names))
+        assert config.dataset.label_set == label_set

@@ -29,6 +29,8 @@ def test_mistakes_are_one_line(command, tmp_path):
         (["digits", "--report=x.html"], "--report: is for folder:PATH and table:PATH"),
         (["folder:..", "--report=x.txt"], "name a file ending in .html"),
         (["--config=digits", "--exclude=x.txt"], "set --config.dataset.exclude"),
+        (["digits", "--exclude=x.txt"], "only folder:PATH and table:PATH take it"),
+        (["--config=digits", "--config.dataset.split=x.csv"], "only folder:PATH, table:PATH and t"),
         (["folder:.", "--grid=x.png"], "lies in the dataset's folder"),
         (["--config=digits", "--image_size=8"], "set --config.dataset.image_size"),
         (["--config=digits", "--config.dataset.classes=1,a"], "digits has no class 'a'"),

@@ -68,6 +68,7 @@ def test_distributions_and_lists():
         ((IMAGES[:0], LABELS[:0]), "images of train: are empty"),
         (([], []), "images of train: are empty"),
         ((np.zeros((6, 3, 5, 5), np.uint8), LABELS), r"use images.transpose\(0, 2, 3, 1\)"),
+        ((np.zeros((6, 3, 5, 8), np.uint8), LABELS), r"channels first; it must be"),
         (([IMAGES[0], IMAGES[0, :2]], [0, 1]), "cannot be read as one array"),
         ((IMAGES[:, :3], LABELS), r"shape \(4, 5, 1\); those of train have \(3, 5, 1\)"),
         ((IMAGES, LABELS[:5]), "train: has 6 images and 5 labels"),
@@ -111,12 +112,20 @@ def test_labels_that_count_from_1_are_refused():
         (["a"], "two classes are needed"),
         ("abc", "must be a list"),
         (10, "class_names: is 10; it must be a list of names"),
+        ({"a", "b", "c"}, "class_names: is a set, which has no order"),
         ([["a"], ["b"]], r"\['a'\] must be a text"),
     ],
 )
 def test_wrong_class_names_are_refused(names, line):
     with pytest.raises(UserError, match=line):
         Dataset.from_arrays(GOOD, GOOD, class_names=names)
+
+
+def test_names_from_numpy_give_the_same_dataset():
+    names = ["a", "b", "c"]
+    plain = Dataset.from_arrays(GOOD, GOOD, class_names=names)
+    from_numpy = Dataset.from_arrays(GOOD, GOOD, class_names=list(np.array(names)))
+    assert plain.fingerprint == from_numpy.fingerprint
 
 
 def test_columns_must_fit_the_class_names():

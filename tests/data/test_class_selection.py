@@ -1,6 +1,7 @@
 """A dataset limited to some classes."""
 
 import dataclasses
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_names_may_be_a_list_a_selection_or_one_text():
     assert selected_names(("cat, dog",)) == selected_names(("cat", "dog")) == ("cat", "dog")
     assert selected_names((1, 7)) == ("1", "7")
     assert selected_names(("black, white",), ("black, white",)) == ("black, white",)
+    assert selected_names((normalize("NFD", "café"),), ("café", "tea")) == ("café",)
 
 
 def test_mistakes_are_one_line(dataset):

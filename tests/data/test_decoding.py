@@ -109,8 +109,16 @@ def test_the_camera_s_orientation_is_undone(tmp_path, orientation):
     stored = quarters().transpose(undo[orientation]) if orientation > 1 else quarters()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert corners(read_picture(tmp_path / "a.jpg", "RGB")) == COLORS
+    for name in ("a.jpg", "a.png", "a.tif"):
+        stored.save(tmp_path / name, exif=exif, quality=95)
+        assert corners(read_picture(tmp_path / name, "RGB")) == COLORS
+        facts = read_facts(tmp_path / name)
+        assert (facts.width, facts.height) == quarters().size
+        assert facts.is_rotated == (orientation > 1)
+    # Pillow maps an uncompressed gray TIFF into memory
+    stored.convert("L").save(tmp_path / "gray.tif", exif=exif)
+    gray = np.asarray(read_picture(tmp_path / "gray.tif", "L"))
+    assert (gray == np.asarray(quarters().convert("L"))).all()
 
 
 def test_the_first_picture_of_an_animation(tmp_path):

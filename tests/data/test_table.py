@@ -2,6 +2,7 @@
 
 import csv
 import json
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -71,6 +72,14 @@ def test_a_list_of_pictures_gives_the_same_dataset(load, pictures):
 def test_labels_that_are_numbers_are_sorted_as_numbers(load):
     rows = [(f"images/{i}.png", 9 + i % 2) for i in range(10)]
     assert load(rows, split="shuffle").class_names == ("9", "10")
+    rows = [(f"images/{i}.png", ("1", "01", "2")[i % 3]) for i in range(10)]
+    assert load(rows, split="shuffle").class_names == ("01", "1", "2")
+
+
+def test_one_label_in_two_encodings_is_one_class(load):
+    names = ("café", normalize("NFD", "café"), "tea")
+    rows = [(f"images/{i}.png", names[i % 3]) for i in range(10)]
+    assert load(rows, split="shuffle").class_names == ("café", "tea")
 
 
 def test_json_lines_and_the_layout_of_hugging_face(pictures):
@@ -156,6 +165,7 @@ def test_a_changed_table_is_prepared_again(load):
         ([("images/0.png", "a"), ("images/1.png", "a")], None, "all pictures have the label 'a'"),
         ([("images/0.png", "a")], ("path", "kind"), "no label or class .it has path and kind."),
         ([], None, "the table has no rows"),
+        ([("images/0.png", "a", "b")], ("path", "label", "Label"), "has two columns 'label'"),
         ([("images/0.png", 1, "dev")], ("path", "label", "split"), "the split 'dev' must be"),
         (
             [(f"images/{i}.png", i, s) for i, s in enumerate(("train", "val"))],
@@ -184,5 +194,5 @@ def test_lists_that_are_missing_or_name_other_pictures(load, pictures):
     with pytest.raises(UserError, match="1 of its 2 pictures are not among those of .*other.png"):
         load(rows_of(), split=str(pictures / "splits.csv"))
     (pictures / "lines.jsonl").write_text('{"path": "images/0.png", "label": ["a"]}\n')
-    with pytest.raises(UserError, match="line 1: the label must be a text or a number"):
+    with pytest.raises(UserError, match="line 1: the label must be a text or a whole number"):
         load_dataset(f"table:{pictures / 'lines.jsonl'}", data_dir=pictures.parent / "data")

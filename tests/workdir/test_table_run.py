@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,7 +76,25 @@ def test_a_run_keeps_groups_and_fitting_without_its_table(train, table, tmp_path
     assert (pixels == dataset.splits["test"].images).all()
     assert trained.predict(table.parent / test[0]).probabilities.shape == (1, 2)
 
+    # a version of the same pixels with other files and groups, which sorts first
+    shutil.copytree(table.parent / "images", table.parent / "copies")
+    text = table.read_text().replace("images/", "copies/").replace("patient", "person")
+    (table.parent / "a.csv").write_text(text)
+    settings = {"image_size": (8, 12), "fit": "pad", "split": str(table.parent / "split.csv")}
+    splits = "".join(f"{row['path']},{row['split']}\n".replace("images", "copies") for row in rows)
+    (table.parent / "split.csv").write_text("path,split\n" + splits)
+    load_dataset(f"table:{table.parent / 'a.csv'}", data_dir=tmp_path / "data", **settings)
+    versions = sorted((tmp_path / "data" / "jaxcnn_folder").iterdir())
+    for name, version in zip("ba", sorted(versions, key=_names_a_person), strict=True):
+        version.rename(version.parent / f"{name}{version.name}")
+
     Image.new("L", (9, 9)).save(table.parent / "images" / "new.png")
     assert notes_on_data(tmp_path / "run") == []
     table.unlink()
     assert "epoch" in train(2)
+    with open(tmp_path / "run" / "pictures.csv", newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+
+
+def _names_a_person(version):
+    return "person" in (version / "1.0.0" / "arrays" / "pictures.csv").read_text()

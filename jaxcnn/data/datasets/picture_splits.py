@@ -112,7 +112,9 @@ def _of_table(source: Path) -> Layout:
 
 def _order_of(labels: Collection[str]) -> Callable[[str], Any]:
     """Return the key that sorts labels: as numbers if all are, else as texts."""
-    return int if all(label.isdecimal() for label in labels) else str
+    if all(label.isdecimal() for label in labels):
+        return lambda label: (int(label), label)  # 1 and 01 are two labels
+    return str
 
 
 def _notes(rows: Sequence[Row], names: Sequence[str]) -> Iterator[str]:

@@ -28,6 +28,7 @@ SPLIT_NAMES = {
 }
 _COLUMNS = ("sha256", "path", "class", "split")
 _GROUP = "group"  # a column of lists with groups only
+_USE = "used_for"  # a column of a run's list: what the run uses the picture for, "" for nothing
 _TEST_SHARE = 0.2
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"  # file names may be any bytes
 
@@ -98,7 +99,7 @@ def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -
     if any(p.group for p in pictures):
         columns[_GROUP] = [p.group for p in pictures]
     if used_for is not None:
-        columns["used_for"] = list(used_for)
+        columns[_USE] = list(used_for)
     csv.writer(text).writerows([columns, *zip(*columns.values(), strict=True)])
     return text.getvalue().encode(_ENCODING, _ERRORS)
 
@@ -126,6 +127,18 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{path}: is not a list of pictures, or is damaged ({error})") from error
     return pictures
+
+
+def trained_on(path: Path) -> set[str]:
+    """Return the SHA-256 of each picture that a run trained on, from the list that it keeps.
+
+    Raises:
+      UserError: see `read_pictures`.
+    """
+    pictures = read_pictures(path)
+    with open(path, newline="", encoding=_ENCODING, errors=_ERRORS) as file:
+        uses = [row.get(_USE, row["split"]) for row in csv.DictReader(file)]
+    return {p.sha256 for p, use in zip(pictures, uses, strict=True) if use == "train"}
 
 
 def digest_of(pictures: Iterable[Picture]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from jaxcnn.data.pictures.decoding import opened
 from jaxcnn.text import integer
 
-_ORIENTATION = 0x0112  # EXIF's tag
+_ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101  # EXIF's tags
+_EXIF = {"exif", "Raw profile type exif"}  # Pillow's names for the EXIF data of a PNG
 _MOST_SIZES = 5  # in the table
 
 
@@ -40,8 +41,12 @@ def read_facts(path: Path) -> PictureFacts:
     """
     with opened(path) as picture:
         width, height = picture.size
-        # Pillow would decode a PNG for its EXIF data
-        orientation = 1 if picture.format == "PNG" else picture.getexif().get(_ORIENTATION, 1)
+        is_png = picture.format == "PNG"
+        # Pillow would decode a PNG to look for EXIF data behind its pixels
+        exif = {} if is_png and _EXIF.isdisjoint(picture.info) else picture.getexif()
+        orientation = exif.get(_ORIENTATION, 1)
+        if picture.format == "TIFF":  # Pillow has turned its size already
+            width, height = exif.get(_WIDTH, width), exif.get(_HEIGHT, height)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         turned = picture.info.get("original_orientation")  # by the plug-in for HEIC, already

@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -43,21 +45,29 @@ _BEGINNINGS = {
 }
 
 
-def open_picture(path: Path) -> Image.Image:
+@contextlib.contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
     """Open a picture file as `Image.open` does, through a plug-in if its format needs one.
 
     Raises:
       UserError: the file's format is known, and neither Pillow nor an installed plug-in reads it.
       Exception: any that Pillow raises.
     """
+    # from a path Pillow maps an uncompressed TIFF, and takes the height of a turned one for its
+    # width
+    with open(path, "rb") as file, _identified(path, file) as picture:
+        yield picture
+
+
+def _identified(path: Path, file: BinaryIO) -> Image.Image:
     try:
-        return Image.open(path)
+        return Image.open(file)
     except UnidentifiedImageError:
         file_format = _format_of(path)
         if file_format is None:
             raise
         if file_format.module and _register(file_format.module):
-            return Image.open(path)
+            return Image.open(file)
     name, command = file_format.name, file_format.command
     if not command:
         raise UserError(

@@ -9,8 +9,9 @@ import csv
 import dataclasses
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from jaxcnn.data.pictures.content import SPLIT_NAMES
 from jaxcnn.errors import UserError
@@ -25,6 +26,9 @@ _COLUMNS = {
     "split": ("split",),
     "group": ("group",),
 }
+_KNOWN = {name for names in _COLUMNS.values() for name in names}
+
+_Values = Sequence[tuple[str, object]]  # the columns of a line, with their values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +136,8 @@ def read_rows(file: Path, base: Path, need: Collection[str]) -> list[Row]:
         row = Row(
             place=place,
             path=path,
-            label=values.get("label", ""),
+            # the same letters may be written with other code points, as in names of folders
+            label=normalize("NFC", values.get("label", "")),
             split=SPLIT_NAMES.get(split.casefold(), ""),
             group=values.get("group", ""),
         )
@@ -160,7 +165,7 @@ def _records(file: Path, need: Collection[str]) -> Iterator[tuple[int, dict[str,
         raise UserError(f"{file} is no table: {reason}") from error
 
 
-def _csv_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+def _csv_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, _Values]]:
     header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
     names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
@@ -173,10 +178,10 @@ def _csv_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, Mappin
             raise UserError(
                 f"{file}: line {number} has {len(cells)} cells, but the header has {len(names)}"
             )
-        yield number, dict(zip(names, cells, strict=True))
+        yield number, list(zip(names, cells, strict=True))
 
 
-def _json_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+def _json_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, _Values]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -186,22 +191,28 @@ def _json_records(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, Mappi
             values = None
         if not isinstance(values, dict):
             raise UserError(f"{file}: line {number} is no JSON object")
-        yield number, values
+        yield number, list(values.items())
 
 
 def _known_columns(
-    file: Path, number: int, values: Mapping[str, object], need: Collection[str]
+    file: Path, number: int, values: _Values, need: Collection[str]
 ) -> dict[str, str]:
     """Return the values of the columns in `_COLUMNS` as text, without spaces around them."""
-    by_name = {name.casefold(): value for name, value in values.items()}
+    by_name: dict[str, object] = {}
+    for name, value in values:
+        if name.casefold() in by_name and name.casefold() in _KNOWN:
+            raise UserError(f"{file}: has two columns {name.casefold()!r}; keep one")
+        by_name[name.casefold()] = value
     known = {}
     for column, names in _COLUMNS.items():
         name = next((name for name in names if name in by_name), None)
         if name is None and column in need:
-            has = join_names(list(values))
+            has = join_names([name for name, _ in values])
             raise UserError(f"{file}: line {number} has no {' or '.join(names)} (it has {has})")
         if name is not None:
             if not isinstance(by_name[name], (str, int)):
-                raise UserError(f"{file}: line {number}: the {name} must be a text or a number")
+                raise UserError(
+                    f"{file}: line {number}: the {name} must be a text or a whole number"
+                )
             known[column] = str(by_name[name]).strip()
     return known
