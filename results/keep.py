@@ -10,6 +10,7 @@ the folder with the run's id as `run`, is kept as well. --unfinished also keeps 
 result yet; later records of such a run take the place of its earlier ones.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from jaxcnn.workdir import run_files
 
 RUNS = Path(__file__).parent / "runs"
 MOST_BYTES = 100_000  # of a run
+_PLACE = re.compile(r"((?:--[^=]*=)?(?:folder:|table:)?)(.*)", re.DOTALL)  # of an argument
 _FILES = ("config.json", "dataset.json", "environment.json", "metrics.jsonl")
 _IF_THERE = ("result.json", "provenance.json")
 
@@ -78,9 +80,12 @@ def _is_earlier(folder: Path, run: Path) -> bool:
 
 
 def _without_folder(argument: str) -> str:
-    """Return `--workdir=NAME` for `--workdir=/FOLDER/NAME`; other arguments unchanged."""
-    flag, equals, value = argument.rpartition("=")
-    return flag + equals + (Path(value).name if value.startswith(("/", "~")) else value)
+    """Return `--workdir=NAME` for `--workdir=/FOLDER/NAME`; other arguments unchanged.
+
+    A dataset's name, `folder:` or `table:`, is kept in front.
+    """
+    before, place = _PLACE.fullmatch(argument).groups()
+    return before + (Path(place).name if place.startswith(("/", "~")) else place)
 
 
 def main(arguments: list[str]) -> None:

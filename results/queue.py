@@ -10,6 +10,7 @@ Start it from a clone that nobody edits, because a run takes its code from there
 import argparse
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -23,8 +24,9 @@ INTERRUPTED = 75  # the exit code of a run that was saved and goes on when it is
 def run_name(recipe: str) -> str:
     """Return a folder name: `lenet:cifar10 --config.seed=1` gives lenet-cifar10-seed1."""
     config, *flags = recipe.split()
-    values = [flag.rpartition(".")[2].replace("=", "") for flag in flags]
-    return "-".join([config.replace(":", "-"), *values])
+    settings = [flag.removeprefix("--config.").partition("=") for flag in flags]
+    values = [name.rpartition(".")[2] + value for name, _, value in settings]
+    return re.sub(r"[:/]", "-", "-".join([config, *values]))
 
 
 def write_provenance(run: Path, archives: Path | None) -> None:
@@ -53,20 +55,52 @@ def main() -> None:
     )
     parser.add_argument("--archives", type=Path, help="published files, a folder for each dataset")
     args = parser.parse_args()
-    for recipe in args.recipes:
-        run = args.folder.resolve() / run_name(recipe)
+    folders = {recipe: args.folder.resolve() / run_name(recipe) for recipe in args.recipes}
+    if len(set(folders.values())) < len(args.recipes):
+        parser.error("two recipes would train in one folder; start a queue for each")
+    queue = Queue()
+    for recipe, run in folders.items():
         if (run / "provenance.json").exists():
             continue
-        command = [sys.executable, "-m", "jaxcnn.main", *_flags(recipe), f"--workdir={run}"]
-        child = subprocess.Popen(command, cwd=CHECKOUT)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _, child=child: child.send_signal(number))
-        code = child.wait()
+        code = queue.train(recipe, run)
         print(f"{recipe}: exit code {code}", flush=True)
         if code == 0:
             write_provenance(run, args.archives)
-        elif code == INTERRUPTED:
-            sys.exit(code)
+        if queue.is_ending:
+            sys.exit(INTERRUPTED)
+
+
+class Queue:
+    """The current run, and whether SIGTERM or Ctrl-C has ended the queue."""
+
+    def __init__(self):
+        self.is_ending = False
+        self._child: subprocess.Popen | None = None
+        self._is_told = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, self._end)
+
+    def train(self, recipe: str, run: Path) -> int:
+        """Train a recipe in a folder, and return the exit code."""
+        command = [sys.executable, "-m", "jaxcnn.main", *_flags(recipe), f"--workdir={run}"]
+        # a session of its own: a second signal, from the terminal, would end it without saving
+        child = subprocess.Popen(command, cwd=CHECKOUT, start_new_session=True)
+        self._child, self._is_told = child, False
+        self._tell()
+        code = child.wait()
+        self.is_ending |= code == INTERRUPTED
+        return code
+
+    def _end(self, *_: object) -> None:
+        self.is_ending = True
+        self._tell()
+
+    def _tell(self) -> None:
+        """Pass the signal on to the current run, once."""
+        if self.is_ending and self._child and not self._is_told:
+            self._is_told = True
+            self._child.send_signal(signal.SIGTERM)
 
 
 def _flags(recipe: str) -> list[str]:

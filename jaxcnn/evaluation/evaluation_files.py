@@ -124,8 +124,11 @@ def compute_metrics(
 def _uncalibrated(
     predictions: LabeledPredictions, about: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
-    """Return the figures without the temperature of calibrated predictions; {} for others."""
-    if "temperature" not in about:
+    """Return the figures without the temperature of calibrated predictions; {} for others.
+
+    They do not follow from `flip`'s means of probabilities.
+    """
+    if "temperature" not in about or about.get("tta") == "flip":
         return {}
     plain = predictions.at_temperature(1 / about["temperature"])
     error = calibration_error_of(plain)

@@ -14,7 +14,8 @@ from jaxcnn.evaluation.calibration import calibration_error_of, fit_temperature
 from jaxcnn.evaluation.examples import load_examples
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.files.writing import write_json
-from jaxcnn.workdir.run_files import CALIBRATION, read_identity
+from jaxcnn.workdir.run_files import CALIBRATION, CALIBRATIONS, read_identity
+from jaxcnn.workdir.weights import tested_checkpoint
 
 
 def calibrate(
@@ -23,7 +24,8 @@ def calibrate(
     """Fit the temperature of a trained network on validation, and keep it in the run's folder.
 
     `calibration.json` holds it with the weights that it belongs to, and the cross-entropy and the
-    calibration error on the validation split before and after.
+    calibration error on the validation split before and after. That of weights which the run does
+    not test is in `calibration_best.json` or `calibration_latest.json`.
 
     Args:
       trained: the network.
@@ -61,5 +63,7 @@ def calibrate(
     }
     if identity := read_identity(trained.workdir).id:
         about["run"] = identity
-    write_json(trained.workdir / CALIBRATION, about)
+    is_tested = trained.checkpoint == tested_checkpoint(trained.workdir)
+    name = CALIBRATION if is_tested else CALIBRATIONS[trained.checkpoint]
+    write_json(trained.workdir / name, about)
     return dataclasses.replace(trained, temperature=temperature)

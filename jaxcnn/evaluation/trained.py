@@ -33,7 +33,7 @@ from jaxcnn.files.paths import user_path
 from jaxcnn.files.writing import to_json
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
-from jaxcnn.workdir.run_files import CALIBRATION, read_part_if_there
+from jaxcnn.workdir.run_files import CALIBRATION, CALIBRATIONS, read_part_if_there
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
@@ -291,5 +291,8 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
 
 def _read_temperature(weights: RunWeights) -> float:
     """Return the temperature that was fitted for these weights; 1 without one."""
-    about = read_part_if_there(weights.workdir, CALIBRATION)
-    return about["temperature"] if about and about["step"] == weights.step else 1.0
+    for name in (CALIBRATION, CALIBRATIONS[weights.checkpoint]):
+        about = read_part_if_there(weights.workdir, name)
+        if about and about["step"] == weights.step:
+            return about["temperature"]
+    return 1.0

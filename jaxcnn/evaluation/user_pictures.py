@@ -36,14 +36,15 @@ def read_pictures(
             f"the network takes images of {channels} channels, and pictures have 1 or 3; give an "
             "array from Python"
         )
-    images, skipped = {}, {}
+    read, images, skipped = [], [], {}
     for path in paths:
         try:
-            images[path] = _read(trained, path, invert)
+            images.append(_read(trained, path, invert))
+            read.append(path)  # a picture that is named twice has two rows
         except UserError as error:
             skipped[path] = error
-    pixels = np.array([*images.values()], np.uint8).reshape(-1, *trained.image_shape)
-    return list(images), pixels, skipped
+    pixels = np.array(images, np.uint8).reshape(-1, *trained.image_shape)
+    return read, pixels, skipped
 
 
 def _read(trained: "Trained", path: Path, invert: bool) -> np.ndarray:

@@ -129,9 +129,9 @@ def overall_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         "calibration_error": ("expected calibration error, 15 bins", percent),
         "tied_labels": ("images with a tie for most votes, where the first class counts", integer),
     }
+    names |= {"temperature": ("temperature, fitted on validation", rate)}
     if plain:
         names |= {
-            "temperature": ("temperature, fitted on validation", rate),
             "loss_without": ("cross-entropy, uncalibrated", loss),
             "calibration_error_without": ("calibration error, uncalibrated", percent),
         }
@@ -153,8 +153,11 @@ def _interval(ends: Sequence[float] | None, to_text: Callable[[float], str]) -> 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Return head and rows of a table of classes; of many classes, the best and the worst."""
-    if len(classes) > _MOST_CLASSES:
-        ranked = sorted(classes, key=lambda row: -(row.get("accuracy") or 0))
+    if len(classes) > _MOST_CLASSES:  # a class without images has no accuracy
+        ranked = [row for row in classes if row.get("support")]
+        ranked.sort(key=lambda row: -(row.get("accuracy") or 0))
+        classes = ranked
+    if len(classes) > 2 * _ENDS:
         classes = [*ranked[:_ENDS], *ranked[-_ENDS:]]
     return ("class", "accuracy (recall)", "precision", "F1", "images"), list(map(_row, classes))
 

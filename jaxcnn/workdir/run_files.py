@@ -21,7 +21,8 @@ from jaxcnn.files.schemas import Kind, Wrong
 from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS, PROVENANCE
 
 EVALUATIONS = "evaluation/*.json"
-CALIBRATION = "calibration.json"  # the temperature of the logits; optional
+CALIBRATION = "calibration.json"  # the temperature of the logits of the tested weights; optional
+CALIBRATIONS = {name: f"calibration_{name}.json" for name in ("best", "latest")}  # of other weights
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
 
 

@@ -265,4 +265,6 @@ FILES: dict[str, Kind] = {
     "environment.json": _ENVIRONMENT,
     "result.json": _RESULT,
     "calibration.json": _CALIBRATION,
+    "calibration_best.json": _CALIBRATION,
+    "calibration_latest.json": _CALIBRATION,
 }

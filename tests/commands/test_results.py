@@ -4,8 +4,10 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,43 @@ def test_a_queue_trains_recipes_and_says_what_they_came_from(tmp_path):
     assert f"{recipe}: exit code 0" in outputs[0].stdout
     assert recipe not in outputs[1].stdout  # it has ended
     assert all("no_such_recipe: exit code 2" in output.stdout for output in outputs)
+
+
+def test_each_recipe_of_a_queue_has_a_folder():
+    command = [sys.executable, str(RESULTS / "queue.py"), "runs", "digits", "digits"]
+    output = subprocess.run(command, capture_output=True, text=True)
+    assert output.returncode == 2 and "two recipes would train in one folder" in output.stderr
+    code = "from results import queue; print(queue.run_name('mlp:base --config.a.rate=0.1'))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=RESULTS.parent, capture_output=True, text=True
+    )
+    assert output.stdout == "mlp-base-rate0.1\n"
+
+
+@pytest.mark.slow
+def test_a_stopped_queue_saves_its_run_and_starts_no_other(tmp_path):
+    recipe = "digits --config.num_epochs=100000"
+    command = [sys.executable, str(RESULTS / "queue.py"), "runs", recipe, "digits"]
+    queue = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path / "data")},
+    )  # fmt: skip
+    run = tmp_path / "runs" / "digits-num_epochs100000"
+    while not any(path.stat().st_size for path in run.glob("metrics.jsonl")):
+        assert queue.poll() is None
+        time.sleep(0.1)
+    os.killpg(queue.pid, signal.SIGINT)  # as Ctrl-C does
+    printed, _ = queue.communicate()
+    assert queue.returncode == 75 and "exit code 75" in printed and "stopped and saved" in printed
+    assert list((tmp_path / "runs").iterdir()) == [run]
+
+
+def test_the_folders_of_a_command_are_not_kept():
+    without_folder = runpy.run_path(str(RESULTS / "keep.py"))["_without_folder"]
+    for argument, kept in (
+        ("--workdir=/home/me/runs/lr=0.1", "--workdir=lr=0.1"),
+        ("--config.dataset.name=folder:/home/me/pictures", "--config.dataset.name=folder:pictures"),
+        ("--config=lenet:cifar10", "--config=lenet:cifar10"),
+        ("/usr/bin/python", "python"),
+    ):
+        assert without_folder(argument) == kept

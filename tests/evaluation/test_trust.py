@@ -20,6 +20,7 @@ from jaxcnn.evaluation.metrics import LabeledPredictions
 from jaxcnn.evaluation.predictions import Predictions, TopClasses, probabilities, scores
 from jaxcnn.evaluation.temperature import calibrate
 from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.reporting.evaluation_report import overall_rows
 from jaxcnn.training.test_time_augmentation import WEIGHTS
 
 
@@ -62,6 +63,24 @@ def test_the_evaluation_shows_both(calibrated, trained_workdir):
     for name in ("loss", "calibration_error"):
         assert after["uncalibrated"][name] == pytest.approx(before[name], rel=1e-4)
     assert after["loss"] < before["loss"]
+
+
+def test_each_checkpoint_keeps_its_temperature(calibrated, tmp_path):
+    workdir = shutil.copytree(calibrated, tmp_path / "run")
+    tested = load_trained(workdir)
+    (other,) = {"best", "latest"} - {tested.checkpoint}
+    # the run's two checkpoints hold one step, so the other's weights stand for those of another
+    weights = dataclasses.replace(load_trained(workdir, other), step=tested.step + 1)
+    temperature = calibrate(weights).temperature
+    about = json.loads((workdir / f"calibration_{other}.json").read_text())
+    assert about["temperature"] == temperature and about["checkpoint"] == other
+    assert load_trained(workdir).temperature == tested.temperature
+
+
+def test_flip_has_no_uncalibrated_figures(calibrated):
+    figures = load_trained(calibrated).evaluate("validation", tta="flip")
+    assert "uncalibrated" not in figures and figures["temperature"] != 1
+    assert "temperature, fitted on validation" in dict(overall_rows(figures))
 
 
 def test_a_temperature_of_other_weights_is_not_used(calibrated, tmp_path):

@@ -52,6 +52,13 @@ def ask(trained, paths, *, invert=False):
     return images, find_warnings(trained, paths, images, invert=invert)
 
 
+def test_a_picture_that_is_named_twice_has_two_predictions(digits, retrained, tmp_path):
+    first, second = save(tmp_path / "digits", digits[:2, ..., 0])
+    predictions = retrained().predict([first, second, second, first])
+    assert list(predictions.files) == [str(path) for path in (first, second, second, first)]
+    np.testing.assert_array_equal(predictions.probabilities[1:3], predictions.probabilities[[1, 1]])
+
+
 def test_12_bits_in_files_of_16_and_strokes_without_a_page(digits, retrained, tmp_path):
     deep = save(tmp_path / "deep", digits[..., 0].astype(np.uint16) * 16)
     white = np.full_like(digits, 255)

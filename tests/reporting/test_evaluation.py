@@ -111,6 +111,19 @@ def test_the_report_s_sections_show_the_test_first(tmp_path):
     assert evaluation_report.sections(tmp_path, gone_on) == []  # they are of another epoch
 
 
+def test_classes_without_images_are_not_the_worst():
+    rows = [
+        {"name": f"c{i}", "accuracy": i / 30, "precision": 0.5, "f1": 0.5, "support": 9}
+        for i in range(14)
+    ]
+    empty = [{"name": f"empty{i}", "support": 0} for i in range(12)]
+    _, table = evaluation_report.class_table(rows + empty)
+    assert [row[0] for row in table] == [f"c{i}" for i in reversed(range(14))]
+    more = [{**row, "name": f"d{i}"} for i, row in enumerate(rows)]
+    _, table = evaluation_report.class_table(rows + more + empty)
+    assert len(table) == 20 and table[-1][0] in ("c0", "d0")
+
+
 def test_names_are_shown_as_they_are(tmp_path):
     names = ["tax $x^$", "cat [red]", "$\\frac$"]  # formulas and markup, elsewhere
     found = make_predictions(names)

@@ -95,6 +95,18 @@ def test_fields_that_make_no_grid_are_refused_in_one_line(sweep):
     assert check_fields(RATE_AND_MOMENTUM, [section]) == RATE_AND_MOMENTUM
 
 
+def test_networks_with_other_options_do_not_share_a_cell(sweep):
+    cells = [(0.1, 0, 0.5), (0.01, 0, 0.4)]
+    wide = sweep(*cells, model={"name": "mlp", "hidden": [64]})
+    other = sweep(*cells, model={"name": "mlp", "hidden": [32]}, num_epochs=4)
+    lenet = sweep(*cells, model={"name": "lenet"}, num_epochs=4, name="third")
+    fields = ("model.name", "optimizer.learning_rate")
+    with pytest.raises(UserError, match="differ in the options of their network"):
+        grids_of(section_of(wide + other + lenet), fields)
+    (grid,) = grids_of(section_of(wide + lenet), fields)
+    assert len(grid.cells) == 4 and grid.rows == ["lenet", "mlp"]
+
+
 def test_the_losses_of_sgd_are_also_divided_by_the_batch_size(sweep):
     cells = [(0.1, 0, 0.5), (0.01, 0, 0.4), (0.01, 0.9, None), (0.1, 0.9, 0.4)]
     section = section_of(sweep(*cells, global_batch_size=64, published=SGD))

@@ -79,6 +79,10 @@ def grids_of(section: Section, fields: Fields | None = None) -> list[Grid]:
       fields: the fields of rows and columns. None for the two fields that differ between the
         groups; there is no grid if another number of fields differ, or if no row and no column
         has two cells.
+
+    Raises:
+      UserError: the fields are the name of the network and another one, and do not tell two
+        recipes apart.
     """
     if fields is None:
         first, *others = section.differences or [""]
@@ -92,10 +96,20 @@ def grids_of(section: Section, fields: Fields | None = None) -> list[Grid]:
         by_network = []
     grids = []
     for part in _split(section.groups, by_network):
-        is_one_each = len(_split(part, fields)) == len(part)
-        finer = [part] if is_one_each else _split(part, differing)
+        finer = [part] if _is_one_each(part, fields) else _split(part, differing)
+        for groups in finer:
+            if not _is_one_each(groups, fields):
+                raise UserError(
+                    f"--grid={','.join(fields)}: recipes with one value of both fields differ in "
+                    "the options of their network; compare the runs of one network"
+                )
         grids += [_grid(groups, fields, differing) for groups in finer]
     return [grid for grid in grids if len(grid.cells) > 1]
+
+
+def _is_one_each(groups: Sequence[RecipeGroup], fields: Fields) -> bool:
+    """Return whether each group has another combination of the two fields."""
+    return len(_split(groups, fields)) == len(groups)
 
 
 def _split(groups: Sequence[RecipeGroup], names: Sequence[str]) -> list[list[RecipeGroup]]:
