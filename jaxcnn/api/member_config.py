@@ -6,6 +6,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import own_config
+from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.rules import Effect
 from jaxcnn.config.sweep import Assignment, with_values
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
@@ -13,8 +15,9 @@ from jaxcnn.models import model_config
 # fields that say what is validated and tested, and on what
 _COMMON = (
     "dataset.name", "dataset.data_dir", "dataset.split", "dataset.label_set", "dataset.exclude",
-    "validation", "test_with", "fold", "folds", "num_devices",
+    "validation", "validation_fraction", "holdout", "test_with", "fold", "folds", "num_devices",
 )  # fmt: skip
+_OF_ONE_RUN = ("deterministic",)  # a member with another value would be taken for a repeated run
 
 
 def check_fields(flag: str, fields: Iterable[str]) -> None:
@@ -28,6 +31,12 @@ def check_fields(flag: str, fields: Iterable[str]) -> None:
             raise UserError(
                 f"{flag}: {name} cannot vary: the accuracies would not be comparable; start a "
                 f"{flag.removeprefix('--')} for each value"
+            )
+        effect = FIELDS[name].effect if name in FIELDS else Effect.NUMBERS
+        if effect in (Effect.ABOUT, Effect.NONE) or name in _OF_ONE_RUN:
+            raise UserError(
+                f"{flag}: {name} cannot vary: it changes no number of the training, so all members "
+                "would be one recipe"
             )
 
 

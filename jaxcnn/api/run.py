@@ -13,6 +13,7 @@ from jaxcnn.api.result import Result
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
+from jaxcnn.data.views import data_identity, views_of
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
@@ -124,6 +125,9 @@ def _train(
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and is_complete(workdir, config, ended):
+        if source.dataset is not None:
+            given = source.load(config, workdir)
+            refuse_other_data(workdir, data_identity(given, views_of(config, given)))
         if profile_steps:
             console.warn(_NOT_PROFILED)
         return complete_report(workdir, config, ended, console, source)

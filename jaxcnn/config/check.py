@@ -22,6 +22,8 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 
 # optimizers with decoupled weight decay, which factors can change
 _DECAYING = ("sgd", "momentum", "nesterov", "adamw")
+# optimizers whose updates are more than steps of the rate
+_KEEPING_NORMS = ("airbench", "airbench2025")
 # the fields that only some datasets take
 _OF_PICTURES = {
     "exclude": "folder:PATH and table:PATH",
@@ -102,6 +104,11 @@ def _check_phases(config: ConfigDict, registries: Registries) -> None:
             for name, value in phase.overrides.items():
                 _check_override(name, value)
             check_fields(config_of_phase(config, phase, schedule_epochs), registries)
+            if "global_batch_size" in phase.overrides and config.schedule.decay_steps:
+                raise UserError(
+                    "config.global_batch_size: other batches would shift a decay by steps; set "
+                    "config.schedule.decay_epochs in place of decay_steps"
+                )
         except UserError as error:
             raise UserError(f"config.phases, phase {str(phase)!r}: {error}") from error
 
@@ -271,4 +278,10 @@ def _wrong_fine_tuning(optimizer: ConfigDict) -> dict[str, bool]:
         ),
         f"config.optimizer.weight_decay_factors = {factors!r}: {optimizer.name} does not take "
         f"them; {', '.join(_DECAYING)} do": bool(factors) and optimizer.name not in _DECAYING,
+        f"config.optimizer.weight_decay_factors = {factors!r} has no effect with "
+        "config.optimizer.weight_decay = 0": bool(factors) and optimizer.weight_decay == 0,
+        f"config.optimizer.rate_factors = {optimizer.rate_factors!r}: {optimizer.name} does not "
+        "take them, because its updates also keep the norms of filters": (
+            bool(optimizer.rate_factors) and optimizer.name in _KEEPING_NORMS
+        ),
     }

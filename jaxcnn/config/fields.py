@@ -27,7 +27,7 @@ ABOUT, NONE, REPEAT, END, RUN = (
 FIELDS: dict[str, Field] = {
     "seed": Field(
         0,
-        "Seed of the initial weights, the order of the images, the augmentation and the holdout.",
+        "Seed of the initial weights, the order of the images, dropout and the augmentation.",
         between(0, 2**31 - 1),
         REPEAT,
     ),

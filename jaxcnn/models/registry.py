@@ -7,6 +7,7 @@ import fnmatch
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from numbers import Integral
 from typing import Any, TypeVar
 
 from jaxcnn.config.parts import Part, PartError, Registry
@@ -139,8 +140,10 @@ def build(
     """
     entry = network_entry(name)
     options = check_options(name, **options)
-    classes = entry.num_classes if num_classes is None else num_classes
-    shape = _checked_sizes(classes, entry.image_shape if image_shape is None else image_shape)
+    classes, shape = _checked_sizes(
+        entry.num_classes if num_classes is None else num_classes,
+        entry.image_shape if image_shape is None else image_shape,
+    )
 
     def make(shape: Shape, abstract: bool) -> Network:
         settings = {"num_classes": classes, "image_shape": shape, "seed": seed}
@@ -169,14 +172,15 @@ def _as_list(layers: Any) -> list:
     return list(layers)
 
 
-def _checked_sizes(num_classes: int, image_shape: Any) -> Shape:
-    """Return the image shape; refuse sizes that no network has."""
-    if not isinstance(num_classes, int) or num_classes < 1:
+def _checked_sizes(num_classes: Any, image_shape: Any) -> tuple[int, Shape]:
+    """Return the number of classes and the image shape; refuse sizes that no network has."""
+    if not isinstance(num_classes, Integral) or num_classes < 1:  # NumPy's integers as well
         raise UserError(f"num_classes = {num_classes!r}: must be an integer from 1 on")
     shape = tuple(image_shape) if isinstance(image_shape, (tuple, list)) else ()
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+    if len(shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in shape):
         raise UserError(f"image_shape = {image_shape!r}: must be (height, width, channels)")
-    return shape
+    height, width, channels = map(int, shape)
+    return int(num_classes), (height, width, channels)
 
 
 def _smallest(make: Callable[[int], Network]) -> int:

@@ -85,12 +85,22 @@ def check_patterns(params: dict, optimizer: Any) -> None:
     named += [
         (field, pattern) for field in factors for pattern, _ in split_factors(optimizer[field])
     ]
+    leaves = jax.tree.leaves(params)
+    kernels = [name for name, leaf in zip(names, leaves, strict=True) if leaf.ndim > 1]
     for field, pattern in named:
-        if not any(is_match(name, pattern) for name in names):
+        if not _any_is_match(names, pattern):
             layers = dict.fromkeys(name.rpartition("/")[0] for name in names)
             raise UserError(
                 f"config.optimizer.{field}: {pattern!r} names no parameter of the network; it has "
                 f"{some_names(list(layers), _SHOWN)}"
             )
+        if field == "weight_decay_factors" and not _any_is_match(kernels, pattern):
+            raise UserError(
+                f"config.optimizer.{field}: {pattern!r} names no kernel, and nothing else decays"
+            )
     if not optimizer.freeze_epochs and all(jax.tree.leaves(are_frozen(params, optimizer.freeze))):
         raise UserError(f"config.optimizer.freeze = {optimizer.freeze!r}: no parameter would train")
+
+
+def _any_is_match(names: Sequence[str], pattern: str) -> bool:
+    return any(is_match(name, pattern) for name in names)

@@ -19,7 +19,7 @@ from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.programs import compile_evaluation
-from jaxcnn.training.recipe import total_steps
+from jaxcnn.training.recipe import check_num_steps, total_steps
 from jaxcnn.training.run import Run, describe_data, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
@@ -174,6 +174,7 @@ class Mold:
         """
         run = self.run
         steps = run.plan.steps_per_epoch
+        check_num_steps(config, steps)
         model, recipe, state = prepare(config, run.dataset, steps)
         plan = dataclasses.replace(run.plan, config=config, views=views_of(config, run.dataset))
         state = parallel.on_every_device(state, plan.mesh)

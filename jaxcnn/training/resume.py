@@ -4,8 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from jaxcnn.config.phases import phases_of
 from jaxcnn.data.order import steps_per_epoch
+from jaxcnn.errors import UserError
 from jaxcnn.process import group
 from jaxcnn.training.messages import batch_size_changed
 from jaxcnn.training.phases import begin_due_phase, enter_phase
@@ -29,13 +32,16 @@ class Start:
       progress: the host's record of the run.
       position: the position before the next step.
       is_resumed: whether the state comes from a checkpoint.
+      is_within_epoch: whether the checkpoint lies within an epoch. The position may then still be
+        the epoch's start, because larger batches begin there.
     """
 
     run: Run
     state: TrainState
     progress: Progress
     position: Position
-    is_resumed: bool
+    is_resumed: bool = False
+    is_within_epoch: bool = False
 
     @property
     def kept_step(self) -> int | None:
@@ -44,7 +50,7 @@ class Start:
         Within an epoch, rows of the resumed step exist only if `max_minutes` ended the run there.
         They are dropped, because the epoch writes its rows again at its end.
         """
-        return self.position.step - (self.position.row > 0) if self.is_resumed else None
+        return self.position.step - self.is_within_epoch if self.is_resumed else None
 
 
 def open_metrics(
@@ -69,7 +75,8 @@ def take_up(
 
     Raises:
       UserError: a checkpoint is of another run, no checkpoint can be read, `metrics.jsonl` does not
-        belong to the checkpoint, or a finished phase differs.
+        belong to the checkpoint, a phase differs that has finished or ends earlier than here, or
+        the batch size changes where the rate decays by steps.
     """
     plan, config = run.plan, run.plan.config
     restored = checkpoints.restore_latest(run.state, warn)
@@ -79,7 +86,7 @@ def take_up(
         position = progress.position(0, plan.steps_per_epoch)
         progress.begin_phase(str(phases_of(config)[0]), position)
         run, state, position, _ = enter_phase(run, run.state, progress, position, is_new=True)
-        return Start(run, state, progress, position, False)
+        return Start(run, state, progress, position)
     state, progress = restored[0], Progress(**restored[1])
     steps = plan.steps_per_epoch
     if not plan.config.steps_per_epoch:  # with it, the batch size cannot change
@@ -90,10 +97,21 @@ def take_up(
         metrics_log.check_metrics(workdir, position.step, digest, position.epoch)
     progress.run = run_files.read_identity(workdir).id
     progress.resumed.append(position.epochs)
-    progress.phases = adopt_begun(config, progress.phases, workdir)
-    is_new = begin_due_phase(config, progress, position)
+    progress.phases = adopt_begun(config, progress.phases, position.epochs, workdir)
+    is_new, is_within_epoch = begin_due_phase(config, progress, position), position.row > 0
     before = progress.global_batch_size
     run, state, position, repeated = enter_phase(run, state, progress, position, is_new=is_new)
     if before != progress.global_batch_size and not is_new:
+        _refuse_decay_steps(config, before, workdir)
         warn(batch_size_changed(before, progress.global_batch_size, repeated))
-    return Start(run, state, progress, position, True)
+    return Start(run, state, progress, position, True, is_within_epoch)
+
+
+def _refuse_decay_steps(config: ConfigDict, batch_size: int, workdir: Path) -> None:
+    """Refuse another batch size where the rate decays by steps, which would be counted anew."""
+    if config.schedule.decay_steps:
+        raise UserError(
+            f"{workdir}: config.schedule.decay_steps = {config.schedule.decay_steps:g}: another "
+            f"batch size would shift the decay; keep config.global_batch_size = {batch_size}, or "
+            "set config.schedule.decay_epochs"
+        )

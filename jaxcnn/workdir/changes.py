@@ -17,6 +17,9 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.endings import how_to_continue, reached_limits, read_ended
 from jaxcnn.workdir.run_data import PICTURES
 
+# fields that decide when early stopping ends a run; a run that it has ended was judged by them
+_JUDGED_BY = ("early_stopping.metric", "early_stopping.min_delta")
+
 
 @dataclasses.dataclass(frozen=True)
 class Change:
@@ -105,8 +108,10 @@ def refuse_changes_after_the_end(
     if ended is None:
         return
     limits = reached_limits(ended, config)
+    has_judged = ended["ended"] == "early_stopping" and "early_stopping" in limits
     for change in changes:
-        if limits and not change.may_follow_the_end:
+        is_of_the_end = has_judged and change.name in _JUDGED_BY
+        if limits and (is_of_the_end or not change.may_follow_the_end):
             remedy = how_to_continue(workdir, limits, ended, config)
             raise UserError(
                 f"{workdir}: the run ended after {ended['num_epochs']} epochs and cannot take "

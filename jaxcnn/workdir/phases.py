@@ -63,17 +63,20 @@ def last_epoch(config: Mapping[str, Any], begun: Begun) -> int:
     return begun[-1]["after_epoch"] + sum(phase.epochs for phase in phases)
 
 
-def adopt_begun(config: ConfigDict, begun: Begun, workdir: Path) -> list[dict[str, Any]]:
+def adopt_begun(
+    config: ConfigDict, begun: Begun, epochs: float, workdir: Path
+) -> list[dict[str, Any]]:
     """Return the begun phases of a resumed run; the one in progress has the config's settings.
 
     Args:
       config: the config of the run.
       begun: the phases in the checkpoint; () for one of older code, which is in its first phase.
+      epochs: the finished epochs of the run.
       workdir: the run's folder.
 
     Raises:
-      UserError: a finished phase differs, or the phase in progress has another optimizer or is
-        missing.
+      UserError: a finished phase differs, or the phase in progress has another optimizer, is
+        missing, or would have ended before another one.
     """
     phases = phases_of(config)
     before = [Phase.parse(phase["phase"]) for phase in begun] or [phases[0]]
@@ -85,4 +88,11 @@ def adopt_begun(config: ConfigDict, begun: Begun, workdir: Path) -> list[dict[st
             "and those that have ended cannot change; name another --workdir"
         )
     records = list(begun) or [{"after_epoch": 0, "after_step": 0}]
+    now = phases[len(records) - 1]
+    end = records[-1]["after_epoch"] + now.epochs
+    if epochs > end and len(records) < len(phases):
+        raise UserError(
+            f"{workdir}: config.phases = {config.phases!r}: the phase {str(now)!r} would have "
+            f"ended after epoch {end}, and the run has done {epochs:g}; name another --workdir"
+        )
     return [{**record, "phase": str(phase)} for record, phase in zip(records, phases, strict=False)]

@@ -131,8 +131,10 @@ def test_a_run_on_arrays_goes_on_with_the_arrays_alone(run, data, tmp_path):
         config.dataset.name, config.dataset.image_size = name, size
         with pytest.raises(UserError, match=r"its data came from Python; .*\(dataset\)"):
             jaxcnn.train(config, workdir, quiet=True)
-    with pytest.raises(UserError, match="was trained on other data"):
-        jaxcnn.train(config, workdir, other, quiet=True)
+    for num_epochs in (2, 3):  # the run has ended, or it goes on
+        config.num_epochs = num_epochs
+        with pytest.raises(UserError, match="was trained on other data"):
+            jaxcnn.train(config, workdir, other, quiet=True)
     result = jaxcnn.train(config, workdir, data, quiet=True)
     assert result.values["num_epochs"] == 3 and result.values["resumed"] == [2.0]
 

@@ -9,7 +9,7 @@ from runs import assert_same_bits
 from jaxcnn.api import arguments, population, run
 from jaxcnn.config import load_config
 from jaxcnn.config.sweep import with_values
-from jaxcnn.errors import Diverged, UserError
+from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.runs import read_runs
@@ -137,6 +137,10 @@ def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     ("sweep", "message"),
     [
         ("dataset.name=digits,mnist", "dataset.name cannot vary"),
+        ("validation_fraction=.1,.3", "validation_fraction cannot vary"),
+        ("holdout=stratified,random", "holdout cannot vary"),
+        ("steps_per_dispatch=1,2", "it changes no number of the training"),
+        ("deterministic=true,false", "it changes no number of the training"),
         ("model.name=mlp,nothing", "unknown network 'nothing'"),
         ("model.name=mlp,lenet5_base; model.dropout=0,.5", "model.dropout is not a field"),
         ("optimizer.name=adam,adum", "optimizer.name = 'adum'"),
@@ -160,6 +164,29 @@ def test_refusals_change_nothing(config, train_members, tmp_path):
     train_members(with_values(config, {"num_epochs": 1}), "seed=0..1", tmp_path / "used")
     with pytest.raises(UserError, match="holds another sweep, of 2 members"):
         train_members(config, SWEEP, tmp_path / "used")
+
+
+def test_a_changed_config_is_refused_before_a_member_trains(
+    config, train_members, monkeypatch, tmp_path
+):
+    config.num_epochs, sweep = 1, "optimizer.name=adam,momentum"
+    train_group = population._train_group
+
+    def stop_before_the_second(sweep, numbers, *others):
+        if 1 in numbers:
+            raise Stopped("stopped")
+        return train_group(sweep, numbers, *others)
+
+    monkeypatch.setattr(population, "_train_group", stop_before_the_second)
+    with pytest.raises(Stopped):
+        train_members(config, sweep, tmp_path)
+    monkeypatch.setattr(population, "_train_group", train_group)
+    config.loss.label_smoothing = 0.1
+    with pytest.raises(UserError, match="000: .* cannot take the change of loss.label_smoothing"):
+        train_members(config, sweep, tmp_path)
+    assert not list((tmp_path / "members" / "001").glob("result.json"))
+    config.loss.label_smoothing = 0.0
+    assert len(train_members(config, sweep, tmp_path)[0]["members"]) == 2
 
 
 def test_a_dry_run(config, train_members, tmp_path):

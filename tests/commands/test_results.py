@@ -200,7 +200,8 @@ def test_a_stopped_queue_saves_its_run_and_starts_no_other(tmp_path):
     recipe = "digits --config.num_epochs=100000"
     command = [sys.executable, str(RESULTS / "queue.py"), "runs", recipe, "digits"]
     queue = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
         env=os.environ | {"TFDS_DATA_DIR": str(tmp_path / "data")},
     )  # fmt: skip
     run = tmp_path / "runs" / "digits-num_epochs100000"

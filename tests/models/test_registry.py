@@ -56,7 +56,7 @@ def test_smallest_size_is_taken():
 def test_the_published_sizes_are_the_default():
     model = jaxcnn.build("mnist_vanilla")
     assert (model.num_classes, model.image_shape) == (10, (28, 28, 1))
-    model = jaxcnn.build("mlp", num_classes=3, image_shape=[4, 4, 1], hidden=(5,))
+    model = jaxcnn.build("mlp", num_classes=np.int64(3), image_shape=[4, 4, 1], hidden=(5,))
     assert (model.num_classes, model.image_shape) == (3, (4, 4, 1))
     assert "lenet" in jaxcnn.network_names()
 

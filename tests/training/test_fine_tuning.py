@@ -145,6 +145,7 @@ def test_a_run_says_how_much_trains_and_resumes_across_the_release(
             "'conv7' names no parameter of the network; it has batch",
         ),
         ("rate_factors", "conv=2", "'conv' names no parameter"),
+        ("weight_decay_factors", "*/bias=2", r"'\*/bias' names no kernel, and nothing else decays"),
         ("freeze", "*", "no parameter would train"),
     ],
 )

@@ -22,6 +22,7 @@ from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
+from jaxcnn.workdir.weights import load_weights
 
 FRESH = "2 fresh optimizer.learning_rate=0.001"
 
@@ -255,6 +256,18 @@ def test_a_phase_with_larger_batches(config, train, dataset, tmp_path):
         train(config, tmp_path / "stopped", hooks=[stopping_hook(2)])
     train(config, tmp_path / "stopped")
     assert_same_bits(*(last_state(config, dataset, tmp_path / n) for n in ("whole", "stopped")))
+    # dataset.json has the steps per epoch of the whole config, which are not those of the phase
+    assert load_weights(tmp_path / "whole", "latest").epoch == 3
+
+
+def test_phases_count_no_epochs_that_are_over(config, train, tmp_path):
+    config.num_epochs = 6
+    with pytest.raises(Stopped):
+        train(config, tmp_path, hooks=[stopping_hook(4)])
+    with pytest.raises(UserError, match="the phase '2' would have ended after epoch 2, and the ru"):
+        train(in_phases(config, 2, 4), tmp_path)
+    result, _ = train(in_phases(config, 4, 2), tmp_path)
+    assert result["num_epochs"] == 6
 
 
 def test_fewer_epochs_cut_the_phases(config, train, tmp_path):
@@ -269,12 +282,15 @@ def test_fewer_epochs_cut_the_phases(config, train, tmp_path):
     [
         ((2, 1), 4, r"num_epochs = 4: config.phases = \('2', '1'\) have 3 epochs; set config.num_"),
         ((1, "1 global_batch_size=500"), 2, "global_batch_size = 500: must be at most 270"),
+        ((1, "1 global_batch_size=32"), 2, "other batches would shift a decay by steps"),
     ],
 )
 def test_phases_that_do_not_fit_are_refused_at_once(
     config, train, tmp_path, phases, num_epochs, said
 ):
     config.phases, config.num_epochs = phases, num_epochs
+    if "shift a decay" in said:
+        config.schedule.update(name="exponential", decay_steps=10)
     with pytest.raises(UserError, match=said):
         train(config, tmp_path)
     assert not list(tmp_path.iterdir())

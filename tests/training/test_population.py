@@ -17,7 +17,7 @@ from runs import assert_same_bits, last_state
 from jaxcnn import models
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
-from jaxcnn.training.member import Member
+from jaxcnn.training.member import Member, make_member_runs
 from jaxcnn.training.member_programs import Form, choose_form
 from jaxcnn.training.variation import check_population
 
@@ -214,6 +214,12 @@ def test_the_form_on_a_cpu():
         )
         forms[name] = choose_form(models.summary(network), num_members=4, num_devices=2)
     assert forms == {"mlp": ONE, "lenet": ON_DEVICES}
+
+
+def test_each_warm_up_fits_the_steps(config, dataset):
+    config.num_steps = 3
+    with pytest.raises(UserError, match="warmup_epochs = 1.0: takes 5 steps; must take fewer than"):
+        make_member_runs(configs_of(config, "schedule.warmup_epochs=0,1"), dataset)
 
 
 @pytest.mark.parametrize(

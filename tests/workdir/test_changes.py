@@ -115,6 +115,28 @@ def test_resume_with_another_batch_size(config, train, dataset, tmp_path):
     assert [row["step"] for row in read_metrics(tmp_path) if row["split"] == "train"][-1] == 17
 
 
+def test_larger_batches_after_a_part_of_an_epoch_leave_no_row_of_it(
+    config, train, dataset, tmp_path
+):
+    config.max_minutes = 1e-9  # over after a step
+    train(config, tmp_path)
+    config.max_minutes, config.global_batch_size = 0.0, 128
+    stop_after(config, dataset, tmp_path, 1)
+    assert read_metrics(tmp_path) == []
+    result, _ = train(config, tmp_path)
+    assert result["num_epochs"] == 2
+    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 4), (2, 7)]
+
+
+def test_a_decay_by_steps_keeps_its_batch_size(config, train, dataset, tmp_path):
+    config.schedule.update(name="exponential", decay_rate=0.5, decay_steps=10)
+    stop_after(config, dataset, tmp_path, 7)
+    config.global_batch_size = 32
+    with pytest.raises(UserError, match="decay_steps = 10: another batch size would shift"):
+        train(config, tmp_path)
+
+
 @pytest.mark.slow
 def test_resume_on_another_number_of_devices(config, train, dataset, tmp_path):
     config.num_epochs = 3

@@ -65,6 +65,13 @@ def test_early_stopping_is_said_and_more_patience_goes_on(config, train, tmp_pat
     with pytest.raises(UserError, match="cannot take the change of num_epochs: 20 before"):
         train(config, tmp_path)
     assert files_in(tmp_path) == before
+    config.num_epochs = 20
+    for name, value in (("metric", "accuracy"), ("min_delta", 0.1)):
+        config.early_stopping[name], was = value, config.early_stopping[name]
+        with pytest.raises(UserError, match=f"cannot take the change of early_stopping.{name}"):
+            train(config, tmp_path)
+        config.early_stopping[name] = was
+    assert files_in(tmp_path) == before
     config.early_stopping.patience = 4
     result, printed = train(config, tmp_path)
     assert "resuming in epoch 4" in printed and result["num_epochs"] == 5
