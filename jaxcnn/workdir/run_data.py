@@ -7,6 +7,7 @@ from unicodedata import normalize
 from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import older_rules
+from jaxcnn.config.fields import FIELDS
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
 from jaxcnn.data.image_size import height_and_width
@@ -21,6 +22,7 @@ from jaxcnn.data.places import (
     same_dataset,
 )
 from jaxcnn.data.superclasses import is_coarse
+from jaxcnn.data.tfds_names import is_tfds_name
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_bytes
@@ -63,6 +65,8 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
         settings.label_set = ""
     if dataset.pictures is None:
         settings.exclude = ""
+        if not is_tfds_name(dataset.name):
+            settings.split = FIELDS["dataset.split"].default
 
 
 def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None) -> Dataset:
