@@ -15,7 +15,7 @@ from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.training.stopping import Hook
-from jaxcnn.workdir.run_config import check_given_config
+from jaxcnn.workdir.run_config import check_config, check_given_config
 from jaxcnn.workdir.run_data import adopt_dataset, load_run_data
 
 
@@ -72,6 +72,7 @@ def own_config(
             kind = type(dataset).__name__
             raise UserError(f"dataset: is {kind}; make a jaxcnn.Dataset with Dataset.from_arrays")
         adopt_dataset(config, dataset)
+        check_config(config, workdir)
     return config
 
 

@@ -1,5 +1,6 @@
 """Cross-validation: a run for each fold of the training split, and predictions of all of it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def _summarize(
     """Write the out-of-fold predictions and their metrics; return the content of `result.json`."""
     parts, examples = [], []
     for fold in range(num_folds):
-        trained = load_trained(workdir / "folds" / str(fold))
+        # a temperature was fitted to the labels that these figures judge
+        trained = dataclasses.replace(load_trained(workdir / "folds" / str(fold)), temperature=1.0)
         examples.append(load_examples(trained, "validation", data_at))
         logits = trained.logits(examples[-1].images)
         labels = examples[-1].labels

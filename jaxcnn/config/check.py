@@ -10,7 +10,8 @@ from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import guess_field, guess_value
 from jaxcnn.config.parts import FIELD_OF
 from jaxcnn.config.phases import config_of_phase, phases_of
-from jaxcnn.config.rules import FIT, Effect, Field, Rule, one_of, some_of
+from jaxcnn.config.picture_settings import not_taken
+from jaxcnn.config.rules import Effect, Field, Rule, one_of, some_of
 from jaxcnn.errors import UserError
 
 # the fields that only one schedule takes, beside `schedule.boundaries`
@@ -24,13 +25,6 @@ _SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), 
 _DECAYING = ("sgd", "momentum", "nesterov", "adamw")
 # optimizers whose updates are more than steps of the rate
 _KEEPING_NORMS = ("airbench", "airbench2025")
-# the fields that only some datasets take
-_OF_PICTURES = {
-    "exclude": "folder:PATH and table:PATH",
-    "fit": "folder:PATH, table:PATH and tfds:NAME",
-    "split": "folder:PATH, table:PATH and tfds:NAME",
-}
-_OF_TFDS = ("fit", "split")  # of them, those of a set of tfds
 
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
@@ -51,10 +45,29 @@ def rule_of(field: Field, registries: Registries) -> Rule | None:
 def check_fields(config: ConfigDict, registries: Registries) -> None:
     """Check the names, types, values and combinations of a config's fields.
 
-    The options of the network, `model.OPTION`, are the caller's to check.
-
     Args:
       config: the config of a config file, with the flags applied.
+      registries: see `check_values`.
+
+    Raises:
+      UserError: a field is wrong, or several do not fit each other; the message has the first such
+        field, its value, and what is allowed.
+    """
+    check_values(config, registries)
+    for message in _wrong_combinations(config):
+        raise UserError(message)
+    if config.phases:
+        _check_phases(config, registries)
+
+
+def check_values(config: ConfigDict, registries: Registries) -> None:
+    """Check the names, types and values of a config's fields, each by itself.
+
+    A run that is only read needs no more: older code may have let it train with a field that had no
+    effect. The options of the network, `model.OPTION`, are the caller's to check.
+
+    Args:
+      config: the config.
       registries: the names in each registry that a rule refers to, such as "optimizers".
 
     Raises:
@@ -80,10 +93,6 @@ def check_fields(config: ConfigDict, registries: Registries) -> None:
             is_long = guess and len(rule.choices) > _MOST_LISTED
             allowed = "there is none of this name" if is_long else f"allowed is {rule.allowed}"
             raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{own}")
-    for message in _wrong_combinations(config):
-        raise UserError(message)
-    if config.phases:
-        _check_phases(config, registries)
 
 
 def _check_phases(config: ConfigDict, registries: Registries) -> None:
@@ -141,36 +150,6 @@ def _check_type(name: str, value: Any) -> None:
         raise UserError(f"config.{name}: too large a number; the limit is 2**31")
 
 
-def check_dataset_settings(settings: Mapping[str, Any]) -> None:
-    """Check the settings of users' pictures.
-
-    Args:
-      settings: `name`, the dataset's, and `exclude`, `fit` and `split`.
-
-    Raises:
-      UserError: `fit` is wrong, or the dataset does not take one of them.
-    """
-    if not FIT.holds(settings["fit"]):
-        raise UserError(f"fit = {settings['fit']!r}: must be {FIT.allowed}")
-    for line in _not_taken(settings):
-        raise UserError(line)
-
-
-def _not_taken(settings: Mapping[str, Any]) -> list[str]:
-    """Return a line for each setting of users' pictures that a dataset does not take."""
-    name = settings["name"]
-    taken = ()
-    if name.startswith(("folder:", "table:")):
-        taken = tuple(_OF_PICTURES)
-    elif name.startswith("tfds:"):
-        taken = _OF_TFDS
-    return [
-        f"{field} = {settings[field]!r}: only {takers} take it"
-        for field, takers in _OF_PICTURES.items()
-        if field not in taken and settings[field] != FIELDS[f"dataset.{field}"].default
-    ]
-
-
 def _wrong_combinations(config: ConfigDict) -> list[str]:
     """Return a message for each combination of fields that makes no sense."""
     dataset, optimizer, schedule = config.dataset, config.optimizer, config.schedule
@@ -218,7 +197,7 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
             dataset.label_set != "" and dataset.name != "cifar100"
         ),
     }
-    messages |= dict.fromkeys((f"config.dataset.{line}" for line in _not_taken(dataset)), True)
+    messages |= dict.fromkeys((f"config.dataset.{line}" for line in not_taken(dataset)), True)
     messages |= _wrong_schedules(schedule, optimizer) | _wrong_weights(config.loss, dataset)
     messages |= _wrong_fine_tuning(optimizer)
     return [message for message, is_wrong in messages.items() if is_wrong]

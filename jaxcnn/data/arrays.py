@@ -2,7 +2,7 @@
 
 import mmap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.text import shorten
 
 _MOST_UNNAMED = 100_000  # a larger label without class names is a mistake
+_IMAGE_SIDE = 16  # more channels than an image has, so it is a side
 _TOLERANCE = 1e-3  # of the sum of a distribution
 _COUNTED_FROM_ZERO = "labels count from 0"
 
@@ -79,8 +80,13 @@ def to_array(subject: str, values: Any) -> np.ndarray:
 
 
 def _refuse_channels_first(subject: str, shape: tuple[int, ...]) -> None:
-    """Refuse images with one or three channels in front, as PyTorch has them."""
-    if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
+    """Refuse images with one or three channels in front, as PyTorch has them.
+
+    Signals in several channels may be images of one row.
+    """
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        return
+    if shape[2] == shape[3] > 4 or min(shape[2:]) >= _IMAGE_SIDE:
         raise UserError(
             f"{subject}: have the shape {shape}, channels first; it must be (n, height, width, "
             "channels): use images.transpose(0, 2, 3, 1)"
@@ -158,7 +164,7 @@ def check_class_names(names: Sequence[str]) -> tuple[str, ...]:
         raise UserError(f"class_names: is the text {names!r}; it must be a list of names")
     if not isinstance(names, Iterable):
         raise UserError(f"class_names: is {names!r}; it must be a list of names")
-    if isinstance(names, Set):
+    if isinstance(names, (set, frozenset)):
         raise UserError("class_names: is a set, which has no order; it must be a list of names")
     checked = tuple(names)
     for name in checked:

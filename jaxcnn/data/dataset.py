@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.config.check import check_dataset_settings
+from jaxcnn.config.picture_settings import check_picture_settings
 from jaxcnn.data import arrays
 from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
@@ -188,7 +188,7 @@ def load_dataset(
         from jaxcnn.data.own_dataset import load_own
 
         settings = {"name": name, "split": split, "exclude": exclude, "fit": fit}
-        check_dataset_settings(settings)
+        check_picture_settings(settings)
         return load_own(name, label_set=label_set, image_size=image_size)
     place = find_place(name, data_dir, image_size, split, exclude, fit)
     is_new = not place.is_prepared()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.config.check import check_dataset_settings
+from jaxcnn.config.picture_settings import check_picture_settings
 from jaxcnn.data.datasets.registry import (
     DATASETS,
     FOLDER_BUILDER,
@@ -217,7 +217,7 @@ def find_place(
       UserError: there is no such dataset or no such folder, it does not take a setting, or
         `data_dir` cannot be used.
     """
-    check_dataset_settings({"name": name, "split": split, "exclude": exclude, "fit": fit})
+    check_picture_settings({"name": name, "split": split, "exclude": exclude, "fit": fit})
     root = _root(data_dir)
     check_for_dataset(root)
     is_of_pictures, is_named = is_pictures_name(name), name in dataset_names()

@@ -101,9 +101,10 @@ def take_up(
     is_new, is_within_epoch = begin_due_phase(config, progress, position), position.row > 0
     before = progress.global_batch_size
     run, state, position, repeated = enter_phase(run, state, progress, position, is_new=is_new)
-    if before != progress.global_batch_size and not is_new:
+    if before != progress.global_batch_size:
         _refuse_decay_steps(config, before, workdir)
-        warn(batch_size_changed(before, progress.global_batch_size, repeated))
+        if not is_new:
+            warn(batch_size_changed(before, progress.global_batch_size, repeated))
     return Start(run, state, progress, position, True, is_within_epoch)
 
 

@@ -74,17 +74,24 @@ class Stopping:
     def call_hooks(self, hooks: Sequence[Hook], row: Row, progress: Progress) -> None:
         """Call the user's hooks with an epoch's row, in process 0; one of them may end the run.
 
-        All hooks get the row, also after one that ends the run.
+        All hooks get the row, also after one that ends the run or fails.
+
+        Raises:
+          Exception: that of the first hook that fails.
         """
-        reasons = []
+        reasons, errors = [], []
         for hook in hooks if group.is_main() else ():
             try:
                 hook(dict(row))
             except StopTraining as stop:
                 reasons.append(str(stop))
+            except Exception as error:
+                errors.append(error)
         if any(self._agree.at_once(bool(reasons))):
             progress.hook_epochs = self._config.num_epochs
             progress.hook_reason = "; ".join(filter(None, reasons))
+        for error in errors:
+            raise error
 
     def end_by_time(self) -> None:
         """End the run here, because its time is over."""

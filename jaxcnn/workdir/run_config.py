@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.check import Registries, check_fields, rule_of
+from jaxcnn.config.check import Registries, check_fields, check_values, rule_of
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.help import describe_fields
@@ -100,7 +100,7 @@ def read_config(workdir: Path) -> ConfigDict:
             names[_KEY_OF[part["kind"]]].append(part["name"])
     with run_files.refusing_damage(workdir / "config.json"):
         config = from_dict(run_files.read_part(workdir, "config.json"))
-        check_fields(config, names)
+        check_values(config, names)
     require_parts(workdir, config, ["network"])
     with run_files.refusing_damage(workdir / "config.json"):
         check_options(**config.model)

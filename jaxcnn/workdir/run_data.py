@@ -58,11 +58,9 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
         settings.image_size, settings.image_width = height if is_square else 0, 0
     settings.fit = (dataset.conversion or {}).get("fit", DEFAULT_CONVERSION.fit)
     if dataset.is_of_arrays:
-        settings.label_set = settings.data_dir = ""
-    elif is_coarse(dataset.class_names):
-        settings.label_set = "coarse"
-    elif settings.label_set == "coarse":
-        settings.label_set = ""
+        settings.data_dir = ""
+    is_cifar100 = dataset.name == "cifar100"
+    settings.label_set = "coarse" if is_cifar100 and is_coarse(dataset.class_names) else ""
     if dataset.pictures is None:
         settings.exclude = ""
         if not is_tfds_name(dataset.name):

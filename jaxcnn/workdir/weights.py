@@ -78,8 +78,9 @@ def load_weights(workdir: str | Path, checkpoint: str = "") -> RunWeights:
         raise UserError(
             f"{workdir / 'dataset.json'}: is not the one that checkpoint {step} was written with"
         )
-    # a phase may have another number of steps per epoch; older checkpoints don't hold the epochs
-    finished = progress.epochs or progress.position(step, about["steps_per_epoch"]).epoch
+    finished = progress.epochs  # a phase may have another number of steps per epoch
+    if not progress.phases:  # a checkpoint of older code, which does not hold the epochs
+        finished = progress.position(step, about["steps_per_epoch"]).epoch
     for part in weights.values():
         nnx.update(model, nnx.State(part))
     model.eval()

@@ -93,6 +93,18 @@ def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_p
         train_folds(config, 2, tmp_path / "cv" / "folds" / "0")
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_the_figures_out_of_fold_have_no_temperature(config, tmp_path):
+    losses = []
+    for calibration in ("none", "temperature"):
+        config.calibration = calibration
+        result = train_folds(config, 2, tmp_path / calibration)
+        losses.append(result["out_of_fold"]["loss"])
+    assert losses[0] == losses[1]
+    assert list((tmp_path / "temperature" / "folds" / "0").glob("calibration.json"))
+
+
 def figures_of(folder):
     """Loss and accuracy of each row of a run's metrics."""
     return [(row["split"], row["loss"], row["accuracy"]) for row in read_metrics(folder)]

@@ -39,6 +39,20 @@ def test_a_hook_ends_a_run(config, train, tmp_path):
     assert text.replace("|", r"\|") in (tmp_path / "report.md").read_text()
 
 
+def test_a_hook_that_fails_hides_no_stop(config, train, tmp_path):
+    rows, hooks = [], [stop_at(1, "enough")]
+
+    def fail(row):
+        raise ValueError("no network")
+
+    with pytest.raises(ValueError, match="no network"):
+        train(config, tmp_path, hooks=[fail, *hooks, rows.append])
+    assert [row["epoch"] for row in rows] == [1]
+    result, _ = train(config, tmp_path)
+    assert (result["ended"], result["num_epochs"]) == ("hook", 1)
+    assert result["hook_reason"] == "enough"
+
+
 @pytest.mark.slow
 def test_a_run_that_a_hook_ended_goes_on_with_more_epochs_only(config, train, tmp_path):
     first, _ = train(config, tmp_path, hooks=[stop_at(2)])

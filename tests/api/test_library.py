@@ -18,6 +18,7 @@ import jaxcnn
 from jaxcnn.data.superclasses import SUPERCLASSES
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
+from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import adopt_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -362,4 +363,8 @@ def test_the_config_takes_the_label_set_of_the_given_dataset(data):
     cifar100 = dataclasses.replace(data, name="cifar100", is_of_arrays=False)
     for class_names, label_set in ((names, "coarse"), (("apple", "bear", "bed", "bee"), "")):
         adopt_dataset(config, dataclasses.replace(cifar100, class_names=class_names))
+        check_config(config)
         assert (config.dataset.label_set, config.dataset.split) == (label_set, "content")
+    others = ("people", "trees", "fish", "insects")
+    adopt_dataset(config, dataclasses.replace(data, class_names=others, is_of_arrays=False))
+    assert config.dataset.label_set == ""

@@ -218,7 +218,7 @@ def test_a_missing_field_is_named():
         ({"optimizer.freeze_epochs": 2}, "has no effect without freeze"),
         ({"optimizer.name": "sgd", "optimizer.weight_decay_factors": "a=2"}, "has no effect with"),
         ({"optimizer.name": "airbench", "optimizer.rate_factors": "a=2"}, "airbench does not take"),
-        ({"dataset.split": "shuffle"}, "only folder:PATH, table:PATH and tfds:NAME take it"),
+        ({"dataset.split": "my.csv"}, "only folder:PATH, table:PATH and tfds:NAME take it"),
         ({"optimizer.weight_decay_factors": "a=0"}, "adam does not take them; sgd, "),
         (
             {"loss.class_weighting": "balanced", "dataset.sampling": "balanced"},

@@ -68,7 +68,7 @@ def test_distributions_and_lists():
         ((IMAGES[:0], LABELS[:0]), "images of train: are empty"),
         (([], []), "images of train: are empty"),
         ((np.zeros((6, 3, 5, 5), np.uint8), LABELS), r"use images.transpose\(0, 2, 3, 1\)"),
-        ((np.zeros((6, 3, 5, 8), np.uint8), LABELS), r"channels first; it must be"),
+        ((np.zeros((6, 3, 16, 24), np.uint8), LABELS), r"channels first; it must be"),
         (([IMAGES[0], IMAGES[0, :2]], [0, 1]), "cannot be read as one array"),
         ((IMAGES[:, :3], LABELS), r"shape \(4, 5, 1\); those of train have \(3, 5, 1\)"),
         ((IMAGES, LABELS[:5]), "train: has 6 images and 5 labels"),
@@ -119,6 +119,12 @@ def test_labels_that_count_from_1_are_refused():
 def test_wrong_class_names_are_refused(names, line):
     with pytest.raises(UserError, match=line):
         Dataset.from_arrays(GOOD, GOOD, class_names=names)
+
+
+def test_signals_are_images_of_one_row():
+    signals = (np.zeros((6, 1, 100, 6), np.uint8), LABELS)
+    dataset = Dataset.from_arrays(signals, signals, class_names=dict.fromkeys("abc").keys())
+    assert dataset.image_shape == (1, 100, 6) and dataset.class_names == ("a", "b", "c")
 
 
 def test_names_from_numpy_give_the_same_dataset():

@@ -260,6 +260,16 @@ def test_a_phase_with_larger_batches(config, train, dataset, tmp_path):
     assert load_weights(tmp_path / "whole", "latest").epoch == 3
 
 
+def test_a_phase_that_extends_a_run_keeps_the_batch_size_of_a_decay_by_steps(
+    config, train, tmp_path
+):
+    config.schedule.update(name="exponential", decay_rate=0.5, decay_steps=5)
+    train(config, tmp_path)
+    config.num_epochs, config.global_batch_size = 3, 32
+    with pytest.raises(UserError, match="another batch size would shift the decay"):
+        train(config, tmp_path)
+
+
 def test_phases_count_no_epochs_that_are_over(config, train, tmp_path):
     config.num_epochs = 6
     with pytest.raises(Stopped):
