@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,9 @@ class Result:
         `validation_loss`, `validation_accuracy`, `learning_rate`, `seconds` and
         `images_per_second`. A number that was not finite is None.
         """
-        return epochs.history(read_metrics(self.workdir))
+        rows = read_metrics(self.workdir)
+        steps = self.values.get("steps", math.inf)  # the run may have gone on since
+        return epochs.history([row for row in rows if row["step"] <= steps])
 
     @functools.cached_property
     def figures(self) -> dict[str, "Figure"]:

@@ -14,6 +14,7 @@ from jaxcnn.data.pictures.survey import Survey, exclusion_of
 from jaxcnn.data.places import find_place
 from jaxcnn.data.preparing.looking import look_at
 from jaxcnn.errors import UserError
+from jaxcnn.files.paths import user_path
 from jaxcnn.files.writing import write_bytes
 from jaxcnn.reporting.pictures_page import Subject, write_page
 from jaxcnn.text import integer
@@ -43,8 +44,15 @@ class PicturesReport:
           file: of the page.
 
         Raises:
-          UserError: the pictures have no layout that can be read, or none can be read.
+          UserError: the pictures have no layout that can be read, none can be read, or the list of
+            the page is the one that the settings name.
         """
+        exclusion = file.with_suffix(".exclude.txt")
+        if settings.exclude and user_path(settings.exclude).resolve() == exclusion.resolve():
+            raise UserError(
+                f"{file}: its list {exclusion.name} would replace the one that is read; name "
+                "another page"
+            )
         place = find_place(
             settings.name,
             settings.data_dir or None,
@@ -67,7 +75,7 @@ class PicturesReport:
                 notes=layout.notes,
                 fit=settings.fit,
                 image_size=_size_of(settings, found),
-                exclusion=file.with_suffix(".exclude.txt"),
+                exclusion=exclusion,
             ),
         )
 

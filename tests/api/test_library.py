@@ -136,7 +136,10 @@ def test_a_run_on_arrays_goes_on_with_the_arrays_alone(run, data, tmp_path):
         config.num_epochs = num_epochs
         with pytest.raises(UserError, match="was trained on other data"):
             jaxcnn.train(config, workdir, other, quiet=True)
+    before = jaxcnn.train(small_config(), workdir, data, quiet=True)
     result = jaxcnn.train(config, workdir, data, quiet=True)
+    assert [row["epoch"] for row in before.history] == [1, 2]
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
     assert result.values["num_epochs"] == 3 and result.values["resumed"] == [2.0]
 
 

@@ -55,6 +55,11 @@ def test_a_report_whose_findings_go_back_in(command, tmp_path):
         assert text in page
     assert "<td>1</td><td>0</td>" in page  # groups: one is the same file, none only looks so
     assert "All pictures have this size." in page and "cut away" not in page
+    listed = (tmp_path / "page.exclude.txt").read_text()
+    flags = ("--exclude=page.exclude.txt", "--report=page.html")
+    done = command("prepare", "folder:pets", *flags, folder=tmp_path)
+    assert done["code"] == 2 and "would replace the one that is read" in done["errors"]
+    assert (tmp_path / "page.exclude.txt").read_text() == listed
     flags = ("--exclude=page.exclude.txt", "--report=again.html", "--image_size=8")
     done = command("prepare", "folder:pets", *flags, folder=tmp_path)
     assert (done["code"], done["errors"]) == (0, "")
