@@ -72,7 +72,7 @@ def own_config(
             kind = type(dataset).__name__
             raise UserError(f"dataset: is {kind}; make a jaxcnn.Dataset with Dataset.from_arrays")
         adopt_dataset(config, dataset)
-        check_config(config, workdir)
+        check_config(config, workdir)  # some fields are the dataset's from here on
     return config
 
 

@@ -125,7 +125,7 @@ def _train(
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)
     if ended and is_complete(workdir, config, ended):
-        if source.dataset is not None:
+        if source.dataset is not None:  # a notebook's cell may run again with other arrays
             given = source.load(config, workdir)
             refuse_other_data(workdir, data_identity(given, views_of(config, given)))
         if profile_steps:

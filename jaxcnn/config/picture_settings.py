@@ -7,9 +7,9 @@ from jaxcnn.config.rules import FIT, SPLIT
 from jaxcnn.errors import UserError
 
 _TAKERS = {
-    "exclude": "folder:PATH and table:PATH",
-    "fit": "folder:PATH, table:PATH and tfds:NAME",
-    "split": "folder:PATH, table:PATH and tfds:NAME",
+    "exclude": ("folder:PATH", "table:PATH"),
+    "fit": ("folder:PATH", "table:PATH", "tfds:NAME"),
+    "split": ("folder:PATH", "table:PATH", "tfds:NAME"),
 }
 # values that change nothing; older runs on any data have the rule "shuffle"
 _WITHOUT_EFFECT = {"exclude": ("",), "fit": ("crop",), "split": SPLIT.choices}
@@ -31,10 +31,11 @@ def check_picture_settings(settings: Mapping[str, Any]) -> None:
 
 
 def not_taken(settings: Mapping[str, Any]) -> list[str]:
-    """Return a line for each setting that the dataset does not take; see the check."""
-    kind, colon, _ = settings["name"].partition(":")
+    """Return a line for each setting that a dataset does not take; see `check_picture_settings`."""
+    name = settings["name"]
     return [
-        f"{field} = {settings[field]!r}: only {takers} take it"
+        f"{field} = {settings[field]!r}: only {', '.join(takers[:-1])} and {takers[-1]} take it"
         for field, takers in _TAKERS.items()
-        if settings[field] not in _WITHOUT_EFFECT[field] and not (colon and f"{kind}:" in takers)
+        if settings[field] not in _WITHOUT_EFFECT[field]
+        and not any(name.startswith(taker.partition(":")[0] + ":") for taker in takers)
     ]

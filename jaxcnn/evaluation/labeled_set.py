@@ -11,7 +11,7 @@ from unicodedata import normalize
 import numpy as np
 
 from jaxcnn.data.datasets.folder_layout import find_layout
-from jaxcnn.data.pictures.content import sha256_of, trained_on
+from jaxcnn.data.pictures.content import digests_trained_on, sha256_of
 from jaxcnn.data.pictures.table import read_table
 from jaxcnn.data.places import Place, is_pictures_name
 from jaxcnn.errors import UserError
@@ -125,5 +125,5 @@ def _count_trained_on(trained: "Trained", paths: list[Path]) -> int:
     file = trained.workdir / PICTURES
     if not file.exists():
         return 0
-    known = trained_on(file)
+    known = digests_trained_on(file)
     return sum(sha256_of(path) in known for path in paths)

@@ -153,13 +153,16 @@ def _interval(ends: Sequence[float] | None, to_text: Callable[[float], str]) -> 
 
 def class_table(classes: Sequence[ClassMetrics]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Return head and rows of a table of classes; of many classes, the best and the worst."""
-    if len(classes) > _MOST_CLASSES:  # a class without images has no accuracy
-        ranked = [row for row in classes if row.get("support")]
-        ranked.sort(key=lambda row: -(row.get("accuracy") or 0))
-        classes = ranked
-    if len(classes) > 2 * _ENDS:
-        classes = [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    if len(classes) > _MOST_CLASSES:
+        known = _with_images(classes)
+        ranked = sorted(known, key=lambda row: -(row.get("accuracy") or 0))
+        classes = [*ranked[:_ENDS], *ranked[max(_ENDS, len(ranked) - _ENDS) :]]
     return ("class", "accuracy (recall)", "precision", "F1", "images"), list(map(_row, classes))
+
+
+def _with_images(classes: Sequence[ClassMetrics]) -> list[ClassMetrics]:
+    """Return the classes with an accuracy; those without images have none."""
+    return [row for row in classes if row.get("support")]
 
 
 def _row(row: ClassMetrics) -> tuple[str, ...]:
@@ -170,6 +173,8 @@ def _row(row: ClassMetrics) -> tuple[str, ...]:
 def _caption(evaluation: Mapping[str, Any]) -> str:
     if len(evaluation["classes"]) <= _MOST_CLASSES:
         return "Classes"
+    if len(_with_images(evaluation["classes"])) <= 2 * _ENDS:
+        return "Classes with images, the one recognized best first"
     return f"The {_ENDS} classes recognized best, and the {_ENDS} recognized worst"
 
 

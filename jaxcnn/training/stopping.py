@@ -90,8 +90,8 @@ class Stopping:
         if any(self._agree.at_once(bool(reasons))):
             progress.hook_epochs = self._config.num_epochs
             progress.hook_reason = "; ".join(filter(None, reasons))
-        for error in errors:
-            raise error
+        if errors:
+            raise errors[0]
 
     def end_by_time(self) -> None:
         """End the run here, because its time is over."""

@@ -129,7 +129,7 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
     return pictures
 
 
-def trained_on(path: Path) -> set[str]:
+def digests_trained_on(path: Path) -> set[str]:
     """Return the SHA-256 of each picture that a run trained on, from the list that it keeps.
 
     Raises:
