@@ -206,7 +206,7 @@ def load_dataset(
         label_sets = (read_info(place.arrays) or {})["class_names"]
         by_label_set = {key: _read(place.arrays, key).splits for key in label_sets}
         write_resized(place, resized, image_size, by_label_set)
-    return _read(resized, label_set)
+    return _read(resized, label_set, name)
 
 
 def load_pictures(
@@ -264,11 +264,11 @@ def load_place(place: Place, label_set: str = "") -> Dataset:
 
             prepare_at(place)
         if hold(place.directory):  # else another process has just removed it
-            return _read(place.arrays, label_set)
+            return _read(place.arrays, label_set, place.name)
 
 
-def _read(directory: Path, label_set: str) -> Dataset:
-    """Return the dataset of a directory of arrays."""
+def _read(directory: Path, label_set: str, name: str = "") -> Dataset:
+    """Return the dataset of a directory of arrays, under a name; "" for the one in its record."""
     info = read_info(directory) or {}
     try:
         label_set = pick_label_set(info, label_set)
@@ -283,7 +283,7 @@ def _read(directory: Path, label_set: str) -> Dataset:
         }
         pictures = pictures_path(directory)
         return Dataset(
-            name=info["name"],
+            name=name or info["name"],
             class_names=tuple(info["class_names"][label_set]),
             splits=splits,
             **statistics_fields(info),

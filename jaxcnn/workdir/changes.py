@@ -15,6 +15,7 @@ from jaxcnn.data.places import same_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.endings import how_to_continue, reached_limits, read_ended
+from jaxcnn.workdir.full_paths import with_full_paths
 from jaxcnn.workdir.run_data import PICTURES
 
 # fields that decide when early stopping ends a run; a run that it has ended was judged by them
@@ -62,8 +63,9 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
                 f"{workdir}: holds another run: its config.json has no {name}; name another "
                 "--workdir"
             )
-    now, older = flatten(to_dict(config)), flatten(to_dict(older_defaults()))
-    before = {name: older[name] for name in now if name in older} | flatten(saved)
+    now, older = with_full_paths(flatten(to_dict(config))), flatten(to_dict(older_defaults()))
+    before = {name: older[name] for name in now if name in older}
+    before |= with_full_paths(flatten(saved))
     changes = [
         Change(name, before.get(name), value)
         for name, value in now.items()
@@ -71,7 +73,8 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
         and effect_of(name) != Effect.ABOUT
         and not (name == "phases" and _is_one_more(saved, to_dict(config)))
     ]
-    for change in changes:
+    # of several fields, the dataset's name says best which run the folder holds
+    for change in sorted(changes, key=lambda change: change.name != "dataset.name"):
         if _is_other_run(change, workdir, now):
             raise UserError(
                 f"{workdir}: holds another run: its {change.name} is {change.before!r}, this one's "

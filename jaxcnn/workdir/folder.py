@@ -19,6 +19,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import identify_end
 from jaxcnn.workdir.environment import environment
+from jaxcnn.workdir.full_paths import full_name, with_full_paths
 from jaxcnn.workdir.phases import Begun
 from jaxcnn.workdir.run_parts import changed_parts, describe_parts
 
@@ -107,7 +108,8 @@ def _give_identity(workdir: Path, config: ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.exists():
         identity = run_files.new_identity()
-        write_json(path, run_files.with_identity(to_dict(config), identity))
+        plain = nest(with_full_paths(flatten(to_dict(config))))
+        write_json(path, run_files.with_identity(plain, identity))
     elif not run_files.read_identity(workdir).id:
         before = run_files.read_part(workdir, "config.json")
         identity = run_files.new_identity(had_none=True)
@@ -148,7 +150,7 @@ def write_config(
     owner = {"run": identity.id}
     plain = _without_older_rules(workdir, config)
     write_json(workdir / "config.json", run_files.with_identity(plain, identity))
-    write_json(workdir / "dataset.json", dataset | owner)
+    write_json(workdir / "dataset.json", dataset | owner | {"name": full_name(dataset["name"])})
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
     now = environment(devices) | history | owner
     if len(phases) > 1:
@@ -160,9 +162,12 @@ def write_config(
 
 
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:
-    """Return the config without the fields that an older run lacks, so that its rules stay."""
+    """Return the config without the fields that an older run lacks, so that its rules stay.
+
+    Its paths are written in full.
+    """
     older = older_rules(run_files.read_part(workdir, "config.json"))
-    leaves = flatten(to_dict(config))
+    leaves = with_full_paths(flatten(to_dict(config)))
     return nest({name: value for name, value in leaves.items() if name not in older})
 
 

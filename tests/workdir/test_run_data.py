@@ -13,6 +13,7 @@ from PIL import Image
 
 from jaxcnn.api import run
 from jaxcnn.config.defaults import default_config
+from jaxcnn.config.files import load_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
 from jaxcnn.data.preparing.versions import _held, is_in_use, release
@@ -50,9 +51,8 @@ def train(tmp_path, monkeypatch):
     ):
         config = default_config()
         config.holdout, config.model = holdout, model_config("mlp", hidden=(16,))
-        config.dataset.update(
-            name=f"folder:{tmp_path / pictures}", data_dir=str(tmp_path / "data"), **dataset
-        )
+        name = pictures if ":" in pictures else f"folder:{tmp_path / pictures}"
+        config.dataset.update(name=name, data_dir=str(tmp_path / "data"), **dataset)
         config.num_devices, config.global_batch_size = 1, 16
         config.num_epochs = num_epochs
         printed = io.StringIO()
@@ -110,6 +110,27 @@ def test_pictures_that_are_gone_are_named(train, tmp_path):
         evaluate_run(tmp_path / "run")
     with pytest.raises(UserError, match="dark/0_3.png"):
         train("run", num_epochs=2)
+
+
+def test_a_run_keeps_its_relative_paths_in_full(train, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for seed, place in enumerate((here, there)):  # the same names, other pictures
+        add_pictures(place / "pictures", 20, seed)
+        (place / "out.txt").write_text(f"dark/{seed}_0.png\n")
+    monkeypatch.chdir(here)
+    train("run", pictures="folder:pictures", exclude="out.txt")
+    saved = load_config(tmp_path / "run" / "config.json")
+    assert saved.dataset.name == f"folder:{here / 'pictures'}" == data_of(tmp_path / "run")["name"]
+    assert saved.dataset.exclude == str(here / "out.txt")
+    _, printed = train("run", pictures="folder:pictures", exclude="out.txt", num_epochs=2)
+    assert "resuming" in printed and "dataset.exclude:" not in printed
+
+    monkeypatch.chdir(there)
+    run.train(saved, tmp_path / "again", quiet=True)
+    before, after = (read_pictures(tmp_path / n / "pictures.csv") for n in ("run", "again"))
+    assert before == after
+    add_pictures(there / "pictures", 5, seed=3)
+    assert notes_on_data(tmp_path / "run") == []
 
 
 @pytest.mark.slow

@@ -6,15 +6,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from jaxcnn.data.pictures.decoding import may_be_picture
+from jaxcnn.data.pictures.decoding import is_text, may_be_picture
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import below
-
-# suffixes of files that describe pictures, or that a camera's program writes
-_TEXT_SUFFIXES = (
-    *(".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".htm"),
-    *(".log", ".ini", ".db", ".pdf", ".url", ".xmp", ".aae"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +49,7 @@ def list_folder(folder: Path) -> Listing:
             raise UserError(f"{folder}: the name of its folder {name!a} is not in UTF-8")
     folder_names = set(folders)
     files = [entry.name for entry in kept if entry.name not in folder_names]
-    texts = {name for name in files if name.casefold().endswith(_TEXT_SUFFIXES)}
+    texts = {name for name in files if is_text(name)}
     return Listing(
         path=folder,
         folders=tuple(folders),

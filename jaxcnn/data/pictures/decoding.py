@@ -30,6 +30,11 @@ _LARGE = 89_000_000  # pixels
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 # files and folders, in lower case, that Windows, macOS and network disks leave behind
 _LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r")
+# suffixes of files that describe pictures, or that a camera's program writes
+_TEXT_SUFFIXES = (
+    *(".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".htm"),
+    *(".log", ".ini", ".db", ".pdf", ".url", ".xmp", ".aae"),
+)
 
 
 def read_picture(
@@ -163,11 +168,16 @@ def may_be_picture(path: Path | os.DirEntry) -> bool:
     return not path.name.startswith(".") and path.name.casefold() not in _LEFTOVERS
 
 
+def is_text(name: str) -> bool:
+    """Return whether a file's name is that of a text about pictures, such as labels.csv."""
+    return name.casefold().endswith(_TEXT_SUFFIXES)
+
+
 def find_pictures(places: Iterable[Path]) -> Iterator[Path]:
     """Yield each place, or for a folder the files in it and below it, sorted.
 
-    Hidden files and folders are skipped. Links are followed, as in training; a folder that several
-    links lead to is read once.
+    Hidden files and folders, and texts such as labels.csv, are skipped. Links are followed, as in
+    training; a folder that several links lead to is read once.
     """
     for place in places:
         if os.path.isdir(place):
@@ -184,7 +194,8 @@ def _files_in(place: Path) -> Iterator[Path]:
             for name in sorted(subfolders)
             if may_be_picture(Path(name)) and _is_new(os.path.join(folder, name), visited)
         ]
-        yield from filter(may_be_picture, (Path(folder, name) for name in names))
+        files = (Path(folder, name) for name in names if not is_text(name))
+        yield from filter(may_be_picture, files)
 
 
 def _is_new(folder: str, visited: set[str]) -> bool:
