@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, own_config
-from jaxcnn.api.members import Trainer, result_of
+from jaxcnn.api.members import Trainer, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.run import complete_report, train
 from jaxcnn.api.together import Members
@@ -65,6 +65,8 @@ class FoldTraining:
         try:
             if self._were_begun_apart():
                 return self._train_apart(console)
+            for folder, config in zip(self.folders, configs, strict=True):
+                refuse_another_recipe(folder, config)
             if all(map(result_of, self.folders, configs)):
                 return self._finish(configs, source, console)
             dataset = source.load(configs[0], self.folders[0])

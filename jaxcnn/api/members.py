@@ -21,6 +21,7 @@ from jaxcnn.training.run import Run
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.training.worker_population import WorkerPopulation
 from jaxcnn.training.workers import Workers, usable_cores
+from jaxcnn.workdir.changes import find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.run_files import missing_parts
@@ -34,6 +35,30 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     """Return the result of a member that has ended; None while there is something left."""
     ended = read_ended(folder)
     return ended if ended and is_complete(folder, config, ended) else None
+
+
+def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
+    """Check that a member that has begun goes on with its recipe, before others train.
+
+    All members have one recipe from their first step on, or the better of them would be luck. A
+    single run may take such changes, and records them.
+
+    Raises:
+      UserError: the config changes the member's numbers.
+    """
+    if not (folder / "config.json").exists():
+        return
+    try:
+        changes = find_changes(folder, config)
+        refuse_changes_after_the_end(folder, config, changes)
+        for change in changes:
+            if not change.may_follow_the_end:
+                raise UserError(f"{folder}: has begun and cannot take the change of {change}")
+    except UserError as error:
+        raise UserError(
+            f"{error}. It is a member of a population: one whose config has changed, or a member "
+            "that was trained on alone in its folder, cannot go on"
+        ) from error
 
 
 def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> Form:

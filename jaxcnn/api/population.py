@@ -10,7 +10,13 @@ from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
 from jaxcnn.api.member_config import check_fields, member_config
-from jaxcnn.api.members import Trainer, describe_size, fit_form, result_of
+from jaxcnn.api.members import (
+    Trainer,
+    describe_size,
+    fit_form,
+    refuse_another_recipe,
+    result_of,
+)
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.run import complete_report
@@ -29,8 +35,6 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import make_member_runs
 from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population, differing_fields, split_by_program
-from jaxcnn.workdir.changes import find_changes, refuse_changes_after_the_end
-from jaxcnn.workdir.endings import read_ended
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,7 @@ def train_population(
 def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, Any]:
     """Train what is left of a population in its open folder; return its result."""
     for index, config in enumerate(sweep.configs):
-        _check_ended(sweep.folder(index), config)
+        refuse_another_recipe(sweep.folder(index), config)
     is_left = [
         result_of(sweep.folder(index), config) is None for index, config in enumerate(sweep.configs)
     ]
@@ -141,23 +145,6 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
                 shown.group(position, len(sweep.groups), values)
             failures |= _train_group(sweep, numbers, left, source, shown, trainer)
     return _finish(sweep, failures, source, shown)
-
-
-def _check_ended(folder: Path, config: ConfigDict) -> None:
-    """Check that a member that has ended belongs to the sweep, before others train.
-
-    Raises:
-      UserError: it was trained with another config.
-    """
-    if not read_ended(folder):
-        return
-    try:
-        refuse_changes_after_the_end(folder, config, find_changes(folder, config))
-    except UserError as error:
-        raise UserError(
-            f"{error}. It is a member of the sweep: a sweep whose config has changed, or a member "
-            "that was trained on alone in its folder, cannot go on"
-        ) from error
 
 
 def _train_group(

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
 from jaxcnn.api.introduction import introduce, show_start
 from jaxcnn.api.result import Result
+from jaxcnn.config.defaults import to_dict
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
@@ -104,7 +105,9 @@ def train(
     config = own_config(config, dataset, workdir)
     source, console = Source(dataset, data_at), console or Console(quiet=quiet)
     with preparing(quiet=quiet):
-        return Result(workdir, _train(config, workdir, source, hooks, console, profile_steps))
+        folder = workdir.absolute()  # the program may change its working directory later
+        values = _train(config, workdir, source, hooks, console, profile_steps)
+        return Result(folder, values, to_dict(config))
 
 
 def _train(

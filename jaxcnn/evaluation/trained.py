@@ -29,7 +29,7 @@ from jaxcnn.evaluation.metrics import LabeledPredictions, confident_mistakes
 from jaxcnn.evaluation.mistakes import MOST_MISTAKES, describe_mistakes
 from jaxcnn.evaluation.predictions import TTA, Predictions, scores
 from jaxcnn.evaluation.user_pictures import find_warnings, read_pictures, warning_line
-from jaxcnn.files.paths import user_path
+from jaxcnn.files.paths import below, user_path
 from jaxcnn.files.writing import to_json
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
@@ -199,8 +199,9 @@ class Trained(RunWeights):
 
     def __repr__(self) -> str:
         network, data = self.config.model.name, self.config.dataset.name
+        folder = str(below(self.workdir, Path.cwd()))
         return (
-            f"Trained({str(self.workdir)!r}: {network} on {data}, {self.checkpoint} weights, "
+            f"Trained({folder!r}: {network} on {data}, {self.checkpoint} weights, "
             f"epoch {self.epoch}, step {self.step})"
         )
 
@@ -276,6 +277,8 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     if checkpoint not in ("", "best", "latest"):
         raise UserError(f'checkpoint = {checkpoint!r}: must be "best", "latest" or ""')
     weights = load_weights(user_path(os.fspath(workdir)), checkpoint)
+    # the program may change its working directory before it evaluates
+    weights = dataclasses.replace(weights, workdir=weights.workdir.absolute())
     about = weights.about
     return Trained(
         **vars(weights),

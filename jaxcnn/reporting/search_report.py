@@ -120,7 +120,8 @@ def _pictures(workdir: Path, fields: Mapping[str, Values], rows: Rows) -> list[B
     """Draw the pictures; return them for the document."""
     folder = workdir / _PICTURES
     drawn = [row for row in rows if row["state"] in DRAWN]
-    by_number, best = sorted(drawn, key=lambda row: row["trial"]), drawn[0]["trial"]
+    best = next(row["trial"] for row in drawn if row["state"] == "finished")
+    by_number = sorted(drawn, key=lambda row: row["trial"])
     plot_history(by_number, best, folder / "history")
     pictures: list[Block] = [Picture(f"{_PICTURES}/history", "Validation accuracy by trial")]
     for name, values in fields.items():

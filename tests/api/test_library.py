@@ -138,8 +138,11 @@ def test_a_run_on_arrays_goes_on_with_the_arrays_alone(run, data, tmp_path):
             jaxcnn.train(config, workdir, other, quiet=True)
     before = jaxcnn.train(small_config(), workdir, data, quiet=True)
     result = jaxcnn.train(config, workdir, data, quiet=True)
-    assert [row["epoch"] for row in before.history] == [1, 2]
-    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    for ended, epochs in ((before, [1, 2]), (result, [1, 2, 3])):
+        assert [row["epoch"] for row in ended.history] == epochs
+        lines = {line.get_label(): line for line in ended.figures["loss"].axes[0].lines}
+        assert list(lines["training"].get_xdata()) == epochs
+    assert "after 2 of 2 epochs" in str(before)
     assert result.values["num_epochs"] == 3 and result.values["resumed"] == [2.0]
 
 
@@ -371,3 +374,22 @@ def test_the_config_takes_the_label_set_of_the_given_dataset(data):
     others = ("people", "trees", "fish", "insects")
     adopt_dataset(config, dataclasses.replace(data, class_names=others, is_of_arrays=False))
     assert config.dataset.label_set == ""
+
+
+def test_another_working_directory_changes_no_result(data, tmp_path, monkeypatch):
+    results = []
+    for name, rate in (("one", 1e-3), ("two", 1e-9)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        config = small_config()
+        config.num_epochs, config.optimizer.learning_rate = 1, rate
+        results.append(jaxcnn.train(config, "runs/x", data, quiet=True))
+    assert "Result of runs/x\n" in str(results[1])
+    loaded = jaxcnn.load("runs/x")
+    monkeypatch.chdir(tmp_path / "one")
+    assert f"Result of {tmp_path / 'two'}" in str(results[1]) and "runs/x" in str(results[0])
+    for result, rate in zip(results, (1e-3, 1e-9), strict=True):
+        assert result.history[0]["learning_rate"] == pytest.approx(rate)
+        assert result.trained.evaluate(data)["accuracy"] == result.accuracy
+    assert loaded.evaluate(data)["accuracy"] == results[1].accuracy
+    assert "two/runs/x" in str(loaded)

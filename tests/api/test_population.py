@@ -64,23 +64,29 @@ def test_each_member_is_a_run(config, train_members, train, dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_call_trains_nothing_and_more_epochs_go_on(
+def test_the_same_call_trains_nothing_and_another_recipe_is_refused(
     config, train_members, tmp_path, capsys
 ):
-    first, _ = train_members(config, "seed=0..1", tmp_path / "parts")
-    again, printed = train_members(config, "seed=0..1", tmp_path / "parts")
+    first, _ = train_members(config, "seed=0..1", tmp_path)
+    again, printed = train_members(config, "seed=0..1", tmp_path)
     assert again == first and "epoch 2/2" not in printed
-    population.train_population(config, "seed=0..1", tmp_path / "parts", quiet=True)
+    population.train_population(config, "seed=0..1", tmp_path, quiet=True)
     assert capsys.readouterr().out == ""
-    config.num_epochs = 3
-    train_members(config, "seed=0..1", tmp_path / "parts")
-    train_members(config, "seed=0..1", tmp_path / "whole")
-    parts, whole = (
-        [row["loss"] for row in read_metrics(tmp_path / name / "members" / "001")
-         if row["split"] != "test"]
-        for name in ("parts", "whole")
-    )  # fmt: skip
-    assert parts == whole and len(whole) == 6
+    records = read_metrics(tmp_path / "members" / "001")
+    longer = with_values(config, {"num_epochs": 3})
+    with pytest.raises(UserError, match="000: .* the change of num_epochs: 2 before, now 3"):
+        train_members(longer, "seed=0..1", tmp_path)  # its best.json would be another training
+    for step, member in ((5, "000"), (1, "001")):  # they stopped at other steps
+        (tmp_path / "members" / member / "result.json").unlink()
+        path = tmp_path / "members" / member / "environment.json"
+        environment = json.loads(path.read_text())
+        environment["changes"] = [{"step": step, "fields": ["test_with: 'best' before"]}]
+        path.write_text(json.dumps(environment))
+    with pytest.raises(UserError, match="000: has begun and cannot take the change of num_epochs"):
+        train_members(longer, "seed=0..1", tmp_path)
+    result, _ = train_members(config, "seed=0..1", tmp_path)
+    (recipe,) = result["recipes"]
+    assert recipe["n"] == 2 and read_metrics(tmp_path / "members" / "001") == records
 
 
 @pytest.mark.slow
@@ -96,10 +102,9 @@ def test_members_start_from_another_run(config, train, train_members, tmp_path):
 
 @pytest.mark.slow
 def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
-    config.num_epochs = 1
     train_members(config, "seed=0..1", tmp_path)
-    (tmp_path / "members" / "001" / "environment.json").unlink()
-    config.num_epochs = 2
+    for name in ("environment.json", "result.json"):
+        (tmp_path / "members" / "001" / name).unlink()
     _, printed = train_members(config, "seed=0..1", tmp_path)
     assert "member 001 (seed = 1): " in printed and "environment.json is missing" in printed
 

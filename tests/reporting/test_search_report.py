@@ -3,6 +3,7 @@
 import pytest
 
 from jaxcnn.config.sweep import Interval
+from jaxcnn.reporting import search_report
 from jaxcnn.reporting.figures import search
 from jaxcnn.reporting.search_report import best_table, write_search_report
 
@@ -48,6 +49,20 @@ def test_the_report(tmp_path, monkeypatch):
     assert [cells[0] for cells in best_table(FIELDS, ROWS).rows] == ["3", "0", "1", "5", "4"]
     born = [row(1, 0.9, lineage=[0, 1]), row(0, 0.8, "replaced", lineage=[0])]
     assert best_table(FIELDS, born).rows[0][-1] == "0 → 1"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_dropped_trial_is_not_marked_as_the_best(tmp_path, monkeypatch):
+    marked, plot = [], search_report.plot_history
+
+    def plot_history(rows, best, stem):
+        marked.append(best)
+        return plot(rows, best, stem)
+
+    monkeypatch.setattr(search_report, "plot_history", plot_history)
+    rows = [row(0, 0.9, "dropped"), row(1, 0.8)]
+    write_search_report(tmp_path, FIELDS, rows, ["Best: trial 1."])
+    assert marked == [1]
 
 
 FRONT = [row(number, 0.9 - 0.1 * number, seconds=0.5 / 4**number) for number in (2, 1, 0)]

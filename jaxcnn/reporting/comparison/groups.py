@@ -206,19 +206,24 @@ def compare(runs: Sequence[SavedRun]) -> tuple[list[Section], list[str]]:
     return _sections(_by_test_set(runs))
 
 
-def as_section(runs: Sequence[SavedRun]) -> Section:
-    """Return runs on the same test examples, of one size or several, as one section."""
-    sections, _ = _sections({runs[0].dataset: runs})
+def as_section(runs: Sequence[SavedRun], key: Callable[[SavedRun], str]) -> Section:
+    """Return runs on the same test examples, of one size or several, as one section.
+
+    Args:
+      runs: the runs.
+      key: returns the same text for runs of one recipe.
+    """
+    sections, _ = _sections({runs[0].dataset: runs}, key)
     return sections[0]
 
 
 def _sections(
-    runs_of: Mapping[str, Sequence[SavedRun]],
+    runs_of: Mapping[str, Sequence[SavedRun]], key: Callable[[SavedRun], str] = recipe_key
 ) -> tuple[list[Section], list[str]]:
     repeats: list[str] = []
     sections = []
     for dataset, members in runs_of.items():
-        by_recipe = list(_by(recipe_key, members).values())
+        by_recipe = list(_by(key, members).values())
         names = labels([recipe_runs[0] for recipe_runs in by_recipe])
         groups = [
             RecipeGroup(name, *_split(recipe_runs, repeats))

@@ -1,6 +1,6 @@
 """Pictures of a run's curves: accuracy, loss and learning rate by epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,18 +58,21 @@ def plot_curves(workdir: str | Path) -> list[Path]:
       UserError: there are no metrics, or the pictures cannot be written.
     """
     folder = Path(workdir) / "plots"
-    return [save(figure, folder / name) for name, figure in draw_curves(workdir)]
-
-
-def draw_curves(workdir: str | Path) -> Iterator[tuple[str, "Figure"]]:
-    """Yield each picture of `plot_curves` with its name, drawn but not saved.
-
-    Raises:
-      UserError: there are no metrics.
-    """
-    rows = read_metrics(workdir)
     result = read_part_if_there(Path(workdir), "result.json") or {}
     config = read_part_if_there(Path(workdir), "config.json") or {}
+    drawn = draw_curves(read_metrics(workdir), result, config)
+    return [save(figure, folder / name) for name, figure in drawn]
+
+
+def draw_curves(
+    rows: list[Row], result: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[tuple[str, "Figure"]]:
+    """Yield each picture of `plot_curves` with its name, drawn but not saved.
+
+    Args:
+      rows: of the run's `metrics.jsonl`.
+      result, config: the content of its `result.json` and `config.json`.
+    """
     is_log = config.get("schedule", {}).get("name", "") in _LOG_SCHEDULES
     best = best_epoch(rows, config.get("best_metric", "accuracy"))
     pictures = {

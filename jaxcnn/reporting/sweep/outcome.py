@@ -107,13 +107,16 @@ def read_outcome(
       members: the fields' values of each member.
     """
     runs, _ = read_runs(folders)
-    section = as_section(runs)
-    values_of = dict(zip((folder.name for folder in folders), members, strict=True))
+    values_of = {
+        folder.name: _without_seed(values) for folder, values in zip(folders, members, strict=True)
+    }
+    # not by the runs' records: members that stopped at other steps may be tested once more
+    section = as_section(runs, lambda run: repr(values_of[run.folder.name]))
     is_last = runs[0].config["test_with"] == "last"
     metric = "last_validation_accuracy" if is_last else "best_validation_accuracy"
     recipes = []
     for group in section.groups:
-        recipe = SweptRecipe(_without_seed(values_of[group.run.folder.name]), group, metric)
+        recipe = SweptRecipe(values_of[group.run.folder.name], group, metric)
         named = dataclasses.replace(group, label=recipe.label)  # as the page's tables name it
         recipes.append(dataclasses.replace(recipe, group=named))
     section = dataclasses.replace(section, groups=[recipe.group for recipe in recipes])
