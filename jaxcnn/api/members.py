@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,27 @@ def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
             f"{error}. It is a member of a population: one whose config has changed, or a member "
             "that was trained on alone in its folder, cannot go on"
         ) from error
+
+
+def forget_part(folder: Path, run: Run) -> bool:
+    """Delete the checkpoint of a member that ended within an epoch and has something left.
+
+    The member repeats that part, to the same bits: members are validated by the population's
+    program, and at the ends of epochs alone.
+
+    Args:
+      folder: of the member, open.
+      run: of the member.
+
+    Returns:
+      Whether there was one.
+    """
+    step = run.plan.config.num_steps
+    checkpoint = folder / "checkpoints" / str(step)
+    if not step % run.plan.steps_per_epoch or not checkpoint.exists():
+        return False
+    shutil.rmtree(checkpoint)
+    return True
 
 
 def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> Form:
@@ -214,13 +236,13 @@ class Opener:
     def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
         """Return a member that starts, or resumes from its newest checkpoint."""
         run, config = member_run.run, member_run.run.plan.config
-        is_first = is_new(folder, read_ended(folder))
+        opened = open_workdir(folder, config)
+        changes, check_folder = self.stack.enter_context(opened)
+        is_first = is_new(folder, None if forget_part(folder, run) else read_ended(folder))
         if is_first and config.init_from:
             state, lines = start_from(self._start_weights(config), run.state)
             run = dataclasses.replace(run, state=state)
             self.shown.note(lines)
-        opened = open_workdir(folder, config)
-        changes, check_folder = self.stack.enter_context(opened)
         description = self.describe(member_run)
         data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):

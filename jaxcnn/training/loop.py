@@ -238,6 +238,9 @@ class Loop:
         A part cannot be the best epoch, and does not count for early stopping.
         """
         self.saving.save_if_new(self.state, self.position)
+        self._evaluate_part(train)
+
+    def _evaluate_part(self, train: Row) -> None:
         number = self.position.epoch + 1
         validation, row = self._evaluate(train, number)
         self.progress.keep_last(validation)

@@ -24,6 +24,7 @@ from jaxcnn.training.run import Run, describe_data, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
 from jaxcnn.training.variation import Variation, check_population, differing_fields
+from jaxcnn.workdir.schemas import Row
 
 
 class Member(Loop):
@@ -112,6 +113,14 @@ class Member(Loop):
                 self.finish_epoch(row)
             else:
                 self.finish_part(row)
+
+    def finish_part(self, train: Row) -> None:
+        """Evaluate the part of an epoch in which the member ended, then save.
+
+        Its validation ranks it, so weights whose loss is not finite must not be saved as its end.
+        """
+        self._evaluate_part(train)
+        self.saving.save_if_new(self.state, self.position)
 
     def _take(self, state: TrainState, step: int) -> None:
         self.state = state

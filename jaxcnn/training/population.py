@@ -119,7 +119,8 @@ def stop(members: Iterable[Member]) -> NoReturn:
         member.save_to_stop()
     for member in members:  # some may have ended since the last report
         member.saving.checkpoints.wait()
-    raise Stopped(f"stopped and saved {len(training)} members; the same command resumes them")
+    saved = f" and saved {len(training)} members" if training else ""
+    raise Stopped(f"stopped{saved}; the same command goes on")
 
 
 def _next_group(chunk: Sequence[Member | None], num_epochs: float) -> list[Member]:

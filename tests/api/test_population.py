@@ -4,9 +4,9 @@ import io
 import json
 
 import pytest
-from runs import assert_same_bits
+from runs import assert_same_bits, without_times
 
-from jaxcnn.api import arguments, population, run
+from jaxcnn.api import arguments, members, population, run
 from jaxcnn.config import load_config
 from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged, Stopped, UserError
@@ -87,6 +87,32 @@ def test_the_same_call_trains_nothing_and_another_recipe_is_refused(
     result, _ = train_members(config, "seed=0..1", tmp_path)
     (recipe,) = result["recipes"]
     assert recipe["n"] == 2 and read_metrics(tmp_path / "members" / "001") == records
+
+
+@pytest.mark.parametrize("num_steps", [3, 7])  # an epoch has 5
+def test_members_that_are_killed_at_their_ends_within_an_epoch_repeat_that_part(
+    num_steps, config, train_members, monkeypatch, tmp_path
+):
+    config.num_steps, sweep = num_steps, "optimizer.learning_rate=1e-5,.01"
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    whole, _ = train_members(config, sweep, tmp_path / "whole")
+    with monkeypatch.context() as patches, pytest.raises(KeyboardInterrupt):
+        patches.setattr(members, "_test", kill)  # all is saved, and nothing is tested
+        train_members(config, sweep, tmp_path / "parts")
+    assert (tmp_path / "parts" / "members" / "000" / "checkpoints" / str(num_steps)).exists()
+    parts, _ = train_members(config, sweep, tmp_path / "parts")
+    assert parts["recipes"] == whole["recipes"] and parts["best"] == whole["best"]
+    is_short = num_steps < 5  # no epoch of it can be the best
+    assert whole["chosen_by"] == f"{'last' if is_short else 'best'}_validation_accuracy"
+    for member in ("000", "001"):
+        rows = [
+            without_times(read_metrics(tmp_path / n / "members" / member))
+            for n in ("whole", "parts")
+        ]
+        assert rows[0] == rows[1] and rows[0][-2]["step"] == num_steps
 
 
 @pytest.mark.slow

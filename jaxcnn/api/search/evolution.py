@@ -121,7 +121,10 @@ class Lineage:
           scores: of the living members.
         """
         starts = {birth.member: birth.epochs for birth in self.births}
-        ends = {b.replaces: ("replaced", b.accuracy, b.loss, b.epochs) for b in self.births}
+        ends: dict[int, tuple[str, float, float | None, int]] = {}
+        for birth in self.births:
+            score = ("replaced", birth.accuracy, birth.loss, birth.epochs)
+            ends[birth.replaces] = score if birth.loss is not None else ("diverged", 0.0, None, 0)
         for number, score in scores.items():
             state, loss = ("diverged", None) if score is DIVERGED else ("finished", score.loss)
             ends[number] = (state, score.accuracy, loss, score.epochs)

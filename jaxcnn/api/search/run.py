@@ -77,6 +77,9 @@ def run_search(
 def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[str, Any]:
     """Train trials until the study has all of them; return the result."""
     programs, has_started = trainer.programs, False
+    is_new = not (search.workdir / _SEARCH).exists()
+    if is_new:
+        programs.check_values()  # before the folder holds this search
 
     def refuse(number: int, values: Assignment) -> str:
         try:
@@ -87,7 +90,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
         return ""
 
     with storage_errors(search.address), _open_study(search) as study:
-        if study.has_work(search.num_trials):
+        if not is_new and study.has_work(search.num_trials):
             programs.check_values()
         while batch := _next_batch(search, study, refuse):
             values = {trial.number: trial.values for trial in batch}

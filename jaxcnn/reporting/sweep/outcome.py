@@ -99,7 +99,8 @@ def read_outcome(
 ) -> Outcome:
     """Return the outcome of a sweep in which at least one member has ended.
 
-    A recipe's validation accuracy is that of the epoch whose weights are tested.
+    A recipe's validation accuracy is that of the epoch whose weights are tested. It is the last
+    one of all members, if one of them tests its last weights.
 
     Args:
       folders: the members' folders.
@@ -112,7 +113,10 @@ def read_outcome(
     }
     # not by the runs' records: members that stopped at other steps may be tested once more
     section = as_section(runs, lambda run: repr(values_of[run.folder.name]))
-    is_last = runs[0].config["test_with"] == "last"
+    # members that are shorter than an epoch have no best one
+    is_last = any(
+        (run.result or {}).get("tested_with", run.config["test_with"]) == "last" for run in runs
+    )
     metric = "last_validation_accuracy" if is_last else "best_validation_accuracy"
     recipes = []
     for group in section.groups:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from jaxcnn.api.search.evolution import num_births
+from jaxcnn.api.search.evolution import Birth, Lineage, num_births
 from jaxcnn.api.search.explore import draw, explore
+from jaxcnn.api.search.scores import Score
 from jaxcnn.config.sweep import Interval
 from jaxcnn.errors import UserError
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -58,6 +59,17 @@ def test_the_best_replace_the_worst_also_after_a_kill(config, searched, killed_a
     assert after.index(max(after)) == replaced["trial"]
     assert not (tmp_path / "whole" / "best.json").exists()
     assert "lineage" in (tmp_path / "whole" / "report.md").read_text()
+
+
+def test_a_member_that_diverged_and_was_replaced_is_called_diverged(tmp_path):
+    lineage = Lineage(tmp_path, {"optimizer.learning_rate": [0.1, 1e30]}, 3, seed=0)
+    lineage.births = [
+        Birth(3, 0, 2, {"optimizer.learning_rate": 0.1}, replaces=1, accuracy=0.0, loss=None),
+        Birth(4, 0, 2, {"optimizer.learning_rate": 0.1}, replaces=2, accuracy=0.5, loss=1.0),
+    ]
+    rows = lineage.rows({number: Score(0.9, 0.1, 4) for number in (0, 3, 4)})
+    states = {row["trial"]: (row["state"], row["epochs"]) for row in rows}
+    assert states[1] == ("diverged", 0) and states[2] == ("replaced", 2)
 
 
 def read_births(folder):
