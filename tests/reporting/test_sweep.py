@@ -48,6 +48,7 @@ def sweep(write_run, tmp_path):
                     result = read_json(folder / "result.json") | {
                         "last_validation_accuracy": accuracy + seed / 100,
                         "best_validation_accuracy": 0.95 - accuracy / 10,
+                        "tested_with": test_with,
                         "ended": "epochs",
                     }
                     write_json(folder / "result.json", result)

@@ -141,9 +141,10 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     values = ", ".join(f"{name} = {short_value(best[name])}" for name in result["fields"])
     test = f", test accuracy {percent(best['test_accuracy'])}" if "test_accuracy" in best else ""
+    replaced = "; those of a replaced trial are its last ones" if states["replaced"] else ""
     lines = [
-        f"{states.total()} trials by {result['sampler']}: {counts}. They are ranked by the "
-        f"{result['objective']}; the test split chose nothing.",
+        f"{states.total()} trials: {counts}. The last call chose by {result['sampler']}. They are "
+        f"ranked by the {result['objective']}{replaced}; the test split chose nothing.",
         f"Best: trial {best['trial']}, {values}: validation accuracy "
         f"{percent(best['validation_accuracy'])}{test}.",
     ]
