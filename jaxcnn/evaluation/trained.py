@@ -199,10 +199,9 @@ class Trained(RunWeights):
 
     def __repr__(self) -> str:
         network, data = self.config.model.name, self.config.dataset.name
-        folder = str(below(self.workdir, Path.cwd()))
         return (
-            f"Trained({folder!r}: {network} on {data}, {self.checkpoint} weights, "
-            f"epoch {self.epoch}, step {self.step})"
+            f"Trained({str(below(self.workdir, Path.cwd()))!r}: {network} on {data}, "
+            f"{self.checkpoint} weights, epoch {self.epoch}, step {self.step})"
         )
 
     def forward(
