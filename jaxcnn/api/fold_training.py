@@ -65,8 +65,6 @@ class FoldTraining:
         try:
             if self._were_begun_apart():
                 return self._train_apart(console)
-            for folder, config in zip(self.folders, configs, strict=True):
-                refuse_another_recipe(folder, config)
             if all(map(result_of, self.folders, configs)):
                 return self._finish(configs, source, console)
             dataset = source.load(configs[0], self.folders[0])
@@ -76,6 +74,8 @@ class FoldTraining:
             except UserError as error:
                 console.print(f"the folds train one after the other: {error}")
                 return self._train_apart(console)
+            for folder, config in zip(self.folders, configs, strict=True):
+                refuse_another_recipe(folder, config)
             return self._train_together(members, source, console)
         finally:
             lock.release()

@@ -25,7 +25,7 @@ from jaxcnn.training.workers import Workers, usable_cores
 from jaxcnn.workdir.changes import find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.run_files import missing_parts
+from jaxcnn.workdir.run_files import checkpoint_steps, missing_parts
 from jaxcnn.workdir.run_parts import notes_on_parts
 from jaxcnn.workdir.weights import RunWeights
 
@@ -62,25 +62,15 @@ def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
         ) from error
 
 
-def forget_part(folder: Path, run: Run) -> bool:
-    """Delete the checkpoint of a member that ended within an epoch and has something left.
+def checkpoint_of_part(folder: Path, run: Run) -> Path | None:
+    """Return the checkpoint of a member that ended within an epoch; None without one.
 
-    The member repeats that part, to the same bits: members are validated by the population's
-    program, and at the ends of epochs alone.
-
-    Args:
-      folder: of the member, open.
-      run: of the member.
-
-    Returns:
-      Whether there was one.
+    A member with something left repeats that part from the checkpoint before, to the same bits:
+    members are validated by the population's program alone, at the end of a part they train.
     """
     step = run.plan.config.num_steps
     checkpoint = folder / "checkpoints" / str(step)
-    if not step % run.plan.steps_per_epoch or not checkpoint.exists():
-        return False
-    shutil.rmtree(checkpoint)
-    return True
+    return checkpoint if step % run.plan.steps_per_epoch and checkpoint.exists() else None
 
 
 def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> Form:
@@ -236,13 +226,16 @@ class Opener:
     def open(self, index: int, folder: Path, member_run: MemberRun) -> Member:
         """Return a member that starts, or resumes from its newest checkpoint."""
         run, config = member_run.run, member_run.run.plan.config
-        opened = open_workdir(folder, config)
-        changes, check_folder = self.stack.enter_context(opened)
-        is_first = is_new(folder, None if forget_part(folder, run) else read_ended(folder))
+        is_first, part = is_new(folder, read_ended(folder)), checkpoint_of_part(folder, run)
+        is_first = is_first or (part is not None and len(checkpoint_steps(folder)) == 1)
         if is_first and config.init_from:
             state, lines = start_from(self._start_weights(config), run.state)
             run = dataclasses.replace(run, state=state)
             self.shown.note(lines)
+        opened = open_workdir(folder, config)
+        changes, check_folder = self.stack.enter_context(opened)
+        if part:
+            shutil.rmtree(part)
         description = self.describe(member_run)
         data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):

@@ -281,8 +281,8 @@ class Loop:
 
     def _diverge(self, step: int, gradient_norm: float) -> NoReturn:
         rate = float(self.state.opt_state.hyperparams["learning_rate"])
-        saved = self.saving.checkpoints.latest_step()
-        raise Diverged(not_finite(self.plan.config, step, rate, gradient_norm, saved))
+        saved, num_steps = self.saving.checkpoints.latest_step(), self.position.step
+        raise Diverged(not_finite(self.plan.config, step, rate, gradient_norm, saved, num_steps))
 
     def result(self) -> dict[str, Any]:
         """Test, and return the content of `result.json`."""

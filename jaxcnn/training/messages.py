@@ -47,7 +47,12 @@ def stopped(step: int) -> str:
 
 
 def not_finite(
-    config: ConfigDict, step: int, rate: float, gradient_norm: float, saved: int | None
+    config: ConfigDict,
+    step: int,
+    rate: float,
+    gradient_norm: float,
+    saved: int | None,
+    num_steps: int,
 ) -> str:
     """Return the message that the loss is not finite.
 
@@ -57,6 +62,7 @@ def not_finite(
       rate: its learning rate.
       gradient_norm: the gradient's norm at the last finite step.
       saved: the step of the newest checkpoint, from which the run can resume; None for none.
+      num_steps: finished steps of the run.
     """
     limit = ""
     if config.optimizer.skip_bad_steps:
@@ -64,7 +70,9 @@ def not_finite(
     if parts := [p for p in used_parts(flatten(config)) if p.kind not in ("dataset", "metric")]:
         limit += f"; your own {join_names(parts)} may cause it"
     kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
-    if saved == step:  # it was saved before its validation, at the end of a run within an epoch
+    if (
+        saved == num_steps
+    ):  # it was saved before its validation, at the end of a run within an epoch
         kept = f"checkpoint {saved} holds such weights: delete it to go on from the one before"
     return (
         f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "

@@ -126,6 +126,13 @@ def test_members_start_from_another_run(config, train, train_members, tmp_path):
     assert_same_bits(*(load_trained(folder).params for folder in folders))
 
 
+def test_a_start_that_is_missing_leaves_no_member(config, train_members, tmp_path):
+    config.init_from = str(tmp_path / "nothing")
+    with pytest.raises(UserError, match="config.init_from"):
+        train_members(config, "seed=0..1", tmp_path / "all")
+    assert not (tmp_path / "all" / "members" / "000").exists()
+
+
 @pytest.mark.slow
 def test_a_missing_file_of_a_member_is_told(config, train_members, tmp_path):
     train_members(config, "seed=0..1", tmp_path)

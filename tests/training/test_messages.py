@@ -33,9 +33,9 @@ from jaxcnn.training.messages import last_weights_tested, not_finite
 def test_advice_fits_the_config(changes, advice):
     config = default_config()
     config.update_from_flattened_dict(changes)
-    text = not_finite(config, step=7, rate=0.1, gradient_norm=2.0, saved=5)
+    text = not_finite(config, step=7, rate=0.1, gradient_norm=2.0, saved=5, num_steps=7)
     assert text.endswith("the last good checkpoint is 5" + advice)
-    text = not_finite(config, step=5, rate=0.1, gradient_norm=2.0, saved=5)
+    text = not_finite(config, step=5, rate=0.1, gradient_norm=2.0, saved=5, num_steps=5)
     assert "checkpoint 5 holds such weights: delete it" in text
     skips = changes.get("optimizer.skip_bad_steps", False)
     assert ("a run skips at most 10 such steps in an epoch" in text) == skips
