@@ -1,16 +1,19 @@
 """The configs of the members of a sweep, and of the trials of a search."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import own_config
+from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.rules import Effect
-from jaxcnn.config.sweep import Assignment, with_values
+from jaxcnn.config.sweep import Assignment, Values, ends_of, with_values
+from jaxcnn.config.unused import is_unused, takers
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
+from jaxcnn.text import join_names
 
 # fields that say what is validated and tested, and on what
 _COMMON = (
@@ -20,11 +23,16 @@ _COMMON = (
 _OF_ONE_RUN = ("deterministic",)  # a member with another value would be taken for a repeated run
 
 
-def check_fields(flag: str, fields: Iterable[str]) -> None:
+def check_fields(flag: str, fields: Mapping[str, Values], config: ConfigDict) -> None:
     """Check that configs that differ in some fields can be ranked by their accuracies.
 
+    Args:
+      flag: begins the text of an error.
+      fields: the values that each field may take.
+      config: the config that is varied.
+
     Raises:
-      UserError: they cannot; `flag` begins the text.
+      UserError: they cannot be ranked, or a field has no effect in any of them.
     """
     for name in fields:
         if name in _COMMON:
@@ -37,6 +45,13 @@ def check_fields(flag: str, fields: Iterable[str]) -> None:
             raise UserError(
                 f"{flag}: {name} cannot vary: it changes no number of the training, so all members "
                 "would be one recipe"
+            )
+        owner, names = takers(name)
+        parts = fields.get(owner, [flatten(config)[owner]]) if owner else []
+        if owner and is_unused(name, ends_of(parts)):
+            raise UserError(
+                f"{flag}: {name} cannot vary: it has no effect with {owner} = "
+                f"{join_names(ends_of(parts))}; it is taken by {join_names(names)}"
             )
 
 

@@ -77,7 +77,7 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
     config = own_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
-    check_fields("--sweep", fields)
+    check_fields("--sweep", fields, config)
     members = assignments(fields)
     configs = [member_config("--sweep", config, values, workdir) for values in members]
     groups = split_by_program(configs)

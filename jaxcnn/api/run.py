@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
 from jaxcnn.api.introduction import introduce, show_start
 from jaxcnn.api.result import Result
-from jaxcnn.config.defaults import to_dict
+from jaxcnn.config.defaults import flatten, to_dict
+from jaxcnn.config.unused import notes_on_unused
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
@@ -138,7 +139,8 @@ def _train(
     run, transfer_lines = _prepare(config, workdir, source, is_new=is_first)
     description = describe_data(run)
     with open_workdir(workdir, config) as (changes, check_folder):
-        for line in (*missing_parts(workdir), *notes_on_parts(workdir)):
+        unused = notes_on_unused(flatten(config))
+        for line in (*missing_parts(workdir), *notes_on_parts(workdir), *unused):
             console.warn(line)
         data_warnings = check_data(run, workdir, description, source.data_at, is_new=is_first)
         introduce(run, workdir, console)

@@ -12,14 +12,14 @@ from jaxcnn.config.parts import FIELD_OF
 from jaxcnn.config.phases import config_of_phase, phases_of
 from jaxcnn.config.picture_settings import not_taken
 from jaxcnn.config.rules import Effect, Field, Rule, one_of, some_of
+from jaxcnn.config.unused import is_unused, takers
 from jaxcnn.errors import UserError
+from jaxcnn.text import join_names
 
-# the fields that only one schedule takes, beside `schedule.boundaries`
-_SCHEDULE_OF = dict.fromkeys(("patience", "min_delta", "cooldown", "min_rate"), "plateau") | {
-    "power": "polynomial",
-    "restart_epochs": "cosine_restarts",
-    "restart_growth": "cosine_restarts",
-}
+# fields that belong to one schedule, beside `boundaries`; a recipe of another one never sets them
+_OF_ONE_SCHEDULE = (
+    "patience", "min_delta", "cooldown", "min_rate", "power", "restart_epochs", "restart_growth",
+)  # fmt: skip
 
 # optimizers with decoupled weight decay, which factors can change
 _DECAYING = ("sgd", "momentum", "nesterov", "adamw")
@@ -159,7 +159,7 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         ),
         f"config.schedule.boundaries = {schedule.boundaries!r} has no effect with "
         f"config.schedule.name = {schedule.name!r}; only the step schedule takes it": (
-            schedule.name != "step" and bool(schedule.boundaries)
+            is_unused("schedule.boundaries", [schedule.name]) and bool(schedule.boundaries)
         ),
         f"config.dataset.workers = {dataset.workers} has no effect without "
         "config.dataset.streaming = True": dataset.workers > 0 and not dataset.streaming,
@@ -208,10 +208,11 @@ def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, b
     name, rate = schedule.name, optimizer.learning_rate
     ineffective = {
         f"config.schedule.{field} = {schedule[field]!r} has no effect with config.schedule.name = "
-        f"{name!r}; only {owner} takes it": (
-            name != owner and schedule[field] != FIELDS[f"schedule.{field}"].default
+        f"{name!r}; only {join_names(takers(f'schedule.{field}')[1])} takes it": (
+            is_unused(f"schedule.{field}", [name])
+            and schedule[field] != FIELDS[f"schedule.{field}"].default
         )
-        for field, owner in _SCHEDULE_OF.items()
+        for field in _OF_ONE_SCHEDULE
     }
     return ineffective | {
         f"config.schedule.factor = {schedule.factor}: must be less than 1 for plateau": name

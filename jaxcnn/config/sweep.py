@@ -46,6 +46,11 @@ class Interval:
 Values = list[Any] | Interval  # those that a field may take
 
 
+def ends_of(values: Values) -> list[Any]:
+    """Return the values of a list, or the ends of an interval."""
+    return [values.low, values.high] if isinstance(values, Interval) else values
+
+
 def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
     """Return the values of each field of a sweep, by dotted name, in the order of the text.
 

@@ -175,6 +175,7 @@ def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     ("sweep", "message"),
     [
         ("dataset.name=digits,mnist", "dataset.name cannot vary"),
+        ("optimizer.momentum=0,0.9", "no effect with optimizer.name = adam; it is taken by mom"),
         ("validation_fraction=.1,.3", "validation_fraction cannot vary"),
         ("holdout=stratified,random", "holdout cannot vary"),
         ("steps_per_dispatch=1,2", "it changes no number of the training"),

@@ -35,10 +35,10 @@ def test_mistakes(command, tmp_path, arguments, message):
 
 def test_a_sweep_by_name_and_as_a_file(command, tmp_path):
     (tmp_path / "mine.py").write_text('SWEEP = """\noptimizer.momentum=.5,.9\nseed=0..1\n"""\n')
-    done = command("sweep", CONFIG, "--sweep=mine.py", "--dry_run", folder=tmp_path)
+    momentum = (CONFIG, "--config.optimizer.name=momentum", "--dry_run")
+    done = command("sweep", *momentum, "--sweep=mine.py", folder=tmp_path)
     assert done["code"] == 0 and "003  optimizer.momentum = 0.9, seed = 1" in done["output"]
-    arguments = (CONFIG, "--config.optimizer.name=momentum", "--sweep=mlp_rates", "--dry_run")
-    done = command("sweep", *arguments, folder=tmp_path)
+    done = command("sweep", *momentum, "--sweep=mlp_rates", folder=tmp_path)
     assert "35  optimizer.learning_rate = 0.1, optimizer.momentum = 0.9, seed = 2" in done["output"]
 
 

@@ -10,8 +10,7 @@ from jaxcnn.api.search.halving import epochs_of
 from jaxcnn.api.search.plan import Search
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.study import without_password
-from jaxcnn.api.search.trial_config import ends_of
-from jaxcnn.config.sweep import Interval, Values, describe_values, value_text
+from jaxcnn.config.sweep import Interval, Values, describe_values, ends_of, value_text
 from jaxcnn.errors import UserError
 from jaxcnn.training.member_programs import Form
 from jaxcnn.training.plan import Plan

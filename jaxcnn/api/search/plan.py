@@ -117,7 +117,7 @@ def make_search(
         )
     sampler = _choose_sampler(sampler, minimize)
     fields = parse_search(search, config)
-    check_fields("--search", fields)
+    check_fields("--search", fields, config)
     if generation:
         _check_generations(config, fields, population, url, halving)
         num_trials, sampler = population, "pbt"

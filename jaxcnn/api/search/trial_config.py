@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.api.member_config import member_config
 from jaxcnn.api.search.explore import draw
-from jaxcnn.config.sweep import Assignment, Interval, Values, with_values
+from jaxcnn.config.sweep import Assignment, Values, ends_of, with_values
 from jaxcnn.errors import UserError
 from jaxcnn.training.variation import check_population
 
@@ -25,11 +25,6 @@ def trial_config(config: ConfigDict, values: Assignment, folder: Path) -> Config
     trial = member_config("--search", single, values, folder)
     check_population([trial])
     return trial
-
-
-def ends_of(values: Values) -> list[Any]:
-    """Return the values of a list, or the ends of an interval."""
-    return [values.low, values.high] if isinstance(values, Interval) else values
 
 
 def try_values(

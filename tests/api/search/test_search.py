@@ -152,6 +152,7 @@ def test_trials_that_diverge(config, searched, tmp_path):
             "a search would choose by the test split",
         ),
         ({}, "optimizer.momentum=uniform(.5,1.5)", {}, "config.optimizer.momentum = 1.5"),
+        ({}, "schedule.power=1,2", {}, "no effect with schedule.name = "),
         ({}, "validation=holdout,fold", {}, "validation cannot vary: the accuracies would not"),
         ({}, "optimizer.name=adam,adum", {}, "config.optimizer.name = 'adum'"),
         ({}, "model.name=mlp,nothing", {}, "unknown network 'nothing'"),

@@ -1,0 +1,81 @@
+"""The fields that a config's optimizer or schedule does not take."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from jaxcnn.config.fields import FIELDS
+from jaxcnn.text import join_names
+
+_ADAM = ("b1", "b2", "eps")
+_DECAYS = ("decay_rate", "decay_epochs", "decay_steps", "staircase")
+# by the field that names a part, and by the name of a built-in one: the fields that it takes beside
+# those that all take
+_TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
+    "optimizer.name": {
+        "sgd": (),
+        "momentum": ("momentum",),
+        "nesterov": ("momentum",),
+        "adam": _ADAM,
+        "adamw": _ADAM,
+        "adam_keras": _ADAM,
+        "muon": ("momentum",),
+        "airbench": ("momentum",),
+        "airbench2025": ("momentum",),
+    },
+    "schedule.name": {
+        "constant": (),
+        "plateau": ("factor", "patience", "min_delta", "cooldown", "min_rate"),
+        "inverse_time": _DECAYS,
+        "inverse_time_rounded": ("decay_rate",),
+        "exponential": _DECAYS,
+        "step": ("boundaries", "factor"),
+        "cosine": ("final_fraction",),
+        "linear": ("final_fraction",),
+        "polynomial": ("final_fraction", "power"),
+        "cosine_restarts": ("final_fraction", "restart_epochs", "restart_growth"),
+        "one_cycle": (),
+        "one_cycle_torch": (),
+    },
+}
+
+
+def takers(field: str) -> tuple[str, list[str]]:
+    """Return the field that names the part that a field belongs to, and the parts that take it.
+
+    The field is "" for one that does not depend on such a part.
+    """
+    section, _, name = field.partition(".")
+    owner = f"{section}.name"
+    names = [part for part, taken in _TAKEN.get(owner, {}).items() if name in taken]
+    return (owner, names) if names else ("", [])
+
+
+def is_unused(field: str, part_names: Collection[Any]) -> bool:
+    """Return whether none of some built-in optimizers or schedules takes a field.
+
+    A user's own part may take any field.
+
+    Args:
+      field: such as "optimizer.momentum".
+      part_names: optimizers or schedules, as the field belongs to.
+    """
+    owner, names = takers(field)
+    return bool(owner) and all(part in _TAKEN[owner] and part not in names for part in part_names)
+
+
+def notes_on_unused(config: Mapping[str, Any]) -> list[str]:
+    """Return a line for each field that has another value than the default and no effect.
+
+    Args:
+      config: the fields by dotted name, see `flatten`.
+    """
+    lines = []
+    for field in FIELDS:
+        owner, names = takers(field)
+        is_default = config[field] == FIELDS[field].default
+        if owner and not is_default and is_unused(field, [config[owner]]):
+            lines.append(
+                f"config.{field} = {config[field]!r} has no effect with config.{owner} = "
+                f"{config[owner]!r}; it is taken by {join_names(names)}"
+            )
+    return lines
