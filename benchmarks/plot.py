@@ -1,4 +1,4 @@
-"""Draws jaxcnn's speed relative to other sides: `python benchmarks/plot.py FILE.json… --out=STEM`.
+"""Draw jaxcnn's speed relative to other sides: `python benchmarks/plot.py FILE.json… --out=STEM`.
 
 The files come from the side-by-side benchmarks. Each gets a subplot: one bar per network and other
 side, a line at equal speed, and whiskers for the range over rounds.

@@ -1,4 +1,4 @@
-"""Trains in a separate process, and reports its memory and open files over time.
+"""Train in a separate process, and report its memory and open files over time.
 
 `python benchmarks/soak.py --minutes=15`: LeNet on the digits, one checkpoint per epoch. Linux only.
 """

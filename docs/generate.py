@@ -1,10 +1,11 @@
 """Write the generated pages: `python docs/generate.py`.
 
-They are `configs.md`, `networks.md`, `results.md`, `classic.md` with its pictures, and the tables
-of `publications.md`. They are committed, so that they can be read without a build and a review
-shows their changes. `tests/commands/test_docs.py` checks that they are current.
+They are `recipes.md`, `configs.md`, `networks.md`, `results.md`, `classic.md` with its pictures,
+and the tables of `publications.md`. They are committed, so that they can be read without a build
+and a review shows their changes. `tests/commands/test_docs.py` checks that they are current.
 """
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ from jaxcnn.reporting.kept_runs import RUNS, kept_groups
 from jaxcnn.workdir.run_config import registries
 
 DOCS = Path(__file__).parent
+RECIPES = """\
+# Recipes
+
+`jaxcnn train --config=RECIPE` trains one of them, and `--config=FILE` a config file of your own.
+Each file in `configs/` makes one recipe, or a variant for each name after the colon. Its docstring
+has the source, the fields that the source leaves open, and the figures.
+
+- *Schedule* and *augmentation* name what differs from a constant rate and plain images.
+- [Results](results.md) has the accuracies, beside the published ones.
+- [Speed on CPUs](performance/cpu.md#a-training-step-of-each-config) has the time of a step of each.
+"""
 CONFIGS = """\
 # Config fields
 
@@ -38,12 +50,13 @@ The last column tells the effect of a new value on a run that is resumed:
 |---|---|
 | nothing; reports quote it | the field describes the recipe |
 | no number beyond rounding | the run continues and announces the change |
-| when the run ends, and what it tests | as in the next row; a run that has ended takes it too |
+| when the run ends, and what it tests | as in the next row; a run that has ended accepts it too |
 | every number from then on | the run continues, announces the change, and its report lists it |
 | another run of the same recipe | the folder is refused; name another `--workdir` |
 | another run | the folder is refused; name another `--workdir` |
 
-A run that has ended takes a new value that affects every number only together with more epochs.
+A run that has ended accepts a change with the effect "every number from then on" only together
+with more epochs.
 """
 NETWORKS = """\
 # Networks
@@ -99,6 +112,42 @@ typed. [The publications](publications.md#classic) has the recipes and what they
 --workdir=RUN` before it adds the accuracies by class. `jaxcnn compare RUN…` makes such tables and
 pictures of any runs.\
 """
+
+
+def recipes_page() -> str:
+    """Return `recipes.md`: the data, network and training of each recipe, by config file."""
+    tables: dict[str, list[str]] = {}
+    for name, config in _configs().items():
+        tables.setdefault(name.partition(":")[0], []).append(_recipe_row(name, config))
+    parts = [RECIPES]
+    for file, rows in tables.items():
+        code = (DOCS.parent / "configs" / f"{file}.py").read_text(encoding="utf-8")
+        first_line = (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0]
+        parts += [
+            f"\n## {file}\n\n{first_line}\n\n",
+            "| recipe | data | network | length | batch | optimizer | schedule | augmentation |\n",
+            "|---|---|---|---|--:|---|---|---|\n",
+            *rows,
+        ]
+    return "".join(parts)
+
+
+def _recipe_row(name: str, config: ConfigDict) -> str:
+    steps, optimizer, schedule = config.num_steps, config.optimizer, config.schedule.name
+    return _row(
+        f"`{name}`",
+        config.dataset.name,
+        config.model.name,
+        f"{steps} steps" if steps else f"{config.num_epochs} epochs",
+        f"{config.global_batch_size}",
+        f"{optimizer.name} {optimizer.learning_rate:g}",
+        "" if schedule == "constant" else schedule,
+        ", ".join(
+            field
+            for field, value in config.augment.items()
+            if value != FIELDS[f"augment.{field}"].default
+        ),
+    )
 
 
 def configs_page() -> str:
@@ -201,6 +250,7 @@ def _row(*cells: str) -> str:
 
 
 PAGES = {
+    "recipes.md": recipes_page,
     "configs.md": configs_page,
     "networks.md": networks_page,
     "results.md": results_text,

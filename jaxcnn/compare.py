@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         raise UserError("name the folders of the runs to compare: python -m jaxcnn.compare DIR…")
     from jaxcnn.reporting.comparison import records
     from jaxcnn.reporting.comparison.goal import Goal
-    from jaxcnn.reporting.comparison.grid import check_fields
+    from jaxcnn.reporting.comparison.grid import fields_of_grid
     from jaxcnn.reporting.comparison.groups import without_fingerprint
     from jaxcnn.reporting.comparison.page import write_comparison
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
             "older version made them; their data may differ from the other runs'",
             file=sys.stderr,
         )
-    fields = check_fields(_GRID.value, sections)
+    fields = fields_of_grid(_GRID.value, sections)
     if _JSON.value:
         output = records.everything(sections, fields, goal) | {"left_out": left_out}
         print(printable_json(output))

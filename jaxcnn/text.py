@@ -89,6 +89,11 @@ def printable_json(value: Any) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an exception on one line; without a message, its type."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def shorten(text: str, letters: int) -> str:
     """Return a text; if it is too long, its start and end with "…" between them.
 

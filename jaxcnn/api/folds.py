@@ -99,7 +99,8 @@ def _summarize(
     )
     write_predictions(workdir, _NAME, table)
     about = {"split": "train", "dataset": examples[0].dataset, "folds": num_folds}
-    metrics = write_evaluation(workdir, _NAME, whole, about)
+    metric_names = trained.config.metrics  # of the last fold; all have the same
+    metrics = write_evaluation(workdir, _NAME, whole, about, metric_names=metric_names)
     names = ("test_accuracy", "best_validation_accuracy", "last_validation_accuracy")
     return {
         "folds": num_folds,

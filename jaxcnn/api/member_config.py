@@ -23,7 +23,7 @@ _COMMON = (
 _OF_ONE_RUN = ("deterministic",)  # a member with another value would be taken for a repeated run
 
 
-def check_fields(flag: str, fields: Mapping[str, Values], config: ConfigDict) -> None:
+def check_varied_fields(flag: str, fields: Mapping[str, Values], config: ConfigDict) -> None:
     """Check that configs that differ in some fields can be ranked by their accuracies.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, own_config
-from jaxcnn.api.member_config import check_fields, member_config
+from jaxcnn.api.member_config import check_varied_fields, member_config
 from jaxcnn.api.members import (
     Trainer,
     describe_size,
@@ -77,7 +77,7 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
     config = own_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
-    check_fields("--sweep", fields, config)
+    check_varied_fields("--sweep", fields, config)
     members = assignments(fields)
     configs = [member_config("--sweep", config, values, workdir) for values in members]
     groups = split_by_program(configs)

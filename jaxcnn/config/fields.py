@@ -36,8 +36,8 @@ FIELDS: dict[str, Field] = {
     ),
     "phases": Field(
         (),
-        "The epochs of each phase of the run, num_epochs together; fresh: with a new optimizer and "
-        "schedule; NAME=VALUE: a number for this phase alone; empty: one phase.",
+        "The epochs of each phase; their sum is num_epochs. fresh gives a phase a new optimizer "
+        "and schedule, NAME=VALUE a number of its own. Empty: one phase.",
         PHASES,
     ),
     "num_steps": Field(
@@ -90,7 +90,7 @@ FIELDS: dict[str, Field] = {
     **JUDGING_FIELDS,
     "test_with": Field(
         "best",
-        "The weights that are tested: those of the best epoch on validation, or the last.",
+        "The weights that are tested: the last, or those of the epoch that was best on validation.",
         one_of("best", "last"),
         END,
     ),
@@ -130,7 +130,7 @@ FIELDS: dict[str, Field] = {
     ),
     "num_devices": Field(
         0,
-        "Devices to train on; 0: all, but one CPU device for networks without convolutions.",
+        "Devices to train on; 0: all, but one CPU device for mostly dense networks.",
         AT_LEAST_0,
         NONE,
     ),

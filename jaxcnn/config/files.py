@@ -22,6 +22,7 @@ from jaxcnn.config.typed import WrongType
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.files.reading import read_json
+from jaxcnn.text import one_line
 
 Variant = TypeVar("Variant")
 _PACKAGE = Path(__file__).parents[1]
@@ -183,7 +184,7 @@ def _load_saved(path: Path) -> ConfigDict:
     try:
         return from_dict(saved)
     except (AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: is not the config of a run ({_text(error)})") from error
+        raise UserError(f"{path}: is not the config of a run ({one_line(error)})") from error
 
 
 def _call(module: Mapping[str, Any], path: Path, variant: str | None) -> Any:
@@ -226,9 +227,5 @@ def _fault(path: Path, error: Exception) -> str:
     place = f"line {numbers[-1]}: " if numbers and numbers[-1] else ""
     if isinstance(error, WrongType):
         return f"{path}: {place}{error}"
-    message = error.msg if isinstance(error, SyntaxError) else _text(error)
+    message = error.msg if isinstance(error, SyntaxError) else one_line(error)
     return f"{path}: {place}{type(error).__name__}: {message}"
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split())

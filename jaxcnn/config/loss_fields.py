@@ -24,8 +24,8 @@ LOSS_FIELDS: dict[str, Field] = {
     ),
     "loss.class_weighting": Field(
         "none",
-        "Weight of an example in the training loss: 1, such that all classes weigh the same "
-        "together, or its class's entry in class_weights.",
+        "Weight of an example in the training loss. none: 1; balanced: each class has the same "
+        "total weight; given: the entry of its class in class_weights.",
         one_of("none", "balanced", "given"),
     ),
     "loss.class_weights": Field(

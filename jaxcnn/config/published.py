@@ -12,7 +12,7 @@ from jaxcnn.config.fields import FIELDS, effect_of
 from jaxcnn.config.older_recipes import NAMES
 from jaxcnn.config.phases import canonical
 from jaxcnn.config.publications import FIGURES, Figures, current_key
-from jaxcnn.config.rules import Effect
+from jaxcnn.config.rules import SPLIT, Effect
 
 _DEFAULTS = {name: field.default for name, field in FIELDS.items()}
 # Fields with these effects leave a recipe as it is.
@@ -121,7 +121,9 @@ def recipe_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     without_effect = set()
     if leaves.get("validation") != "holdout":
         without_effect.add("holdout")
-    if not str(leaves.get("dataset.name")).startswith(("folder:", "table:")):
+    name, split = str(leaves.get("dataset.name")), leaves.get("dataset.split")
+    has_splits = name.startswith("tfds:") and split not in SPLIT.choices  # such as train,test
+    if not (has_splits or name.startswith(("folder:", "table:"))):
         without_effect.add("dataset.split")
     leaves["dataset.classes"] = [current_key(str(name)) for name in leaves["dataset.classes"]]
     return {

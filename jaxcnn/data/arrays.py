@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.errors import UserError
-from jaxcnn.text import shorten
+from jaxcnn.text import one_line, shorten
 
 _MOST_UNNAMED = 100_000  # a larger label without class names is a mistake
 _IMAGE_SIDE = 16  # more channels than an image has, so it is a side
@@ -72,7 +72,7 @@ def to_array(subject: str, values: Any) -> np.ndarray:
     try:
         array = np.asanyarray(values)
     except Exception as error:  # an array of another library can raise anything
-        reason = shorten(" ".join(str(error).split()), 121)
+        reason = shorten(one_line(error), 121)
         raise UserError(f"{subject}: cannot be read as one array ({reason})") from error
     if isinstance(array, np.ma.MaskedArray) or array.dtype == object:
         raise UserError(f"{subject}: are {type(values).__name__}; they must be a plain array")

@@ -40,6 +40,8 @@ def select_classes(dataset: "Dataset", classes: Sequence[object]) -> "Dataset":
         return dataset
     names = selected_names(classes, dataset.class_names)
     _check_names(names, dataset)
+    if names == dataset.class_names:  # already selected; the labels keep their bits
+        return dataset
     numbers = np.array([dataset.class_names.index(name) for name in names])
     rows = {
         name: np.flatnonzero(np.isin(likeliest(split.labels), numbers))

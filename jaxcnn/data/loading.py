@@ -44,8 +44,8 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     """Check that a dataset fits a config.
 
     Raises:
-      UserError: the dataset has no validation split that the config names, its images are too
-        small for an augmentation, or they are not in a file from which they could be streamed.
+      UserError: the images are too small for an augmentation, or they are not in a file from which
+        they could be streamed.
     """
     in_memory = not all(isinstance(split.images, np.memmap) for split in dataset.splits.values())
     if config.dataset.streaming and in_memory:
@@ -53,11 +53,6 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
             "config.dataset.streaming = True: the images are in memory; set it to False, or make "
             'the dataset of images from np.load(FILE, mmap_mode="r"), with '
             "config.dataset.image_size = 0, their own size"
-        )
-    if config.validation == "validation" and "validation" not in dataset.splits:
-        raise UserError(
-            f'config.validation = "validation": {config.dataset.name} has no validation split; '
-            'use "holdout", "tail" or "test"'
         )
     side = min(dataset.image_shape[:2])
     for name in ("crop", "cutout"):

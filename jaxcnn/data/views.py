@@ -38,8 +38,14 @@ def views_of(config: ConfigDict, dataset: Dataset) -> dict[str, View]:
     the same examples.
 
     Raises:
-      UserError: no example would be left for training.
+      UserError: the dataset has no validation split and the config names it, or no example would
+        be left for training.
     """
+    if config.validation == "validation" and "validation" not in dataset.splits:
+        raise UserError(
+            f'config.validation = "validation": {dataset.name} has no validation split; use '
+            '"holdout", "tail" or "test"'
+        )
     if config.validation == "fold":
         views = fold_views(dataset, config.folds, config.fold)
     else:

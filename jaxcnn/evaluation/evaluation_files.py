@@ -31,6 +31,8 @@ from jaxcnn.evaluation.predictions import Predictions
 from jaxcnn.files.reading import read_bytes, read_json
 from jaxcnn.files.writing import write_bytes, write_json, writing_to
 
+_MOST_PREDICTIONS = 1 << 32  # bytes
+
 FOLDER = "evaluation"
 
 
@@ -201,7 +203,8 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
       UserError: the file is missing or damaged.
     """
-    text = io.StringIO(read_bytes(path).decode(errors="surrogateescape"), newline="")
+    content = read_bytes(path, _MOST_PREDICTIONS)
+    text = io.StringIO(content.decode(errors="surrogateescape"), newline="")
     try:
         rows = list(csv.DictReader(text, strict=True))
         columns = [name for name in rows[0] if name.startswith("p_")]

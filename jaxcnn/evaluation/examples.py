@@ -14,6 +14,7 @@ from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.places import same_dataset
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
+from jaxcnn.text import shorten
 from jaxcnn.training.data_notes import trained_on
 from jaxcnn.workdir.run_data import load_run_data, refuse_other_data
 from jaxcnn.workdir.run_files import read_identity, read_part_if_there
@@ -134,17 +135,12 @@ def _whole_split(trained: "Trained", dataset: Dataset, split: str) -> View:
         given, expected = getattr(dataset, name), getattr(trained, name)
         if given != expected:
             raise UserError(
-                f"{dataset.name}: its {name} {_short(given)} are not those of "
-                f"{trained.workdir}: {_short(expected)}"
+                f"{dataset.name}: its {name} {shorten(str(given), 81)} are not those of "
+                f"{trained.workdir}: {shorten(str(expected), 81)}"
             )
     if split not in dataset.splits:
         raise UserError(f"{dataset.name}: has no {split} split; it has {', '.join(dataset.splits)}")
     return data_views.whole_split(dataset, split)
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _take(dataset: Dataset, name: str, view: View, num_trained_on: int = 0) -> Examples:

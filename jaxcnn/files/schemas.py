@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxcnn.text import shorten
+
 Kind = Callable[[Any, str], None]
 
 
@@ -16,9 +18,7 @@ class Wrong(ValueError):
 
 
 def _wrong(name: str, value: Any, allowed: str) -> Wrong:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return Wrong(f"{name} = {shown}: must be {allowed}")
+    return Wrong(f"{name} = {shorten(repr(value), 61)}: must be {allowed}")
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Kind:

@@ -14,9 +14,9 @@ from jaxcnn.config.flag import register_first
 from jaxcnn.config.help import guess_field
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
 from jaxcnn.process import group, host
-from jaxcnn.process.explain import explain, is_closed_pipe, one_line
+from jaxcnn.process.explain import explain, is_closed_pipe
 from jaxcnn.process.signals import INTERRUPTED, interruptible, stopping_at_once
-from jaxcnn.text import printable
+from jaxcnn.text import one_line, printable
 
 _CLOSED_PIPE = 141  # 128 + SIGPIPE, as of other programs
 _HELP = {"-h", "-help", "--help"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxcnn.errors import UserError
 from jaxcnn.process import group, numerics
+from jaxcnn.text import one_line
 
 _GPUS = ("gpu", "cuda", "rocm")  # JAX's names of platforms
 _DETERMINISTIC = (
@@ -47,7 +48,7 @@ def start(deterministic: bool = False) -> None:
         group.end_if_lost(error)
         platforms = os.environ.get("JAX_PLATFORMS")
         prefix = f"JAX_PLATFORMS={platforms}: " if platforms else ""
-        reason = " ".join(str(error).split())[:300] or "no device"
+        reason = one_line(error)[:300]
         raise UserError(
             f"{prefix}JAX cannot start its devices ({reason}); for NVIDIA GPUs: pip install -e "
             "'.[cuda]'; JAX_PLATFORMS=cpu selects the CPU"

@@ -5,6 +5,7 @@ import sys
 
 from jaxcnn.config.parts import fault_in_user_code
 from jaxcnn.errors import UserError
+from jaxcnn.text import one_line
 
 # XLA's text for a lack of memory, and Python's for a lack of threads
 _LACK_OF_RESOURCES = ("RESOURCE_EXHAUSTED", "can't start new thread")
@@ -31,11 +32,6 @@ def explain(error: BaseException) -> UserError | None:
     if isinstance(error, ImportError) and error.name and error.name.split(".")[0] != "jaxcnn":
         return UserError(f"the package {error.name} does not load: {one_line(error)}")
     return _missing_device()
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def is_closed_pipe(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from jaxcnn.errors import Disagreement, Diverged, Stopped, UserError
+from jaxcnn.text import one_line
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _CONNECT_SECONDS = 300  # all processes must start within this time
@@ -232,7 +233,7 @@ def end_if_lost(error: Exception) -> None:
 
 def _short(error: Exception) -> str:
     """Return the start of a native error's message, without the place in its source."""
-    return re.sub(r".*\.cc:\d+\] ", "", " ".join(str(error).split()))[:120]
+    return re.sub(r".*\.cc:\d+\] ", "", one_line(error))[:120]
 
 
 def _end(code: int, line: str) -> NoReturn:

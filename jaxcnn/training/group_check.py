@@ -21,6 +21,7 @@ from jaxcnn.data.views import view_fingerprints, views_of
 from jaxcnn.errors import Disagreement
 from jaxcnn.process import group
 from jaxcnn.process.numerics import numeric_settings
+from jaxcnn.text import shorten
 from jaxcnn.workdir.digests import digests_of
 from jaxcnn.workdir.environment import package_versions
 from jaxcnn.workdir.weights import RunWeights
@@ -79,15 +80,11 @@ def differences(all_facts: Sequence[Facts]) -> list[str]:
             indices_by_value.setdefault(value, []).append(index)
         if len(indices_by_value) > 1:
             parts = (
-                f"{_shorten(value)} in {_processes(indices)}"
+                f"{shorten(value, 61)} in {_processes(indices)}"
                 for value, indices in indices_by_value.items()
             )
             phrases.append(f"{name} is {', '.join(parts)}")
     return phrases
-
-
-def _shorten(value: str) -> str:
-    return value if len(value) <= 60 else f"{value[:57]}..."
 
 
 def _processes(indices: list[int]) -> str:

@@ -136,10 +136,14 @@ class Agreement:
         return (False,) * len(wishes) if previous is None else jax.device_get(previous).tolist()
 
     def at_once(self, *wishes: bool) -> Sequence[bool]:
-        """Return for each wish whether any process has it now; wait for the other processes."""
+        """Return for each wish whether any process has it now; wait for the other processes.
+
+        The wishes of the last usual call stay for the next one.
+        """
+        pending, self._pending = self._pending, None
         self(*wishes)
         agreed = self(*wishes)
-        self._pending = None  # the next call may have another number of wishes
+        self._pending = pending
         return agreed
 
 

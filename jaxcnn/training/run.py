@@ -72,12 +72,6 @@ class Run:
             programs = programs | {name: self.watch_program(programs[name]) for name in steps}
         return dataclasses.replace(self, **programs)
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of parameters, BatchNorm's running statistics included."""
-        leaves = jax.tree.leaves((self.state.params, self.state.batch_stats))
-        return sum(leaf.size for leaf in leaves)
-
     def train_order(self, epoch: int) -> jax.Array:
         """Return the order of an epoch (0-based), on the devices; see `train_order_on_host`."""
         return feed.put_order(self.train_order_on_host(epoch), self.plan.mesh)

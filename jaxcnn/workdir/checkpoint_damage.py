@@ -9,6 +9,7 @@ from typing import Any
 from jaxcnn.errors import UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.process import group
+from jaxcnn.text import one_line
 from jaxcnn.workdir import run_files
 
 
@@ -65,9 +66,9 @@ def refuse_other_runs(workdir: Path, steps: Iterable[int]) -> None:
 
 def reason_of(error: Exception, folder: Path) -> str:
     """Return the start of an error's text, in one line, with paths relative to `folder`."""
-    return " ".join(str(error).split()).replace(f"{folder}/", "")[:100]
+    return one_line(error).replace(f"{folder}/", "")[:100]
 
 
 def system_reason_of(error: Exception) -> str:
     """Return the last part of an error's text: the system's message for a write that failed."""
-    return " ".join(str(error).split()).rsplit(": ", 1)[-1]
+    return one_line(error).rsplit(": ", 1)[-1]

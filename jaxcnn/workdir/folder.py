@@ -19,7 +19,7 @@ from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import identify_end
 from jaxcnn.workdir.environment import environment
-from jaxcnn.workdir.full_paths import full_name, with_full_paths
+from jaxcnn.workdir.full_paths import config_in_full, full_name, with_full_paths
 from jaxcnn.workdir.phases import Begun
 from jaxcnn.workdir.run_parts import changed_parts, describe_parts
 
@@ -108,8 +108,7 @@ def _give_identity(workdir: Path, config: ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.exists():
         identity = run_files.new_identity()
-        plain = nest(with_full_paths(flatten(to_dict(config))))
-        write_json(path, run_files.with_identity(plain, identity))
+        write_json(path, run_files.with_identity(config_in_full(config), identity))
     elif not run_files.read_identity(workdir).id:
         before = run_files.read_part(workdir, "config.json")
         identity = run_files.new_identity(had_none=True)

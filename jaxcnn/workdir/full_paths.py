@@ -8,6 +8,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
+from jaxcnn.config.defaults import flatten, nest, to_dict
 from jaxcnn.data.places import SPLIT_RULES, is_pictures_name
 from jaxcnn.files.paths import user_path
 
@@ -21,6 +24,11 @@ def with_full_paths(leaves: Mapping[str, Any]) -> dict[str, Any]:
       leaves: of a config, or of the `config.json` of a run by any version.
     """
     return {name: _in_full(name, value) for name, value in leaves.items()}
+
+
+def config_in_full(config: ConfigDict) -> dict[str, Any]:
+    """Return a config as `config.json` holds it, with each path as an absolute one."""
+    return nest(with_full_paths(flatten(to_dict(config))))
 
 
 def full_name(dataset: str) -> str:

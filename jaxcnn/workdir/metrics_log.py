@@ -84,13 +84,14 @@ def _check_result(workdir: Path, rows: list[Row], result: Mapping[str, Any]) -> 
 
 def _check_checkpoint(workdir: Path, rows: list[Row], step: int) -> None:
     try:
-        digest = read_progress(workdir, step).get("metrics_digest")
+        progress = read_progress(workdir, step)
     except OtherRun:
         raise
     except UserError:  # the rows are sound even if the checkpoint is damaged
         return
-    if digest:
-        _check_digest(workdir, rows_until(rows, step), digest, f"checkpoint {step}")
+    if digest := progress.get("metrics_digest"):
+        saved = rows_saved_with(rows, step, progress.get("epochs", math.inf))
+        _check_digest(workdir, saved, digest, f"checkpoint {step}")
 
 
 def _check_digest(workdir: Path, rows: list[Row], digest: str, writer: str) -> None:
@@ -108,6 +109,19 @@ def json_line(row: Row) -> str:
 def rows_until(rows: Iterable[Row], step: float) -> list[Row]:
     """Return the rows that a run had at a checkpoint of `step`; those of the test come later."""
     return [row for row in rows if row["step"] <= step and row["split"] != "test"]
+
+
+def rows_saved_with(rows: Iterable[Row], step: float, epochs: float) -> list[Row]:
+    """Return the rows that a checkpoint was written with.
+
+    A run that ends within an epoch saves before it writes the rows of that part.
+
+    Args:
+      rows: of `metrics.jsonl`.
+      step: the checkpoint's.
+      epochs: finished epochs at the checkpoint.
+    """
+    return [row for row in rows_until(rows, step) if row["epoch"] <= epochs]
 
 
 def digest_of(rows: Iterable[Row]) -> str:
@@ -129,9 +143,8 @@ def check_metrics(workdir: Path, step: int, digest: str, epochs: int) -> None:
       UserError: the file is missing, damaged, edited, or of another run.
     """
     path = workdir / "metrics.jsonl"
-    rows = rows_until(read_metrics(workdir) if os.path.lexists(path) else [], step)
-    # Rows of the unfinished epoch were written after the save, when `max_minutes` ended the run.
-    rows = [row for row in rows if row["epoch"] <= epochs]
+    rows = read_metrics(workdir) if os.path.lexists(path) else []
+    rows = rows_saved_with(rows, step, epochs)
     last_epoch = max((row["epoch"] for row in rows), default=0)
     if last_epoch != epochs or (digest and digest != digest_of(rows)):
         fault = "is not the one" if path.exists() else "is missing, and was there"

@@ -26,6 +26,7 @@ from jaxcnn.data.tfds_names import is_tfds_name
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_bytes
+from jaxcnn.text import shorten
 from jaxcnn.workdir import run_files
 
 NO_FINGERPRINT = (
@@ -246,7 +247,8 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
                 values = _differing(before, now[name])
                 text = f"their {_FINGERPRINTED[name]} are not the same ({values})"
             else:
-                text = f"their {name}, {_short(before)} before, now are {_short(now[name])}"
+                shown = [shorten(str(value), 81) for value in (before, now[name])]
+                text = f"their {name}, {shown[0]} before, now are {shown[1]}"
             raise UserError(
                 f"{workdir}: was trained on other data: {text}; name another --workdir, or bring "
                 "the data back (--data_at=PATH if they were moved)"
@@ -269,9 +271,4 @@ def _read_saved(workdir: Path) -> dict[str, Any]:
 def _differing(before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         return ", ".join(name for name in now if before.get(name) != now[name])
-    return f"fingerprint {_short(before)}, now {_short(now)}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return f"fingerprint {shorten(str(before), 81)}, now {shorten(str(now), 81)}"

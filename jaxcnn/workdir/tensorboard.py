@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jaxcnn.text import one_line
 from jaxcnn.workdir.schemas import LABELS, Row
 
 
@@ -24,7 +25,7 @@ def open_events(
             import tensorboardX.event_file_writer
             import tensorboardX.summary  # noqa: F401
     except Exception as error:  # a broken package may raise anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)[:200]
         warn(f"tensorboardX does not load ({reason}): no files for TensorBoard are written")
         return _NoEvents()
     return _Events(folder, purge_step=purge_step)

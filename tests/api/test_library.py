@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import jaxcnn
+from jaxcnn.config.sweep import with_values
 from jaxcnn.data.superclasses import SUPERCLASSES
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
@@ -204,6 +205,9 @@ def test_an_evaluation_of_the_arrays_is_that_of_the_run(run, data):
         trained.evaluate("test")
     with pytest.raises(UserError, match="split = 'tset'"):
         trained.evaluate(data, "tset")
+    config = with_values(trained.config, {"validation": "validation"})  # data without this split
+    with pytest.raises(UserError, match="bars has no validation split"):
+        dataclasses.replace(trained, config=config).evaluate(data)
 
 
 def test_data_of_another_name_are_evaluated_as_they_are(run, data):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import pytest
 from runs import assert_same_bits, without_times
@@ -153,6 +154,7 @@ def test_a_member_that_diverges_is_a_row(config, train_members, tmp_path):
 
 def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     sweep = "optimizer.name=adam,momentum; model.name=mlp,lenet5_base; seed=0..1"
+    config.dataset.data_dir = "data"
     result, printed = train_members(config, sweep, tmp_path / "all")
     assert "group 4 of 4: optimizer.name = momentum, model.name = lenet5_base" in printed
     lines = [
@@ -166,6 +168,7 @@ def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     assert len(result["recipes"]) == 4 and all(row["n"] == 2 for row in result["recipes"])
     best = load_config(tmp_path / "all" / "best.json")
     assert best.model.name == result["best"]["values"]["model.name"]
+    assert best.dataset.data_dir == os.path.abspath("data")  # for another working directory
     page = (tmp_path / "all" / "report.md").read_text()
     assert "Validation accuracy by optimizer and model" in page
     assert train_members(config, sweep, tmp_path / "all")[0] == result

@@ -66,6 +66,18 @@ def test_an_older_key_is_read(older, name, key):
     assert published_figures(config, {}) is FIGURES[name]
 
 
+def test_the_split_of_a_tfds_dataset_is_of_its_recipe():
+    config = CONFIGS["lenet:cifar10"].copy_and_resolve_references()
+    digests = {}
+    for name in ("tfds:beans", "cifar10"):
+        for split in ("content", "shuffle", "train[:80%],train[80%:]", "train[:9%],train[90%:]"):
+            config.dataset.update(name=name, split=split)
+            digests.setdefault(name, []).append(recipe_digest(to_dict(config)))
+    content, shuffle, *parts = digests["tfds:beans"]
+    assert content == shuffle and len({content, *parts}) == 3
+    assert len(set(digests["cifar10"])) == 1
+
+
 def test_the_older_name_of_the_selected_classes_is_the_same_recipe():
     config = CONFIGS["lenet:cifar100"].copy_and_resolve_references()
     digests = []

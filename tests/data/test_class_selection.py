@@ -44,6 +44,7 @@ def test_distributions_go_to_the_likeliest_class_and_sum_to_one(dataset):
     labels = chosen.splits["train"].labels
     np.testing.assert_allclose(labels, [[1, 0], [0.4, 0.6], [0.5, 0.5]], rtol=1e-6)
     assert labels.dtype == np.float32 and class_counts(labels, 2).tolist() == [2, 1]
+    assert select_classes(chosen, ("left,right",)) is chosen  # another division changes bits
 
 
 def test_pictures_of_other_classes_are_left_out(dataset):

@@ -176,3 +176,14 @@ def test_table_of_networks_devices_and_backends(name, demanding, dataset28, caps
                 with capsys.disabled():
                     print(f"\n{name:18}{num_devices:2}  {backend:10}{difference:.1e}", flush=True)
                 assert difference < 1e-9
+
+
+def test_a_wish_is_kept_where_hooks_ask_in_between():
+    """An epoch of one call of the device asks once, and its hooks ask once."""
+    agreement = parallel.Agreement(parallel.make_mesh(2))
+    agreement._is_group = True  # as several processes have it
+    answers = []
+    for wish in (False, True, False):
+        answers.append(list(agreement(wish, False)))
+        assert list(agreement.at_once(False)) == [False]
+    assert answers == [[False, False], [False, False], [True, False]]

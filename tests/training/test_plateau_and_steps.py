@@ -11,7 +11,7 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.metrics_log import read_metrics
+from jaxcnn.workdir.metrics_log import read_checked_metrics, read_metrics
 
 pytestmark = pytest.mark.usefixtures("dense")
 
@@ -71,6 +71,8 @@ def test_a_run_of_some_steps_ends_within_an_epoch(config, train, tmp_path, steps
         ("train", 5), ("validation", 5), ("train", 7), ("validation", 7)
     ]  # fmt: skip
     assert rates_of(tmp_path)[-1] == pytest.approx(3e-3 / 7)
+    (tmp_path / "result.json").unlink()  # as of a run that was killed in its test
+    assert read_checked_metrics(tmp_path, None) == rows
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A run keeps its data: pictures that are added, removed or moved, and data under another name."""
 
+import fcntl
 import io
 import json
 import os
@@ -16,7 +17,7 @@ from jaxcnn.config.defaults import default_config
 from jaxcnn.config.files import load_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
-from jaxcnn.data.preparing.versions import _held, is_in_use, release
+from jaxcnn.data.preparing.versions import _held, hold, is_in_use, release
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.groups import compare
@@ -267,6 +268,17 @@ def test_a_version_in_use_is_not_removed(tmp_path):
         process.kill()
     assert held in there and len(there) == 4
     assert not is_in_use(held / "1.0.0")
+
+
+def test_the_question_whether_data_are_in_use_takes_no_mark_away(tmp_path):
+    assert hold(tmp_path)
+    with open(tmp_path / ".in_use") as reader, open(tmp_path / ".in_use") as writer:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert is_in_use(tmp_path)
+        fcntl.flock(reader, fcntl.LOCK_UN)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    release(tmp_path)
 
 
 @pytest.mark.slow

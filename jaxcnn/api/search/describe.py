@@ -48,7 +48,7 @@ def _listed(values: Values) -> str:
 def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
     """Return lines that say what a search would train, and the bytes that it takes."""
     programs, config = Programs(search, data_at), search.config
-    programs.check_values()
+    programs.check_each_value()
     lines, plans = _describe_programs(search, programs)
     largest = max(plans, key=lambda plan: plan.network.parameters)
     run = programs.mold(largest.config).run

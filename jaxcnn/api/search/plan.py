@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 from sqlalchemy.engine import URL
 
 from jaxcnn.api.arguments import check_workdir, own_config
-from jaxcnn.api.member_config import check_fields
+from jaxcnn.api.member_config import check_varied_fields
 from jaxcnn.api.search.sampler import SAMPLERS
 from jaxcnn.api.search.scores import COSTS
-from jaxcnn.api.search.trial_config import check_values, trial_config
+from jaxcnn.api.search.trial_config import check_each_value, trial_config
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
 from jaxcnn.config.rules import Effect
@@ -73,13 +73,13 @@ class Search:
         recipe = {name: value for name, value in leaves if effect_of(name) not in ignored}
         generations = [self.generation, self.population] if self.generation else []
         minimize = [self.minimize] if self.minimize else []
-        parts = [sorted(recipe.items()), describe_fields(self.fields), *generations, *minimize]
+        parts = [sorted(recipe.items()), values_as_json(self.fields), *generations, *minimize]
         text = json.dumps(parts)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.config.model.name}-{self.config.dataset.name}-{digest}"
 
 
-def describe_fields(fields: Mapping[str, Values]) -> dict[str, Any]:
+def values_as_json(fields: Mapping[str, Values]) -> dict[str, Any]:
     """Return the values that each field may take, as `search.json` has them."""
     return {n: str(v) if isinstance(v, Interval) else list(v) for n, v in fields.items()}
 
@@ -117,7 +117,7 @@ def make_search(
         )
     sampler = _choose_sampler(sampler, minimize)
     fields = parse_search(search, config)
-    check_fields("--search", fields, config)
+    check_varied_fields("--search", fields, config)
     if generation:
         _check_generations(config, fields, population, url, halving)
         num_trials, sampler = population, "pbt"
@@ -128,7 +128,7 @@ def make_search(
         _check_lengths(planned)
     if minimize:
         _check_cost(planned)
-    check_values(fields, config.seed, lambda values: trial_config(config, values, workdir))
+    check_each_value(fields, config.seed, lambda values: trial_config(config, values, workdir))
     return planned
 
 
@@ -195,5 +195,5 @@ def about(search: Search) -> dict[str, Any]:
         "seed": search.config.seed,
         "objective": f"validation accuracy of the {search.config.test_with} weights",
         **({"minimize": search.minimize} if search.minimize else {}),
-        "fields": describe_fields(search.fields),
+        "fields": values_as_json(search.fields),
     }

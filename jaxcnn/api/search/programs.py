@@ -9,7 +9,7 @@ from jaxcnn.api.arguments import Source
 from jaxcnn.api.members import MOST_PROGRAMS
 from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.search.plan import Search
-from jaxcnn.api.search.trial_config import check_values, trial_config, try_values
+from jaxcnn.api.search.trial_config import check_each_value, trial_config, try_values
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import image_size_of
@@ -69,13 +69,13 @@ class Programs:
         try_metrics(config.metrics, dataset.class_names)
         return resolve(config, dataset)
 
-    def check_values(self) -> None:
+    def check_each_value(self) -> None:
         """Check that each value of a list and each end of an interval is possible with the data.
 
         Raises:
           UserError: one is not, with any of the other values.
         """
-        check_values(self._search.fields, self._search.config.seed, self._plan_of)
+        check_each_value(self._search.fields, self._search.config.seed, self._plan_of)
 
     def first_plan(self, fixed: Assignment) -> Plan:
         """Return the plan of a trial that has some values, and any others.

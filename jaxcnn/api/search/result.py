@@ -13,7 +13,6 @@ from jaxcnn.api.run import complete_report
 from jaxcnn.api.search.plan import Search, about
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.study import Trial
-from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.sweep import with_values
 from jaxcnn.errors import Diverged
 from jaxcnn.files.writing import write_json
@@ -22,6 +21,7 @@ from jaxcnn.reporting.search_report import best_table, front_table, write_search
 from jaxcnn.reporting.terminal.comparison_table import print_table
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.text import percent
+from jaxcnn.workdir.full_paths import config_in_full
 
 _BEST = "best.json"
 
@@ -91,7 +91,7 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -
     best = best | _complete_best(programs, config, best["trial"])
     if not search.generation:
         devices = {"num_devices": search.config.num_devices}
-        write_json(workdir / _BEST, to_dict(with_values(config, devices)))
+        write_json(workdir / _BEST, config_in_full(with_values(config, devices)))
         best["config"] = _BEST
     front = front_of(trials, search.minimize) if search.minimize else []
     result = {

@@ -79,7 +79,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
     programs, has_started = trainer.programs, False
     is_new = not (search.workdir / _SEARCH).exists()
     if is_new:
-        programs.check_values()  # before the folder holds this search
+        programs.check_each_value()  # before the folder holds this search
 
     def refuse(number: int, values: Assignment) -> str:
         try:
@@ -91,7 +91,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
 
     with storage_errors(search.address), _open_study(search) as study:
         if not is_new and study.has_work(search.num_trials):
-            programs.check_values()
+            programs.check_each_value()
         while batch := _next_batch(search, study, refuse):
             values = {trial.number: trial.values for trial in batch}
             if not has_started:

@@ -16,6 +16,7 @@ from jaxcnn.api.search.sampler import suggest
 from jaxcnn.api.search.worker import Worker
 from jaxcnn.config.sweep import Assignment, Values
 from jaxcnn.errors import UserError
+from jaxcnn.text import one_line
 
 _LOCK_SECONDS = 60  # SQLite's wait for another process
 _TRIES = 3  # to create the tables of a new database; several processes may do so at once
@@ -260,7 +261,7 @@ def _cause(error: BaseException) -> str:
     """Return the first cause of an error in one line, without the statement that failed."""
     while error.__cause__:
         error = error.__cause__
-    return " ".join(str(error).split())[:200]
+    return one_line(error)[:200]
 
 
 def without_password(url: str) -> str:

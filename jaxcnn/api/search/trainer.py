@@ -1,4 +1,4 @@
-"""Trains trials of a search: those that one compiled step can train are a population."""
+"""Training of the trials of a search: those that one compiled step can train are a population."""
 
 import contextlib
 import math

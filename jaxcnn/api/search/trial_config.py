@@ -50,7 +50,7 @@ def try_values(
     raise errors[0]
 
 
-def check_values(
+def check_each_value(
     fields: Mapping[str, Values], seed: int, check: Callable[[Assignment], object]
 ) -> None:
     """Check that each value of a list and each end of an interval fits some of the other values.

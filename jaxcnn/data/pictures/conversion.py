@@ -1,5 +1,4 @@
-"""The conversion of a set's pictures to 8 bits, decided once from its training pictures, and to
-the image shape.
+"""Conversion of pictures to 8 bits and to the image shape, decided once by the training pictures.
 
 The set keeps the conversion, and so does each run that trains on it: prediction converts pictures
 as training did. No image library is needed here.

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from jaxcnn.errors import UserError
-from jaxcnn.text import join_names
+from jaxcnn.text import join_names, one_line
 
 # the bytes that a file may unpack to: three times the size of the largest published file
 MAX_BYTES = 1 << 30
@@ -26,7 +26,7 @@ def refusing(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = one_line(error)[:200]
         raise UserError(f"{path}: damaged, or not in the publisher's format: {text}") from error
 
 

@@ -15,6 +15,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
 from jaxcnn.process.background import in_background
+from jaxcnn.text import one_line
 
 _SECONDS_TO_ANSWER = 6.0
 _RETRIES = 2  # tfds makes more, over minutes
@@ -56,8 +57,7 @@ def download(
             f"checksum mismatch: the downloaded file is not the published one; {instructions}"
         ) from error
     except Exception as error:  # of requests, tfds or the disk
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"the download failed ({reason}): {instructions}") from error
+        raise UserError(f"the download failed ({one_line(error)[:300]}): {instructions}") from error
     finally:
         for partial in folder.glob("*.tmp.*"):
             shutil.rmtree(partial, ignore_errors=True)

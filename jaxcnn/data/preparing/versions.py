@@ -27,7 +27,7 @@ def hold(directory: Path) -> bool:
     except OSError:  # a read-only disk, where nothing is replaced
         return True
     with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # others hold LOCK_EX for a moment only
     _held[directory] = descriptor
     return directory.is_dir()
 
@@ -46,6 +46,7 @@ def is_in_use(directory: Path) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # the attempt released the lock
             return True
         except OSError:  # a file system without locks
             return False

@@ -10,7 +10,7 @@ from jaxcnn.config.sweep import is_number
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison.groups import RecipeGroup, Section
 from jaxcnn.reporting.comparison.labels import short_name, short_value
-from jaxcnn.reporting.comparison.recipes import differences, recipe_fields
+from jaxcnn.reporting.comparison.recipes import differences, recipe_of_run
 
 Fields = tuple[str, str]  # dotted names of the fields of rows and columns
 
@@ -41,7 +41,7 @@ class Grid:
         return len(self.cells) > max(len(self.rows), len(self.columns))
 
 
-def check_fields(fields: Sequence[str], sections: Sequence[Section]) -> Fields | None:
+def fields_of_grid(fields: Sequence[str], sections: Sequence[Section]) -> Fields | None:
     """Return the two fields that a user named for the grids; None if there are none.
 
     Raises:
@@ -58,7 +58,7 @@ def check_fields(fields: Sequence[str], sections: Sequence[Section]) -> Fields |
         name: None
         for section in sections
         for group in section.groups
-        for name in recipe_fields(group.run)
+        for name in recipe_of_run(group.run)
     }
     for name in fields:
         if name not in known:
@@ -116,7 +116,7 @@ def _split(groups: Sequence[RecipeGroup], names: Sequence[str]) -> list[list[Rec
     """Return the groups in parts that have the same values of the fields."""
     parts: dict[str, list[RecipeGroup]] = {}
     for group in groups:
-        values = recipe_fields(group.run)
+        values = recipe_of_run(group.run)
         parts.setdefault(repr([values.get(name) for name in names]), []).append(group)
     return list(parts.values())
 
@@ -127,7 +127,7 @@ def _grid(groups: list[RecipeGroup], fields: Fields, differing: Sequence[str]) -
     Args:
       differing: the other fields that differ between the groups of the section.
     """
-    values = {group.label: recipe_fields(group.run) for group in groups}
+    values = {group.label: recipe_of_run(group.run) for group in groups}
     others = [n for n in differences([g.run for g in groups]) if n not in fields]
     common = [n for n in differing if n not in others and n != "model.name"]
     first = values[groups[0].label]

@@ -8,7 +8,7 @@ from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.files.writing import write_text, writing_to
 from jaxcnn.reporting.comparison import records, tables
 from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
-from jaxcnn.reporting.comparison.grid import Fields, check_fields, grids_of
+from jaxcnn.reporting.comparison.grid import Fields, fields_of_grid, grids_of
 from jaxcnn.reporting.comparison.groups import Section, compare
 from jaxcnn.reporting.comparison.heat_map import plot_grid
 from jaxcnn.reporting.comparison.labels import axis_name
@@ -46,7 +46,7 @@ def write_comparison(
         refuse_among_pictures(out, run.config["dataset"]["name"], "name another --out")
     sections, repeats = compare(runs)
     left_out += repeats
-    fields = check_fields(grid, sections)
+    fields = fields_of_grid(grid, sections)
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
         blocks = _document(sections, left_out, out, fields, goal)

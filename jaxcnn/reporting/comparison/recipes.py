@@ -12,7 +12,7 @@ from jaxcnn.reporting.comparison.runs import SavedRun
 CHANGED = "changed after step"  # the field for changes during the run
 
 
-def recipe_fields(run: SavedRun) -> dict[str, Any]:
+def recipe_of_run(run: SavedRun) -> dict[str, Any]:
     """Return the config fields that affect a run's numbers, and the digests of its data."""
     fields = published.recipe_fields(run.config)
     for view in ("train", "validation"):
@@ -26,12 +26,12 @@ def recipe_fields(run: SavedRun) -> dict[str, Any]:
 
 def recipe_key(run: SavedRun) -> str:
     """Return a text that is the same for all runs of a recipe."""
-    return repr(sorted(recipe_fields(run).items()))
+    return repr(sorted(recipe_of_run(run).items()))
 
 
 def differences(runs: Sequence[SavedRun]) -> dict[str, list[Any]]:
     """Return the recipe fields that are not the same in all runs, with a value for each run."""
-    recipes = [recipe_fields(run) for run in runs]
+    recipes = [recipe_of_run(run) for run in runs]
     names = dict.fromkeys(itertools.chain.from_iterable(recipes))
     columns = {name: [recipe.get(name) for recipe in recipes] for name in names}
     for name in OLDER_DEFAULTS:

@@ -8,7 +8,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.defaults import to_dict
 from jaxcnn.files.writing import write_json, write_text
 from jaxcnn.reporting.comparison.grid import grids_of
 from jaxcnn.reporting.comparison.heat_map import plot_grid
@@ -35,6 +34,7 @@ from jaxcnn.reporting.series import best_epoch, series
 from jaxcnn.reporting.sweep.figures import plot_outcome
 from jaxcnn.reporting.sweep.outcome import Outcome, SweptRecipe
 from jaxcnn.text import clock, percent
+from jaxcnn.workdir.full_paths import config_in_full
 
 BEST, PAGE = "best.json", "report.html"
 _PLOTS = "plots"
@@ -56,7 +56,7 @@ def write_report(
     Raises:
       UserError: the folder cannot be written.
     """
-    config = to_dict(configs[outcome.best.members[0]]) | {"num_devices": num_devices}
+    config = config_in_full(configs[outcome.best.members[0]]) | {"num_devices": num_devices}
     write_json(workdir / BEST, config)
     kind = "Sweep" if outcome.fields else "Seeds"
     title = f"{kind} of {outcome.section.groups[0].run.network} on {outcome.section.dataset}"
