@@ -8,7 +8,7 @@ from jaxcnn.data.scaling import faint_channels
 from jaxcnn.process import devices
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
-from jaxcnn.training.data_notes import data_notes, weight_notes
+from jaxcnn.training.data_notes import data_notes, untrained_classes, weight_notes
 from jaxcnn.training.fine_tuning import trained_share
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.messages import last_weights_tested
@@ -32,6 +32,8 @@ def introduce(run: Run, workdir: Path, console: Console) -> None:
     notes = (*data_notes(run.dataset, views), *weight_notes(config, run.dataset))
     for line in (*notes, *trained_share(config, run.state.params)):
         console.print(line)
+    for line in untrained_classes(run.dataset, views):
+        console.warn(line)
     for line in faint_channels(run.dataset, config.dataset.scaling):
         console.warn(line)
     if warning := last_weights_tested(config):

@@ -8,8 +8,8 @@ from jaxcnn.text import join_names
 
 _ADAM = ("b1", "b2", "eps")
 _DECAYS = ("decay_rate", "decay_epochs", "decay_steps", "staircase")
-# by the field that names a part, and by the name of a built-in one: the fields that it takes beside
-# those that all take
+# by the field that chooses a part, and by the built-in part: the fields of its section that it
+# takes, beside those that all take
 _TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
     "optimizer.name": {
         "sgd": (),
@@ -21,6 +21,11 @@ _TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
         "muon": ("momentum",),
         "airbench": ("momentum",),
         "airbench2025": ("momentum",),
+    },
+    "optimizer.scale_with_batch": {
+        "none": (),
+        "linear": ("reference_batch_size",),
+        "sqrt": ("reference_batch_size",),
     },
     "schedule.name": {
         "constant": (),
@@ -40,14 +45,16 @@ _TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def takers(field: str) -> tuple[str, list[str]]:
-    """Return the field that names the part that a field belongs to, and the parts that take it.
+    """Return the field that chooses the part that a field belongs to, and the parts that take it.
 
-    The field is "" for one that does not depend on such a part.
+    They are "" and [] for a field that belongs to no such part.
     """
     section, _, name = field.partition(".")
-    owner = f"{section}.name"
-    names = [part for part, taken in _TAKEN.get(owner, {}).items() if name in taken]
-    return (owner, names) if names else ("", [])
+    for owner, parts in _TAKEN.items():
+        names = [part for part, taken in parts.items() if name in taken]
+        if names and owner.startswith(f"{section}."):
+            return owner, names
+    return "", []
 
 
 def is_unused(field: str, part_names: Collection[Any]) -> bool:

@@ -86,6 +86,11 @@ def make_views(
         kept, held_out = _cut_by_class(likeliest(dataset.splits["train"].labels), fraction)
     else:
         kept, held_out = _cut_random(train.indices, fraction)
+    if not len(kept) and len(held_out) < 2:
+        raise UserError(
+            f"config.validation = {validation!r}: needs two training examples or more, and the "
+            f"training split has {len(held_out)}; add images"
+        )
     if not len(kept):
         raise UserError(
             f"config.validation_fraction = {fraction}: leaves none of the {len(held_out)} training "

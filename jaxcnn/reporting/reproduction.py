@@ -89,7 +89,7 @@ def judge_runs(
     new = [run.result["test_accuracy"] for run in runs if run.result]
     num_images = int(evaluation["num_examples"])
     return {
-        "kept records": _beside_kept(config, runs, new, num_images, kept),
+        "kept records": _beside_kept(config, runs, num_images, kept),
         "published": _beside_published(config, new, num_images),
     }
 
@@ -97,7 +97,6 @@ def judge_runs(
 def _beside_kept(
     config: Mapping[str, Any],
     runs: Sequence[SavedRun],
-    new: Sequence[float],
     num_images: int,
     kept: Iterable[RecipeGroup],
 ) -> Verdict:
@@ -116,14 +115,14 @@ def _beside_kept(
         for run in runs
         if run.result and earlier.get(run.config["seed"]) == run.result["test_accuracy"]
     ]
-    others = [accuracy for seed, accuracy in earlier.items() if seed not in equal]
+    others = [r.result["test_accuracy"] for r in runs if r.result and r.config["seed"] not in equal]
     if not group.run.fingerprint("test"):
         text += "; their images are not recorded"
     if equal:
         text += f"; the same figure for seed {', '.join(map(str, equal))}"
-    if not others or len(equal) == len(new):  # the same runs again, which are no second sample
+    if not others:  # the same runs again, which are no second sample
         return Verdict("equal", text)
-    return judge(new, others, num_images, text)
+    return judge(others, list(earlier.values()), num_images, text)
 
 
 def _has_same_images(kept: SavedRun, new: SavedRun) -> bool:

@@ -39,17 +39,25 @@ def refuse_unseen_classes(dataset: Dataset, views: Mapping[str, View]) -> None:
         )
 
 
+def untrained_classes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
+    """Return a line that names the classes without a training example; none if there are none."""
+    classes = _classes_without_examples(dataset, views["train"])
+    return [f"the train split has no example of {classes}"] if classes else []
+
+
 def data_notes(dataset: Dataset, views: Mapping[str, View]) -> list[str]:
     """Return one line for each property of the data that the user should know.
 
-    They are: an unused validation split, classes without examples in a split, classes of unequal
-    size, pictures that occur more than once in a folder, and groups that lie in several splits.
+    They are: an unused validation split, classes without examples in validation or test, classes of
+    unequal size, pictures that occur more than once in a folder, and groups that lie in several
+    splits.
 
     Args:
       dataset: the run's dataset.
       views: the run's views by name: "train", "validation" and "test".
     """
-    missing = {name: _classes_without_examples(dataset, view) for name, view in views.items()}
+    evaluated = ("validation", "test")
+    missing = {name: _classes_without_examples(dataset, views[name]) for name in evaluated}
     return [
         *_unused_validation(dataset, views["validation"]),
         *(

@@ -199,6 +199,7 @@ def test_formats_that_start_other_programs_are_refused(app, images):
         ("/predict?top_k=0", {}, 400, "top_k = '0': must be a whole number from 1 to"),
         ("/predict?invert=x", {}, 400, "invert = 'x': must be true or false"),
         ("/nowhere", {}, 404, "there is no page '/nowhere'"),
+        ("/predict/", {}, 404, "there is no page '/predict/'"),
         ("/health", {}, 405, "/health takes GET, not POST"),
     ],
 )
@@ -206,6 +207,19 @@ def test_mistakes_in_a_request(app, address, arguments, status, said):
     (answer,) = ask(app, ("POST", address, arguments))
     assert answer.status_code == status
     assert_one_line(answer.json()["error"], said)
+
+
+def test_a_request_that_is_cut_short_is_refused(app, images):
+    files = [("file", (f"{n}.png", encoded(images[n]), "image/png")) for n in range(2)]
+    request = httpx.Request("POST", "http://a/predict", files=files)
+    body, headers = request.read(), {"content-type": request.headers["content-type"]}
+    whole, cut = ask(
+        app,
+        ("POST", "/predict", {"content": body, "headers": headers}),
+        ("POST", "/predict", {"content": body[:-60], "headers": headers}),  # in the second file
+    )
+    assert whole.status_code == 200 and len(whole.json()["predictions"]) == 2
+    assert cut.status_code == 400 and "is cut short" in cut.json()["error"]
 
 
 @pytest.mark.parametrize("is_declared", [True, False])

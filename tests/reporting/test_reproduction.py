@@ -63,7 +63,16 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     assert verdicts["published"].word == "no figure of the last epoch"
     second = dataclasses.replace(run, config=run.config | {"seed": 1})
     verdicts = judge_runs(run.config, [run, second], kept_groups(tmp_path / "kept"))
-    assert verdicts["kept records"].word == "equal"  # seed 0 again, and no other seed is kept
+    assert verdicts["kept records"].word == "within"  # of seed 1; seed 0 is no second sample
+    assert verdicts["kept records"].how.startswith("Wilson")
+    failed = [
+        dataclasses.replace(
+            run, config=run.config | {"seed": seed}, result=run.result | {"test_accuracy": 0.1}
+        )
+        for seed in (1, 2)
+    ]
+    verdict = judge_runs(run.config, [run, *failed], kept_groups(tmp_path / "kept"))
+    assert verdict["kept records"].word == "below"  # though seed 0 gives the same figure
     data = read_json(tmp_path / "kept" / "a" / "dataset.json")
     data["split_fingerprints"]["test"] = "other"
     write_json(tmp_path / "kept" / "a" / "dataset.json", data)

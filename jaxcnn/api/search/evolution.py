@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.api.search.explore import draw, explore
-from jaxcnn.api.search.scores import DIVERGED, Score
+from jaxcnn.api.search.scores import Score
 from jaxcnn.api.search.trainer import LiveTrials
 from jaxcnn.config.sweep import Assignment, Values
 from jaxcnn.errors import UserError
@@ -98,13 +98,13 @@ class Lineage:
         """
         in_order = sorted(scores, key=lambda number: (scores[number].rank, number))
         count = _num_replaced(len(in_order))
-        worst = [n for n in reversed(in_order) if n in training or scores[n] is DIVERGED][:count]
+        worst = [n for n in reversed(in_order) if n in training or scores[n].is_diverged][:count]
         parents = [n for n in in_order if n in training and n not in worst][:count]
         births = []
         for parent, replaced in zip(parents, worst, strict=False):
             member, score = len(self.values) + len(births), scores[replaced]
             values = explore(self._fields, self.values[parent], self._seed, member)
-            loss = None if score is DIVERGED else score.loss
+            loss = None if score.is_diverged else score.loss
             births.append(Birth(member, parent, epochs, values, replaced, score.accuracy, loss))
         return births
 
@@ -126,7 +126,7 @@ class Lineage:
             score = ("replaced", birth.accuracy, birth.loss, birth.epochs)
             ends[birth.replaces] = score if birth.loss is not None else ("diverged", 0.0, None, 0)
         for number, score in scores.items():
-            state, loss = ("diverged", None) if score is DIVERGED else ("finished", score.loss)
+            state, loss = ("diverged", None) if score.is_diverged else ("finished", score.loss)
             ends[number] = (state, score.accuracy, loss, score.epochs)
         rows = []
         for number, values in self.values.items():

@@ -120,6 +120,13 @@ def make_search(
     check_varied_fields("--search", fields, config)
     if generation:
         _check_generations(config, fields, population, url, halving)
+        if generation >= config.num_epochs:
+            raise UserError(
+                f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; "
+                "else no member is replaced"
+            )
+        if sampler:
+            raise UserError("--sampler: --pbt has its own; drop one of them")
         num_trials, sampler = population, "pbt"
     planned = Search(
         workdir, config, fields, num_trials, population, sampler, url, halving, generation, minimize

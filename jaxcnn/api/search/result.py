@@ -76,13 +76,13 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -
       programs: of the search.
 
     Raises:
-      Diverged: the loss of every trial was not finite.
+      Diverged: the loss of every trial was not finite, and no other process trains one.
     """
     workdir = search.workdir
     trials: list[dict[str, Any]] = [row | _folder(workdir, row["trial"]) for row in rows]
     best = next((row for row in trials if row["state"] == "finished"), None)
     if best is None:
-        if any(row["state"] == "diverged" for row in trials):
+        if any(row["state"] == "diverged" for row in trials) and not _is_open(trials):
             raise Diverged(
                 f"{workdir}: the loss of each trial was not finite; search lower learning rates"
             )
@@ -111,10 +111,14 @@ def _folder(workdir: Path, number: int) -> dict[str, str]:
     return {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
 
 
+def _is_open(trials: Sequence[Mapping[str, Any]]) -> bool:
+    return any(row["state"] == "running" for row in trials)
+
+
 def show(search: Search, result: Mapping[str, Any], console: Console) -> None:
     """Show the result of a search."""
     if not result["best"]:
-        console.print("no trial has ended yet; other processes train them")
+        console.print("no trial has finished yet; other processes train them")
         return
     if not console.is_quiet:
         if search.minimize:

@@ -14,7 +14,7 @@ from jaxcnn.api.search.plan import Search, about
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.result import finish, rows_of, show
 from jaxcnn.api.search.sampler import make_sampler
-from jaxcnn.api.search.scores import DIVERGED, Score, cost_of
+from jaxcnn.api.search.scores import Score, cost_of
 from jaxcnn.api.search.study import Study, Trial, storage_errors
 from jaxcnn.api.search.trainer import TrialTrainer
 from jaxcnn.api.search.worker import Worker, locked
@@ -220,13 +220,13 @@ def _train(
         scores = live.scores(weights)
     for number, score in sorted(scores.items()):
         notes: dict[str, Any] = {"epochs": score.epochs, "validation_loss": score.loss}
-        if score is DIVERGED:
-            notes = {"diverged": True, "epochs": 0}
+        if score.is_diverged:
+            notes = {"diverged": True, "epochs": score.epochs}
         costs = []
         if search.minimize:
             cost = cost_of(search.minimize, live.plan(number), score)
             notes[search.minimize] = cost if math.isfinite(cost) else None
-            costs = [math.inf if score is DIVERGED else cost]
+            costs = [math.inf if score.is_diverged else cost]
         study.finish(number, [score.accuracy, *costs], notes)
 
 

@@ -24,20 +24,19 @@ class Score:
       accuracy, loss: of the validation split.
       epochs: finished epochs of the training.
       images_per_second: the speed of the training; None if it is unknown.
+      is_diverged: whether the loss was not finite; then the accuracy is 0, and the loss infinity.
     """
 
     accuracy: float
     loss: float
     epochs: int
     images_per_second: float | None = None
+    is_diverged: bool = False
 
     @property
     def rank(self) -> tuple[float, float]:
         """The key that sorts scores, the best one first."""
         return -self.accuracy, self.loss
-
-
-DIVERGED = Score(0.0, float("inf"), 0)  # of a trial whose loss was not finite
 
 
 def score_of_member(member: Member, weights: str) -> Score:
@@ -47,9 +46,9 @@ def score_of_member(member: Member, weights: str) -> Score:
       member: it has finished an epoch, or diverged.
       weights: "best" or "last", as of `config.test_with`.
     """
-    if member.failure:
-        return DIVERGED
     progress, epochs = member.progress, member.position.epoch
+    if member.failure:
+        return Score(0.0, math.inf, epochs, is_diverged=True)
     speed = images_per_second(progress.train_images, progress.train_seconds)
     if weights == "best" and progress.best_epoch:
         return Score(progress.best_accuracy, progress.best_loss, epochs, speed)

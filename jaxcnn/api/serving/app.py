@@ -79,6 +79,7 @@ def make_app(network: Network, metrics: Metrics) -> ASGIApp:
             Exception: _answer_bug,
         },
     )
+    app.router.redirect_slashes = False  # a redirection is no JSON
     return _Counted(app, metrics)
 
 

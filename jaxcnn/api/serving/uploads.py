@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -22,6 +23,7 @@ MOST_BYTES = 32 * 2**20  # of a request
 MOST_FILES = 64  # of a request
 MOST_PIXELS = 64_000_000  # of a picture
 _SECONDS = 60  # for a request to arrive
+_MOST_END = 1024  # bytes that hold the last boundary of a request
 _LETTERS = 101  # of a file's name in answers
 # formats of photographs; Pillow reads others, some through other programs
 _FORMATS = (
@@ -70,7 +72,8 @@ async def receive_uploads(request: Request) -> list[Upload]:
         )
     length = request.headers.get("content-length", "0")
     _check_size(int(length) if length.isdecimal() else 0)
-    limited = Request(request.scope, _limit(request.receive))
+    body = _Body(request.receive)
+    limited = Request(request.scope, body)
     try:
         async with (
             asyncio.timeout(_SECONDS),
@@ -83,23 +86,33 @@ async def receive_uploads(request: Request) -> list[Upload]:
             ]
     except TimeoutError as error:
         raise Refused(408, f"the request took longer than {_SECONDS} s") from error
+    body.check_end(kind)
     if not uploads:
         raise Refused(400, "the request holds no file: curl -F file=@photo.jpg ADDRESS/predict")
     return uploads
 
 
-def _limit(receive: Receive) -> Receive:
-    """Return a function that receives a request's body up to the limit."""
-    total = 0
+class _Body:
+    """Receives a request's body up to the limit, and remembers its last bytes."""
 
-    async def limited() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        _check_size(total)
+    def __init__(self, receive: Receive):
+        self._receive, self._total, self._end = receive, 0, b""
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        part = message.get("body", b"")
+        self._total += len(part)
+        _check_size(self._total)
+        self._end = (self._end + part)[-_MOST_END:]
         return message
 
-    return limited
+    def check_end(self, kind: str) -> None:
+        """Check that the body ends with the boundary that its content type names."""
+        boundary = parse_options_header(kind)[1].get(b"boundary", b"")
+        if b"--" + boundary + b"--" not in self._end:
+            raise Refused(
+                400, "the request is cut short: its last file is not whole; send it again"
+            )
 
 
 def _check_size(count: int) -> None:

@@ -158,6 +158,13 @@ def test_trials_that_diverge(config, searched, tmp_path):
         ({}, "model.name=mlp,nothing", {}, "unknown network 'nothing'"),
         ({}, "batch_norm=global,per_device", {}, "config.batch_norm = per_device"),
         ({}, "num_epochs=1,2", {"halving": True}, "--halving: counts epochs, so num_epochs"),
+        (
+            {},
+            FIELDS,
+            {"generation": 9, "num_trials": 2},
+            "--pbt=9: must be less than config",
+        ),
+        ({}, FIELDS, {"generation": 1, "sampler": "tpe"}, "--sampler: --pbt has its own"),
         ({}, FIELDS, {"sampler": "nsga3"}, "--sampler=nsga3: allowed is tpe or cmaes"),
         ({}, FIELDS, {"url": "nothing"}, "--study=nothing: cannot be opened"),
         ({}, FIELDS, {"url": "sqlite:////gone/study.db"}, "cannot be opened"),
