@@ -214,15 +214,15 @@ def find_place(
       pictures: see `Place`.
 
     Raises:
-      UserError: there is no such dataset or no such folder, it does not take a setting, or
-        `data_dir` cannot be used.
+      UserError: dataset or folder is missing or takes no such setting, or `data_dir` is unusable.
     """
     check_picture_settings({"name": name, "split": split, "exclude": exclude, "fit": fit})
     root = _root(data_dir)
     check_for_dataset(root)
     is_of_pictures, is_named = is_pictures_name(name), name in dataset_names()
     if not (is_of_pictures or is_tfds_name(name) or is_named):
-        close = difflib.get_close_matches(name, dataset_names(), 1)
+        close = [FOLDER + name] * user_path(name).is_dir()
+        close = close or difflib.get_close_matches(name, dataset_names(), 1)
         hint = f", did you mean {close[0]}?" if close else ""
         raise UserError(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "

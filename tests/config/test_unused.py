@@ -9,7 +9,7 @@ from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.unused import is_unused, notes_on_unused, takers
 from jaxcnn.optim.optimizers import OPTIMIZERS, make_optimizer
-from jaxcnn.optim.schedules import SCHEDULES, make_schedule
+from jaxcnn.optim.schedules import BATCH_SCALINGS, SCHEDULES, make_schedule
 
 OTHERS = {
     "optimizer.momentum": 0.3, "optimizer.b1": 0.3, "optimizer.b2": 0.3, "optimizer.eps": 0.3,
@@ -17,6 +17,14 @@ OTHERS = {
     "schedule.staircase": True, "schedule.factor": 0.4, "schedule.final_fraction": 0.5,
     "schedule.power": 2.0, "schedule.restart_epochs": 3.0, "schedule.restart_growth": 2.0,
 }  # fmt: skip
+
+
+KNOWN = {
+    "optimizer.name": OPTIMIZERS,
+    "optimizer.scale_with_batch": BATCH_SCALINGS,
+    "schedule.name": SCHEDULES,
+    "": {},
+}
 
 
 def config_with(**values):
@@ -60,7 +68,7 @@ def test_a_field_is_unused_where_it_changes_no_number(field):
 def test_every_field_of_one_part_belongs_to_one_that_exists():
     for field in FIELDS:
         owner, names = takers(field)
-        known = {"optimizer.name": OPTIMIZERS, "schedule.name": SCHEDULES, "": {}}[owner]
+        known = KNOWN[owner]
         assert set(names) <= set(known)
         assert not owner or is_unused(field, set(known) - set(names))
 

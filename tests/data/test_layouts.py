@@ -201,7 +201,7 @@ def test_all_bad_files_are_named_in_one_run(tmp_path, capsys):
     for index in range(60):
         (pictures / "dog" / f"x{index}.png").touch()
     each = r"1\.png.*, .* and \d+ more: each is not an image"
-    with pytest.raises(UserError, match=rf"^64 of 73 files .*{each}.*--report=\S+ lists all"):
+    with pytest.raises(UserError, match=rf"^64 of 73 files .*{each}.*--report=\S+ lists them"):
         load_dataset(f"folder:{pictures}", data_dir=tmp_path / "data")
 
 

@@ -205,7 +205,7 @@ def test_files_in_the_manual_folder_are_found(tmp_path, folder):
     assert len(load_dataset("mnist", data_dir=tmp_path).splits["train"].images) == 30
 
 
-def test_names():
+def test_names(tmp_path, monkeypatch):
     assert dataset_names() == [
         "cifar10",
         "cifar100",
@@ -218,6 +218,10 @@ def test_names():
     ]
     with pytest.raises(UserError, match="no dataset 'cifar11', did you mean cifar10?"):
         load_dataset("cifar11")
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no dataset 'pets', did you mean folder:pets?"):
+        load_dataset("pets")
 
 
 def test_archives_that_are_not_there(tmp_path):

@@ -115,6 +115,8 @@ def make_search(
             "config.validation = 'test': a search would choose by the test split; give "
             "--config.validation=holdout"
         )
+    if sampler and generation:
+        raise UserError("--sampler: --pbt has its own; drop one of them")
     sampler = _choose_sampler(sampler, minimize)
     fields = parse_search(search, config)
     check_varied_fields("--search", fields, config)
@@ -125,8 +127,6 @@ def make_search(
                 f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; "
                 "else no member is replaced"
             )
-        if sampler:
-            raise UserError("--sampler: --pbt has its own; drop one of them")
         num_trials, sampler = population, "pbt"
     planned = Search(
         workdir, config, fields, num_trials, population, sampler, url, halving, generation, minimize

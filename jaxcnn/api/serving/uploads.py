@@ -72,47 +72,42 @@ async def receive_uploads(request: Request) -> list[Upload]:
         )
     length = request.headers.get("content-length", "0")
     _check_size(int(length) if length.isdecimal() else 0)
-    body = _Body(request.receive)
-    limited = Request(request.scope, body)
+    limited = Request(request.scope, _limit(request.receive))
     try:
-        async with (
-            asyncio.timeout(_SECONDS),
-            limited.form(max_files=MOST_FILES, max_fields=MOST_FILES) as form,
-        ):
-            uploads = [
-                Upload(_safe_name(file.filename), await file.read())
-                for _, file in form.multi_items()
-                if isinstance(file, UploadFile)
-            ]
+        async with asyncio.timeout(_SECONDS):
+            _check_end(await limited.body(), kind)
+            async with limited.form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
+                uploads = [
+                    Upload(_safe_name(file.filename), await file.read())
+                    for _, file in form.multi_items()
+                    if isinstance(file, UploadFile)
+                ]
     except TimeoutError as error:
         raise Refused(408, f"the request took longer than {_SECONDS} s") from error
-    body.check_end(kind)
     if not uploads:
         raise Refused(400, "the request holds no file: curl -F file=@photo.jpg ADDRESS/predict")
     return uploads
 
 
-class _Body:
-    """Receives a request's body up to the limit, and remembers its last bytes."""
+def _limit(receive: Receive) -> Receive:
+    """Return a function that receives a request's body up to the limit."""
+    total = 0
 
-    def __init__(self, receive: Receive):
-        self._receive, self._total, self._end = receive, 0, b""
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        part = message.get("body", b"")
-        self._total += len(part)
-        _check_size(self._total)
-        self._end = (self._end + part)[-_MOST_END:]
+    async def limited() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        _check_size(total)
         return message
 
-    def check_end(self, kind: str) -> None:
-        """Check that the body ends with the boundary that its content type names."""
-        boundary = parse_options_header(kind)[1].get(b"boundary", b"")
-        if b"--" + boundary + b"--" not in self._end:
-            raise Refused(
-                400, "the request is cut short: its last file is not whole; send it again"
-            )
+    return limited
+
+
+def _check_end(body: bytes, kind: str) -> None:
+    """Check that a body ends with the boundary that its content type names."""
+    boundary = parse_options_header(kind)[1].get(b"boundary", b"")
+    if b"--" + boundary + b"--" not in body[-_MOST_END:]:
+        raise Refused(400, "the request is cut short; send it again")
 
 
 def _check_size(count: int) -> None:

@@ -134,7 +134,7 @@ class ImageFolder(ImageBuilder):
                     reason = str(other).removeprefix(f"{path} ")
                     by_reason.setdefault(reason, []).append(str(path))
             count = sum(map(len, by_reason.values()))
-            if count < 2:
+            if not count:
                 raise
             all_files = f"{count:,} of {len(self._paths):,} files"
             raise UserError(f"{all_files} cannot be used: {_describe(by_reason)}") from error
@@ -157,6 +157,5 @@ def _describe(by_reason: Mapping[str, list[str]]) -> str:
         else f"{join_names(files, _MOST_FILES)}: each {reason}"
         for reason, files in by_reason.items()
     ]
-    if any(len(files) > _MOST_FILES for files in by_reason.values()):
-        parts.append("jaxcnn prepare --report=page.html lists all of them")
+    parts.append("jaxcnn prepare --report=page.html lists them for dataset.exclude")
     return "; ".join(parts)

@@ -112,7 +112,7 @@ def test_mistakes(search, options, message, config, searched, tmp_path):
 
 
 def test_a_damaged_lineage_and_another_population(config, searched, tmp_path):
-    config.num_epochs = 1
+    config.num_epochs = 2
     searched(config, FIELDS, tmp_path, population=2, generation=1)
     with pytest.raises(UserError, match="holds another search"):
         searched(config, FIELDS, tmp_path, population=4, generation=1)
