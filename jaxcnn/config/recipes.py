@@ -18,7 +18,7 @@ def published_config() -> ConfigDict:
 
 
 def modern_config() -> ConfigDict:
-    """Return the usual recipe of today's CIFAR networks.
+    """Return the usual recipe of later networks for CIFAR.
 
     SGD with Nesterov momentum 0.9 trains 200 epochs in batches of 128. The rate rises to 0.1 in 5
     epochs and falls to 0 along a cosine. Images get 4 pixels of black border, a random crop and

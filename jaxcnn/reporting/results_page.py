@@ -21,7 +21,7 @@ _HEAD = (
     "published, best epoch", "s/epoch", "published s/epoch", "machine", "code", "remark",
 )  # fmt: skip
 _OURS = "Networks and recipes of this project"
-_TODAY = "Networks of today"
+_LATER = "Later networks for CIFAR"
 _LONG = 200  # epochs of the recipes that wait for a GPU
 
 
@@ -42,14 +42,14 @@ def results_page(
         matched += recipe_groups
         rows = [_row(name, config, group) for group in recipe_groups or [None]]
         tables.setdefault(_title(name, config), []).extend(rows)
-    titles = [*(f"[{key}]" for key in PUBLICATIONS), _OURS, _TODAY]
+    titles = [*(f"[{key}]" for key in PUBLICATIONS), _OURS, _LATER]
     parts = [head]
     parts += [
         _section(title, markdown_table(_HEAD, tables[title])) for title in titles if title in tables
     ]
     if others := [group for group in groups if group not in matched]:
         text = (
-            "No config of today has their recipe: they are members of sweeps, or a field or a "
+            "No config has their recipe: they are members of sweeps, or a field or a "
             "default has changed.\n\n"
         )
         parts.append(_section("Kept runs of other recipes", text + _others(others)))
@@ -82,7 +82,7 @@ def _title(name: str, config: ConfigDict) -> str:
     key = _publication(name)
     if key:
         return f"[{key}]"
-    return _TODAY if config.num_epochs >= _LONG else _OURS
+    return _LATER if config.num_epochs >= _LONG else _OURS
 
 
 def _publication(name: str) -> str:

@@ -10,7 +10,7 @@ from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import Goal
-from jaxcnn.reporting.comparison.grid import check_fields, grids_of
+from jaxcnn.reporting.comparison.grid import fields_of_grid, grids_of
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.heat_map import plot_grid
 from jaxcnn.reporting.comparison.page import write_comparison
@@ -90,9 +90,9 @@ def test_fields_that_make_no_grid_are_refused_in_one_line(sweep):
         (["optimizer.b1", "optimizer.momentum"], "do not differ in optimizer.b1 or optimizer.mom"),
     ):
         with pytest.raises(UserError, match=text):
-            check_fields(fields, [section])
-    assert check_fields([], [section]) is None
-    assert check_fields(RATE_AND_MOMENTUM, [section]) == RATE_AND_MOMENTUM
+            fields_of_grid(fields, [section])
+    assert fields_of_grid([], [section]) is None
+    assert fields_of_grid(RATE_AND_MOMENTUM, [section]) == RATE_AND_MOMENTUM
 
 
 def test_networks_with_other_options_do_not_share_a_cell(sweep):

@@ -122,11 +122,6 @@ def make_search(
     check_varied_fields("--search", fields, config)
     if generation:
         _check_generations(config, fields, population, url, halving)
-        if generation >= config.num_epochs:
-            raise UserError(
-                f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; "
-                "else no member is replaced"
-            )
         num_trials, sampler = population, "pbt"
     planned = Search(
         workdir, config, fields, num_trials, population, sampler, url, halving, generation, minimize
@@ -135,6 +130,11 @@ def make_search(
         _check_lengths(planned)
     if minimize:
         _check_cost(planned)
+    if generation >= config.num_epochs:
+        raise UserError(
+            f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; else no "
+            "member is replaced"
+        )
     check_each_value(fields, config.seed, lambda values: trial_config(config, values, workdir))
     return planned
 
