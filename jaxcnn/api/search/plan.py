@@ -132,8 +132,8 @@ def make_search(
         _check_cost(planned)
     if generation >= config.num_epochs:
         raise UserError(
-            f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; else no "
-            "member is replaced"
+            f"--pbt={generation}: must be less than config.num_epochs = {config.num_epochs}; "
+            "else no member is replaced"
         )
     check_each_value(fields, config.seed, lambda values: trial_config(config, values, workdir))
     return planned
