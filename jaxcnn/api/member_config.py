@@ -47,11 +47,13 @@ def check_varied_fields(flag: str, fields: Mapping[str, Values], config: ConfigD
                 "would be one recipe"
             )
         owner, names = takers(name)
-        parts = fields.get(owner, [flatten(config)[owner]]) if owner else []
-        if owner and is_unused(name, ends_of(parts)):
+        if not owner:
+            continue
+        parts = ends_of(fields.get(owner, [flatten(config)[owner]]))
+        if is_unused(name, parts):
             raise UserError(
                 f"{flag}: {name} cannot vary: it has no effect with {owner} = "
-                f"{join_names(ends_of(parts))}; it is taken by {join_names(names)}"
+                f"{join_names(parts)}; it is taken by {join_names(names)}"
             )
 
 

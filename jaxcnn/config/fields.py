@@ -54,7 +54,7 @@ FIELDS: dict[str, Field] = {
     "global_batch_size": Field(
         64,
         "Images per step, over all devices together; 0: the largest power of two up to 512 that "
-        "fits in the memory, found before the first step.",
+        "fits in the memory and leaves ten steps per epoch, found before the first step.",
         AT_LEAST_0,
     ),
     "validation": Field(

@@ -170,9 +170,9 @@ def check_class_names(names: Sequence[str]) -> tuple[str, ...]:
     for name in checked:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"class_names: {name!r} must be a text")
-        if not name.isascii() and name != name.encode(errors="replace").decode():
+        if name != name.encode(errors="replace").decode():
             raise UserError(f"class_names: {name!r} cannot be written as UTF-8; rename the class")
-        if len(name.splitlines()) > 1:
+        if name.splitlines() != [name]:
             raise UserError(f"class_names: {name!r} has several lines; rename the class")
     checked = tuple(map(str, checked))  # NumPy's texts have another repr, which is fingerprinted
     for name, count in Counter(checked).items():

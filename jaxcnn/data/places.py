@@ -221,9 +221,9 @@ def find_place(
     check_for_dataset(root)
     is_of_pictures, is_named = is_pictures_name(name), name in dataset_names()
     if not (is_of_pictures or is_tfds_name(name) or is_named):
-        close = [FOLDER + name] * user_path(name).is_dir()
-        close = close or difflib.get_close_matches(name, dataset_names(), 1)
-        hint = f", did you mean {close[0]}?" if close else ""
+        close = difflib.get_close_matches(name, dataset_names(), 1)
+        guesses = [FOLDER + name] if user_path(name).is_dir() else close
+        hint = f", did you mean {guesses[0]}?" if guesses else ""
         raise UserError(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
             "and what your file registers with --register=FILE)"

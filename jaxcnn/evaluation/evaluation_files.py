@@ -31,9 +31,8 @@ from jaxcnn.evaluation.predictions import Predictions
 from jaxcnn.files.reading import read_bytes, read_json
 from jaxcnn.files.writing import write_bytes, write_json, writing_to
 
-_MOST_PREDICTIONS = 1 << 32  # bytes
-
 FOLDER = "evaluation"
+_MOST_PREDICTIONS = 1 << 32  # bytes
 
 
 def write_evaluation(

@@ -92,6 +92,18 @@ def test_a_quiet_run_prints_nothing(data, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_quiet_run_warns_of_a_class_without_training_examples(data, tmp_path, capsys, undrawn):
+    test = (data.splits["test"].images, data.splits["test"].labels)
+    train = [array[data.splits["train"].labels < 3] for array in (
+        data.splits["train"].images, data.splits["train"].labels
+    )]  # fmt: skip
+    data = jaxcnn.Dataset.from_arrays(train, test, class_names=data.class_names, name="less")
+    jaxcnn.train(small_config(), tmp_path, data, quiet=True)
+    assert (
+        f"the train split has no example of class {data.class_names[3]}" in capsys.readouterr().out
+    )
+
+
 def test_a_quiet_run_prepares_its_data_in_silence(tmp_path, capsys, undrawn):
     pets = archives.write_pictures(tmp_path / "pets", {"cat": 20, "dog": 20}, size=8)
     config = small_config()

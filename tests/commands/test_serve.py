@@ -194,6 +194,12 @@ def test_formats_that_start_other_programs_are_refused(app, images):
     [
         ("/predict", {"content": b"x"}, 415, "pictures are sent as multipart/form-data, not as ''"),
         ("/predict", {"files": {"a": (None, b"x")}}, 400, "the request holds no file"),
+        (
+            "/predict",
+            {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "Missing boundary",
+        ),
         ("/predict", {"files": [("a", ("b", b"c"))] * 65}, 400, "Too many files"),
         ("/predict?topk=3", {}, 400, "there is no parameter 'topk'"),
         ("/predict?top_k=0", {}, 400, "top_k = '0': must be a whole number from 1 to"),

@@ -111,6 +111,7 @@ def test_labels_that_count_from_1_are_refused():
         (["a", "b", 3], "3 must be a text"),
         (["a", "b", "\ud800"], "cannot be written as UTF-8"),
         (["a", "b", "c\nd"], "has several lines"),
+        (["a", "b", "c\n"], "has several lines"),
         (["a"], "two classes are needed"),
         ("abc", "must be a list"),
         (10, "class_names: is 10; it must be a list of names"),

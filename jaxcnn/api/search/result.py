@@ -82,7 +82,8 @@ def finish(search: Search, rows: Sequence[dict[str, Any]], programs: Programs) -
     trials: list[dict[str, Any]] = [row | _folder(workdir, row["trial"]) for row in rows]
     best = next((row for row in trials if row["state"] == "finished"), None)
     if best is None:
-        if any(row["state"] == "diverged" for row in trials) and not _is_open(trials):
+        states = {row["state"] for row in trials}
+        if "diverged" in states and "running" not in states:
             raise Diverged(
                 f"{workdir}: the loss of each trial was not finite; search lower learning rates"
             )
@@ -109,10 +110,6 @@ def _folder(workdir: Path, number: int) -> dict[str, str]:
     """Return the folder of a trial as a row's field; none if it is another search folder's."""
     folder = member_folder(workdir, number)
     return {"folder": str(folder.relative_to(workdir))} if folder.exists() else {}
-
-
-def _is_open(trials: Sequence[Mapping[str, Any]]) -> bool:
-    return any(row["state"] == "running" for row in trials)
 
 
 def show(search: Search, result: Mapping[str, Any], console: Console) -> None:

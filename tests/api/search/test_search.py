@@ -7,6 +7,7 @@ import pytest
 from jaxcnn.api.search.describe import describe_search
 from jaxcnn.api.search.halving import Rung, epochs_of, make_rungs
 from jaxcnn.api.search.plan import make_search
+from jaxcnn.api.search.result import finish
 from jaxcnn.api.search.run import _open_study
 from jaxcnn.config.files import load_config
 from jaxcnn.config.sweep import with_values
@@ -176,6 +177,14 @@ def test_mistakes(fields, search, options, message, config, searched, tmp_path, 
         searched(with_values(config, fields), search, tmp_path / "new", **options)
     assert message in str(error.value)
     assert not (tmp_path / "new" / "members").exists()
+
+
+def test_a_search_has_not_diverged_while_another_process_trains(config, tmp_path):
+    search = make_search(config, FIELDS, tmp_path)
+    rows = [{"trial": 0, "state": "diverged"}, {"trial": 1, "state": "running"}]
+    assert finish(search, rows, None)["best"] is None
+    with pytest.raises(Diverged, match="the loss of each trial was not finite"):
+        finish(search, rows[:1], None)
 
 
 def test_another_search_is_refused(config, searched, tmp_path):
