@@ -99,10 +99,10 @@ def shorten(text: str, letters: int) -> str:
 
     Args:
       text: any text.
-      letters: the most characters to return, an odd number.
+      letters: the most characters to return, at least three.
     """
-    half = letters // 2
-    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
+    half = (letters - 1) // 2
+    return text if len(text) <= letters else f"{text[: letters - 1 - half]}…{text[-half:]}"
 
 
 def _is_number(value: float | None) -> TypeGuard[float]:
