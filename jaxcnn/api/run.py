@@ -48,7 +48,13 @@ from jaxcnn.workdir.run_data import (
     refuse_other_origin,
     write_pictures_of,
 )
-from jaxcnn.workdir.run_files import CALIBRATION, data_digest, missing_parts, read_part
+from jaxcnn.workdir.run_files import (
+    CALIBRATION,
+    checkpoint_steps,
+    data_digest,
+    missing_parts,
+    read_part,
+)
 from jaxcnn.workdir.run_parts import notes_on_parts
 
 # A finished run that lacks one of these files is tested and recorded again.
@@ -168,13 +174,13 @@ def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
     Raises:
       UserError: the run has ended, and its checkpoints were deleted.
     """
-    is_new = not any(path.name.isdigit() for path in workdir.glob("checkpoints/*"))
-    if ended and is_new:
+    has_started = bool(checkpoint_steps(workdir))
+    if ended and not has_started:
         raise UserError(
             f"{workdir}: the run has ended and its checkpoints are gone, so it cannot go on; name "
             "another --workdir"
         )
-    return is_new
+    return not has_started
 
 
 def _prepare(

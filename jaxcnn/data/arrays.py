@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.tfds_names import TFDS
 from jaxcnn.errors import UserError
 from jaxcnn.text import one_line, shorten
 
@@ -212,7 +213,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise UserError(f"name = {name!r}: must be a text of one line")
-    if name in DATASETS or name.startswith(("folder:", "table:")):
+    if name in DATASETS or name.startswith(("folder:", "table:", TFDS)):
         raise UserError(f"name = {name!r}: is the name of another dataset; choose another name")
     return name
 

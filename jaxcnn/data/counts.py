@@ -1,5 +1,6 @@
 """Counts of a dataset's images by class and split."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 30  # a dataset of more classes gets no line for each
 _WIDEST = 40  # terminal columns of a class name
+_UNEQUAL = 1.5  # size of the largest class over that of the smallest
 
 
 def likeliest(labels: np.ndarray) -> np.ndarray:
@@ -32,6 +34,16 @@ def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
       num_classes: the number of the dataset's classes.
     """
     return np.bincount(likeliest(labels), minlength=num_classes)
+
+
+def is_unequal(counts: Iterable[int]) -> bool:
+    """Return whether class sizes differ so much that the frequent classes dominate accuracy.
+
+    Args:
+      counts: the number of examples of each class; empty classes are left out.
+    """
+    sizes = [count for count in counts if count]
+    return bool(sizes) and max(sizes) > _UNEQUAL * min(sizes)
 
 
 def count_table(dataset: "Dataset") -> str:

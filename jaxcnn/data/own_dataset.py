@@ -34,7 +34,7 @@ def load_own(name: str, *, label_set: str = "", image_size: ImageSize = 0) -> Da
     return _resized(dataset, height_and_width(image_size))
 
 
-@functools.lru_cache(maxsize=2)
+@functools.cache
 def _make(function: Callable[[], Dataset]) -> Dataset:
     return function()
 

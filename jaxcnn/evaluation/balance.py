@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_UNEQUAL = 1.5  # size of the largest class over that of the smallest
+from jaxcnn.data.counts import is_unequal
+
 ClassMetrics = Mapping[str, Any]  # one class: "name", "support" (images), "recall", …
 
 
-def is_unequal(classes: Sequence[ClassMetrics]) -> bool:
-    """Return whether class sizes differ so much that the frequent classes dominate accuracy."""
-    counts = [row["support"] for row in classes if row.get("support")]
-    return bool(counts) and max(counts) > _UNEQUAL * min(counts)
+def shows_balanced_accuracy(classes: Sequence[ClassMetrics]) -> bool:
+    """Return whether the evaluated classes differ so much in size that accuracy misleads."""
+    return is_unequal(row.get("support") or 0 for row in classes)
 
 
 def balanced_accuracy(classes: Sequence[ClassMetrics]) -> float | None:

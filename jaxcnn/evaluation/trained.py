@@ -94,7 +94,11 @@ class Trained(RunWeights):
         if isinstance(images, (str, os.PathLike)):
             images = [images]
         files = None
-        if isinstance(images, (list, tuple)) and images and isinstance(images[0], (str, Path)):
+        if (
+            isinstance(images, (list, tuple))
+            and images
+            and isinstance(images[0], (str, os.PathLike))
+        ):
             files, pixels = self._read(images, invert)
         else:
             pixels = self._check(images)

@@ -160,9 +160,12 @@ def build(
     except ImageSizeError as error:
         height, width, channels = shape
         smallest = _smallest(lambda side: make((side, side, channels), abstract=True))
-        advice = f"; the smallest it takes is {smallest}x{smallest}" if smallest else ""
-        message = f"network {name} does not take {height}x{width} images: {error}{advice}"
-        raise UserError(message) from error
+        if not smallest:  # the size is not to blame
+            raise UserError(f"network {name}: {error}") from error
+        raise UserError(
+            f"network {name} does not take {height}x{width} images: {error}; the smallest it takes "
+            f"is {smallest}x{smallest}"
+        ) from error
 
 
 def _as_list(layers: Any) -> list:

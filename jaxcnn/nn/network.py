@@ -39,7 +39,9 @@ class Network(Sequential):
         heads = [layer.logits_shape for layer in self.children if isinstance(layer, AuxHead)]
         for logits in (*heads, shape):
             if logits != (num_classes,):
-                raise ImageSizeError(f"its output is {logits}, not one logit per class")
+                raise ImageSizeError(
+                    f"its output is {logits}, not one logit per class, ({num_classes},)"
+                )
         self.output_shape = shape
 
     def __call__(  # ty: ignore[incompatible-method-override]  no layer holds a network

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.data.pictures.exclusion import exclusion_line
 from jaxcnn.data.views import data_identity, views_of
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import FOLDER, read_predictions
@@ -93,5 +94,6 @@ def _write_table(file: Path, indices: Sequence[int], found: Sequence[Doubt]) -> 
 def _write_exclusion(file: Path, found: Sequence[Doubt]) -> None:
     lines = ["# likely label errors; remove '# ' before a picture to leave it out"]
     for doubt in found:
-        lines += [f"# label {doubt.label}, predicted {doubt.predicted}", f"# {doubt.name}"]
+        lines.append(f"# label {doubt.label}, predicted {doubt.predicted}")
+        lines.append(f"# {exclusion_line(doubt.name)}")
     write_bytes(file, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.published import displayed
-from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
+from jaxcnn.evaluation.balance import balanced_accuracy, shows_balanced_accuracy
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting import evaluation_report, phase_report, protocol
 from jaxcnn.reporting.document import plain_table
@@ -103,7 +103,7 @@ def _result(
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "balanced test accuracy (mean recall of the classes)": percent(
-            balanced_accuracy(classes) if is_unequal(classes) else None
+            balanced_accuracy(classes) if shows_balanced_accuracy(classes) else None
         ),
         "test loss": loss(result["test_loss"]),
         "ended": describe_end(result, config) if "ended" in result else "-",

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcnn.data.counts import class_counts
+from jaxcnn.data.counts import class_counts, is_unequal
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.views import View
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 from jaxcnn.training.recipe import class_weights_of
 
-# size of the largest class over the smallest; up to this, classes count as equal in size
-_MAX_IMBALANCE = 1.5
 _MOST_WEIGHTS = 20  # of more classes, the largest and the smallest weight are shown
 
 
@@ -166,8 +164,9 @@ def _unused_validation(dataset: Dataset, validation: View) -> list[str]:
 
 def _unequal_classes(dataset: Dataset) -> list[str]:
     counts = class_counts(dataset.splits["train"].labels, dataset.num_classes)
-    largest, smallest = int(counts.argmax()), int(counts.argmin())
-    if counts[largest] <= _MAX_IMBALANCE * counts[smallest]:
+    if not is_unequal(counts.tolist()):
         return []
+    largest = int(counts.argmax())
+    smallest = int(np.where(counts, counts, counts.max()).argmin())
     sizes = ", ".join(f"{dataset.class_names[i]} {counts[i]:,}" for i in (largest, smallest))
-    return [f"classes differ in size: {sizes} pictures; balanced accuracy is shown beside accuracy"]
+    return [f"classes differ in size: {sizes} pictures; balanced accuracy counts each class alike"]

@@ -24,6 +24,7 @@ from jaxcnn.process.numerics import numeric_settings
 from jaxcnn.text import shorten
 from jaxcnn.workdir.digests import digests_of
 from jaxcnn.workdir.environment import package_versions
+from jaxcnn.workdir.run_files import checkpoint_steps
 from jaxcnn.workdir.weights import RunWeights
 
 Facts = dict[str, Any]  # JSON values, by the name that messages show
@@ -102,13 +103,12 @@ def _facts(config: ConfigDict, dataset: Dataset, workdir: Path, start: RunWeight
         for name, value in flatten(config).items()
         if name not in _FIELDS_OF_A_PROCESS
     }
-    steps = sorted(int(path.name) for path in workdir.glob("checkpoints/*") if path.name.isdigit())
     weights = nnx.to_pure_dict(nnx.state(start.model)) if start else {}
     return (
         {
             "JAX_NUM_PROCESSES": group.expected_processes(),
             "--workdir": str(workdir),
-            f"the list of checkpoints in {workdir}": steps,
+            f"the list of checkpoints in {workdir}": checkpoint_steps(workdir),
         }
         | fields
         | _data_facts(config, dataset)

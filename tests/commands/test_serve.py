@@ -203,6 +203,8 @@ def test_formats_that_start_other_programs_are_refused(app, images):
         ("/predict", {"files": [("a", ("b", b"c"))] * 65}, 400, "Too many files"),
         ("/predict?topk=3", {}, 400, "there is no parameter 'topk'"),
         ("/predict?top_k=0", {}, 400, "top_k = '0': must be a whole number from 1 to"),
+        ("/predict?top_k=0000000019999999", {}, 400, "must be a whole number from 1 to"),
+        ("/predict?top_k=1" + "9" * 5000, {}, 400, "must be a whole number from 1 to"),
         ("/predict?invert=x", {}, 400, "invert = 'x': must be true or false"),
         ("/nowhere", {}, 404, "there is no page '/nowhere'"),
         ("/predict/", {}, 404, "there is no page '/predict/'"),

@@ -143,7 +143,7 @@ def test_columns_must_fit_the_class_names():
         Dataset.from_arrays(soft, soft, class_names=["a", "b"])
 
 
-@pytest.mark.parametrize("name", ["digits", "folder:x", "", "a\nb"])
+@pytest.mark.parametrize("name", ["digits", "folder:x", "tfds:beans", "", "a\nb"])
 def test_names_of_other_datasets_are_refused(name):
     with pytest.raises(UserError, match="name = "):
         Dataset.from_arrays(GOOD, GOOD, name=name)

@@ -130,3 +130,10 @@ def test_pictures_without_contrast_are_told(tmp_path, capsys):
             write(tmp_path / "pets" / name / f"{number}.png", pixels)
     load_dataset(f"folder:{tmp_path / 'pets'}", data_dir=tmp_path / "data")
     assert "the training pictures hardly vary: their contrast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_wrong_pixel_does_not_hide_the_others(tmp_path, value):
+    picture = write(tmp_path / "a.tif", np.array([[0, 0.5], [1, value]], np.float32))
+    pixels = np.asarray(read_picture(picture, "L", Conversion()))
+    assert pixels.ravel().tolist()[:3] == [0, 127, 255]

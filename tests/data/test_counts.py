@@ -6,7 +6,7 @@ import sys
 import archives
 import numpy as np
 
-from jaxcnn.data.counts import class_counts, count_table
+from jaxcnn.data.counts import class_counts, count_table, is_unequal
 from jaxcnn.data.dataset import Dataset, Split, load_dataset
 
 TABLE = """\
@@ -70,3 +70,7 @@ def test_names_are_shown_on_one_line_each():
     labels = {"train": np.arange(3)}
     lines = count_table(dataset_of(labels, ("a\nb", "\x1b[31m", "日本" * 40))).splitlines()
     assert len(lines) == 5 and "\x1b" not in "".join(lines)
+
+
+def test_classes_are_unequal_above_half_more():
+    assert not is_unequal([60, 40, 0]) and not is_unequal([]) and is_unequal([61, 40])

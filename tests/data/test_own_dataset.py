@@ -34,6 +34,14 @@ def test_it_is_loaded_by_its_name_and_made_once(calls):
     assert load_dataset("mine").fingerprint == dataset.fingerprint and len(calls) == 1
 
 
+def test_datasets_in_turn_are_made_once(calls):
+    for name in ("second", "third"):
+        jaxcnn.dataset(name)(lambda: load_dataset("digits"))
+    for name in ("mine", "second", "third", "mine"):
+        load_dataset(name)
+    assert len(calls) == 1
+
+
 def test_its_images_are_resized_with_their_statistics(calls):
     config = default_config()
     config.dataset.update(name="mine", image_size=12)

@@ -82,3 +82,10 @@ def test_facts_of_files(tmp_path):
         "formats  JPEG 1, PNG 1",
         "rotated  1 by their EXIF data",
     ]
+
+
+def test_names_in_a_list_may_hold_other_line_breaks(tmp_path):
+    """A text file's lines end in LF or CRLF alone; file names may hold the rest."""
+    (tmp_path / "list.txt").write_bytes("a\u2028b.png\r\nc\x1cd.png\n# e.png\n./#f.png\n".encode())
+    names = ("a\u2028b.png", "c\x1cd.png", "#f.png")
+    assert read_exclusion(tmp_path / "list.txt", tmp_path) == {tmp_path / name for name in names}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from jaxcnn.data.dataset import load_dataset, load_pictures
 from jaxcnn.data.grouping import choose_groups
+from jaxcnn.data.pictures.table import read_table
 from jaxcnn.data.views import make_views
 from jaxcnn.errors import UserError
 
@@ -183,6 +184,17 @@ def test_mistakes_are_named_with_their_line(load, rows, columns, message):
     with pytest.raises(UserError, match=message) as caught:
         load(rows, columns or ("path", "label"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_gives_only_some_pictures_a_split_is_refused(pictures):
+    records = [
+        {"path": f"images/{i}.png", "label": "ab"[i % 2], "split": split}
+        for i, split in enumerate(("train", "train", "test", "test"))
+    ]
+    records += [{"path": f"images/{i}.png", "label": "ab"[i % 2]} for i in (4, 5)]
+    (pictures / "t.jsonl").write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(UserError, match=r"line 5 of t.jsonl has no split, but other lines have"):
+        read_table(pictures / "t.jsonl")
 
 
 def test_lists_that_are_missing_or_name_other_pictures(load, pictures):

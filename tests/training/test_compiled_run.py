@@ -146,6 +146,13 @@ def test_a_run_of_some_steps_ends_within_an_epoch(dataset):
     np.testing.assert_array_equal(sums["count"], [600, 600, 300])
 
 
+def test_balanced_class_weights_count_all_training_examples(dataset):
+    changes = {"loss.class_weighting": "balanced", "validation": "holdout"}
+    weights = make_compiled_run(make_config(**changes), dataset).recipe.class_weights
+    sums = np.bincount(dataset.splits["train"].labels, weights[dataset.splits["train"].labels])
+    np.testing.assert_allclose(sums, NUM_TRAIN / 10, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -162,5 +169,5 @@ def test_steps_and_schedules_of_the_loop_are_refused(dataset, changes, said):
 @pytest.mark.parametrize("changes", [{"dataset.fraction": 0.5}, {"max_minutes": 1.0}])
 def test_what_a_compiled_run_cannot_do_is_refused(dataset, changes):
     ((name, value),) = changes.items()
-    with pytest.raises(UserError, match=f"config.{name} = {value}: a speedrun trains on all"):
+    with pytest.raises(UserError, match=f"config.{name} = {value}: a speedrun does not support it"):
         make_compiled_run(make_config(**changes), dataset)

@@ -28,8 +28,8 @@ def test_classes_of_unequal_size_are_named(dataset):
     assert notes(with_labels(dataset, (60, 60, 40, 50))) == []
     (line,) = notes(with_labels(dataset, (60, 61, 40, 50)))
     assert line == (
-        "classes differ in size: middle left 61, middle right 40 pictures; balanced accuracy is "
-        "shown beside accuracy"
+        "classes differ in size: middle left 61, middle right 40 pictures; balanced accuracy "
+        "counts each class alike"
     )
 
 

@@ -160,7 +160,7 @@ def test_a_wrong_network(function, text):
 
 def test_a_network_with_another_output_is_answered_in_one_line():
     jaxcnn.network("mine")(lambda num_classes: [Flatten(), Dense(7)])
-    with pytest.raises(UserError, match=r"its output is \(7,\), not one logit per class"):
+    with pytest.raises(UserError, match=r"^network mine: its output is \(7,\), .*class, \(4,\)$"):
         build("mine", num_classes=4, image_shape=(16, 16, 1))
 
 

@@ -65,7 +65,7 @@ DEFAULT_CONVERSION = Conversion()  # of sets and runs that recorded none
 
 def _white_of(pixels: np.ndarray) -> int:
     """Return the value of white of a single picture, without knowledge of its set."""
-    highest = pixels.max(initial=0)
+    highest = np.max(pixels, initial=0, where=np.isfinite(pixels))
     if pixels.dtype.kind == "f" and highest <= 1:
         return 1
     return 255 if pixels.dtype.kind != "u" and highest < 256 else _WHITES[-1]

@@ -20,8 +20,14 @@ def read_exclusion(file: Path, folder: Path) -> set[Path]:
       UserError: the file cannot be read.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
-    paths = (line.rstrip("\r") for line in lines if line.strip() and not line.startswith("#"))
+    # splitlines() would also split at characters that names may hold, such as U+2028
+    paths = (line for line in text.split("\n") if line.strip() and not line.startswith("#"))
     return {Path(os.path.normpath(folder / path)) for path in paths}
+
+
+def exclusion_line(name: str) -> str:
+    """Return the line of a picture, whose name may begin like a comment."""
+    return f"./{name}" if name.startswith("#") else name

@@ -9,6 +9,7 @@ import numpy as np
 from jaxcnn.data.pictures import duplicates
 from jaxcnn.data.pictures.content import sha256_of
 from jaxcnn.data.pictures.decoding import read_picture
+from jaxcnn.data.pictures.exclusion import exclusion_line
 from jaxcnn.data.pictures.facts import PictureFacts, read_facts
 from jaxcnn.errors import UserError
 
@@ -130,7 +131,7 @@ def exclusion_of(found: Survey) -> bytes:
     """
     lines = ["# pictures to leave out, one in a line; lines with # are comments"]
     lines += ["# cannot be read"] if found.unreadable else []
-    lines += [_line(entry) for entry, _ in found.unreadable]
+    lines += [exclusion_line(entry.name) for entry, _ in found.unreadable]
     rank = ("test", "validation", "train")
     for title, groups, mark in (
         ("the same file as", found.equal, ""),
@@ -142,10 +143,5 @@ def exclusion_of(found: Survey) -> bytes:
             kept = members[0]
             lines.append(f"# {title} {kept.name} ({kept.split}, {kept.class_name})")
             prefix = "" if is_sure else "# "
-            lines += [f"{prefix}{_line(entry)}" for entry in members[1:]]
+            lines += [f"{prefix}{exclusion_line(entry.name)}" for entry in members[1:]]
     return ("\n".join(lines) + "\n").encode(errors="surrogateescape")
-
-
-def _line(entry: Entry) -> str:
-    """Return the line of a picture, whose name may begin like a comment."""
-    return f"./{entry.name}" if entry.name.startswith("#") else entry.name

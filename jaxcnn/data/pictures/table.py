@@ -94,13 +94,19 @@ def read_table(source: Path) -> list[Row]:
 
     Raises:
       UserError: a file cannot be read, lacks a column or a value, names a file that does not
-        exist, or names a picture twice.
+        exist, names a picture twice, or gives only some pictures a split.
     """
     rows = [
         dataclasses.replace(row, split=split or row.split)
         for split, file in table_files(source).items()
         for row in read_rows(file, file.parent, need=("path", "label"))
     ]
+    without_split = [row for row in rows if not row.split]
+    if without_split and len(without_split) < len(rows):
+        raise UserError(
+            f"{source}: {without_split[0].place} has no split, but other lines have one; give each "
+            "picture a split, or none"
+        )
     missing = [f"{row.path} ({row.place})" for row in rows if not row.path.is_file()]
     if missing:
         raise UserError(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from jaxcnn.config.publications import Figures, current_key
 from jaxcnn.config.published import publication_of
-from jaxcnn.evaluation.balance import is_unequal
+from jaxcnn.evaluation.balance import shows_balanced_accuracy
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.goal import NO_GOAL, Goal
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup, Section
@@ -84,7 +84,9 @@ def _accuracy(group: RecipeGroup) -> str:
 
 def _balanced(group: RecipeGroup) -> str:
     """Return the balanced accuracy, or "-" if it hardly differs from the accuracy."""
-    if not any(is_unequal(run.evaluation.get("classes", ())) for run in group.finished):
+    if not any(
+        shows_balanced_accuracy(run.evaluation.get("classes", ())) for run in group.finished
+    ):
         return "-"
     return mean_text(group.evaluated("balanced_accuracy"), percent)
 

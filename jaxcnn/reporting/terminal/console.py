@@ -22,7 +22,7 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from jaxcnn.evaluation.balance import balanced_accuracy, is_unequal
+from jaxcnn.evaluation.balance import balanced_accuracy, shows_balanced_accuracy
 from jaxcnn.process.background import in_background
 from jaxcnn.reporting import protocol
 from jaxcnn.reporting.provenance import unrecognized
@@ -281,7 +281,7 @@ def result_lines(
     balanced = f"{percent(balanced_accuracy(classes))} balanced (mean recall of the classes)"
     return [
         ("test accuracy", test),
-        *([("", balanced)] if is_unequal(classes) else []),
+        *([("", balanced)] if shows_balanced_accuracy(classes) else []),
         ("best", best),
         *([("ended", describe_end(result, config))] if "ended" in result else []),
         *([("continues with", remedy)] if remedy else []),
