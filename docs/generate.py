@@ -133,19 +133,20 @@ def recipes_page() -> str:
 
 
 def _recipe_row(name: str, config: ConfigDict) -> str:
-    steps, optimizer, schedule = config.num_steps, config.optimizer, config.schedule.name
+    steps, epochs = config.num_steps, config.num_epochs
+    optimizer, schedule = config.optimizer, config.schedule.name
     return _row(
         f"`{name}`",
         config.dataset.name,
         config.model.name,
-        f"{steps} steps" if steps else f"{config.num_epochs} epochs",
+        f"{steps} steps" if steps else f"{epochs} epoch{'s' * (epochs != 1)}",
         f"{config.global_batch_size}",
         f"{optimizer.name} {optimizer.learning_rate:g}",
         "" if schedule == "constant" else schedule,
         ", ".join(
             field
             for field, value in config.augment.items()
-            if value != FIELDS[f"augment.{field}"].default
+            if value != FIELDS[f"augment.{field}"].default and field != "crop_mode"
         ),
     )
 

@@ -14,24 +14,18 @@ from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.process.run_flags import checkpoint_flag, data_at_flag
 from jaxcnn.text import printable, printable_json
 
 _WORKDIR = path_flag("workdir", "The run's folder.")
-_DATA_AT = path_flag(
-    "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
-)
+_DATA_AT = data_at_flag()
 _DATA = flags.DEFINE_string(
     "data", "", "Other labeled pictures, folder:PATH or table:PATH, in place of the run's data."
 )
 _SPLIT = flags.DEFINE_enum(
     "split", "test", ("test", "validation", "train"), "The split to evaluate."
 )
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    None,
-    ("best", "latest"),
-    "The weights to use (default: those the run itself tests).",
-)
+_CHECKPOINT = checkpoint_flag()
 _LAYERS = flags.DEFINE_list(
     "layers",
     [],
@@ -48,7 +42,7 @@ _CALIBRATE = flags.DEFINE_bool(
     "calibrate",
     False,
     "First fit a temperature for these weights on the validation split. From then on, evaluate, "
-    "predict and export use it (calibration.json in the run's folder).",
+    "predict, serve and export use it (calibration.json in the run's folder).",
 )
 _LOGITS = path_flag("logits", "Write the logits to this NPZ file.")
 _MISTAKES = path_flag(

@@ -5,22 +5,16 @@ The file needs jax but not jaxcnn; the command prints the lines of Python that u
 
 import sys
 
-from absl import flags
-
 from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.process.run_flags import checkpoint_flag
 from jaxcnn.text import printable
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is exported.")
 _OUT = path_flag("out", "The file to write (default: model.zip in the workdir).")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    None,
-    ["best", "latest"],
-    "The weights to use (default: those the run itself tests).",
-)
+_CHECKPOINT = checkpoint_flag()
 register_flag()
 
 

@@ -1,7 +1,7 @@
 """Suggest a learning rate: `python -m jaxcnn.find_lr --config=FILE [--config.FIELD=VALUE …]`.
 
 Trains the config for a few steps, in which the rate rises from --min to --max instead of following
-the config's schedule. Only the picture of the sweep is kept.
+the config's schedule. Only the picture of the test is kept.
 """
 
 import dataclasses
@@ -21,10 +21,10 @@ from jaxcnn.process import command
 from jaxcnn.text import rate
 
 if TYPE_CHECKING:
-    from jaxcnn.training.lr_finder import Sweep
+    from jaxcnn.training.lr_finder import RangeTest
 
 _CONFIG = config_flag("A recipe, a config file, or the config.json of a run.")
-_NUM_STEPS = flags.DEFINE_integer("num_steps", 200, "Steps of the sweep.", 20)
+_NUM_STEPS = flags.DEFINE_integer("num_steps", 200, "Steps of the range test.", 20)
 _MIN = flags.DEFINE_float("min", 1e-6, "The first learning rate.")
 _MAX = flags.DEFINE_float("max", 1.0, "The last learning rate.")
 _OUT = path_flag("out", "The folder for the picture, CONFIG-VARIANT.png (default: lr_finder).")
@@ -33,7 +33,7 @@ register_flag()
 
 
 def main(arguments: list[str]) -> None:
-    """Sweep the learning rate, draw the losses, and print the suggestion."""
+    """Raise the learning rate, draw the losses, and print the suggestion."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give --config=FILE")
     if _CONFIG.value is None:
@@ -41,25 +41,25 @@ def main(arguments: list[str]) -> None:
     if not 0 < _MIN.value < _MAX.value < math.inf:
         raise UserError(f"--min={_MIN.value:g} --max={_MAX.value:g}: must be 0 < min < max")
     from jaxcnn.data.places import refuse_among_pictures
-    from jaxcnn.reporting.figures.learning_rates import plot_sweep
+    from jaxcnn.reporting.figures.learning_rates import plot_range_test
     from jaxcnn.workdir.run_config import check_given_config
 
     out = _OUT.value or Path("lr_finder")
     check_given_config(_CONFIG.value, given_run())
     refuse_among_pictures(out, _CONFIG.value.dataset.name, "name another --out")
-    swept = _sweep(_CONFIG.value)
-    picture = plot_sweep(swept, out / given_name())
+    result = _run_test(_CONFIG.value)
+    picture = plot_range_test(result, out / given_name())
     if _JSON.value:
-        print(json.dumps(_to_json(swept, picture), indent=1))
+        print(json.dumps(_to_json(result, picture), indent=1))
     else:
-        lines = _lines(swept, _CONFIG.value.optimizer.learning_rate)
+        lines = _lines(result, _CONFIG.value.optimizer.learning_rate)
         print("\n".join([*lines, f"see {picture}"]))
 
 
-def _sweep(config: ConfigDict) -> "Sweep":
+def _run_test(config: ConfigDict) -> "RangeTest":
     from jaxcnn.data.loading import load_data
     from jaxcnn.reporting.terminal.progress_bar import track
-    from jaxcnn.training.lr_finder import hold_rate, sweep
+    from jaxcnn.training.lr_finder import hold_rate, range_test
     from jaxcnn.training.run import make_run
     from jaxcnn.training.transfer import load_start, start_from
 
@@ -68,42 +68,42 @@ def _sweep(config: ConfigDict) -> "Sweep":
     run = make_run(config, load_data(config))
     if start:
         run = dataclasses.replace(run, state=start_from(start, run.state)[0])
-    return sweep(
+    return range_test(
         run,
         num_steps=_NUM_STEPS.value,
         lowest=_MIN.value,
         highest=_MAX.value,
-        track=lambda rates: track(rates, "sweeping the learning rate"),
+        track=lambda rates: track(rates, "raising the learning rate"),
     )
 
 
-def _to_json(swept: "Sweep", picture: Path) -> dict:
+def _to_json(result: "RangeTest", picture: Path) -> dict:
     return {
-        "suggestion": swept.steepest,
-        "lowest_loss_rate": swept.lowest,
-        "lowest_loss_rate_tenth": swept.lowest / 10,
-        "has_diverged": swept.has_diverged,
-        "learning_rates": swept.rates.tolist(),
-        "losses": swept.losses.tolist(),
-        "smoothed_losses": swept.smoothed.tolist(),
+        "suggestion": result.steepest,
+        "lowest_loss_rate": result.lowest,
+        "lowest_loss_rate_tenth": result.lowest / 10,
+        "has_diverged": result.has_diverged,
+        "learning_rates": result.rates.tolist(),
+        "losses": result.losses.tolist(),
+        "smoothed_losses": result.smoothed.tolist(),
         "picture": str(picture),
     }
 
 
-def _lines(swept: "Sweep", configured: float) -> list[str]:
-    """Return the results of the sweep; the last line is the suggestion, if there is one."""
+def _lines(result: "RangeTest", configured: float) -> list[str]:
+    """Return the results of the test; the last line is the suggestion, if there is one."""
     lines = [f"the config's learning rate is {rate(configured)}"]
-    if swept.steepest is None:
+    if result.steepest is None:
         return [
             *lines,
-            f"the loss did not fall at any rate up to {rate(swept.rates[-1])}: no suggestion",
+            f"the loss did not fall at any rate up to {rate(result.rates[-1])}: no suggestion",
         ]
-    lines.append(f"a tenth of the rate of lowest loss is {rate(swept.lowest / 10)}")
-    if swept.is_still_falling:
+    lines.append(f"a tenth of the rate of lowest loss is {rate(result.lowest / 10)}")
+    if result.is_still_falling:
         lines.append(
-            f"the loss still falls at {rate(swept.rates[-1])}: raise --max to find the lowest"
+            f"the loss still falls at {rate(result.rates[-1])}: raise --max to find the lowest"
         )
-    suggestion = f"--config.optimizer.learning_rate={rate(swept.steepest)}"
+    suggestion = f"--config.optimizer.learning_rate={rate(result.steepest)}"
     return [*lines, f"suggestion, where the loss falls fastest: {suggestion}"]
 
 

@@ -10,6 +10,7 @@ from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, group, heap
+from jaxcnn.process.run_flags import data_at_flag
 
 QUICKSTART = Path(__file__).with_name("config") / "quickstart.py"
 
@@ -25,9 +26,7 @@ _DISTRIBUTED = flags.DEFINE_boolean(
     False,
     "Let JAX find the group's other processes (SLURM, TPU pod, Kubernetes).",
 )
-_DATA_AT = path_flag(
-    "data_at", "The present place of the run's data if they were moved: the folder, or data_dir."
-)
+_DATA_AT = data_at_flag()
 _PROFILE = flags.DEFINE_integer(
     "profile",
     0,

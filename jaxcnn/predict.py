@@ -18,18 +18,14 @@ from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag, user_path
 from jaxcnn.process import command
+from jaxcnn.process.run_flags import checkpoint_flag
 from jaxcnn.text import printable
 
 if TYPE_CHECKING:
     from jaxcnn.evaluation.predictions import TopClasses
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is used.")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    None,
-    ["best", "latest"],
-    "The weights to use (default: those the run itself tests).",
-)
+_CHECKPOINT = checkpoint_flag()
 _TOP_K = flags.DEFINE_integer("top_k", 5, "The number of classes to show for each picture.", 1)
 _TTA = flags.DEFINE_enum(
     "tta",

@@ -14,6 +14,7 @@ from jaxcnn.config.flag import config_flag, given_name, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command, heap
+from jaxcnn.process.run_flags import data_at_flag
 from jaxcnn.text import printable_json
 
 _CONFIG = config_flag("A recipe, a config file, or the config.json of a run.")
@@ -57,9 +58,7 @@ _PBT = flags.DEFINE_integer(
     0,
 )
 _WORKDIR = path_flag("workdir", "The search's folder (default: runs/CONFIG-VARIANT-search).")
-_DATA_AT = path_flag(
-    "data_at", "The present place of the data if they were moved: the folder, or data_dir."
-)
+_DATA_AT = data_at_flag()
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would be trained, and train nothing.")
 _JSON = flags.DEFINE_bool("json", False, "Print the result as JSON instead of text.")
 register_flag()

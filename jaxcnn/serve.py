@@ -13,15 +13,11 @@ from jaxcnn.config.flag import register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.process.run_flags import checkpoint_flag
 from jaxcnn.text import printable
 
 _WORKDIR = path_flag("workdir", "The folder of the run whose network is used.")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    None,
-    ["best", "latest"],
-    "The weights to use (default: those the run itself tests).",
-)
+_CHECKPOINT = checkpoint_flag()
 _MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence",
     None,

@@ -17,6 +17,7 @@ from jaxcnn.config.flag import config_flag, given_run, register_flag
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.process.run_flags import checkpoint_flag
 
 _CONFIG = config_flag("A recipe, a config file, or the config.json of a run: show its network.")
 _NETWORK = flags.DEFINE_string("network", "", "The network to show, instead of a config's.")
@@ -30,12 +31,7 @@ _TENSORS = flags.DEFINE_bool(
     "tensors", False, "Show name, shape and first values of each array of the run's network."
 )
 _NPZ = path_flag("npz", "Write all arrays of the run's network to this file, for numpy.load.")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    None,
-    ["best", "latest"],
-    "The weights to use (default: those the run itself tests).",
-)
+_CHECKPOINT = checkpoint_flag()
 _JSON = flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 register_flag()
 

@@ -44,7 +44,7 @@ class Source:
         return dataset
 
 
-def own_config(
+def checked_config(
     config: ConfigDict | str | Path, dataset: Dataset | None, workdir: Path
 ) -> ConfigDict:
     """Return a checked copy of a config; it names the given dataset, if there is one.

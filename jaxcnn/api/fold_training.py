@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, own_config
+from jaxcnn.api.arguments import Source, checked_config
 from jaxcnn.api.members import Trainer, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.run import complete_report, train
@@ -89,7 +89,7 @@ class FoldTraining:
         """Return the checked config of each fold, with other values of some fields."""
         values |= {"validation": "fold", "folds": self.num_folds}
         return [
-            own_config(with_values(self.config, values | {"fold": fold}), None, folder)
+            checked_config(with_values(self.config, values | {"fold": fold}), None, folder)
             for fold, folder in enumerate(self.folders)
         ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import own_config
+from jaxcnn.api.arguments import checked_config
 from jaxcnn.config.defaults import flatten
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.config.rules import Effect
@@ -66,7 +66,7 @@ def member_config(flag: str, config: ConfigDict, values: Assignment, folder: Pat
       flag: begins the text of an error.
       config: the config that is varied.
       values: of the fields.
-      folder: of the run, see `own_config`.
+      folder: of the run, see `checked_config`.
 
     Raises:
       UserError: the network has no such option, or the values do not fit each other.
@@ -78,4 +78,4 @@ def member_config(flag: str, config: ConfigDict, values: Assignment, folder: Pat
     for field in values:
         if field.startswith("model.") and field.removeprefix("model.") not in config.model:
             raise UserError(f"{flag}: the network {name} has no {field}")
-    return own_config(with_values(config, values), None, folder)
+    return checked_config(with_values(config, values), None, folder)

@@ -15,7 +15,7 @@ from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.run import check_data, is_complete, is_new, record_start
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
-from jaxcnn.training.member import Member, MemberRun, Mold
+from jaxcnn.training.member import Member, MemberRun, Template
 from jaxcnn.training.member_programs import Form, MemberPrograms, choose_form
 from jaxcnn.training.population import Population
 from jaxcnn.training.run import Run
@@ -97,10 +97,12 @@ def fit_form(runs: Sequence[Run], num_devices: int, num_started: int = 0) -> For
 
 
 class Trainer:
-    """Trains populations; keeps processes, and a mold's compiled programs as long as the mold."""
+    """Trains populations; keeps processes, and the compiled programs of each living template."""
 
     def __init__(self):
-        self._programs: WeakKeyDictionary[Mold, dict[Form, MemberPrograms]] = WeakKeyDictionary()
+        self._programs: WeakKeyDictionary[Template, dict[Form, MemberPrograms]] = (
+            WeakKeyDictionary()
+        )
         self._workers: Workers | None = None
 
     @property
@@ -114,28 +116,28 @@ class Trainer:
         """Return a population of members; None for one that has ended, whose slot stays.
 
         Args:
-          members: of one mold, or of several if the form has several processes.
+          members: of one template, or of several if the form has several processes.
           form: of their training.
         """
-        molds = [member.mold for member in members if member]
+        templates = [member.template for member in members if member]
         if form.num_processes > 1:
-            return WorkerPopulation(members, self._at_least(form.num_processes, molds))
-        mold, plan = molds[0], molds[0].run.plan
-        programs = self._programs.setdefault(mold, {})
+            return WorkerPopulation(members, self._at_least(form.num_processes, templates))
+        template, plan = templates[0], templates[0].run.plan
+        programs = self._programs.setdefault(template, {})
         if form not in programs:
             programs[form] = MemberPrograms(
-                mold.variation, form, plan.network, plan.steps_per_dispatch
+                template.variation, form, plan.network, plan.steps_per_dispatch
             )
         return Population(members, programs[form])
 
-    def _at_least(self, num_processes: int, molds: Sequence[Mold]) -> Workers:
+    def _at_least(self, num_processes: int, templates: Sequence[Template]) -> Workers:
         """Return so many processes, or those of an earlier population if they were more.
 
         Processes never forget a program, so those that know many are replaced.
         """
         if self._workers:
-            known = self._workers.molds
-            are_too_many = len(known) >= MOST_PROGRAMS and not set(molds) <= set(known)
+            known = self._workers.templates
+            are_too_many = len(known) >= MOST_PROGRAMS and not set(templates) <= set(known)
             if are_too_many or len(self._workers.connections) < num_processes:
                 self.close()
         if not self._workers:
@@ -242,7 +244,7 @@ class Opener:
             self.shown.warn(index, line)
         display = self.shown.display(index)
         member = Member.open(run, folder, display, check_folder)
-        member.mold, member.values = member_run.mold, member_run.values
+        member.template, member.values = member_run.template, member_run.values
         self.stack.enter_context(contextlib.closing(member.saving.checkpoints))
         self.stack.enter_context(contextlib.closing(member.metrics))
         record_start(member, folder, description, changes)

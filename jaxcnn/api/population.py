@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, check_workdir, own_config
+from jaxcnn.api.arguments import Source, check_workdir, checked_config
 from jaxcnn.api.member_config import check_varied_fields, member_config
 from jaxcnn.api.members import (
     Trainer,
@@ -74,7 +74,7 @@ def make_sweep(config: ConfigDict | str | Path, sweep: str, workdir: str | Path)
       UserError: the sweep or a member's config is wrong.
     """
     workdir = check_workdir(workdir)
-    config = own_config(config, None, workdir)
+    config = checked_config(config, None, workdir)
     num_devices, config.num_devices = config.num_devices, 1
     fields = parse_sweep(sweep, config)
     check_varied_fields("--sweep", fields, config)
@@ -166,7 +166,7 @@ def _train_group(
         {number: sweep.configs[number] for number in numbers},
         dict(zip(numbers, runs, strict=True)),
         sweep.num_devices,
-        describe=lambda member_run: member_run.mold.description,
+        describe=lambda member_run: member_run.template.description,
     )
     return members.train(left, source.data_at, shown, trainer)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, check_hooks, check_workdir, own_config
+from jaxcnn.api.arguments import Source, check_hooks, check_workdir, checked_config
 from jaxcnn.api.introduction import introduce, show_start
 from jaxcnn.api.result import Result
 from jaxcnn.config.defaults import flatten, to_dict
@@ -109,7 +109,7 @@ def train(
       Stopped: a signal stopped the run, which is saved.
     """
     hooks, workdir = check_hooks(hooks), check_workdir(workdir)
-    config = own_config(config, dataset, workdir)
+    config = checked_config(config, dataset, workdir)
     source, console = Source(dataset, data_at), console or Console(quiet=quiet)
     with preparing(quiet=quiet):
         folder = workdir.absolute()  # the program may change its working directory later

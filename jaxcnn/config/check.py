@@ -16,9 +16,10 @@ from jaxcnn.config.unused import is_unused, takers
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 
-# fields that belong to one schedule, beside `boundaries`; a recipe of another one never sets them
+# fields that belong to one schedule; a recipe of another one never sets them
 _OF_ONE_SCHEDULE = (
-    "patience", "min_delta", "cooldown", "min_rate", "power", "restart_epochs", "restart_growth",
+    "boundaries", "patience", "min_delta", "cooldown", "min_rate", "power", "restart_epochs",
+    "restart_growth",
 )  # fmt: skip
 
 # optimizers with decoupled weight decay, which factors can change
@@ -89,10 +90,10 @@ def check_values(config: ConfigDict, registries: Registries) -> None:
         rule = rule_of(field, registries)
         if rule and not rule.holds(values[name]):
             guess = guess_value(values[name], rule.choices)
-            own = f"; {_OWN_PART}" if name in FIELD_OF.values() else ""
+            advice = f"; {_OWN_PART}" if name in FIELD_OF.values() else ""
             is_long = guess and len(rule.choices) > _MOST_LISTED
             allowed = "there is none of this name" if is_long else f"allowed is {rule.allowed}"
-            raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{own}")
+            raise UserError(f"config.{name} = {values[name]!r}: {allowed}{guess}{advice}")
 
 
 def _check_phases(config: ConfigDict, registries: Registries) -> None:
@@ -157,10 +158,6 @@ def _wrong_combinations(config: ConfigDict) -> list[str]:
         "config.schedule.boundaries = (): the step schedule needs the epochs of its steps": (
             schedule.name == "step" and not schedule.boundaries
         ),
-        f"config.schedule.boundaries = {schedule.boundaries!r} has no effect with "
-        f"config.schedule.name = {schedule.name!r}; only the step schedule takes it": (
-            is_unused("schedule.boundaries", [schedule.name]) and bool(schedule.boundaries)
-        ),
         f"config.dataset.workers = {dataset.workers} has no effect without "
         "config.dataset.streaming = True": dataset.workers > 0 and not dataset.streaming,
         'config.test_with = "best": the test split may not choose the epoch that it tests; '
@@ -215,9 +212,9 @@ def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, b
         for field in _OF_ONE_SCHEDULE
     }
     return ineffective | {
-        f"config.schedule.factor = {schedule.factor}: must be less than 1 for plateau": name
-        == "plateau"
-        and schedule.factor >= 1,
+        f"config.schedule.factor = {schedule.factor}: must be less than 1 for plateau": (
+            name == "plateau" and schedule.factor >= 1
+        ),
         f"config.schedule.min_rate = {schedule.min_rate}: must be less than "
         f"config.optimizer.learning_rate = {rate}": (
             name == "plateau"
@@ -225,7 +222,7 @@ def _wrong_schedules(schedule: ConfigDict, optimizer: ConfigDict) -> dict[str, b
             and 0 < schedule.min_rate >= rate
         ),
         f"config.schedule.decay_rate = {schedule.decay_rate}: must be more than 0 for "
-        "exponential": (name == "exponential" and schedule.decay_rate == 0),
+        "exponential": name == "exponential" and schedule.decay_rate == 0,
     }
 
 

@@ -7,16 +7,15 @@ from typing import Any
 
 from jaxcnn.config.fields import FIELDS
 
+_WIDTH = 80  # characters of a line
 
-def describe_fields(
-    allowed: Mapping[str, str], options: Mapping[str, Mapping[str, Any]], width: int = 80
-) -> str:
+
+def describe_fields(allowed: Mapping[str, str], options: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of all fields by group: default, allowed values and meaning.
 
     Args:
       allowed: the allowed values in words, by field.
       options: the options of each network, with their defaults.
-      width: the length of a line, in characters.
     """
     lines = ["fields of the config, with the defaults of jaxcnn.config.default_config():"]
     group = None
@@ -26,18 +25,18 @@ def describe_fields(
             lines.append("")
         default = '""' if field.default == "" else field.default
         rule = f"  ({allowed[name]})" if name in allowed else ""
-        lines += _wrap(f"--config.{name}={default}{rule}", width, "  ")
-        lines += _wrap(field.help, width, "      ")
+        lines += _wrap(f"--config.{name}={default}{rule}", "  ")
+        lines += _wrap(field.help, "      ")
     lines += ["", "options of the networks, --config.model.OPTION, with their defaults:", ""]
     for network, defaults in options.items():
         if defaults:
             listed = ", ".join(f"{key}={value!r}" for key, value in defaults.items())
-            lines += _wrap(f"{network}: {listed}", width, "  ")
+            lines += _wrap(f"{network}: {listed}", "  ")
     return "\n".join(lines)
 
 
-def _wrap(text: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent="      ")
+def _wrap(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent="      ")
 
 
 def guess_field(name: str, fields: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ class Part:
 
         return guarded
 
-    def floats(self, value: Any, shape: tuple[int, ...], *, integers: bool = False) -> Any:
+    def check_array(self, value: Any, shape: tuple[int, ...], *, integers: bool = False) -> Any:
         """Return what the part's function returned as an array, checked for shape and dtype.
 
         Args:
@@ -262,8 +262,9 @@ def _part_of(kind: str, name: str, function: Any, frame: Any) -> Part | None:
     code = frame.f_code.co_filename
     if code.startswith(_PACKAGE):
         return None
-    own = getattr(inspect.unwrap(function), "__code__", None)
-    line = own.co_firstlineno if own and own.co_filename == code else frame.f_lineno
+    function_code = getattr(inspect.unwrap(function), "__code__", None)
+    is_there = function_code and function_code.co_filename == code
+    line = function_code.co_firstlineno if is_there else frame.f_lineno
     file = code if os.path.isfile(code) else ""
     path = os.path.realpath(file) if file else ""
     return Part(kind, name, file, line, _digest(code, function), path, code)

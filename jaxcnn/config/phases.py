@@ -111,6 +111,8 @@ def config_of_phase(config: ConfigDict, phase: Phase, num_epochs: int) -> Config
       phase: one of its phases.
       num_epochs: the epochs from the first step of the phase's schedule to the phase's end.
     """
-    own = config.copy_and_resolve_references()
-    own.update_from_flattened_dict({**phase.overrides, "phases": (), "num_epochs": num_epochs})
-    return own
+    phase_config = config.copy_and_resolve_references()
+    phase_config.update_from_flattened_dict(
+        {**phase.overrides, "phases": (), "num_epochs": num_epochs}
+    )
+    return phase_config

@@ -24,7 +24,7 @@ Assignment = dict[str, Any]  # a value for each field of a sweep
 
 
 @dataclasses.dataclass(frozen=True)
-class Interval:
+class Range:
     """The values of a field between two ends, both included.
 
     Attributes:
@@ -43,12 +43,12 @@ class Interval:
         return "..".join(ends) if self.is_whole else f"{self.scale}({','.join(ends)})"
 
 
-Values = list[Any] | Interval  # those that a field may take
+Values = list[Any] | Range  # those that a field may take
 
 
 def ends_of(values: Values) -> list[Any]:
     """Return the values of a list, or the ends of an interval."""
-    return [values.low, values.high] if isinstance(values, Interval) else values
+    return [values.low, values.high] if isinstance(values, Range) else values
 
 
 def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
@@ -64,7 +64,7 @@ def parse_sweep(text: str, config: ConfigDict) -> dict[str, list[Any]]:
     """
     fields = {}
     for name, values in _parse(text, config, "--sweep").items():
-        if isinstance(values, Interval):
+        if isinstance(values, Range):
             if not values.is_whole:
                 raise UserError(
                     f"--sweep: {name}={values}: a sweep trains every value; list some, such as "
@@ -120,7 +120,7 @@ def _values(place: str, text: str, kind: type) -> Values:
         low, high = map(int, match.groups())
         if not 0 <= high - low < _MOST_MEMBERS:
             raise UserError(f"{place}: must rise, by less than {_MOST_MEMBERS}")
-        return Interval(kind(low), kind(high), is_whole=True)
+        return Range(kind(low), kind(high), is_whole=True)
     if match := _INTERVAL.fullmatch(text):
         scale, *ends = match.groups()
         return _interval(place, scale, _numbers(place, ends, kind))
@@ -153,14 +153,14 @@ def _numbers(place: str, words: Sequence[str], kind: type) -> list[Any]:
         ) from error
 
 
-def _interval(place: str, scale: str, ends: Sequence[float]) -> Interval:
+def _interval(place: str, scale: str, ends: Sequence[float]) -> Range:
     """Return the interval between two ends."""
     low, high = ends
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UserError(f"{place}: must rise from the first number to the second")
     if scale == "log" and low <= 0:
         raise UserError(f"{place}: must begin above 0; use uniform(a,b)")
-    return Interval(low, high, scale)
+    return Range(low, high, scale)
 
 
 def assignments(fields: Mapping[str, Sequence[Any]]) -> list[Assignment]:

@@ -34,7 +34,7 @@ def augmentation(name: str) -> Callable:
 
     def make_entry(function: _ImageFunction, part: Part) -> _ImageFunction:
         def checked(image: jax.Array, key: jax.Array) -> jax.Array:
-            return part.floats(function(image, key), image.shape).astype(image.dtype)
+            return part.check_array(function(image, key), image.shape).astype(image.dtype)
 
         return checked
 

@@ -5,6 +5,26 @@ A group is, for example, all pictures of a patient.
 
 import numpy as np
 
+TEST_FRACTION = 0.2  # of a set without a test split
+TEST_SEED = 0  # of the choice of its test split
+
+
+def stratified_test(labels: np.ndarray) -> np.ndarray:
+    """Return whether each example belongs to the test split, bool (n,).
+
+    The test split has a fifth of each class, and at least one example of a class of two or more.
+
+    Args:
+      labels: int (n,).
+    """
+    random = np.random.default_rng(TEST_SEED)
+    is_test = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max(round(TEST_FRACTION * len(members)), min(1, len(members) - 1))
+        is_test[random.permutation(members)[:count]] = True
+    return is_test
+
 
 def choose_groups(groups: np.ndarray, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Return whether each example is chosen, bool (n,); a group is chosen as a whole.

@@ -153,9 +153,8 @@ def write_predictions(workdir: Path, name: str, predictions: Predictions) -> Non
     writer.writerow(predictions.columns)
     for index in range(len(predictions)):
         numbers = predictions.numbers(index)
-        texts = (
-            " ".join(["%.5g"] * len(numbers)) % tuple(numbers)
-        ).split()  # faster than one by one
+        # one format for all numbers is faster than one by one
+        texts = (" ".join(["%.5g"] * len(numbers)) % tuple(numbers)).split()
         writer.writerow([*predictions.facts(index), *texts])
     file = "predictions" if name == "test" else f"{name}_predictions"
     _write_file(workdir, file, text.getvalue())

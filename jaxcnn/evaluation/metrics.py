@@ -207,15 +207,13 @@ def confusion_matrix(predictions: LabeledPredictions) -> np.ndarray:
     return count(predictions.true, predictions.predicted, labels=classes)
 
 
-def most_confused(
-    matrix: np.ndarray, class_names: Sequence[str], count: int = 10
-) -> list[dict[str, Any]]:
-    """Return the largest entries of a confusion matrix off its diagonal, largest first.
+def most_confused(matrix: np.ndarray, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the ten largest entries of a confusion matrix off its diagonal, largest first.
 
     Each is a dict: `true`, `predicted`, `count`, and `share` of the true class's images.
     """
     wrong = matrix * ~np.eye(len(matrix), dtype=bool)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:10]
     pairs = [divmod(int(position), len(matrix)) for position in order]
     return [
         {

@@ -91,14 +91,10 @@ class Trained(RunWeights):
           UserError: the array does not fit the network, a file is no picture, or the folders hold
             none.
         """
-        if isinstance(images, (str, os.PathLike)):
+        path, files = (str, os.PathLike), None
+        if isinstance(images, path):
             images = [images]
-        files = None
-        if (
-            isinstance(images, (list, tuple))
-            and images
-            and isinstance(images[0], (str, os.PathLike))
-        ):
+        if isinstance(images, (list, tuple)) and images and isinstance(images[0], path):
             files, pixels = self._read(images, invert)
         else:
             pixels = self._check(images)

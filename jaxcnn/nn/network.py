@@ -14,6 +14,7 @@ from jaxcnn.nn.flax_module import FlaxModule
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.nn.layer import Context, ImageSizeError, Layer, Scope, Shape, keys_of
 from jaxcnn.nn.layers import Dense
+from jaxcnn.ops.batch_norm import widen
 
 
 class Network(Sequential):
@@ -88,7 +89,7 @@ class Network(Sequential):
         x, auxiliary = self._run(self.children, images.astype(dtype), context)
         # in the order of the names, which decides how the sums over heads are rounded
         named = sorted(({"main": x} | auxiliary).items())
-        outputs = {name: _widened(logits) for name, logits in named}
+        outputs = {name: widen(logits) for name, logits in named}
         return outputs if heads else to_scores(outputs)
 
     def features(
@@ -120,7 +121,7 @@ class Network(Sequential):
             )
         context = Context(keys_of(key, images))
         x, _ = self._run(self.children[: dense[-1]], images.astype(dtype), context)
-        return _widened(x.reshape(len(x), -1))
+        return widen(x.reshape(len(x), -1))
 
     def from_layer(
         self,
@@ -147,7 +148,7 @@ class Network(Sequential):
         def rest(x: jax.Array) -> dict[str, jax.Array]:
             logits, auxiliary = self._run(self.children[index:], x, Context())
             named = sorted(({"main": logits} | before | auxiliary).items())
-            return {name: _widened(output) for name, output in named}
+            return {name: widen(output) for name, output in named}
 
         return x, rest
 
@@ -214,10 +215,6 @@ class Network(Sequential):
 
 def _is_dense(layer: Layer) -> bool:
     return isinstance(layer.module if isinstance(layer, FlaxModule) else layer, Dense | nnx.Linear)
-
-
-def _widened(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:

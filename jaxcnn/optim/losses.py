@@ -78,7 +78,7 @@ def loss(name: str) -> Callable:
 
     def make_entry(function: Loss, part: Part) -> Loss:
         def checked(scores: jax.Array, targets: jax.Array) -> jax.Array:
-            losses = part.floats(function(scores, targets), scores.shape[:1])
+            losses = part.check_array(function(scores, targets), scores.shape[:1])
             return losses.astype(scores.dtype)
 
         return checked

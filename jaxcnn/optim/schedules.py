@@ -52,7 +52,7 @@ def _checked(factor: Any, part: Part) -> optax.Schedule:
         raise part.fault(f"must return a function of the step, not {factor!r:.80}")
     guarded = part.guard(factor)
 
-    return lambda step: part.floats(guarded(step), (), integers=True).astype(jnp.float32)
+    return lambda step: part.check_array(guarded(step), (), integers=True).astype(jnp.float32)
 
 
 BATCH_SCALINGS: dict[str, Callable[[float], float]] = {

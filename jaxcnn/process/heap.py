@@ -1,7 +1,8 @@
 """glibc's heap under XLA's CPU programs: freed memory stays in the process and fits the next step.
 
-Both entry points, `keep_freed_memory` and `tidy_after_compiling`, are calls that a command makes.
-They have no effect with another C library than glibc, or with `JAXCNN_HOST_TUNING=0`.
+Commands, their worker processes and `tune_host` call `keep_freed_memory` and
+`tidy_after_compiling`; no import does. They have no effect with another C library than glibc, or
+with `JAXCNN_HOST_TUNING=0`.
 """
 
 import ctypes

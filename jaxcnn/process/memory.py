@@ -1,6 +1,7 @@
-"""The peak memory of the devices, or of this process."""
+"""The memory of devices, of this process and of the machine."""
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,12 @@ def peak_resident() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def total() -> int:
+    """Return the memory of the machine in bytes, or the limit of its container if that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(min(machine, _limit("memory.max")))
+
+
 def available() -> float:
     """Return the memory in bytes that this process may still take; infinity where it is unknown.
 
@@ -45,8 +52,12 @@ def available() -> float:
 
 
 def _left_of_limit() -> float:
+    limit = _limit("memory.max")
+    return limit if limit == math.inf else limit - _limit("memory.current")
+
+
+def _limit(name: str) -> float:
     try:
-        limit, used = ((_LIMITS / name).read_text() for name in ("memory.max", "memory.current"))
-        return float(limit) - float(used)
+        return float((_LIMITS / name).read_text())
     except (OSError, ValueError):  # there is no such file, or "max" for no limit
         return math.inf

@@ -37,8 +37,8 @@ def groups_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> list[
 
 def group_of(config: Mapping[str, Any], groups: Iterable[RecipeGroup]) -> RecipeGroup | None:
     """Return the group of a config's recipe, a finished one if there is any; None without one."""
-    found = groups_of(config, groups)
-    return max(found, key=lambda g: (bool(g.finished), g.farthest.epochs_done), default=None)
+    matching = groups_of(config, groups)
+    return max(matching, key=lambda g: (bool(g.finished), g.farthest.epochs_done), default=None)
 
 
 def last_accuracy(group: RecipeGroup) -> float | None:

@@ -60,40 +60,40 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
     labels = np.asarray(predictions.true)
     positions = find_label_errors(labels, predictions.probabilities).tolist()
     images = dataset.splits["train"].images
-    found = doubts(predictions, positions, images, dataset.name)
-    _write_table(workdir / _TABLE, [int(predictions.indices[i]) for i in positions], found)
+    errors = doubts(predictions, positions, images, dataset.name)
+    _write_table(workdir / _TABLE, [int(predictions.indices[i]) for i in positions], errors)
     if predictions.files is not None:
-        _write_exclusion(workdir / _EXCLUSION, found)
+        _write_exclusion(workdir / _EXCLUSION, errors)
     intro = [
-        f"{integer(len(found))} of {integer(len(predictions))} labels of the training split are "
+        f"{integer(len(errors))} of {integer(len(predictions))} labels of the training split are "
         "likely wrong: networks that were not trained on these images are confident of another "
         "class (confident learning). An unusual image looks the same to them; judge each one."
     ]
     title = f"Likely label errors of {dataset.name}"
-    write_doubts_page(workdir / _PAGE, title, intro, found[:MOST_SHOWN], len(found))
-    pairs = Counter((doubt.label, doubt.predicted) for doubt in found).most_common()
+    write_doubts_page(workdir / _PAGE, title, intro, errors[:MOST_SHOWN], len(errors))
+    pairs = Counter((doubt.label, doubt.predicted) for doubt in errors).most_common()
     return {
         "num_examples": len(predictions),
-        "num_errors": len(found),
+        "num_errors": len(errors),
         "pairs": [{"true": t, "predicted": p, "count": count} for (t, p), count in pairs],
         "table": str(workdir / _TABLE),
         "page": str(workdir / _PAGE),
     }
 
 
-def _write_table(file: Path, indices: Sequence[int], found: Sequence[Doubt]) -> None:
+def _write_table(file: Path, indices: Sequence[int], errors: Sequence[Doubt]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("index", "image", "label", "predicted", "p_label", "p_predicted"))
-    for index, doubt in zip(indices, found, strict=True):
+    for index, doubt in zip(indices, errors, strict=True):
         numbers = (f"{doubt.label_probability:.5g}", f"{doubt.predicted_probability:.5g}")
         writer.writerow((index, doubt.name, doubt.label, doubt.predicted, *numbers))
     write_bytes(file, text.getvalue().encode(errors="surrogateescape"))
 
 
-def _write_exclusion(file: Path, found: Sequence[Doubt]) -> None:
+def _write_exclusion(file: Path, errors: Sequence[Doubt]) -> None:
     lines = ["# likely label errors; remove '# ' before a picture to leave it out"]
-    for doubt in found:
+    for doubt in errors:
         lines.append(f"# label {doubt.label}, predicted {doubt.predicted}")
         lines.append(f"# {exclusion_line(doubt.name)}")
     write_bytes(file, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))

@@ -78,9 +78,11 @@ def _classes(subject: Subject, folder: Path) -> list[Block]:
     counts = Counter((entry.class_name, entry.split) for entry in entries)
     rows = [[name, *(integer(counts[name, split]) for split in splits)] for name in names]
     rows.append(["total", *(integer(sum(e.split == split for e in entries)) for split in splits)])
-    each = _EXAMPLES if len(names) <= _MOST_CLASSES else 1
-    shown = [e for name in names for e in _first(entries, name, each)][: _EXAMPLES * _MOST_CLASSES]
-    shown = shown if each > 1 else shown[:_MOST_EXAMPLES]
+    per_class = _EXAMPLES if len(names) <= _MOST_CLASSES else 1
+    shown = [e for name in names for e in _first(entries, name, per_class)][
+        : _EXAMPLES * _MOST_CLASSES
+    ]
+    shown = shown if per_class > 1 else shown[:_MOST_EXAMPLES]
     table = Table("Pictures of each class", ["class", *splits], rows, folded=len(rows) > 40)
     if not shown:
         return [Heading("Classes"), table]
@@ -94,21 +96,21 @@ def _first(entries: Sequence[Entry], name: str, count: int) -> list[Entry]:
 
 
 def _files(subject: Subject) -> list[Block]:
-    found = subject.survey
-    rows = [line.split(maxsplit=1) for line in fact_lines(summarize(found.facts))]
+    survey = subject.survey
+    rows = [line.split(maxsplit=1) for line in fact_lines(summarize(survey.facts))]
     blocks: list[Block] = [Heading("Files"), Table("The files", ["", "number"], rows)]
     blocks += [Paragraph(note) for note in subject.notes]
-    if found.unreadable:
-        listed = [[entry.name, reason] for entry, reason in found.unreadable]
+    if survey.unreadable:
+        listed = [[entry.name, reason] for entry, reason in survey.unreadable]
         caption = f"Files that cannot be read: {integer(len(listed))}"
         blocks.append(Table(caption, ["file", "reason"], listed))
     return blocks
 
 
 def _fitting(subject: Subject, folder: Path) -> list[Block]:
-    found, image = subject.survey, subject.image_size
-    heights = np.array([fact.height for fact in found.facts])
-    widths = np.array([fact.width for fact in found.facts])
+    survey, image = subject.survey, subject.image_size
+    heights = np.array([fact.height for fact in survey.facts])
+    widths = np.array([fact.width for fact in survey.facts])
     title = Heading(f"Fitting to {'x'.join(map(str, image))} (height x width)")
     if (heights == image[0]).all() and (widths == image[1]).all():
         return [title, Paragraph("All pictures have this size.")]
@@ -119,7 +121,7 @@ def _fitting(subject: Subject, folder: Path) -> list[Block]:
         rows.append([name, *map(_shares, losses[:2]), f"{losses.stretch.max():.2f} times"])
     order = np.argsort(np.log(widths / heights), kind="stable")
     spread = np.unique(order[np.linspace(0, len(order) - 1, _FITTED).astype(int)])
-    shown = [found.entries[i] for i in sorted(spread, key=lambda i: widths[i] / heights[i])]
+    shown = [survey.entries[i] for i in sorted(spread, key=lambda i: widths[i] / heights[i])]
     picture_tiles.draw_fits(shown, subject.fit, subject.image_size, folder / "fits")
     head = ["fit", "cut away, mean and most", "border, mean and most", "stretched at most"]
     return [
@@ -146,28 +148,30 @@ def _augmented(subject: Subject, folder: Path) -> list[Block]:
 
 
 def _copies(subject: Subject, folder: Path) -> list[Block]:
-    found = subject.survey
+    survey = subject.survey
     head = ["", "the same file", "look the same"]
     blocks: list[Block] = [
         Heading("Copies"),
-        Table("Groups of pictures that are copies of each other", head, _copy_counts(found)),
+        Table("Groups of pictures that are copies of each other", head, _copy_counts(survey)),
     ]
-    if found.shared_groups:
-        listed = [[name, ", ".join(sorted(splits))] for name, splits in found.shared_groups.items()]
+    if survey.shared_groups:
+        listed = [
+            [name, ", ".join(sorted(splits))] for name, splits in survey.shared_groups.items()
+        ]
         caption = "Groups of the column group that lie in several splits"
         blocks.append(Table(caption, ["group", "splits"], listed[:_MOST_ROWS]))
     titles = {
-        "leaks": ("Copies in training and in another split", found.leaks),
-        "conflicts": ("Copies in several classes", found.conflicts),
-        "near": ("Pictures that look the same", found.near),
-        "equal": ("The same files", found.equal),
+        "leaks": ("Copies in training and in another split", survey.leaks),
+        "conflicts": ("Copies in several classes", survey.conflicts),
+        "near": ("Pictures that look the same", survey.near),
+        "equal": ("The same files", survey.equal),
     }
     for name, (title, groups) in titles.items():
         if groups:
-            members = [found.members(group) for group in groups]
+            members = [survey.members(group) for group in groups]
             picture_tiles.draw_copies(members[:_SHOWN_GROUPS], folder / name)
             blocks += [Picture(name, title), _table_of(title, members)]
-    if found.equal or found.near or found.unreadable:
+    if survey.equal or survey.near or survey.unreadable:
         blocks.append(
             Paragraph(
                 f"`{subject.exclusion.name}` lists the unreadable files and all but one of the "
@@ -178,12 +182,12 @@ def _copies(subject: Subject, folder: Path) -> list[Block]:
     return blocks
 
 
-def _copy_counts(found: Survey) -> list[list[str]]:
+def _copy_counts(survey: Survey) -> list[list[str]]:
     """Return rows of the numbers of groups: all, by the splits that they lie in, by classes."""
     rows: dict[str, Counter[str]] = {"all": Counter()}
-    for kind, groups in (("equal", found.equal), ("near", found.near)):
+    for kind, groups in (("equal", survey.equal), ("near", survey.near)):
         for group in groups:
-            members = found.members(group)
+            members = survey.members(group)
             splits = " and ".join(sorted({entry.split for entry in members}, reverse=True))
             names = ["all", f"in {splits}"]
             if len({entry.class_name for entry in members}) > 1:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -50,7 +49,7 @@ def fill_tables(
     return _BLOCK.sub(block, page)
 
 
-def fill_grids(page: str, folder: Path = RUNS) -> str:
+def fill_grids(page: str) -> str:
     """Return the page with a new table in each block `<!-- grid: GLOB -->` to `<!-- end -->`.
 
     It has the test accuracies of the kept runs that GLOB names, by the two fields in which they
@@ -58,7 +57,7 @@ def fill_grids(page: str, folder: Path = RUNS) -> str:
     """
 
     def block(match: re.Match[str]) -> str:
-        sections, _ = compare(read_runs(sorted(folder.glob(match[1])))[0])
+        sections, _ = compare(read_runs(sorted(RUNS.glob(match[1])))[0])
         table = grid_tables(grids_of(sections[0])[0])[0]
         text = markdown_table(table.head, table.rows)
         return f"<!-- grid: {match[1]} -->\n{text}\n<!-- end -->\n"

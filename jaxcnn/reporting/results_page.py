@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.publications import FIGURES, PUBLICATIONS, Figures
+from jaxcnn.config.recipes import modern_config
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.tables import marks, mean_text
@@ -22,7 +23,6 @@ _HEAD = (
 )  # fmt: skip
 _OURS = "Networks and recipes of this project"
 _LATER = "Later networks for CIFAR"
-_LONG = 200  # epochs of the recipes that wait for a GPU
 
 
 def results_page(
@@ -82,7 +82,7 @@ def _title(name: str, config: ConfigDict) -> str:
     key = _publication(name)
     if key:
         return f"[{key}]"
-    return _LATER if config.num_epochs >= _LONG else _OURS
+    return _LATER if config.num_epochs == modern_config().num_epochs else _OURS
 
 
 def _publication(name: str) -> str:

@@ -64,16 +64,16 @@ def auroc(true: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
         return 0.5, 0.0
     areas, influence = [], np.zeros(num_examples)
     for number in classes:
-        column, is_own = scores[:, number], true == number
-        own = np.sort(column[is_own])
-        num_own = len(own)
+        column, is_member = scores[:, number], true == number
+        members = np.sort(column[is_member])
+        num_members = len(members)
         # the share of the examples of the other side that an example beats, ties as half
-        below, up_to = (np.searchsorted(own, column, side) for side in ("left", "right"))
-        shares = 1 - (below + up_to) / (2 * num_own)
-        others_below = rankdata(column)[is_own] - rankdata(column[is_own])
-        shares[is_own] = others_below / (num_examples - num_own)
-        areas.append(shares[is_own].mean())
-        sides = np.where(is_own, num_own, num_examples - num_own)
+        below, up_to = (np.searchsorted(members, column, side) for side in ("left", "right"))
+        shares = 1 - (below + up_to) / (2 * num_members)
+        others_below = rankdata(column)[is_member] - rankdata(column[is_member])
+        shares[is_member] = others_below / (num_examples - num_members)
+        areas.append(shares[is_member].mean())
+        sides = np.where(is_member, num_members, num_examples - num_members)
         influence += (shares - areas[-1]) / sides
     error = np.sqrt(np.sum((influence / len(classes)) ** 2))
     return float(np.mean(areas)), float(error)

@@ -1,10 +1,8 @@
 """Defaults that depend on the devices, for settings that a config leaves open."""
 
 import math
-import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,21 +12,28 @@ from ml_collections import ConfigDict
 
 from jaxcnn import models
 from jaxcnn.data.dataset import Dataset, Split
+from jaxcnn.process import memory
 
 _FEW_FLOPS = 10e6  # of a forward pass, per image
 _MAX_STREAMED_BYTES = 64 << 20  # of images in one call of an accelerator
-_CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")  # Linux: bytes, or "max"
 
 
 def usual_num_devices(network: models.Summary) -> int:
     """Return the usual `config.num_devices`: 1 for mostly dense networks on a CPU, else 0 for all.
 
-    A dense layer, such as AlexNet's, uses each parameter once per image. So exchanging its
-    gradients between simulated devices costs more than it saves. The cores share each product of
-    one device anyway.
+    Exchanging the gradients of many parameters between simulated devices costs more than it saves.
+    The cores share each product of one device anyway.
     """
     is_simulated = jax.default_backend() == "cpu" and jax.process_count() == 1
-    return int(is_simulated and network.flops < 4 * network.parameters)
+    return int(is_simulated and is_mostly_dense(network))
+
+
+def is_mostly_dense(network: models.Summary) -> bool:
+    """Return whether most parameters are of dense layers, such as AlexNet's.
+
+    A dense layer uses each parameter once per image, a convolution at each position of the map.
+    """
+    return network.flops < 4 * network.parameters
 
 
 def evaluation_options(network: models.Summary) -> dict[str, Any]:
@@ -91,8 +96,4 @@ def device_memory(mesh: Mesh) -> int:
         return stats["bytes_limit"]
     if device.platform != "cpu":
         return sys.maxsize
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _CONTAINER_MEMORY.read_text().strip() if _CONTAINER_MEMORY.exists() else "max"
-    if limit != "max":
-        memory = min(memory, int(limit))
-    return memory // mesh.devices.size
+    return memory.total() // mesh.devices.size

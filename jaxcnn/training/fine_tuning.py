@@ -56,7 +56,7 @@ class FineTuning:
 
         return jax.tree.map(keep, before, after, self.is_frozen)
 
-    def is_on(self, epoch: jax.Array) -> jax.Array | None:
+    def is_frozen_in(self, epoch: jax.Array) -> jax.Array | None:
         """Return whether frozen BatchNorms normalize by their averages, bool (), for a network.
 
         None if they are frozen for the whole run, which the network knows, or if there are none.
@@ -107,13 +107,13 @@ def train_graph_of(model: Network, config: ConfigDict) -> nnx.GraphDef:
 
 def _frozen_batch_norms(model: Network, freeze: str) -> list[tuple[tuple, Any]]:
     """Return the paths and modules of the BatchNorms whose parameters are all frozen."""
-    found = []
+    parts = []
     for path, module in nnx.iter_modules(model):
-        own = [name_of((*path, n)) for n, v in vars(module).items() if isinstance(v, nnx.Param)]
-        are_all = own and all(is_frozen(name, freeze) for name in own)
+        names = [name_of((*path, n)) for n, v in vars(module).items() if isinstance(v, nnx.Param)]
+        are_all = names and all(is_frozen(name, freeze) for name in names)
         if are_all and hasattr(module, "use_running_average"):
-            found.append((path, module))
-    return found
+            parts.append((path, module))
+    return parts
 
 
 def trained_share(config: ConfigDict, params: dict) -> list[str]:

@@ -22,18 +22,18 @@ from jaxcnn.training.run import Run
 from jaxcnn.training.state import zero_sums
 from jaxcnn.workdir.position import Position
 
-DIVERGED = 4.0  # a sweep ends where the smoothed loss exceeds this multiple of its minimum
+DIVERGED = 4.0  # a range test ends where the smoothed loss exceeds this multiple of its minimum
 _DEVIATION = 0.15  # standard deviation of the smoothing Gaussian, in decades of the rate
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
+class RangeTest:
     """The rates and losses of a range test.
 
     Attributes:
       rates: float64 (steps,), learning rates that rise geometrically.
       losses: float64 (steps,), the mean loss of each step's batch, before the update.
-      has_diverged: whether the sweep ended early because the loss grew.
+      has_diverged: whether the test ended early because the loss grew.
     """
 
     rates: np.ndarray
@@ -80,7 +80,7 @@ def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
 
 
 def hold_rate(config: ConfigDict) -> ConfigDict:
-    """Return a copy of the config in which the sweep alone changes the learning rate.
+    """Return a copy of the config in which the test alone changes the learning rate.
 
     The schedule is constant, the run has no end, and each step is a call of its own. No bad step is
     skipped, because the loss has to show where the rate is too high.
@@ -92,22 +92,22 @@ def hold_rate(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def sweep(
+def range_test(
     run: Run,
     *,
     num_steps: int,
     lowest: float,
     highest: float,
     track: Callable[[np.ndarray], Iterable[float]] = iter,
-) -> Sweep:
+) -> RangeTest:
     """Train a run from its first step, with a rate that rises from step to step.
 
-    The sweep ends early if the loss is not finite, or if the smoothed loss exceeds four times its
+    The test ends early if the loss is not finite, or if the smoothed loss exceeds four times its
     minimum.
 
     Args:
       run: made from a config of `hold_rate`; its state is consumed.
-      num_steps: steps of the whole sweep, over as many epochs as needed.
+      num_steps: steps of the whole test, over as many epochs as needed.
       lowest, highest: the first and the last rate, in the unit of `optimizer.learning_rate`:
         `optimizer.scale_with_batch` applies to them.
       track: wraps an iteration over the rates, to show its progress.
@@ -126,10 +126,10 @@ def sweep(
             break
     if len(losses) < 2:
         raise UserError(
-            f"the loss is not finite at learning rate {lowest:g}, the first of the sweep; "
+            f"the loss is not finite at learning rate {lowest:g}, the first of the range test; "
             "lower --min"
         )
-    return Sweep(rates[: len(losses)], np.array(losses), has_diverged=len(losses) < num_steps)
+    return RangeTest(rates[: len(losses)], np.array(losses), has_diverged=len(losses) < num_steps)
 
 
 def _losses(run: Run, rates: Iterable[float]) -> Iterator[float]:

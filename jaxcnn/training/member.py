@@ -34,10 +34,10 @@ class Member(Loop):
       values: its settings that are not in the state, see `Variation.values`.
       scores: `loss` and `accuracy` of the state by view, from the population.
       failure: the line of the error that ended the member, "" for none.
-      mold: the parts that it shares with others.
+      template: the parts that it shares with others.
     """
 
-    mold: "Mold"
+    template: "Template"
     values: dict[str, jax.Array] = {}
     scores: dict[str, dict[str, float]] = {}
     failure: str = ""
@@ -150,16 +150,16 @@ class MemberRun:
     Attributes:
       run: the run; its data are those of all members.
       values: see `Variation.values`.
-      mold: the parts that it shares with others.
+      template: the parts that it shares with others.
     """
 
     run: Run
     values: dict[str, jax.Array]
-    mold: "Mold"
+    template: "Template"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mold:
+class Template:
     """The parts that members of one compiled step share: data, plan and compiled evaluation.
 
     Attributes:
@@ -172,7 +172,7 @@ class Mold:
 
     @functools.cached_property
     def description(self) -> dict[str, Any]:
-        """The content of `dataset.json` of members whose data are those of the mold's run."""
+        """The content of `dataset.json` of members whose data are those of the template's run."""
         return describe_data(self.run)
 
     def member_run(self, config: ConfigDict) -> MemberRun:
@@ -193,9 +193,9 @@ class Mold:
         return MemberRun(run, self.variation.values(recipe, total_steps(config, steps)), self)
 
 
-def make_mold(
-    config: ConfigDict, dataset: Dataset, fields: Iterable[str], others: Iterable[Mold] = ()
-) -> Mold:
+def make_template(
+    config: ConfigDict, dataset: Dataset, fields: Iterable[str], others: Iterable[Template] = ()
+) -> Template:
     """Return the shared parts of members that differ from a config in some fields.
 
     A member trains on one device, so `config.num_devices` is 1.
@@ -204,7 +204,7 @@ def make_mold(
       config: the checked config.
       dataset: of all members.
       fields: the dotted names of the fields.
-      others: a mold with the same dataset shares its data on the device.
+      others: a template with the same dataset shares its data on the device.
 
     Raises:
       UserError: the config, the dataset and the devices do not fit each other.
@@ -217,7 +217,7 @@ def make_mold(
             "read them from disk; train one run at a time"
         )
     _, recipe, _ = prepare(config, dataset, run.plan.steps_per_epoch)
-    return Mold(run, Variation(config, dataset, recipe, frozenset(fields)))
+    return Template(run, Variation(config, dataset, recipe, frozenset(fields)))
 
 
 def make_member_runs(
@@ -235,8 +235,8 @@ def make_member_runs(
         cannot train the configs.
     """
     check_population(configs, are_folds=are_folds)
-    mold = make_mold(configs[0], dataset, differing_fields(configs))
-    members = [mold.member_run(config) for config in configs]
+    template = make_template(configs[0], dataset, differing_fields(configs))
+    members = [template.member_run(config) for config in configs]
     if are_folds:
         _check_shapes(members)
     return members

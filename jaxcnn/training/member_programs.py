@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn import models
-from jaxcnn.training.device_defaults import evaluation_options
+from jaxcnn.training.device_defaults import evaluation_options, is_mostly_dense
 from jaxcnn.training.parallel import AXIS
 from jaxcnn.training.step import repeat
 from jaxcnn.training.variation import Variation
@@ -71,8 +71,7 @@ def choose_form(
         num_processes = min(num_cores, num_members)
         if num_processes > 1:
             return Form(1, 1, num_processes)
-        is_dense = network.flops < 4 * network.parameters
-        return Form(1 if is_dense else num_devices, 1)
+        return Form(1 if is_mostly_dense(network) else num_devices, 1)
     return Form(num_devices, min(math.ceil(num_members / num_devices), _MOST_ON_DEVICE))
 
 
@@ -117,12 +116,12 @@ class MemberPrograms:
           compiler_options: XLA's options.
         """
         shared = PartitionSpec()
-        own = PartitionSpec(_MEMBERS) if self._is_stacked else shared
+        members = PartitionSpec(_MEMBERS) if self._is_stacked else shared
         sharded = jax.shard_map(
             self._on_device(function, in_axes),
             mesh=self.mesh,
-            in_specs=tuple(shared if axis is None else own for axis in in_axes),
-            out_specs=own,
+            in_specs=tuple(shared if axis is None else members for axis in in_axes),
+            out_specs=members,
             check_vma=False,
         )
         donated = (0,) if donate else ()

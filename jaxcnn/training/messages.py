@@ -70,9 +70,8 @@ def not_finite(
     if parts := [p for p in used_parts(flatten(config)) if p.kind not in ("dataset", "metric")]:
         limit += f"; your own {join_names(parts)} may cause it"
     kept = "there is no checkpoint" if saved is None else f"the last good checkpoint is {saved}"
-    if (
-        saved == num_steps
-    ):  # it was saved before its validation, at the end of a run within an epoch
+    # it was saved before its validation, at the end of a run within an epoch
+    if saved == num_steps:
         kept = f"checkpoint {saved} holds such weights: delete it to go on from the one before"
     return (
         f"the loss is not finite at step {step} (learning rate {rate:.3g}, gradient norm of "

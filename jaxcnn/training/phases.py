@@ -30,9 +30,9 @@ def check_phases(config: ConfigDict, dataset: Dataset) -> None:
     schedule_epochs = 0
     for phase in phases_of(config) if config.phases else ():
         schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
-        own = config_of_phase(config, phase, schedule_epochs)
-        steps = resolve(own, dataset).steps_per_epoch
-        try_parts(own, dataset, steps, total_steps(own, steps))
+        phase_config = config_of_phase(config, phase, schedule_epochs)
+        steps = resolve(phase_config, dataset).steps_per_epoch
+        try_parts(phase_config, dataset, steps, total_steps(phase_config, steps))
 
 
 def begin_due_phase(config: ConfigDict, progress: Progress, position: Position) -> bool:
@@ -79,8 +79,8 @@ def run_of_phase(run: Run, progress: Progress) -> Run:
     hyperparams, of_optimizer = parallel.on_every_device(values, plan.mesh)
     opt_state = run.state.opt_state._replace(hyperparams=of_optimizer)
     state = run.state.replace(hyperparams=hyperparams, opt_state=opt_state)
-    own = dataclasses.replace(run, plan=plan, optimizer=recipe.optimizer, state=state)
-    return own.with_programs(make_programs(plan, recipe))
+    phase_run = dataclasses.replace(run, plan=plan, optimizer=recipe.optimizer, state=state)
+    return phase_run.with_programs(make_programs(plan, recipe))
 
 
 def enter_phase(

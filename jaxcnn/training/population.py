@@ -88,12 +88,12 @@ class Population:
                 state, num_steps = next(steps)
                 done += num_steps
                 due = [member for member in group if member.is_save_due(starts[member] + done)]
-                for member, own in self._handed_out(chunk, due, state):
-                    member.save_within_epoch(own, starts[member] + done)
+                for member, member_state in self._handed_out(chunk, due, state):
+                    member.save_within_epoch(member_state, starts[member] + done)
         scores = self._scores(slots, state, values) if row + done == end else []
-        for member, own in self._handed_out(chunk, group, state):
+        for member, member_state in self._handed_out(chunk, group, state):
             means = scores[chunk.index(member)] if scores else {}
-            member.take_steps(own, starts[member] + done, _share(clock, len(group)), means)
+            member.take_steps(member_state, starts[member] + done, _share(clock, len(group)), means)
 
     def _scores(self, slots: Sequence[Member], state: Any, values: Any) -> list[Scores]:
         """Return the scores of each slot at the end of an epoch."""
@@ -107,8 +107,8 @@ class Population:
         on_host = jax.device_get(state) if members else None
         for index, member in enumerate(chunk):
             if member and member in members:
-                own = self._programs.take(on_host, index)
-                yield member, on_every_device(own, member.plan.mesh)
+                member_state = self._programs.take(on_host, index)
+                yield member, on_every_device(member_state, member.plan.mesh)
 
 
 def stop(members: Iterable[Member]) -> NoReturn:

@@ -67,7 +67,7 @@ def make_train_step(recipe: Recipe) -> Callable:
             num_examples = _num_examples(epoch, row)
             batch = _prepare(recipe, batch, num_examples, state, epoch["number"])
         tuning = recipe.fine_tuning
-        is_frozen = tuning.is_on(epoch["number"]) if tuning else None
+        is_frozen = tuning.is_frozen_in(epoch["number"]) if tuning else None
         gradients, batch_stats, sums = gradients_of(
             state.params, state.batch_stats, batch, num_examples, is_frozen
         )
@@ -158,7 +158,7 @@ def _gradients(recipe: Recipe) -> Callable:
 
     Returns:
       `gradients(params, batch_stats, batch, num_examples, is_frozen) -> (gradients, batch_stats,
-      sums)`. `is_frozen` is that of `FineTuning.is_on`.
+      sums)`. `is_frozen` is that of `FineTuning.is_frozen_in`.
     """
     axis_name = AXIS if recipe.global_batch_norm else None
 

@@ -11,7 +11,15 @@ from jaxcnn.training.state import TrainState
 def update(
     recipe: Recipe, state: TrainState, gradients: dict, batch_stats: dict, epoch: dict
 ) -> TrainState:
-    """Return the state after a step of the optimizer."""
+    """Return the state after a step of the optimizer.
+
+    Args:
+      recipe: the recipe of the steps.
+      state: before the step.
+      gradients, batch_stats: nested dicts of float32 arrays, with the shapes of `state.params` and
+        `state.batch_stats`.
+      epoch: see `make_train_step`.
+    """
     opt_state = state.opt_state
     factor = recipe.schedule(state.step + epoch["schedule_shift"]) * state.rate_scale
     rate = state.hyperparams["learning_rate"] * (factor * epoch["rate_factor"])

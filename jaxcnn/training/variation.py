@@ -37,7 +37,7 @@ _OF_EVERY_OPTIMIZER = ("seed", "loss.label_smoothing", "loss.l2", *_SCHEDULE, *_
 _RATE_SCHEDULES = ("inverse_time_rounded",)
 # optimizers that compute with settings outside their state
 _FIXED_OPTIMIZERS = ("airbench", "airbench2025")
-_ONLY_ALONE = {
+_SUPPORTED = {
     "phases": ((),), "dataset.streaming": (False,), "max_minutes": (0.0,),
     "batch_norm": ("global",),
     "best_metric": ("accuracy", "loss"), "early_stopping.metric": ("loss", "accuracy"),
@@ -57,7 +57,7 @@ def check_population(configs: Sequence[ConfigDict], *, are_folds: bool = False) 
     """
     config = configs[0]
     leaves = flatten(config)
-    for name, values in _ONLY_ALONE.items():
+    for name, values in _SUPPORTED.items():
         if leaves[name] not in values:
             supported = " and ".join(map(repr, values))
             raise UserError(

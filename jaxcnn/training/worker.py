@@ -109,16 +109,16 @@ class _MemberTrainer:
         import jax
 
         from jaxcnn.training.epoch_steps import EpochSteps
-        from jaxcnn.training.member import make_mold
+        from jaxcnn.training.member import make_template
         from jaxcnn.training.member_programs import Form, MemberPrograms
 
         numerics.set_jax_options(setup.jax_options)
-        molds = [other.mold for other in others]
-        self.mold = make_mold(setup.config, dataset, setup.fields, molds)
-        run = self.mold.run
+        templates = [other.template for other in others]
+        self.template = make_template(setup.config, dataset, setup.fields, templates)
+        run = self.template.run
         self._connection, self._plan = connection, run.plan
         programs = MemberPrograms(
-            self.mold.variation, Form(1, 1), run.plan.network, run.plan.steps_per_dispatch
+            self.template.variation, Form(1, 1), run.plan.network, run.plan.steps_per_dispatch
         )
         self._steps = EpochSteps(run, programs, run.data)
         self._structure = jax.tree.structure(run.state)

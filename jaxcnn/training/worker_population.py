@@ -28,7 +28,7 @@ class WorkerPopulation:
 
     def __init__(self, members: Iterable[Member | None], workers: Workers):
         self._members = [member for member in members if member]
-        self._programs = {member: workers.program_of(member.mold) for member in self._members}
+        self._programs = {member: workers.program_of(member.template) for member in self._members}
         self._workers = workers
         self._clocks: dict[Member, Clock] = {}  # of epochs that are not finished
 

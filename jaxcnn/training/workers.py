@@ -25,7 +25,7 @@ from jaxcnn.process import memory
 from jaxcnn.process.host import MOST_DEVICES
 from jaxcnn.process.numerics import jax_options
 from jaxcnn.process.signals import SIGNALS
-from jaxcnn.training.member import Mold
+from jaxcnn.training.member import Template
 from jaxcnn.training.plan import Plan
 from jaxcnn.training.run import Run
 from jaxcnn.training.worker import Done, Setup, Task
@@ -65,8 +65,8 @@ def usable_cores(runs: Sequence[Run], num_started: int = 0) -> int:
     splits = [split for dataset in datasets for split in dataset.splits.values()]
     data = sum(split.images.nbytes for split in splits)
     state = max(sum(leaf.nbytes for leaf in jax.tree.leaves(run.state)) for run in runs)
-    each = _PROCESS_BYTES + 2 * data + 4 * state  # while it receives them, there are two
-    return min(num_cores, max(num_started + int(memory.available() / each), 1))
+    per_process = _PROCESS_BYTES + 2 * data + 4 * state  # while it receives them, there are two
+    return min(num_cores, max(num_started + int(memory.available() / per_process), 1))
 
 
 def _operations(plan: Plan) -> float:
@@ -82,11 +82,11 @@ class Workers:
       num_processes: number of processes, at most one for each core.
 
     Attributes:
-      molds: those whose programs the processes know.
+      templates: those whose programs the processes know.
     """
 
     def __init__(self, num_processes: int):
-        self.molds: list[Mold] = []
+        self.templates: list[Template] = []
         self._processes: dict[Connection, subprocess.Popen] = {}
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
@@ -94,18 +94,18 @@ class Workers:
                 connection, self._processes[connection] = _start(core)
             stack.pop_all()  # they stay
 
-    def program_of(self, mold: Mold) -> int:
-        """Return the number of a mold's program. The processes, which must be idle, learn it."""
-        if mold not in self.molds:
-            variation = mold.variation
-            is_known = self.molds and self.molds[-1].variation.dataset is variation.dataset
+    def program_of(self, template: Template) -> int:
+        """Return the number of a template's program. The idle processes learn it."""
+        if template not in self.templates:
+            variation = template.variation
+            is_known = self.templates and self.templates[-1].variation.dataset is variation.dataset
             dataset = None if is_known else variation.dataset
-            number = len(self.molds)
+            number = len(self.templates)
             setup = Setup(number, variation.config, dataset, variation.fields, jax_options())
             for connection in self._processes:
                 self.send(connection, setup)
-            self.molds.append(mold)
-        return self.molds.index(mold)
+            self.templates.append(template)
+        return self.templates.index(template)
 
     @property
     def connections(self) -> list[Connection]:

@@ -220,7 +220,7 @@ class MetricsWriter:
             self._events.close()
 
     def _append_csv(self, row: Row) -> None:
-        columns = _columns_of([*self._rows, row])
+        columns = _columns_of(self._rows)
         if columns != self._columns:  # a new column changes every row
             self._columns = columns
             self._rewrite_csv()

@@ -22,6 +22,7 @@ from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS,
 
 EVALUATIONS = "evaluation/*.json"
 CALIBRATION = "calibration.json"  # the temperature of the logits of the tested weights; optional
+_BRING_BACK = "bring the run's own back, or move it away"
 CALIBRATIONS = {name: f"calibration_{name}.json" for name in ("best", "latest")}  # of other weights
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests
 
@@ -89,9 +90,6 @@ def read_part(workdir: Path, name: str, need: Mapping[str, str] | Sequence[str] 
     elif not read_identity(workdir).owns(content.get("run", "")):
         raise UserError(f"{path}: is not of the run of config.json; {_BRING_BACK}")
     return content
-
-
-_BRING_BACK = "bring the run's own back, or move it away"
 
 
 def read_part_if_there(

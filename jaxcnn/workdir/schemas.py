@@ -31,7 +31,7 @@ def _phase(value: Any, name: str) -> None:
 
 Row = dict[str, Any]  # a row of metrics.jsonl
 LABELS = ("step", "epoch", "split")  # all other fields of a row are numbers
-_SHARE, _SCORE, _TIME = or_null(number(0, 1)), or_null(number()), or_null(number(0))
+_FRACTION, _NUMBER, _AT_LEAST_0 = or_null(number(0, 1)), or_null(number()), or_null(number(0))
 _NAMED = fields({"name": text()}, need=["name"])
 _VALIDATION = text("holdout", "tail", "validation", "test", "fold")
 _PHASES = items(
@@ -112,8 +112,8 @@ _RESULT = fields(
     {
         "run": text(),
         "metrics_digest": text(),
-        "test_accuracy": _SHARE,
-        "test_loss": _SCORE,
+        "test_accuracy": _FRACTION,
+        "test_loss": _NUMBER,
         "tested_with": text("best", "last"),
         "ended": text("epochs", "steps", "early_stopping", "max_minutes", "hook"),
         "hook_epochs": integer(),
@@ -127,15 +127,15 @@ _RESULT = fields(
         "num_epochs": integer(),
         "phases": _PHASES,
         "resumed": items(number(0)),
-        "seconds": _TIME,
-        "images_per_second": _TIME,
+        "seconds": _AT_LEAST_0,
+        "images_per_second": _AT_LEAST_0,
         "parameters": integer(),
         "flops": or_null(number(0)),
         "seed": integer(),
     }
 )
 _CLASS = {"name": text(), "support": integer()} | dict.fromkeys(
-    ("accuracy", "precision", "recall", "f1"), _SHARE
+    ("accuracy", "precision", "recall", "f1"), _FRACTION
 )
 _CLASSES = items(fields(_CLASS, need=["name"]))
 _FIGURES = "its {} are not figures by name"
@@ -149,26 +149,26 @@ EVALUATION = fields(
         "validation": _VALIDATION,
         "dataset": text(),
         "num_examples": integer(),
-        "accuracy": _SHARE,
-        "balanced_accuracy": _SHARE,
+        "accuracy": _FRACTION,
+        "balanced_accuracy": _FRACTION,
         "tuned_on_test": scalar,
         "trained_on": integer(),
         "init_from": text(),
         "publication": text(),
-        "top5_accuracy": _SHARE,
-        "superclass_accuracy": _SHARE,
-        "loss": _SCORE,
-        "mean_precision": _SHARE,
-        "mean_recall": _SHARE,
-        "mean_f1": _SHARE,
-        "auroc": _SHARE,
+        "top5_accuracy": _FRACTION,
+        "superclass_accuracy": _FRACTION,
+        "loss": _NUMBER,
+        "mean_precision": _FRACTION,
+        "mean_recall": _FRACTION,
+        "mean_f1": _FRACTION,
+        "auroc": _FRACTION,
         "intervals": fields({}, others=items(number(), at_least=2)),
-        "calibration_error": _SHARE,
+        "calibration_error": _FRACTION,
         "temperature": number(),
-        "uncalibrated": fields({"loss": _SCORE, "calibration_error": _SHARE}),
+        "uncalibrated": fields({"loss": _NUMBER, "calibration_error": _FRACTION}),
         "tta": text(),
         "coverage": items(
-            fields({"min_confidence": _SHARE, "coverage": _SHARE, "accuracy": _SHARE})
+            fields({"min_confidence": _FRACTION, "coverage": _FRACTION, "accuracy": _FRACTION})
         ),
         "tied_labels": integer(),
         "data": text(),
@@ -186,15 +186,15 @@ EVALUATION = fields(
                     "file": text(),
                     "true": text(),
                     "predicted": text(),
-                    "probability": _SHARE,
-                    "loss": _SCORE,
+                    "probability": _FRACTION,
+                    "loss": _NUMBER,
                 },
                 need=["index", "true", "predicted", "probability", "loss"],
             )
         ),
         "most_confused": items(
             fields(
-                {"true": text(), "predicted": text(), "count": integer(), "share": _SHARE},
+                {"true": text(), "predicted": text(), "count": integer(), "share": _FRACTION},
                 need=["true", "predicted", "count", "share"],
             )
         ),
@@ -217,8 +217,8 @@ _CALIBRATION = fields(
 )
 ROW = fields(
     {"step": integer(), "epoch": integer(), "split": text()}
-    | {"accuracy": _SHARE}
-    | dict.fromkeys(("loss", "learning_rate", "seconds", "images_per_second"), _SCORE),
+    | {"accuracy": _FRACTION}
+    | dict.fromkeys(("loss", "learning_rate", "seconds", "images_per_second"), _NUMBER),
     need=LABELS,
     others=scalar,
 )

@@ -12,12 +12,12 @@ class NoProcesses:
     started = []
 
     def __init__(self, num_processes):
-        self.connections, self.molds, self.is_closed = [None] * num_processes, [], False
+        self.connections, self.templates, self.is_closed = [None] * num_processes, [], False
         self.started.append(self)
 
-    def program_of(self, mold):
-        if mold not in self.molds:
-            self.molds.append(mold)
+    def program_of(self, template):
+        if template not in self.templates:
+            self.templates.append(template)
 
     def close(self):
         self.is_closed = True
@@ -31,10 +31,10 @@ def started(monkeypatch):
 
 
 class OnlyMold:
-    """A member, of which only the mold is read."""
+    """A member, of which only the template is read."""
 
-    def __init__(self, mold):
-        self.mold = mold
+    def __init__(self, template):
+        self.template = template
 
 
 def test_a_smaller_population_uses_the_processes_of_a_larger_one(started):
@@ -57,7 +57,7 @@ def test_a_larger_population_has_new_processes(started):
 def test_processes_that_know_many_programs_are_replaced(started):
     form, num_molds = Form(1, 1, 2), members.MOST_PROGRAMS + 1
     with contextlib.closing(members.Trainer()) as trainer:
-        for mold in (*range(num_molds), num_molds - 1):
-            trainer.population([OnlyMold(mold)], form)
-        assert [len(each.molds) for each in started] == [members.MOST_PROGRAMS, 1]
+        for template in (*range(num_molds), num_molds - 1):
+            trainer.population([OnlyMold(template)], form)
+        assert [len(each.templates) for each in started] == [members.MOST_PROGRAMS, 1]
         assert [each.is_closed for each in started] == [True, False]

@@ -210,7 +210,7 @@ def test_a_missing_field_is_named():
         ({"global_batch_size": 2, "optimizer.accumulation_steps": 3}, "at most"),
         ({"schedule.warmup_epochs": 40.0}, "less than config.num_epochs = 40"),
         ({"schedule.name": "step"}, "needs the epochs"),
-        ({"schedule.boundaries": (3,)}, "only the step schedule takes it"),
+        ({"schedule.boundaries": (3,)}, "only step takes it"),
         ({"dataset.workers": 3}, "has no effect without config.dataset.streaming"),
         ({"loss.class_weighting": "given"}, "needs a weight for each class"),
         ({"loss.class_weights": (1, 2)}, "has no effect with config.loss.class_weighting = 'none'"),

@@ -4,7 +4,7 @@ import pytest
 
 from jaxcnn.config.defaults import default_config
 from jaxcnn.config.sweep import (
-    Interval,
+    Range,
     assignments,
     describe_values,
     parse_search,
@@ -43,17 +43,17 @@ def test_a_search_takes_intervals_as_well():
     )
     fields = parse_search(text, default_config())
     assert fields == {
-        "optimizer.learning_rate": Interval(1e-4, 0.1, "log"),
-        "optimizer.momentum": Interval(0.5, 0.99),
-        "schedule.patience": Interval(1, 5),
+        "optimizer.learning_rate": Range(1e-4, 0.1, "log"),
+        "optimizer.momentum": Range(0.5, 0.99),
+        "schedule.patience": Range(1, 5),
         "loss.label_smoothing": [0.0, 0.1],
-        "seed": Interval(0, 4, is_whole=True),
-        "loss.l2": Interval(0.0, 2.0, is_whole=True),
+        "seed": Range(0, 4, is_whole=True),
+        "loss.l2": Range(0.0, 2.0, is_whole=True),
     }
     assert isinstance(fields["schedule.patience"].low, int)
-    described = "; ".join(f"{n}={v}" for n, v in fields.items() if isinstance(v, Interval))
+    described = "; ".join(f"{n}={v}" for n, v in fields.items() if isinstance(v, Range))
     again = parse_search(described, default_config())
-    assert again == {n: v for n, v in fields.items() if isinstance(v, Interval)}
+    assert again == {n: v for n, v in fields.items() if isinstance(v, Range)}
 
 
 @pytest.mark.parametrize(

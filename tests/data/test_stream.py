@@ -14,7 +14,8 @@ from jaxcnn.data.order import in_batches
 from jaxcnn.data.stream import stream
 from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
-from jaxcnn.training import device_defaults, loop, parallel
+from jaxcnn.process import memory
+from jaxcnn.training import loop, parallel
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.metrics_log import read_metrics
 
@@ -88,7 +89,7 @@ def test_threads_and_processes_read_what_the_order_names(on_disk, workers):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="accelerators have memory of their own")
 def test_data_that_do_not_fit_are_streamed(config, dataset, on_disk, tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(device_defaults, "_CONTAINER_MEMORY", limit)
+    monkeypatch.setattr(memory, "_LIMITS", tmp_path)
     limit.write_text("max\n")
     assert not make_run(config, on_disk).plan.streams
     limit.write_text("75000\n")

@@ -42,7 +42,7 @@ def train_together(configs, dataset, folder, form, on_epoch=lambda members: None
             stack.enter_context(open_workdir(workdir, configs[index]))
             run = widened(member_run.run)
             members.append(Member.open(run, workdir, Console(io.StringIO())))
-            members[-1].mold, members[-1].values = member_run.mold, member_run.values
+            members[-1].template, members[-1].values = member_run.template, member_run.values
             stack.enter_context(contextlib.closing(members[-1].saving.checkpoints))
             stack.enter_context(contextlib.closing(members[-1].metrics))
         trainer = stack.enter_context(contextlib.closing(Trainer()))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jaxcnn.config.sweep import Interval
+from jaxcnn.config.sweep import Range
 from jaxcnn.reporting import search_report
 from jaxcnn.reporting.figures import search
 from jaxcnn.reporting.search_report import best_table, write_search_report
 
-FIELDS = {"optimizer.learning_rate": Interval(1e-4, 0.1, "log"), "loss.label_smoothing": [0.0, 0.1]}
+FIELDS = {"optimizer.learning_rate": Range(1e-4, 0.1, "log"), "loss.label_smoothing": [0.0, 0.1]}
 
 
 def row(number, accuracy, state="finished", **more):

@@ -10,7 +10,7 @@ from jaxcnn.api.search.halving import epochs_of
 from jaxcnn.api.search.plan import Search
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.study import without_password
-from jaxcnn.config.sweep import Interval, Values, describe_values, ends_of, value_text
+from jaxcnn.config.sweep import Range, Values, describe_values, ends_of, value_text
 from jaxcnn.errors import UserError
 from jaxcnn.training.member_programs import Form
 from jaxcnn.training.plan import Plan
@@ -31,8 +31,8 @@ def describe(search: Search, form: Form) -> list[str]:
     if search.halving:
         how = f", halved{how}"
     if search.generation:
-        each = "each epoch" if search.generation == 1 else f"every {search.generation} epochs"
-        how = f", the worst quarter replaced after {each}"
+        rhythm = "each epoch" if search.generation == 1 else f"every {search.generation} epochs"
+        how = f", the worst quarter replaced after {rhythm}"
     is_mixed = search.constants and form.num_processes == 1
     together = "those of a compiled step train together" if is_mixed else str(form)
     return [
@@ -42,7 +42,7 @@ def describe(search: Search, form: Form) -> list[str]:
 
 
 def _listed(values: Values) -> str:
-    return str(values) if isinstance(values, Interval) else ",".join(map(value_text, values))
+    return str(values) if isinstance(values, Range) else ",".join(map(value_text, values))
 
 
 def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
@@ -51,7 +51,7 @@ def describe_search(search: Search, data_at: Path | None = None) -> list[str]:
     programs.check_each_value()
     lines, plans = _describe_programs(search, programs)
     largest = max(plans, key=lambda plan: plan.network.parameters)
-    run = programs.mold(largest.config).run
+    run = programs.template(largest.config).run
     epochs = max(plan.num_epochs for plan in plans)
     total, num_folders = search.num_trials * epochs, search.num_trials
     if search.halving:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.config.sweep import Assignment, Interval, Values
+from jaxcnn.config.sweep import Assignment, Range, Values
 
 _FACTORS = (0.8, 1.2)  # by which a number changes
 
@@ -53,7 +53,7 @@ def _change(values: Values, before: Any, rng: np.random.Generator) -> Any:
     return _fit(changed, values)
 
 
-def _fit(value: float, interval: Interval) -> Any:
+def _fit(value: float, interval: Range) -> Any:
     """Return a value in the interval, of its type."""
     inside = min(max(value, interval.low), interval.high)
     return round(inside) if isinstance(interval.low, int) else float(inside)

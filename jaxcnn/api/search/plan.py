@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from sqlalchemy.engine import URL
 
-from jaxcnn.api.arguments import check_workdir, own_config
+from jaxcnn.api.arguments import check_workdir, checked_config
 from jaxcnn.api.member_config import check_varied_fields
 from jaxcnn.api.search.sampler import SAMPLERS
 from jaxcnn.api.search.scores import COSTS
@@ -18,7 +18,7 @@ from jaxcnn.api.search.trial_config import check_each_value, trial_config
 from jaxcnn.config.defaults import flatten, to_dict
 from jaxcnn.config.fields import effect_of
 from jaxcnn.config.rules import Effect
-from jaxcnn.config.sweep import Interval, Values, parse_search
+from jaxcnn.config.sweep import Range, Values, parse_search
 from jaxcnn.errors import UserError
 from jaxcnn.training.variation import fields_of
 
@@ -81,7 +81,7 @@ class Search:
 
 def values_as_json(fields: Mapping[str, Values]) -> dict[str, Any]:
     """Return the values that each field may take, as `search.json` has them."""
-    return {n: str(v) if isinstance(v, Interval) else list(v) for n, v in fields.items()}
+    return {n: str(v) if isinstance(v, Range) else list(v) for n, v in fields.items()}
 
 
 def make_search(
@@ -109,7 +109,7 @@ def make_search(
       UserError: an argument is wrong, or a value of a field is not possible.
     """
     workdir = check_workdir(workdir)
-    config = own_config(config, None, workdir)
+    config = checked_config(config, None, workdir)
     if config.validation == "test":
         raise UserError(
             "config.validation = 'test': a search would choose by the test split; give "

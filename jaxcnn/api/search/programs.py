@@ -14,7 +14,7 @@ from jaxcnn.config.sweep import Assignment
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import image_size_of
 from jaxcnn.evaluation.metrics import try_metrics
-from jaxcnn.training.member import Mold, make_mold
+from jaxcnn.training.member import Template, make_template
 from jaxcnn.training.plan import Plan, resolve
 from jaxcnn.training.variation import fields_of, program_of
 
@@ -31,7 +31,7 @@ class Programs:
         self._search, self.data_at = search, data_at
         self._datasets: WeakValueDictionary[tuple, Dataset] = WeakValueDictionary()
         self._newest: Dataset | None = None  # stays, also if no program uses it yet
-        self._molds: dict[str, Mold] = {}  # the one that was used last is the last one
+        self._molds: dict[str, Template] = {}  # the one that was used last is the last one
 
     def config(self, number: int, values: Assignment) -> ConfigDict:
         """Return the checked config of a trial.
@@ -88,22 +88,22 @@ class Programs:
     def _plan_of(self, values: Assignment) -> Plan:
         return self.plan(self.config(0, values))
 
-    def mold(self, config: ConfigDict) -> Mold:
+    def template(self, config: ConfigDict) -> Template:
         """Return the parts that a trial shares with others; it is kept for some time.
 
         Raises:
           UserError: config, data and devices do not fit each other.
         """
         key = program_of(config)
-        mold = self._molds.pop(key, None)
-        if mold is None:
+        template = self._molds.pop(key, None)
+        if template is None:
             dataset = self.dataset(config)
             fields = self._search.fields.keys() & set(fields_of(config))
-            mold = make_mold(config, dataset, fields, self._molds.values())
-        self._molds[key] = mold
+            template = make_template(config, dataset, fields, self._molds.values())
+        self._molds[key] = template
         if len(self._molds) > max(MOST_PROGRAMS, self._search.population):
             del self._molds[next(iter(self._molds))]
-        return mold
+        return template
 
 
 def _data_key(config: ConfigDict) -> tuple:

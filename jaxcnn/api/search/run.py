@@ -83,7 +83,7 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
 
     def refuse(number: int, values: Assignment) -> str:
         try:
-            programs.mold(programs.config(number, values))
+            programs.template(programs.config(number, values))
         except UserError as error:
             console.warn(f"trial {number} ({describe_values(values)}) is not possible: {error}")
             return str(error)
@@ -192,7 +192,7 @@ def _start(
 ) -> None:
     """Show the network, the config and the search, before the trials with some values train."""
     programs = trainer.programs
-    runs = [programs.mold(programs.config(number, values[number])).run for number in values]
+    runs = [programs.template(programs.config(number, values[number])).run for number in values]
     varying = [name for name in search.constants if name.startswith(("model.", "dataset."))]
     summary = render_summary(runs[0].plan.network)
     if varying:

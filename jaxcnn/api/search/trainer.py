@@ -10,7 +10,7 @@ from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import Member, Mold
+from jaxcnn.training.member import Member, Template
 from jaxcnn.training.member_programs import Form
 from jaxcnn.training.plan import Plan
 from jaxcnn.training.population import Population
@@ -45,7 +45,7 @@ class TrialTrainer:
         shown = PopulationConsole(self._console, values := dict(trials))
         with contextlib.ExitStack() as stack:
             opener = Opener(
-                stack, lambda trial: trial.mold.description, self.programs.data_at, shown
+                stack, lambda trial: trial.template.description, self.programs.data_at, shown
             )
             yield LiveTrials(self, opener, values)
 
@@ -75,7 +75,7 @@ class LiveTrials:
 
     def __init__(self, trainer: TrialTrainer, opener: Opener, values: dict[int, Assignment]):
         self._trainer, self._opener, self._values = trainer, opener, values
-        self._molds: dict[int, Mold] = {}
+        self._molds: dict[int, Template] = {}
         self._members: dict[int, Member] = {}
         self._ended: dict[int, Score] = {}  # of trials that ended in an earlier process
         for number in list(values):
@@ -89,7 +89,7 @@ class LiveTrials:
         """Open the folder of a trial, and train it with the others from then on."""
         programs = self._trainer.programs
         config, folder = programs.config(number, values), programs.folder(number)
-        self._values[number], self._molds[number] = values, programs.mold(config)
+        self._values[number], self._molds[number] = values, programs.template(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)
         else:
@@ -127,7 +127,7 @@ class LiveTrials:
         numbers = list(self._values)
         if self._form(numbers).num_processes > 1:
             return [numbers]
-        groups: dict[Mold, list[int]] = {}
+        groups: dict[Template, list[int]] = {}
         for number in numbers:
             groups.setdefault(self._molds[number], []).append(number)
         return list(groups.values())

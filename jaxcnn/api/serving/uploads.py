@@ -112,7 +112,7 @@ def _check_end(body: bytes, kind: str) -> None:
 
 def _check_size(count: int) -> None:
     if count > MOST_BYTES:
-        raise Refused(413, f"the request has more than {MOST_BYTES // 2**20} MB")
+        raise Refused(413, f"the request has more than {MOST_BYTES // 2**20} MiB")
 
 
 def _safe_name(name: str | None) -> str:
@@ -135,14 +135,14 @@ def read_upload(trained: Trained, upload: Upload, invert: bool) -> Picture:
             _, pixels, errors = read_pictures(trained, [path], invert=invert)
             for error in errors.values():
                 raise error
-            found = find_warnings(trained, [path], pixels, invert=invert)
+            oddities = find_warnings(trained, [path], pixels, invert=invert)
         except Refused:
             raise
         except UserError as error:
             is_large = isinstance(error.__cause__, Image.DecompressionBombError)
             text = str(error).replace(str(path), upload.name)
             raise Refused(413 if is_large else 422, text) from error
-    texts = [warning["warning"].replace("--invert", "invert") for warning in found]
+    texts = [warning["warning"].replace("--invert", "invert") for warning in oddities]
     return Picture(upload.name, pixels[0], tuple(texts))
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxcnn.data.datasets.registry import DATASETS
+from jaxcnn.data.grouping import stratified_test
 from jaxcnn.data.preparing.builder import ImageBuilder, SourceSplit
-
-_SEED = 0
-_TEST_FRACTION = 0.2
 
 
 class Digits(ImageBuilder):
@@ -33,28 +31,8 @@ class Digits(ImageBuilder):
         digits = load_digits()
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
         labels = digits.target.astype(np.int64)
-        is_test = stratified_test(labels, _TEST_FRACTION, _SEED)
+        is_test = stratified_test(labels)
         return {
             "train": SourceSplit(images[~is_test], {"": labels[~is_test]}),
             "test": SourceSplit(images[is_test], {"": labels[is_test]}),
         }
-
-
-def stratified_test(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Return whether each example belongs to the test split, bool (n,).
-
-    The test split has the same fraction of each class, and at least one example of a class of two
-    or more.
-
-    Args:
-      labels: int (n,).
-      fraction: of the examples of a class.
-      seed: of the choice.
-    """
-    random = np.random.default_rng(seed)
-    is_test = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = max(round(fraction * len(members)), min(1, len(members) - 1))
-        is_test[random.permutation(members)[:count]] = True
-    return is_test

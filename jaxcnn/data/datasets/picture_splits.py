@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.datasets.folder_layout import Layout, Pictures, find_layout
-from jaxcnn.data.grouping import choose_groups
+from jaxcnn.data.grouping import TEST_FRACTION, TEST_SEED, choose_groups, stratified_test
 from jaxcnn.data.pictures.content import (
     SPLIT_NAMES,
     Picture,
@@ -31,8 +30,6 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.paths import below
 from jaxcnn.text import join_names
 
-_SEED = 0
-_TEST_FRACTION = 0.2
 _SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
 
 
@@ -167,9 +164,9 @@ def _split(layout: Layout, rule: str) -> dict[str, Pictures]:
             bool,
         )
     elif layout.groups:
-        is_chosen = choose_groups(groups, labels, _TEST_FRACTION, _SEED)
+        is_chosen = choose_groups(groups, labels, TEST_FRACTION, TEST_SEED)
     else:
-        is_chosen = stratified_test(labels, _TEST_FRACTION, _SEED)
+        is_chosen = stratified_test(labels)
     parts = {"train": ~is_chosen, "test": is_chosen}
     return {
         split: [pictures[index] for index in np.flatnonzero(part)] for split, part in parts.items()

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxcnn.data.datasets.digits import stratified_test
 from jaxcnn.data.datasets.tfds_builders import open_builder
+from jaxcnn.data.grouping import stratified_test
 from jaxcnn.data.image_size import height_and_width
 from jaxcnn.data.pictures.content import SPLIT_NAMES
 from jaxcnn.data.pictures.decoding import to_mode
@@ -20,8 +20,6 @@ from jaxcnn.data.places import SPLIT_RULES, Place
 from jaxcnn.data.preparing.reporter import Reporter
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
-
-_SEED, _TEST_FRACTION = 0, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +131,7 @@ class TfdsSet:
         if "test" not in rows:
             self._reporter.say("there is no test split; a fifth of each class becomes it")
             train = rows["train"].split
-            is_test = stratified_test(self._labels(train), _TEST_FRACTION, _SEED)
+            is_test = stratified_test(self._labels(train))
             rows = {
                 "train": _Rows(train, np.flatnonzero(~is_test)),
                 "test": _Rows(train, np.flatnonzero(is_test)),

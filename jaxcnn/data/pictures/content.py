@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from jaxcnn.data.grouping import TEST_FRACTION
 from jaxcnn.errors import UserError
 from jaxcnn.text import some_names
 
@@ -29,7 +30,6 @@ SPLIT_NAMES = {
 _COLUMNS = ("sha256", "path", "class", "split")
 _GROUP = "group"  # a column of lists with groups only
 _USE = "used_for"  # a column of a run's list: what the run uses the picture for, "" for nothing
-_TEST_SHARE = 0.2
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"  # file names may be any bytes
 
 
@@ -71,7 +71,7 @@ def is_test(sha256: str) -> bool:
     The split depends on nothing but the content. So adding pictures moves none from training to
     test, and copies of a picture lie in the same split.
     """
-    return int(sha256[:8], 16) < _TEST_SHARE * 2**32
+    return int(sha256[:8], 16) < TEST_FRACTION * 2**32
 
 
 def is_test_group(group: str) -> bool:

@@ -123,22 +123,22 @@ def survey(
     return Survey(tuple(readable), tuple(facts), tuple(unreadable), equal, near)
 
 
-def exclusion_of(found: Survey) -> bytes:
+def exclusion_of(result: Survey) -> bytes:
     """Return a list of pictures to leave out, as `exclusion.read_exclusion` reads it.
 
     Of the same files it keeps one, in the test split if one lies there. Pictures that only look the
     same, and files that lie in several classes, are comments: a person decides.
     """
     lines = ["# pictures to leave out, one in a line; lines with # are comments"]
-    lines += ["# cannot be read"] if found.unreadable else []
-    lines += [exclusion_line(entry.name) for entry, _ in found.unreadable]
+    lines += ["# cannot be read"] if result.unreadable else []
+    lines += [exclusion_line(entry.name) for entry, _ in result.unreadable]
     rank = ("test", "validation", "train")
     for title, groups, mark in (
-        ("the same file as", found.equal, ""),
-        ("looks the same as", found.near, "# "),
+        ("the same file as", result.equal, ""),
+        ("looks the same as", result.near, "# "),
     ):
         for group in groups:
-            members = sorted(found.members(group), key=lambda entry: rank.index(entry.split))
+            members = sorted(result.members(group), key=lambda entry: rank.index(entry.split))
             is_sure = not mark and len({entry.class_name for entry in members}) == 1
             kept = members[0]
             lines.append(f"# {title} {kept.name} ({kept.split}, {kept.class_name})")

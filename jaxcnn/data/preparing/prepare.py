@@ -37,7 +37,6 @@ def prepare_dataset(
     data_dir: str | os.PathLike | None = None,
     image_size: ImageSize = 0,
     exclude: str = "",
-    fit: str = "crop",
 ) -> Path:
     """Prepare a dataset, and return its directory.
 
@@ -49,13 +48,12 @@ def prepare_dataset(
       data_dir: the folder of prepared datasets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       image_size: see `load_dataset`; 0 if all pictures have one size.
       exclude: see `load_dataset`.
-      fit: see `load_dataset`.
 
     Raises:
       UserError: the dataset is unknown; there is no network; files are missing, damaged or not the
         published ones; or a directory cannot be written.
     """
-    place = find_place(name, data_dir, image_size, exclude=exclude, fit=fit)
+    place = find_place(name, data_dir, image_size, exclude=exclude)
     prepare_at(place, archives)
     return place.directory
 

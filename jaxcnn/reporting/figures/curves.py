@@ -88,12 +88,12 @@ def draw_curves(
     resumed = [epoch for epoch in result.get("resumed", ()) if epoch not in starts]
     parts = [("", list(pictures), rows, {"new phase": starts, "resumed": resumed})]
     parts += [
-        (f"phase{number}_", list(phase_report.PICTURES), own, {})
-        for number, own in enumerate(rows_of_phases(rows, result), start=1)
+        (f"phase{number}_", list(phase_report.PICTURES), phase_rows, {})
+        for number, phase_rows in enumerate(rows_of_phases(rows, result), start=1)
     ]
-    for prefix, names, own, marks in parts:
+    for prefix, names, phase_rows, marks in parts:
         for name in names:
-            figure = _draw(pictures[name], own, marks)
+            figure = _draw(pictures[name], phase_rows, marks)
             if figure is not None:
                 yield prefix + name, figure
 

@@ -1,4 +1,4 @@
-"""The picture of a learning-rate sweep."""
+"""The picture of a learning-rate range test."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,13 @@ from jaxcnn.text import rate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from jaxcnn.training.lr_finder import Sweep
+    from jaxcnn.training.lr_finder import RangeTest
 
 
 _MARGIN = 0.3  # above and below, as a share of the fall of the loss
 
 
-def plot_sweep(sweep: "Sweep", stem: Path) -> Path:
+def plot_range_test(result: "RangeTest", stem: Path) -> Path:
     """Draw the loss over the rate as `stem.png` and `.svg`, with the suggested rate marked.
 
     Raises:
@@ -35,23 +35,23 @@ def plot_sweep(sweep: "Sweep", stem: Path) -> Path:
     with styled():
         figure = new_figure(COLUMN, 3.0)
         axes = figure.add_subplot()
-        axes.plot(sweep.rates, sweep.losses, color=SKY, linewidth=0.6, label="each batch")
-        axes.plot(sweep.rates, sweep.smoothed, color=BLUE, label="smoothed")
-        if sweep.steepest is not None:
-            _mark(axes, sweep.steepest, VERMILION, "-", "steepest descent")
-        _mark(axes, sweep.lowest / 10, GRAY, "--", "a tenth of the rate of lowest loss")
+        axes.plot(result.rates, result.losses, color=SKY, linewidth=0.6, label="each batch")
+        axes.plot(result.rates, result.smoothed, color=BLUE, label="smoothed")
+        if result.steepest is not None:
+            _mark(axes, result.steepest, VERMILION, "-", "steepest descent")
+        _mark(axes, result.lowest / 10, GRAY, "--", "a tenth of the rate of lowest loss")
         axes.set_xscale("log")
-        axes.set_xlim(sweep.rates[0], sweep.rates[-1])
-        axes.set_ylim(*_limits(sweep))
+        axes.set_xlim(result.rates[0], result.rates[-1])
+        axes.set_ylim(*_limits(result))
         axes.set_xlabel("learning rate")
         axes.set_ylabel("training loss")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         return save(figure, stem)
 
 
-def _limits(sweep: "Sweep") -> tuple[float, float]:
+def _limits(result: "RangeTest") -> tuple[float, float]:
     """Return limits around the losses from the start to the lowest one; a later rise is cut."""
-    fall = sweep.smoothed[: sweep.smoothed.argmin() + 1]
+    fall = result.smoothed[: result.smoothed.argmin() + 1]
     margin = _MARGIN * np.ptp(fall) or 1.0
     return fall.min() - margin, fall.max() + margin
 

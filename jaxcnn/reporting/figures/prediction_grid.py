@@ -9,7 +9,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.predictions import UNKNOWN
 from jaxcnn.files.writing import writing_to
 from jaxcnn.reporting.figures.style import BLUE, GRAY, new_figure, styled
-from jaxcnn.text import printable
+from jaxcnn.text import printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,17 +65,11 @@ def _title(predictions: Sequence["TopClasses"], num_shown: int) -> str:
 def _draw(axes: "Axes", prediction: "TopClasses") -> None:
     """Draw a picture with its file name above; below, its class and a bar for the probability."""
     axes.imshow(prediction.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(_short(prediction.path.name), fontsize=6, color=GRAY, pad=2, parse_math=False)
+    title = shorten(printable(prediction.path.name), _LONGEST)
+    axes.set_title(title, fontsize=6, color=GRAY, pad=2, parse_math=False)
     probability = prediction.probabilities[0]
     name = UNKNOWN if prediction.is_unknown else prediction.classes[0]
-    caption = f"{_short(name)}\n{100 * probability:.0f} %"
+    caption = f"{shorten(printable(name), _LONGEST)}\n{100 * probability:.0f} %"
     below = {"transform": axes.transAxes, "clip_on": False}
     axes.plot([0, probability], [-0.04, -0.04], color=BLUE, linewidth=2.5, **below)
     axes.text(0.5, -0.09, caption, ha="center", va="top", fontsize=7, parse_math=False, **below)
-
-
-def _short(text: str) -> str:
-    """Return one line of a caption; of a long text, the start and the end."""
-    text = printable(text)
-    half = _LONGEST // 2 - 1
-    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcnn.config.sweep import Interval, Values
+from jaxcnn.config.sweep import Range, Values
 from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.figures.style import (
     BLUE,
@@ -78,7 +78,7 @@ def plot_field(rows: Rows, best: int, name: str, values: Values, stem: Path) -> 
     with styled():
         figure = new_figure(COLUMN, _HEIGHT)
         axes = figure.add_subplot()
-        if isinstance(values, Interval):
+        if isinstance(values, Range):
             _scatter(axes, rows, [row[name] for row in rows], best)
             axes.set_xscale("log" if values.scale == "log" else "linear")
         else:

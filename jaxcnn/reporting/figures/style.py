@@ -82,7 +82,7 @@ def plain(text: str) -> str:
 
 
 def class_text(name: str, letters: int) -> str:
-    """Return a class's name for a picture: words, shortened to `letters`, an odd number."""
+    """Return a class's name for a picture: words, shortened to `letters` characters."""
     return plain(shorten(name.replace("_", " "), letters))
 
 

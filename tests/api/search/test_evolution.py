@@ -7,7 +7,7 @@ import pytest
 from jaxcnn.api.search.evolution import Birth, Lineage, num_births
 from jaxcnn.api.search.explore import draw, explore
 from jaxcnn.api.search.scores import Score
-from jaxcnn.config.sweep import Interval
+from jaxcnn.config.sweep import Range
 from jaxcnn.errors import UserError
 from jaxcnn.workdir.metrics_log import read_metrics
 
@@ -78,9 +78,9 @@ def read_births(folder):
 
 def test_values_stay_in_their_ranges():
     fields = {
-        "rate": Interval(1e-3, 1e-1, "log"),
-        "momentum": Interval(0.5, 0.99),
-        "patience": Interval(1, 5, is_whole=True),
+        "rate": Range(1e-3, 1e-1, "log"),
+        "momentum": Range(0.5, 0.99),
+        "patience": Range(1, 5, is_whole=True),
         "smoothing": [0.0, 0.1, 0.2],
     }
     values = draw(fields, 0, 0)

@@ -142,7 +142,9 @@ def test_few_programs_are_kept(config, searched, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxcnn.api.search.programs.MOST_PROGRAMS", 2)
     planned = make_search(config, "global_batch_size=16..40", tmp_path, population=2)
     programs = Programs(planned, None)
-    molds = [programs.mold(programs.config(0, {"global_batch_size": n})) for n in (16, 17, 16, 18)]
-    assert molds[0] is molds[2] and molds[1].run.data is molds[0].run.data
-    again = [programs.mold(programs.config(0, {"global_batch_size": n})) for n in (16, 17)]
-    assert again[0] is molds[0] and again[1] is not molds[1]
+    templates = [
+        programs.template(programs.config(0, {"global_batch_size": n})) for n in (16, 17, 16, 18)
+    ]
+    assert templates[0] is templates[2] and templates[1].run.data is templates[0].run.data
+    again = [programs.template(programs.config(0, {"global_batch_size": n})) for n in (16, 17)]
+    assert again[0] is templates[0] and again[1] is not templates[1]
