@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from jaxcnn.training.run import describe_data
 from jaxcnn.training.variation import check_population
 from jaxcnn.workdir.folder import lock_folder
 from jaxcnn.workdir.run_files import read_part
+
+_OTHERS = {"config.json", "sweep.json", "search.json"}  # of a run, a sweep or a search
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,28 @@ class FoldTraining:
         """The folder of each fold."""
         return [self.workdir / "folds" / str(fold) for fold in range(self.num_folds)]
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Lock the folder of all folds during the block.
+
+        Raises:
+          UserError: the folder holds something else, cannot be written, or another process trains
+            in it.
+        """
+        check_for_checkpoints(self.workdir)
+        refuse_among_pictures(self.workdir, self.config.dataset.name, "name another --workdir")
+        lock = lock_folder(self.workdir, self._check_content)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _check_content(self) -> None:
+        """Check that the folder is empty or holds folds."""
+        files = {file.name for file in self.workdir.iterdir() if not file.name.startswith(".")}
+        if files and ("folds" not in files or files & _OTHERS):
+            raise UserError(f"{self.workdir}: holds files but no folds; name another --workdir")
+
     def train(self, console: Console) -> list[dict[str, Any]]:
         """Train the folds that are left; return the content of each one's `result.json`.
 
@@ -58,27 +83,21 @@ class FoldTraining:
           Diverged: the loss of a fold is not finite.
           Stopped: see `train`.
         """
-        check_for_checkpoints(self.workdir)
-        refuse_among_pictures(self.workdir, self.config.dataset.name, "name another --workdir")
         configs, source = self._configs(num_devices=1), Source(data_at=self.data_at)
-        lock = lock_folder(self.workdir, lambda: None)
+        if self._were_begun_apart():
+            return self._train_apart(console)
+        if all(map(result_of, self.folders, configs)):
+            return self._finish(configs, source, console)
+        dataset = source.load(configs[0], self.folders[0])
+        source = Source(dataset, self.data_at)
         try:
-            if self._were_begun_apart():
-                return self._train_apart(console)
-            if all(map(result_of, self.folders, configs)):
-                return self._finish(configs, source, console)
-            dataset = source.load(configs[0], self.folders[0])
-            source = Source(dataset, self.data_at)
-            try:
-                members = self._together(configs, dataset)
-            except UserError as error:
-                console.print(f"the folds train one after the other: {error}")
-                return self._train_apart(console)
-            for folder, config in zip(self.folders, configs, strict=True):
-                refuse_another_recipe(folder, config)
-            return self._train_together(members, source, console)
-        finally:
-            lock.release()
+            members = self._together(configs, dataset)
+        except UserError as error:
+            console.print(f"the folds train one after the other: {error}")
+            return self._train_apart(console)
+        for folder, config in zip(self.folders, configs, strict=True):
+            refuse_another_recipe(folder, config)
+        return self._train_together(members, source, console)
 
     def _were_begun_apart(self) -> bool:
         """Return whether there are folds that were trained one after the other."""
@@ -126,9 +145,10 @@ class FoldTraining:
         return self._finish(configs, source, console)
 
     def _train_apart(self, console: Console) -> list[dict[str, Any]]:
-        rows = []
-        for fold, config in enumerate(self._configs()):
-            folder = self.folders[fold]
+        rows, configs = [], self._configs()
+        for folder, config in zip(self.folders, configs, strict=True):
+            refuse_another_recipe(folder, config)
+        for fold, (folder, config) in enumerate(zip(self.folders, configs, strict=True)):
             console.print(f"fold {fold + 1} of {self.num_folds}, in {folder}")
             rows.append(train(config, folder, quiet=self.quiet, data_at=self.data_at).values)
         return rows

@@ -11,7 +11,6 @@ from jaxcnn.api.arguments import check_workdir
 from jaxcnn.api.fold_training import FoldTraining
 from jaxcnn.config.files import load_config
 from jaxcnn.data.preparing.reporter import preparing
-from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import write_evaluation, write_predictions
 from jaxcnn.evaluation.examples import load_examples
 from jaxcnn.evaluation.metrics import LabeledPredictions
@@ -61,13 +60,13 @@ def train_folds(
       Stopped: see `train`.
     """
     workdir, console = check_workdir(workdir), Console(quiet=quiet)
-    if (workdir / "config.json").exists():
-        raise UserError(f"{workdir}: holds a run; name another --workdir for the folds")
     config = load_config(config) if isinstance(config, (str, Path)) else config
-    with preparing(quiet=quiet):
-        rows = FoldTraining(config, num_folds, workdir, data_at, quiet).train(console)
-    result = _summarize(workdir, num_folds, rows, data_at)
-    write_json(workdir / "result.json", result)
+    training = FoldTraining(config, num_folds, workdir, data_at, quiet)
+    with training.opened():
+        with preparing(quiet=quiet):
+            rows = training.train(console)
+        result = _summarize(workdir, num_folds, rows, data_at)
+        write_json(workdir / "result.json", result)
     for line in _lines(result):
         console.print(line)
     return result

@@ -57,7 +57,7 @@ def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
                 raise UserError(f"{folder}: has begun and cannot take the change of {change}")
     except UserError as error:
         raise UserError(
-            f"{error}. It is a member of a population: one whose config has changed, or a member "
+            f"{error}. It is one of several runs of one recipe: one whose config has changed, or "
             "that was trained on alone in its folder, cannot go on"
         ) from error
 

@@ -178,9 +178,10 @@ class PopulationConsole:
             self._epoch = epoch
             self._tell(progress_line(progress, self._time_left))
         elif training and time.monotonic() - self._told > PLAIN_SECONDS:
-            ahead = sum(member.epoch > epoch for member in training)
+            ahead = sum(member.epoch > epoch for member in progress)
+            behind = sum(member.epoch == epoch for member in training)
             name = f"epoch {epoch + 1}/{training[0].num_epochs}"
-            line = f"{name}: {ahead} of {len(training)} members have finished it"
+            line = f"{name}: {ahead} of {ahead + behind} members have finished it"
             self._tell("  ".join(filter(None, (line, self._time_left))))
 
     def _tell(self, line: str) -> None:

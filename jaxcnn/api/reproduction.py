@@ -1,17 +1,21 @@
 """A recipe that is run again with several seeds, and the verdict on the result."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxcnn.api.run import train
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import load_config
+from jaxcnn.config.published import changes_of_recipe, recipe_digest
+from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison.groups import RecipeGroup
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.reproduction import judge_runs, summarize
 from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.workdir.run_files import read_part_if_there
 
 
 def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup]) -> list[str]:
@@ -35,14 +39,15 @@ def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup])
       Stopped: a signal stopped a run, which is saved.
     """
     config = load_config(name)
-    recipe = to_dict(config)
-    folders, console = [], Console()
-    for number, seed in enumerate(range(config.seed, config.seed + num_seeds), 1):
+    recipe, console = to_dict(config), Console()
+    folders = {seed: out / f"seed{seed}" for seed in range(config.seed, config.seed + num_seeds)}
+    for folder in folders.values():
+        _refuse_another_recipe(folder, recipe)
+    for number, (seed, folder) in enumerate(folders.items(), 1):
         console.print(f"\n{name}, seed {seed}: run {number} of {num_seeds}\n", "bold")
         config.seed = seed
-        folders.append(out / f"seed{seed}")
-        train(config, folders[-1])
-    runs, _ = read_runs(folders)
+        train(config, folder)
+    runs, _ = read_runs(list(folders.values()))
     verdicts = judge_runs(recipe, runs, kept)
     write_json(
         out / "reproduction.json",
@@ -54,3 +59,20 @@ def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup])
         },
     )
     return summarize(name, runs, verdicts)
+
+
+def _refuse_another_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Check that the run in a folder, if there is one, has the recipe from its first step on.
+
+    Raises:
+      UserError: it has another one, or was changed on the way.
+    """
+    saved = read_part_if_there(folder, "config.json")
+    if saved is None:
+        return
+    environment = read_part_if_there(folder, "environment.json") or {}
+    if recipe_digest(saved) != recipe_digest(recipe) or changes_of_recipe(environment):
+        raise UserError(
+            f"{folder}: the run there has another recipe, or its recipe was changed on the way; "
+            "name another --out, or move the folder away"
+        )

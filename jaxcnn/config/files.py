@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.help import guess_value
+from jaxcnn.config.parts import parts_of_a_file
 from jaxcnn.config.typed import WrongType
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
@@ -71,7 +72,7 @@ def load_config(name_or_path: str | Path) -> ConfigDict:
     if path.suffix == _SAVED:
         return _load_saved(path)
     with _naming(path):
-        config = _call(runpy.run_path(str(path)), path, variant)
+        config = _call(_run(path), path, variant)
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__
         raise UserError(f"{path}: get_config() must return a ConfigDict, not {kind}")
@@ -88,7 +89,7 @@ def register_file(path: str) -> None:
         raise UserError(f"--register={path}: there is no such file")
     file = user_path(path)
     with _naming(file):
-        runpy.run_path(str(file))
+        _run(file)
 
 
 def load_sweep(text_or_file: str, flag: str = "--sweep") -> str:
@@ -205,6 +206,12 @@ def _call(module: Mapping[str, Any], path: Path, variant: str | None) -> Any:
     return get_config(*arguments)
 
 
+def _run(path: Path) -> dict[str, Any]:
+    """Run a user's Python file; return its variables."""
+    with parts_of_a_file():
+        return runpy.run_path(str(path))
+
+
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Raise any error of the block as a `UserError` that names the user's file and the line."""
@@ -214,11 +221,11 @@ def _naming(path: Path) -> Iterator[None]:
         if not isinstance(error, WrongType):
             raise
         raise UserError(_fault(path, error)) from error
-    except Exception as error:  # the user's Python may raise anything
+    except (Exception, SystemExit) as error:  # the user's Python may raise anything
         raise UserError(_fault(path, error)) from error
 
 
-def _fault(path: Path, error: Exception) -> str:
+def _fault(path: Path, error: BaseException) -> str:
     """Return an error in a user's file as one line, with the number of the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     numbers = [frame.lineno for frame in frames if frame.filename == str(path)]
@@ -227,5 +234,7 @@ def _fault(path: Path, error: Exception) -> str:
     place = f"line {numbers[-1]}: " if numbers and numbers[-1] else ""
     if isinstance(error, WrongType):
         return f"{path}: {place}{error}"
+    if isinstance(error, SystemExit):
+        return f"{path}: {place}the file ends the program; remove the call of sys.exit or exit"
     message = error.msg if isinstance(error, SyntaxError) else one_line(error)
     return f"{path}: {place}{type(error).__name__}: {message}"

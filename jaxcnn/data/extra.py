@@ -6,7 +6,8 @@ from collections.abc import Callable
 import jax
 
 from jaxcnn.config.fields import FIELDS
-from jaxcnn.config.parts import Part, Registry
+from jaxcnn.config.part import Part
+from jaxcnn.config.parts import Registry
 
 _ImageFunction = Callable[[jax.Array, jax.Array], jax.Array]
 _BUILT_IN = [name.removeprefix("augment.") for name in FIELDS if name.startswith("augment.")]

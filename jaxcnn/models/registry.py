@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from numbers import Integral
 from typing import Any, TypeVar
 
-from jaxcnn.config.parts import Part, PartError, Registry
+from jaxcnn.config.part import Part, PartError
+from jaxcnn.config.parts import Registry
 from jaxcnn.errors import UserError
 from jaxcnn.nn.layer import ImageSizeError, Shape
 from jaxcnn.nn.network import Network

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn.config.parts import Part, Registry
+from jaxcnn.config.part import Part
+from jaxcnn.config.parts import Registry
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 LOSSES: Registry[Loss] = Registry("loss", ["scores", "targets"])

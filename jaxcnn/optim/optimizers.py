@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxcnn.config.parts import Part, Registry
+from jaxcnn.config.part import Part
+from jaxcnn.config.parts import Registry
 from jaxcnn.optim.airbench import airbench
 from jaxcnn.optim.airbench2025 import airbench2025
 from jaxcnn.optim.patterns import factors_of

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn.config.parts import Part, Registry
+from jaxcnn.config.part import Part
+from jaxcnn.config.parts import Registry
 
 Step = jax.Array | int
 _Maker = Callable[..., optax.Schedule]

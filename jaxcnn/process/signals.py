@@ -68,7 +68,10 @@ def stopping_at_once() -> Iterator[None]:
         if StopSignal.entered:
             _say("stopping after this step (minutes if it compiles); a second signal exits at once")
         else:
-            _end(Stopped.exit_code, "stopped; the same command resumes from what is saved")
+            _end(
+                Stopped.exit_code,
+                "stopped; the same command goes on from what is saved, or begins again",
+            )
 
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)

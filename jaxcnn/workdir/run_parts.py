@@ -10,7 +10,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import flatten
-from jaxcnn.config.parts import FIELD_OF, REGISTRIES, Part, unknown_parts, used_parts
+from jaxcnn.config.part import Part
+from jaxcnn.config.parts import FIELD_OF, REGISTRIES, unknown_parts, used_parts
 from jaxcnn.errors import UserError
 from jaxcnn.text import join_names
 from jaxcnn.workdir import run_files

@@ -91,21 +91,21 @@ def test_each_picture_is_predicted_by_the_run_that_has_not_seen_it(config, tmp_p
     assert sorted(held_out) == sorted(files)
     assert "mean ± sample standard deviation over 2 folds" in capsys.readouterr().out
     check_label_errors(tmp_path / "cv", rows)
-    with pytest.raises(UserError, match="holds a run; name another --workdir for the folds"):
+    with pytest.raises(UserError, match="holds files but no folds; name another --workdir"):
         train_folds(config, 2, tmp_path / "cv" / "folds" / "0")
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_figures_out_of_fold_have_no_temperature(config, tmp_path):
-    result, rows = train_folds(config, 2, tmp_path), []
+    result, rows = train_folds(config, 2, tmp_path / "cv"), []
     for fold in range(2):
-        folder = tmp_path / "folds" / str(fold)
+        folder = tmp_path / "cv" / "folds" / str(fold)
         about = {"temperature": 0.2, "step": load_trained(folder).step}
         about["run"] = read_identity(folder).id
         (folder / "calibration.json").write_text(json.dumps(about))
         assert load_trained(folder).temperature == 0.2
         rows.append(json.loads((folder / "result.json").read_text()))
-    assert folds._summarize(tmp_path, 2, rows, None) == result
+    assert folds._summarize(tmp_path / "cv", 2, rows, None) == result
 
 
 def figures_of(folder):
@@ -153,3 +153,17 @@ def test_folds_that_one_step_cannot_train_follow_each_other(config, tmp_path, ca
     first = figures_of(tmp_path / "cv" / "folds" / "0")
     train_folds(config, 5, tmp_path / "cv")
     assert figures_of(tmp_path / "cv" / "folds" / "0") == first
+    config.optimizer.learning_rate = 0.5
+    with pytest.raises(UserError, match="cannot take the change of optimizer.learning_rate"):
+        train_folds(config, 5, tmp_path / "cv")
+
+
+@pytest.mark.parametrize(
+    "names", [["sweep.json", "folds"], ["search.json", "folds"], ["notes.txt"]]
+)
+def test_folds_take_no_folder_of_something_else(names, config, tmp_path):
+    for name in names:
+        (tmp_path / "cv" / name).mkdir(parents=True)
+    with pytest.raises(UserError, match="holds files but no folds; name another --workdir"):
+        train_folds(config, 2, tmp_path / "cv")
+    assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == sorted(names)

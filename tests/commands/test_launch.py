@@ -111,7 +111,7 @@ def run(*command, **environment) -> subprocess.CompletedProcess:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -119,11 +119,11 @@ def stopped_by(number: int, command: list, *started: Path, **environment) -> int
     """The exit code of a command that gets a signal once the files named `started` are there."""
     command = [sys.executable, "-c", HEED_INTERRUPTS, *command]
     with subprocess.Popen(command, env=os.environ | environment) as launcher:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not all(file.exists() for file in started) and time.monotonic() < end:
             time.sleep(0.02)
         launcher.send_signal(number)
-        return launcher.wait(20)
+        return launcher.wait(60)
 
 
 def local(*arguments, **environment) -> subprocess.CompletedProcess:

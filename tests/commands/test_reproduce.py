@@ -51,3 +51,7 @@ def test_two_seeds_are_trained_and_judged(command, tmp_path):
     written = read_json(tmp_path / "runs" / "reproduce" / "mine" / "reproduction.json")
     assert written["seeds"] == [0, 1] and len(written["test_accuracies"]) == 2
     assert set(written["verdicts"]) == {"kept records", "published"}
+    (tmp_path / "mine.py").write_text(CONFIG.replace("num_epochs = 1", "num_epochs = 2"))
+    refused = command(*arguments, folder=tmp_path)
+    assert refused["code"] == 2
+    assert_one_line(refused["errors"], "seed0: the run there has another recipe")

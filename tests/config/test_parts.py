@@ -1,6 +1,7 @@
 """The registration of a user's parts: names, files, digests, and mistakes in one line."""
 
 import re
+import sys
 
 import pytest
 
@@ -9,6 +10,7 @@ from jaxcnn.config.files import register_file
 from jaxcnn.config.flag import register_first
 from jaxcnn.config.parts import REGISTRIES
 from jaxcnn.errors import UserError
+from jaxcnn.evaluation.metrics import try_metrics
 
 pytestmark = pytest.mark.usefixtures("own_parts")
 LOSS = """
@@ -74,7 +76,8 @@ def one_argument(a):
         ("network", "mine", lambda n, norm=None: [], "option norm needs a default: a number"),
         ("network", "", one_argument, "'' is no name"),
         ("dataset", "folder:x", lambda: None, "'folder:x' is no name"),
-        ("metric", one_argument, None, "write @jaxcnn.metric(NAME)"),
+        ("metric", one_argument, None, 'write @jaxcnn.metric("NAME"), with parentheses'),
+        ("metric", 5, one_argument, "write @jaxcnn.metric(NAME) with a name of letters"),
     ],
 )
 def test_a_wrong_registration_is_one_line(kind, name, function, text):
@@ -90,6 +93,25 @@ def test_an_error_in_a_file_is_one_line_with_its_place(tmp_path):
         register_file("nothing.py")
     with pytest.raises(UserError, match="mine.py: line 2: ZeroDivisionError"):
         register_file(write(tmp_path, "x = 0\n1 / x"))
+    with pytest.raises(UserError, match="mine.py: line 2: the file ends the program; remove"):
+        register_file(write(tmp_path, "import sys\nsys.exit()"))
+    without_name = LOSS.replace('("mine")', "")
+    with pytest.raises(UserError, match=r"mine.py:4\): write @jaxcnn.loss\("):
+        register_file(write(tmp_path, without_name))
+
+
+def test_two_parts_of_one_name_in_a_file_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"mine.py:10\): the file has two of this name"):
+        register_file(
+            write(tmp_path, LOSS + LOSS.replace("import jaxcnn", "").replace("def mine", "def b"))
+        )
+    register_file(write(tmp_path, LOSS + LOSS.replace('"mine"', '"other"')))
+
+
+def test_a_part_that_ends_the_program_is_named():
+    jaxcnn.metric("mine")(lambda labels, probabilities: sys.exit("bye"))
+    with pytest.raises(UserError, match=r"metric 'mine' .*: SystemExit: bye"):
+        try_metrics(["mine"], "abcd")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import jaxcnn.config.check
 import jaxcnn.optim.optimizers
 import jaxcnn.optim.schedules  # noqa: F401
 
-SECONDS = 120  # after which a command is taken to hang: up to 20 on two quiet cores
+SECONDS = 300  # after which a command is taken to hang: up to 20 on two quiet cores
 
 
 def run_in_copy(command, arguments, folder):
