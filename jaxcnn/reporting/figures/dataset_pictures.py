@@ -81,10 +81,11 @@ def mosaic(
 
 
 def draw_dataset(dataset: Dataset, file: Path) -> None:
-    """Draw one image with axes, the first 16, and examples of each class with their number.
+    """Draw one image with axes, 16 images, and examples of each class with their number.
 
-    The images are of the training split, and the numbers are given for every split. A dataset of
-    more than 20 classes shows one example of each class, up to 100 classes.
+    The images are of the training split: the first 16, or 16 from all of it if it is sorted by
+    class. The numbers are given for every split. A dataset of more than 20 classes shows one
+    example of each class, up to 100 classes.
 
     Raises:
       UserError: the file cannot be written.
