@@ -9,8 +9,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, checked_config
-from jaxcnn.api.members import Trainer, refuse_another_recipe, result_of
+from jaxcnn.api.members import refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
+from jaxcnn.api.population_programs import Trainer
 from jaxcnn.api.run import complete_report, train
 from jaxcnn.api.together import Members
 from jaxcnn.config.sweep import with_values

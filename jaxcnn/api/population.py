@@ -10,15 +10,10 @@ from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, checked_config
 from jaxcnn.api.member_config import check_varied_fields, member_config
-from jaxcnn.api.members import (
-    Trainer,
-    describe_size,
-    fit_form,
-    refuse_another_recipe,
-    result_of,
-)
+from jaxcnn.api.members import refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
+from jaxcnn.api.population_programs import Trainer, describe_size, fit_form
 from jaxcnn.api.run import complete_report
 from jaxcnn.api.together import Members
 from jaxcnn.config.sweep import Assignment, assignments, describe_values, parse_sweep

@@ -8,8 +8,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.members import Ends, Opener, Trainer, fit_form
+from jaxcnn.api.members import Ends, Opener
 from jaxcnn.api.population_console import PopulationConsole
+from jaxcnn.api.population_programs import Trainer, fit_form
 from jaxcnn.training.member import MemberRun
 
 

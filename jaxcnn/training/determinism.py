@@ -20,6 +20,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import devices
 from jaxcnn.training import parallel
 from jaxcnn.training.state import TrainState
+from jaxcnn.training.step import empty_epoch
 
 # XLA cannot compile the first deterministically, the second draws without a key, and the third is
 # code that XLA does not know.
@@ -63,11 +64,9 @@ def lowered(train_step: Callable, state: TrainState, examples: Split) -> str:
     step = parallel.parallelize(
         train_step, mesh=mesh, backend="shard_map", in_axes=(None, None, None, 0)
     )
-    names = ("number", "num_examples", "global_batch_size", "first_step", "schedule_shift")
-    epoch = dict.fromkeys(names, np.int32(0)) | {"rate_factor": np.float32(1)}
     data = {"images": examples.images, "labels": examples.labels}
     order = np.zeros((1, 1, 2), np.int32)
-    arguments = jax.tree.map(_abstract, (state, data, epoch, order))
+    arguments = jax.tree.map(_abstract, (state, data, empty_epoch(), order))
     return step.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 

@@ -17,7 +17,7 @@ from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import device_memory
 from jaxcnn.training.plan import Plan, resolve
 from jaxcnn.training.run import prepare
-from jaxcnn.training.step import make_train_step
+from jaxcnn.training.step import empty_epoch, make_train_step
 
 _MOST = 512  # images; larger batches need another recipe
 _FEWEST_STEPS = 10  # of an epoch
@@ -58,10 +58,9 @@ def step_memory(plan: Plan, dataset: Dataset) -> StepMemory:
         donate=True,
     )
     data, order = _abstract_data(plan, dataset)
-    names = ("number", "num_examples", "global_batch_size", "first_step", "schedule_shift")
-    epoch = dict.fromkeys(names, np.int32(0)) | {"rate_factor": np.float32(1)}
     arguments = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), (state, data, epoch, order)
+        lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype),
+        (state, data, empty_epoch(), order),
     )
     memory = step.lower(*arguments).compile().memory_analysis()
     if memory is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -45,6 +46,12 @@ def _sums(losses: jax.Array, scores: jax.Array, targets: jax.Array, mask: jax.Ar
         "correct": jnp.sum(is_correct(scores, targets) & mask).astype(jnp.float32),
         "count": jnp.sum(mask).astype(jnp.float32),
     }
+
+
+def empty_epoch() -> dict[str, np.number]:
+    """Return an `epoch` of zeros for `make_train_step`'s step, of the right dtypes to trace it."""
+    names = ("number", "num_examples", "global_batch_size", "first_step", "schedule_shift")
+    return {**dict.fromkeys(names, np.int32(0)), "rate_factor": np.float32(1)}
 
 
 def make_train_step(recipe: Recipe) -> Callable:

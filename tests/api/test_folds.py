@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.api import folds, members, run
+from jaxcnn.api import folds, population_programs, run
 from jaxcnn.api.folds import train_folds
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.grouping import assign_folds
@@ -124,7 +124,7 @@ def train_alone(config, fold, folder):
 @pytest.mark.parametrize("form", [Form(1, 1), Form(1, 3), Form(1, 1, 2)])
 def test_folds_train_together_as_each_alone(form, config, tmp_path, monkeypatch, capsys):
     """A batch of folds has its own examples, validation and class weights in each."""
-    monkeypatch.setattr(members, "choose_form", lambda *_: form)
+    monkeypatch.setattr(population_programs, "choose_form", lambda *_: form)
     config.loss.class_weighting, config.num_epochs = "balanced", 2
     for index in range(3):  # the classes' shares differ from fold to fold
         image = Image.new("L", (8, 8), 250 - index)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from runs import without_times
 
-from jaxcnn.api.members import Trainer
+from jaxcnn.api.population_programs import Trainer
 from jaxcnn.config.sweep import assignments, parse_sweep, with_values
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop

@@ -4,7 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
-from jaxcnn.api.members import describe_size, fit_form
+from jaxcnn.api.population_programs import describe_size, fit_form
 from jaxcnn.api.search.evolution import num_births
 from jaxcnn.api.search.halving import epochs_of
 from jaxcnn.api.search.plan import Search

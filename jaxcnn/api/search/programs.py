@@ -6,8 +6,8 @@ from weakref import WeakValueDictionary
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source
-from jaxcnn.api.members import MOST_PROGRAMS
 from jaxcnn.api.population_folder import member_folder
+from jaxcnn.api.population_programs import MOST_PROGRAMS
 from jaxcnn.api.search.plan import Search
 from jaxcnn.api.search.trial_config import check_each_value, trial_config, try_values
 from jaxcnn.config.sweep import Assignment

@@ -4,8 +4,9 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxcnn.api.members import Ends, Opener, Trainer, fit_form, result_of
+from jaxcnn.api.members import Ends, Opener, result_of
 from jaxcnn.api.population_console import PopulationConsole
+from jaxcnn.api.population_programs import Trainer, fit_form
 from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
 from jaxcnn.config.sweep import Assignment

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from jaxcnn.api import members
+from jaxcnn.api import population_programs
 from jaxcnn.training.member_programs import Form
 
 
@@ -25,12 +25,12 @@ class NoProcesses:
 
 @pytest.fixture
 def started(monkeypatch):
-    monkeypatch.setattr(members, "Workers", NoProcesses)
+    monkeypatch.setattr(population_programs, "Workers", NoProcesses)
     monkeypatch.setattr(NoProcesses, "started", [])
     return NoProcesses.started
 
 
-class OnlyMold:
+class OnlyTemplate:
     """A member, of which only the template is read."""
 
     def __init__(self, template):
@@ -38,7 +38,7 @@ class OnlyMold:
 
 
 def test_a_smaller_population_uses_the_processes_of_a_larger_one(started):
-    with contextlib.closing(members.Trainer()) as trainer:
+    with contextlib.closing(population_programs.Trainer()) as trainer:
         for num_processes in (8, 3, 8):
             trainer.population([], Form(1, 1, num_processes))
         assert [len(each.connections) for each in started] == [8]
@@ -47,7 +47,7 @@ def test_a_smaller_population_uses_the_processes_of_a_larger_one(started):
 
 
 def test_a_larger_population_has_new_processes(started):
-    with contextlib.closing(members.Trainer()) as trainer:
+    with contextlib.closing(population_programs.Trainer()) as trainer:
         trainer.population([], Form(1, 1, 2))
         trainer.population([], Form(1, 1, 4))
         assert [each.is_closed for each in started] == [True, False]
@@ -55,9 +55,9 @@ def test_a_larger_population_has_new_processes(started):
 
 
 def test_processes_that_know_many_programs_are_replaced(started):
-    form, num_molds = Form(1, 1, 2), members.MOST_PROGRAMS + 1
-    with contextlib.closing(members.Trainer()) as trainer:
-        for template in (*range(num_molds), num_molds - 1):
-            trainer.population([OnlyMold(template)], form)
-        assert [len(each.templates) for each in started] == [members.MOST_PROGRAMS, 1]
+    form, num_templates = Form(1, 1, 2), population_programs.MOST_PROGRAMS + 1
+    with contextlib.closing(population_programs.Trainer()) as trainer:
+        for template in (*range(num_templates), num_templates - 1):
+            trainer.population([OnlyTemplate(template)], form)
+        assert [len(each.templates) for each in started] == [population_programs.MOST_PROGRAMS, 1]
         assert [each.is_closed for each in started] == [True, False]
