@@ -19,7 +19,7 @@ from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.image_size import ImageSize, height_and_width, size_name
-from jaxcnn.data.pictures.content import Picture, read_pictures
+from jaxcnn.data.pictures.content import Picture, read_picture_list
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.preparing.cache import (
     images_path,
@@ -287,7 +287,7 @@ def _read(directory: Path, label_set: str, name: str = "") -> Dataset:
             class_names=tuple(info["class_names"][label_set]),
             splits=splits,
             **statistics_fields(info),
-            pictures=read_pictures(pictures) if pictures.exists() else None,
+            pictures=read_picture_list(pictures) if pictures.exists() else None,
             conversion=info.get("reading"),
             facts=info.get("facts"),
         )

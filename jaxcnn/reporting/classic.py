@@ -30,7 +30,7 @@ _TEST_IMAGES = 10_000  # of both datasets
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ClassicNetwork:
     """A network on one of the datasets.
 
     Attributes:
@@ -63,7 +63,7 @@ class Comparison:
     """
 
     dataset: str
-    entries: list[Entry]
+    entries: list[ClassicNetwork]
 
     @property
     def title(self) -> str:
@@ -117,12 +117,12 @@ def comparisons(
 
 def _entry(
     network: str, dataset: str, configs: Mapping[str, ConfigDict], groups: Sequence[RecipeGroup]
-) -> Entry:
+) -> ClassicNetwork:
     name, num_classes = f"{network}:{dataset}", DATASETS[dataset][1]
     built = models.build(network, num_classes=num_classes, image_shape=_SHAPE, abstract=True)
     config = to_dict(configs[name])
     runs = group_of(config, groups)
-    return Entry(network, FIGURES[name], models.summary(built), config["num_epochs"], runs)
+    return ClassicNetwork(network, FIGURES[name], models.summary(built), config["num_epochs"], runs)
 
 
 def _shown(title: str, group: RecipeGroup) -> RecipeGroup:
@@ -139,7 +139,7 @@ def _ranked(groups: list[RecipeGroup]) -> list[RecipeGroup]:
     return sorted(groups, key=lambda group: -max(group.accuracies(), default=0))
 
 
-def _as_group(dataset: str, entry: Entry) -> RecipeGroup:
+def _as_group(dataset: str, entry: ClassicNetwork) -> RecipeGroup:
     figures, summary = entry.figures, entry.summary
     config = {
         "seed": None, "validation": "test", "test_with": "last",

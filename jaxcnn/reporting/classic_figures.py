@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxcnn.data.superclasses import SELECTED
 from jaxcnn.files.writing import write_bytes, writing_to
-from jaxcnn.reporting.classic import Comparison, Entry
+from jaxcnn.reporting.classic import ClassicNetwork, Comparison
 from jaxcnn.reporting.comparison.groups import Section
 from jaxcnn.reporting.comparison.looks import add_legend, looks
 from jaxcnn.reporting.comparison.plots import draw_curve
@@ -76,7 +76,7 @@ def _bars(comparisons: Sequence[Comparison]) -> "Figure":
     return figure
 
 
-def _our_bar(axes: "Axes", place: float, entry: Entry) -> None:
+def _our_bar(axes: "Axes", place: float, entry: ClassicNetwork) -> None:
     """Draw the bar of our runs, hatched if none has finished."""
     if entry.runs is None:
         _bar(axes, place, entry, None, "run here")
@@ -88,7 +88,12 @@ def _our_bar(axes: "Axes", place: float, entry: Entry) -> None:
 
 
 def _bar(
-    axes: "Axes", place: float, entry: Entry, accuracy: float | None, text: str, **look: object
+    axes: "Axes",
+    place: float,
+    entry: ClassicNetwork,
+    accuracy: float | None,
+    text: str,
+    **look: object,
 ) -> None:
     length = 100 * (accuracy or 0)
     axes.barh(place, length, _BAR, color=color_of(entry.network), edgecolor="white", **look)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from jaxcnn.data.superclasses import SELECTED
-from jaxcnn.reporting.classic import Comparison, Entry
+from jaxcnn.reporting.classic import ClassicNetwork, Comparison
 from jaxcnn.reporting.classic_figures import has_class_map
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import RecipeGroup
@@ -62,7 +62,7 @@ def _results(comparison: Comparison) -> list[Block]:
 def _accuracy_table(comparison: Comparison) -> Table:
     ours = comparison.ours
     epoch = min((group.farthest.epochs_done for group in ours.groups), default=0)
-    columns: dict[str, Callable[[Entry], str]] = {
+    columns: dict[str, Callable[[ClassicNetwork], str]] = {
         "network": lambda entry: entry.title,
         "published": lambda entry: percent(entry.figures.accuracy),
         "ours": lambda entry: result_text(entry.runs) if entry.runs else NOT_RUN,
@@ -80,7 +80,7 @@ def _accuracy_table(comparison: Comparison) -> Table:
 
 
 def _cost_table(comparison: Comparison) -> Table:
-    columns: dict[str, Callable[[Entry], str]] = {
+    columns: dict[str, Callable[[ClassicNetwork], str]] = {
         "network": lambda entry: entry.title,
         "parameters": lambda entry: integer(entry.summary.parameters),
         "million operations": lambda entry: decimal(entry.summary.flops / 1e6),
@@ -94,22 +94,24 @@ def _cost_table(comparison: Comparison) -> Table:
     return Table(caption, list(columns), _rows(columns, comparison))
 
 
-def _rows(columns: dict[str, Callable[[Entry], str]], comparison: Comparison) -> list[list[str]]:
+def _rows(
+    columns: dict[str, Callable[[ClassicNetwork], str]], comparison: Comparison
+) -> list[list[str]]:
     return [[cell(entry) for cell in columns.values()] for entry in comparison.entries]
 
 
-def _difference(entry: Entry) -> str:
+def _difference(entry: ClassicNetwork) -> str:
     accuracy = entry.runs.result("test_accuracy") if entry.runs else None
     if accuracy is None or entry.figures.accuracy is None:
         return "-"
     return f"{100 * (accuracy.mean - entry.figures.accuracy):+.1f}".replace("-", "−")
 
 
-def _result(entry: Entry, name: str, to_text: Callable[[float], str]) -> str:
+def _result(entry: ClassicNetwork, name: str, to_text: Callable[[float], str]) -> str:
     return mean_text(entry.runs.result(name), to_text) if entry.runs else "-"
 
 
-def _published_training(entry: Entry) -> str:
+def _published_training(entry: ClassicNetwork) -> str:
     return percent(entry.figures.train[1] if entry.figures.train else None)
 
 
@@ -175,7 +177,9 @@ def _printed_table(comparison: Comparison) -> Table:
     return Table("The classes that the publication calls the best.", head, rows)
 
 
-def _printed(entry: Entry, name: str, groups: Mapping[str, RecipeGroup]) -> tuple[str, str]:
+def _printed(
+    entry: ClassicNetwork, name: str, groups: Mapping[str, RecipeGroup]
+) -> tuple[str, str]:
     group = groups.get(entry.network)
     ours = mean_text(group.class_metric(name), percent) if group else NOT_RUN
     return percent(entry.figures.classes.get(name)), ours

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxcnn.data.pictures.facts import fact_lines, summarize
 from jaxcnn.data.pictures.fitting import losses_of
-from jaxcnn.data.pictures.survey import Entry, Survey
+from jaxcnn.data.pictures.survey import PictureFile, Survey
 from jaxcnn.files.writing import write_text
 from jaxcnn.reporting.document import Block, Heading, Paragraph, Picture, Table, to_html
 from jaxcnn.reporting.figures import picture_tiles
@@ -91,7 +91,7 @@ def _classes(subject: Subject, folder: Path) -> list[Block]:
     return [Heading("Classes"), table, examples]
 
 
-def _first(entries: Sequence[Entry], name: str, count: int) -> list[Entry]:
+def _first(entries: Sequence[PictureFile], name: str, count: int) -> list[PictureFile]:
     return [e for e in entries if e.class_name == name and e.split == "train"][:count]
 
 
@@ -198,7 +198,7 @@ def _copy_counts(survey: Survey) -> list[list[str]]:
     return [[name, *(integer(rows[name][kind]) for kind in ("equal", "near"))] for name in order]
 
 
-def _table_of(title: str, groups: Sequence[Sequence[Entry]]) -> Table:
+def _table_of(title: str, groups: Sequence[Sequence[PictureFile]]) -> Table:
     rows = [
         [entry.name, entry.split, entry.class_name, str(number)]
         for number, group in enumerate(groups, start=1)

@@ -12,7 +12,7 @@ from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
 from jaxcnn.data.image_size import height_and_width
 from jaxcnn.data.loading import check_data, image_size_of, load_data
-from jaxcnn.data.pictures.content import read_pictures, to_csv
+from jaxcnn.data.pictures.content import read_picture_list, to_csv
 from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION
 from jaxcnn.data.places import (
     FOLDER,
@@ -96,7 +96,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
     try:
         dataset = load_pictures(
             name,
-            read_pictures(list_path),
+            read_picture_list(list_path),
             saved["fingerprint"],
             data_dir=config.dataset.data_dir or None,
             image_size=image_size_of(config.dataset),
@@ -208,7 +208,7 @@ def notes_on_data(workdir: Path, data_at: Path | None = None) -> list[str]:
     folder = data_at or pictures_folder(name)
     if not folder.is_dir():
         return []
-    added, gone = changes_in(folder, [picture.path for picture in read_pictures(list_path)])
+    added, gone = changes_in(folder, [picture.path for picture in read_picture_list(list_path)])
     added = added if _takes_whole_folder(workdir) else 0
     if not (added or gone):
         return []

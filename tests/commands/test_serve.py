@@ -246,7 +246,7 @@ def test_large_requests_are_refused(app, monkeypatch, is_declared):
         kind = {"content-type": "multipart/form-data; boundary=a"}
         (answer,) = ask(app, ("POST", "/predict", {"content": parts(), "headers": kind}))
     assert answer.status_code == 413
-    assert answer.json() == {"error": "the request has more than 1 MB"}
+    assert answer.json() == {"error": "the request has more than 1 MiB"}
 
 
 def test_a_port_in_use_is_one_line():

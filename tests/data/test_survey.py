@@ -7,7 +7,7 @@ from PIL import Image
 from jaxcnn.data.pictures.duplicates import equal_groups, fingerprint, near_groups
 from jaxcnn.data.pictures.exclusion import read_exclusion
 from jaxcnn.data.pictures.facts import fact_lines, read_facts, summarize
-from jaxcnn.data.pictures.survey import Entry, exclusion_of, survey
+from jaxcnn.data.pictures.survey import PictureFile, exclusion_of, survey
 
 
 def scene(seed, size=(64, 48)):
@@ -40,7 +40,7 @@ def found(tmp_path):
     def entry(name, class_name, split, content):
         path = tmp_path / name
         content.save(path) if isinstance(content, Image.Image) else path.write_bytes(content)
-        return Entry(path, name, class_name, split, group="twice" if name < "c" else "")
+        return PictureFile(path, name, class_name, split, group="twice" if name < "c" else "")
 
     entries = [
         entry("a.png", "cat", "train", scene(0)),

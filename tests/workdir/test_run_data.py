@@ -16,7 +16,7 @@ from jaxcnn.api import run
 from jaxcnn.config.defaults import default_config
 from jaxcnn.config.files import load_config
 from jaxcnn.data.dataset import load_dataset
-from jaxcnn.data.pictures.content import is_test, read_pictures, sha256_of
+from jaxcnn.data.pictures.content import is_test, read_picture_list, sha256_of
 from jaxcnn.data.preparing.versions import _held, hold, is_in_use, release
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
@@ -73,7 +73,7 @@ def test_pictures_that_are_added_take_no_part_in_a_run(train, tmp_path):
     add_pictures(pictures, 25, seed=0)
     train("run")
     before, scores = data_of(workdir), evaluate_run(workdir)
-    listed = read_pictures(workdir / "pictures.csv")
+    listed = read_picture_list(workdir / "pictures.csv")
     assert len(listed) == 50 and {p.split for p in listed} == {"train", "test"}
     assert all((p.split == "test") == is_test(p.sha256) for p in listed)
     assert all(sha256_of(pictures / p.path) == p.sha256 for p in listed)
@@ -91,7 +91,7 @@ def test_pictures_that_are_added_take_no_part_in_a_run(train, tmp_path):
     assert "50 pictures are new" in printed and data_of(workdir) == before
 
     train("larger")  # a new run takes all, and what was for testing still is
-    larger = {p.path: p.split for p in read_pictures(tmp_path / "larger" / "pictures.csv")}
+    larger = {p.path: p.split for p in read_picture_list(tmp_path / "larger" / "pictures.csv")}
     assert len(larger) == 100 and all(larger[p.path] == p.split for p in listed)
     assert data_of(tmp_path / "larger")["split_fingerprints"] != before["split_fingerprints"]
     runs, _ = read_runs([workdir, tmp_path / "larger"])
@@ -128,7 +128,7 @@ def test_a_run_keeps_its_relative_paths_in_full(train, tmp_path, monkeypatch):
 
     monkeypatch.chdir(there)
     run.train(saved, tmp_path / "again", quiet=True)
-    before, after = (read_pictures(tmp_path / n / "pictures.csv") for n in ("run", "again"))
+    before, after = (read_picture_list(tmp_path / n / "pictures.csv") for n in ("run", "again"))
     assert before == after
     add_pictures(there / "pictures", 5, seed=3)
     assert notes_on_data(tmp_path / "run") == []
@@ -290,7 +290,7 @@ def test_a_run_on_some_classes_keeps_its_pictures(train, tmp_path):
     train("run", **chosen)
     before = data_of(workdir)
     assert before["class_names"] == ["light", "dark"]
-    listed = {picture.class_name for picture in read_pictures(workdir / "pictures.csv")}
+    listed = {picture.class_name for picture in read_picture_list(workdir / "pictures.csv")}
     assert listed == {"light", "dark"}
     add_pictures(pictures, 25, seed=1)
     shutil.rmtree(tmp_path / "data")

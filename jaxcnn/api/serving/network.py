@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from jaxcnn.api.serving.batcher import Batcher
-from jaxcnn.api.serving.uploads import Picture, Upload, read_upload
+from jaxcnn.api.serving.uploads import ReadUpload, Upload, read_upload
 from jaxcnn.evaluation.predictions import top_classes
 from jaxcnn.evaluation.probes import compile_grad_cam
 from jaxcnn.evaluation.trained import Trained
@@ -114,7 +114,7 @@ class Network:
                 future.cancel()
         return await asyncio.gather(*[self._predict(picture, options) for picture in pictures])
 
-    async def _predict(self, picture: Picture, options: Options) -> dict[str, Any]:
+    async def _predict(self, picture: ReadUpload, options: Options) -> dict[str, Any]:
         row = await self._probabilities(picture.pixels)
         top = top_classes(
             self.trained.class_names,

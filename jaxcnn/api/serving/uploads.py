@@ -48,7 +48,7 @@ class Upload:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class ReadUpload:
     """A picture as the network's input, uint8 (height, width, channels), and its oddities."""
 
     name: str
@@ -121,7 +121,7 @@ def _safe_name(name: str | None) -> str:
     return shorten(printable(last), _LETTERS) or "picture"
 
 
-def read_upload(trained: Trained, upload: Upload, invert: bool) -> Picture:
+def read_upload(trained: Trained, upload: Upload, invert: bool) -> ReadUpload:
     """Return an upload as `predict` reads it from a file.
 
     Raises:
@@ -143,7 +143,7 @@ def read_upload(trained: Trained, upload: Upload, invert: bool) -> Picture:
             text = str(error).replace(str(path), upload.name)
             raise Refused(413 if is_large else 422, text) from error
     texts = [warning["warning"].replace("--invert", "invert") for warning in oddities]
-    return Picture(upload.name, pixels[0], tuple(texts))
+    return ReadUpload(upload.name, pixels[0], tuple(texts))
 
 
 def _check_picture(path: Path, upload: Upload) -> None:

@@ -104,13 +104,13 @@ def to_csv(pictures: Iterable[Picture], used_for: Iterable[str] | None = None) -
     return text.getvalue().encode(_ENCODING, _ERRORS)
 
 
-def write_pictures(path: Path, pictures: Iterable[Picture]) -> None:
+def write_picture_list(path: Path, pictures: Iterable[Picture]) -> None:
     """Write a list as CSV."""
     path.write_bytes(to_csv(pictures))
 
 
-def read_pictures(path: Path) -> tuple[Picture, ...]:
-    """Return the pictures of a CSV file that `write_pictures` or a run wrote.
+def read_picture_list(path: Path) -> tuple[Picture, ...]:
+    """Return the pictures of a CSV file that `write_picture_list` or a run wrote.
 
     Raises:
       UserError: the file is damaged, or is not such a list.
@@ -133,9 +133,9 @@ def digests_trained_on(path: Path) -> set[str]:
     """Return the SHA-256 of each picture that a run trained on, from the list that it keeps.
 
     Raises:
-      UserError: see `read_pictures`.
+      UserError: see `read_picture_list`.
     """
-    pictures = read_pictures(path)
+    pictures = read_picture_list(path)
     with open(path, newline="", encoding=_ENCODING, errors=_ERRORS) as file:
         uses = [row.get(_USE, row["split"]) for row in csv.DictReader(file)]
     return {p.sha256 for p, use in zip(pictures, uses, strict=True) if use == "train"}

@@ -15,7 +15,7 @@ from jaxcnn.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class PictureFile:
     """A picture of a dataset.
 
     Attributes:
@@ -45,13 +45,13 @@ class Survey:
       near: groups of positions that look the same, with at least two different files.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PictureFile, ...]
     facts: tuple[PictureFacts, ...]
-    unreadable: tuple[tuple[Entry, str], ...]
+    unreadable: tuple[tuple[PictureFile, str], ...]
     equal: list[list[int]]
     near: list[list[int]]
 
-    def members(self, group: Sequence[int]) -> list[Entry]:
+    def members(self, group: Sequence[int]) -> list[PictureFile]:
         """Return the pictures of a group."""
         return [self.entries[position] for position in group]
 
@@ -92,7 +92,8 @@ class Survey:
 
 
 def survey(
-    entries: Sequence[Entry], track: Callable[[Iterable[Entry], int, str], Iterable[Entry]]
+    entries: Sequence[PictureFile],
+    track: Callable[[Iterable[PictureFile], int, str], Iterable[PictureFile]],
 ) -> Survey:
     """Read each picture, and return what was found.
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.data.pictures import statistics
-from jaxcnn.data.pictures.content import Picture, write_pictures
+from jaxcnn.data.pictures.content import Picture, write_picture_list
 from jaxcnn.data.pictures.conversion import page_like
 from jaxcnn.errors import UserError
 
@@ -84,7 +84,7 @@ def write_cache(
     for split, (count, examples) in splits.items():
         _write_split(partial, split, count, examples)
     if pictures is not None:
-        write_pictures(pictures_path(partial), pictures)
+        write_picture_list(pictures_path(partial), pictures)
     train_images = np.load(images_path(partial, "train"), mmap_mode="r")
     if conversion is not None:
         _, border, _ = statistics.describe(train_images)["border"]

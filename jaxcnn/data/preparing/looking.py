@@ -2,7 +2,7 @@
 
 from jaxcnn.data.datasets.folder_layout import Layout
 from jaxcnn.data.datasets.picture_splits import layout_of
-from jaxcnn.data.pictures.survey import Entry, Survey, survey
+from jaxcnn.data.pictures.survey import PictureFile, Survey, survey
 from jaxcnn.data.places import Place
 from jaxcnn.data.preparing.reporter import reporter
 from jaxcnn.files.paths import below
@@ -16,7 +16,7 @@ def look_at(place: Place) -> tuple[Survey, Layout]:
     """
     layout = layout_of(place)
     entries = [
-        Entry(
+        PictureFile(
             path,
             below(path, place.folder).as_posix(),
             layout.class_names[label],

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxcnn.data.pictures.decoding import read_picture
 from jaxcnn.data.pictures.fitting import fit
-from jaxcnn.data.pictures.survey import Entry
+from jaxcnn.data.pictures.survey import PictureFile
 from jaxcnn.reporting.figures.dataset_pictures import draw_tiles, mosaic
 from jaxcnn.reporting.figures.style import class_text, new_figure, plain, save, styled
 from jaxcnn.text import shorten
@@ -22,7 +22,7 @@ _MOST_COPIES, _COPY_COLUMNS = 5, 9
 _NAME_LETTERS, _CLASS_LETTERS = 15, 13
 
 
-def draw_examples(entries: Sequence[Entry], stem: Path) -> None:
+def draw_examples(entries: Sequence[PictureFile], stem: Path) -> None:
     """Draw pictures, ten in a row, each with its class."""
     images = np.stack([_small(entry.path, _WHOLE) for entry in entries])
     texts = [class_text(entry.class_name, _CLASS_LETTERS) for entry in entries]
@@ -30,7 +30,7 @@ def draw_examples(entries: Sequence[Entry], stem: Path) -> None:
 
 
 def draw_fits(
-    entries: Sequence[Entry], chosen: str, image_size: tuple[int, int], stem: Path
+    entries: Sequence[PictureFile], chosen: str, image_size: tuple[int, int], stem: Path
 ) -> None:
     """Draw whole pictures, and each as every method fits it, in a row.
 
@@ -51,7 +51,7 @@ def draw_fits(
     _draw(np.stack(images), texts, len(methods) + 1, stem)
 
 
-def draw_copies(groups: Sequence[Sequence[Entry]], stem: Path) -> None:
+def draw_copies(groups: Sequence[Sequence[PictureFile]], stem: Path) -> None:
     """Draw groups of copies, the first five pictures of each, with a gap between the groups."""
     white = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
     width = min(_MOST_COPIES, max(map(len, groups)))
@@ -86,9 +86,9 @@ def _draw(images: np.ndarray, texts: Sequence[str], columns: int, stem: Path) ->
         save(figure, stem)
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: PictureFile) -> str:
     return plain(shorten(entry.name, _NAME_LETTERS))
 
 
-def _class(entry: Entry) -> str:
+def _class(entry: PictureFile) -> str:
     return class_text(entry.class_name, _CLASS_LETTERS)
