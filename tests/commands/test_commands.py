@@ -18,7 +18,7 @@ def test_the_quickstart(tmp_path):
     """Also where the environment has JAX's strict flags, for other programs."""
     done = run(
         "jaxcnn.main", "--config.num_epochs=2", cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "data"),
-        **STRICT,
+        XLA_FLAGS="", **STRICT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
