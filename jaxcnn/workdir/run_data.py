@@ -248,7 +248,7 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
                 text = f"their {_FINGERPRINTED[name]} are not the same ({values})"
             else:
                 shown = [shorten(str(value), 81) for value in (before, now[name])]
-                text = f"their {name} was {shown[0]}, and is {shown[1]} here"
+                text = f"their {name}: {shown[0]} before, {shown[1]} now"
             raise UserError(
                 f"{workdir}: was trained on other data: {text}; name another --workdir, or bring "
                 "the data back (--data_at=PATH if they were moved)"
