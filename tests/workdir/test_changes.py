@@ -237,7 +237,7 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
         arguments, "load_run_data", lambda *_: dataclasses.replace(dataset, **change)
     )
     config.num_epochs = 2
-    with pytest.raises(UserError, match=f"was trained on other data: their {field}, "):
+    with pytest.raises(UserError, match=f"was trained on other data: their {field}: "):
         run.train(config, tmp_path, console=Console(io.StringIO()))
     assert (tmp_path / "dataset.json").read_text() == before
 
