@@ -140,6 +140,10 @@ def test_what_cannot_be_kept_is_refused(trained_workdir, tmp_path):
     with pytest.raises(UserError, match="more than 100,000"):
         keep(run, kept)
     (run / "evaluation" / "large.csv").unlink()
+    (run / "evaluation" / "test.json").rename(tmp_path / "test.json")  # while it is being tested
+    with pytest.raises(UserError, match="has not finished"):
+        keep(run, tmp_path / "other")
+    (tmp_path / "test.json").rename(run / "evaluation" / "test.json")
     (run / "result.json").unlink()
     with pytest.raises(UserError, match="has not finished"):
         keep(run, tmp_path / "other")
