@@ -31,7 +31,7 @@ class Worker:
             with_values(job.config, {"seed": seed, "num_devices": 1}) for seed in range(num_members)
         ]
         runs = make_member_runs(configs, dataset)
-        run, mold = runs[0].run, runs[0].mold
+        run, template = runs[0].run, runs[0].template
         network = run.plan.network
         devices, cores = jax.local_device_count(), machine.num_cores()
         self.form = Form(*form) if form else choose_form(network, num_members, devices, cores)
@@ -43,10 +43,10 @@ class Worker:
         if self.form.num_processes > 1:
             self.train_step = self._train_in_processes
             self.workers = Workers(self.form.num_processes)
-            program = self.workers.program_of(mold)
+            program = self.workers.program_of(template)
             self.tasks = [_task(member, program) for member in runs]
             return
-        self.programs = MemberPrograms(mold.variation, self.form, network, 1)
+        self.programs = MemberPrograms(template.variation, self.form, network, 1)
         put, width = self.programs.put, self.form.width
         starts = range(0, num_members, width)
         chunks = [[*runs[start : start + width], *[runs[0]] * width][:width] for start in starts]

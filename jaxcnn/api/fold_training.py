@@ -25,7 +25,9 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import make_member_runs
 from jaxcnn.training.run import describe_data
 from jaxcnn.training.variation import check_population
+from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import lock_folder
+from jaxcnn.workdir.run_data import adopt_batch_size, adopt_older_rules
 from jaxcnn.workdir.run_files import read_part
 
 _OTHERS = {"config.json", "sweep.json", "search.json"}  # of a run, a sweep or a search
@@ -106,12 +108,19 @@ class FoldTraining:
         return any(read_part(folder, "config.json").get("num_devices") != 1 for folder in begun)
 
     def _configs(self, **values: Any) -> list[ConfigDict]:
-        """Return the checked config of each fold, with other values of some fields."""
+        """Return the checked config of each fold, with other values of some fields.
+
+        It has what `train` takes over from a fold that has begun, such as a batch size it found.
+        """
         values |= {"validation": "fold", "folds": self.num_folds}
-        return [
-            checked_config(with_values(self.config, values | {"fold": fold}), None, folder)
-            for fold, folder in enumerate(self.folders)
-        ]
+        configs = []
+        for fold, folder in enumerate(self.folders):
+            config = checked_config(with_values(self.config, values | {"fold": fold}), None, folder)
+            adopt_older_rules(config, folder)
+            adopt_phases(config, folder)
+            adopt_batch_size(config, folder)
+            configs.append(config)
+        return configs
 
     def _together(self, configs: list[ConfigDict], dataset: Dataset) -> Members:
         """Return the folds as members of a population.

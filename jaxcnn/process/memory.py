@@ -52,8 +52,8 @@ def available() -> float:
 
 
 def _left_of_limit() -> float:
-    limit = _limit("memory.max")
-    return limit if limit == math.inf else limit - _limit("memory.current")
+    limit, used = _limit("memory.max"), _limit("memory.current")
+    return math.inf if math.inf in (limit, used) else limit - used
 
 
 def _limit(name: str) -> float:

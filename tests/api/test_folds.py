@@ -167,3 +167,10 @@ def test_folds_take_no_folder_of_something_else(names, config, tmp_path):
     with pytest.raises(UserError, match="holds files but no folds; name another --workdir"):
         train_folds(config, 2, tmp_path / "cv")
     assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == sorted(names)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_folds_that_find_their_batch_size_go_on(config, tmp_path):
+    config.global_batch_size, config.num_epochs = 0, 1
+    first = train_folds(config, 2, tmp_path / "cv")
+    assert train_folds(config, 2, tmp_path / "cv") == first

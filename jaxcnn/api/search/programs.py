@@ -31,7 +31,7 @@ class Programs:
         self._search, self.data_at = search, data_at
         self._datasets: WeakValueDictionary[tuple, Dataset] = WeakValueDictionary()
         self._newest: Dataset | None = None  # stays, also if no program uses it yet
-        self._molds: dict[str, Template] = {}  # the one that was used last is the last one
+        self._templates: dict[str, Template] = {}  # the one that was used last is the last one
 
     def config(self, number: int, values: Assignment) -> ConfigDict:
         """Return the checked config of a trial.
@@ -95,14 +95,14 @@ class Programs:
           UserError: config, data and devices do not fit each other.
         """
         key = program_of(config)
-        template = self._molds.pop(key, None)
+        template = self._templates.pop(key, None)
         if template is None:
             dataset = self.dataset(config)
             fields = self._search.fields.keys() & set(fields_of(config))
-            template = make_template(config, dataset, fields, self._molds.values())
-        self._molds[key] = template
-        if len(self._molds) > max(MOST_PROGRAMS, self._search.population):
-            del self._molds[next(iter(self._molds))]
+            template = make_template(config, dataset, fields, self._templates.values())
+        self._templates[key] = template
+        if len(self._templates) > max(MOST_PROGRAMS, self._search.population):
+            del self._templates[next(iter(self._templates))]
         return template
 
 

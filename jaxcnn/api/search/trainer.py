@@ -76,7 +76,7 @@ class LiveTrials:
 
     def __init__(self, trainer: TrialTrainer, opener: Opener, values: dict[int, Assignment]):
         self._trainer, self._opener, self._values = trainer, opener, values
-        self._molds: dict[int, Template] = {}
+        self._templates: dict[int, Template] = {}
         self._members: dict[int, Member] = {}
         self._ended: dict[int, Score] = {}  # of trials that ended in an earlier process
         for number in list(values):
@@ -90,21 +90,21 @@ class LiveTrials:
         """Open the folder of a trial, and train it with the others from then on."""
         programs = self._trainer.programs
         config, folder = programs.config(number, values), programs.folder(number)
-        self._values[number], self._molds[number] = values, programs.template(config)
+        self._values[number], self._templates[number] = values, programs.template(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)
         else:
-            member_run = self._molds[number].member_run(config)
+            member_run = self._templates[number].member_run(config)
             self._members[number] = self._opener.open(number, folder, member_run)
 
     @property
     def num_epochs(self) -> int:
         """Epochs of a whole run; the same for all trials that are halved or evolve."""
-        return self.plan(next(iter(self._molds))).num_epochs
+        return self.plan(next(iter(self._templates))).num_epochs
 
     def plan(self, number: int) -> Plan:
         """Return the plan of a trial, but for the values that its compiled step takes."""
-        return self._molds[number].run.plan
+        return self._templates[number].run.plan
 
     def train(self, num_epochs: float = math.inf) -> None:
         """Train the trials to their ends, or until they have finished some epochs.
@@ -130,16 +130,16 @@ class LiveTrials:
             return [numbers]
         groups: dict[Template, list[int]] = {}
         for number in numbers:
-            groups.setdefault(self._molds[number], []).append(number)
+            groups.setdefault(self._templates[number], []).append(number)
         return list(groups.values())
 
     def _form(self, numbers: Sequence[int]) -> Form:
         """Return the form in which trials train, also if some of them have ended."""
-        return self._trainer.form([self._molds[number].run for number in numbers])
+        return self._trainer.form([self._templates[number].run for number in numbers])
 
     def _constants(self, number: int) -> Assignment:
         """Return the values of a trial that are constants of its compiled step."""
-        arrays = fields_of(self._molds[number].run.plan.config)
+        arrays = fields_of(self._templates[number].run.plan.config)
         return {n: value for n, value in self._values[number].items() if n not in arrays}
 
     def scores(self, weights: str) -> dict[int, Score]:
