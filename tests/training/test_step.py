@@ -74,7 +74,7 @@ def test_device_count_does_not_change_the_numbers(demanding, dataset, float64):
 
 @pytest.mark.slow
 def test_backends_give_the_same_numbers(demanding, dataset):
-    """To rounding: XLA's options for tests leave the two programs different."""
+    """To rounding, with XLA's options for tests; a user's give the same bits."""
     states = []
     for backend in ("pmap", "shard_map"):
         demanding.parallel = backend
