@@ -67,7 +67,7 @@ def test_a_second_signal_exits_at_once(start, whole, tmp_path):
     wait_for_an_epoch(tmp_path / "run")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=20)
     assert process.returncode in (75, 128 + signal.SIGTERM)  # saved before the second one came
     assert "Traceback" not in errors
 

@@ -183,7 +183,7 @@ def test_ctrl_c_while_it_compiles_is_answered_at_once():
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline().startswith("stopping after this step (minutes if it compiles)")
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 128 + signal.SIGINT
 
 
@@ -191,7 +191,7 @@ def test_ctrl_c_ends_a_command_that_does_not_hear_it():
     process = start(BUSY.format(before=""))
     assert process.stdout.readline() == "busy\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "interrupted\n")
+    assert process.communicate(timeout=20) == ("", "interrupted\n")
     assert process.returncode == 128 + signal.SIGINT
 
 
@@ -221,7 +221,7 @@ def test_ctrl_c_during_the_first_imports(tmp_path):
     )  # fmt: skip
     assert process.stdout.readline() == "1\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == -signal.SIGINT
 
 

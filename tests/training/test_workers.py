@@ -255,4 +255,4 @@ def test_a_busy_process_ends_with_its_parent():
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
         assert parent.stdout.readline() == b"busy\n"
         parent.kill()
-        parent.communicate(timeout=60)
+        parent.communicate(timeout=20)
