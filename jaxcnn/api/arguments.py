@@ -15,8 +15,14 @@ from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.training.stopping import Hook
+from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.run_config import check_config, check_given_config
-from jaxcnn.workdir.run_data import adopt_dataset, load_run_data
+from jaxcnn.workdir.run_data import (
+    adopt_batch_size,
+    adopt_dataset,
+    adopt_older_rules,
+    load_run_data,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +92,13 @@ def check_workdir(workdir: str | Path) -> Path:
         kind = type(workdir).__name__
         raise UserError(f"workdir: is {kind}; it must be a folder: train(config, workdir, dataset)")
     return user_path(os.fspath(workdir))
+
+
+def adopt_from_run(config: ConfigDict, workdir: Path) -> None:
+    """Give a config what the run in a folder has settled, such as a batch size that it found."""
+    adopt_older_rules(config, workdir)
+    adopt_phases(config, workdir)
+    adopt_batch_size(config, workdir)
 
 
 def check_hooks(hooks: Iterable[Hook]) -> list[Hook]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, checked_config
+from jaxcnn.api.arguments import Source, adopt_from_run, checked_config
 from jaxcnn.api.members import refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_programs import Trainer
@@ -25,9 +25,7 @@ from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import make_member_runs
 from jaxcnn.training.run import describe_data
 from jaxcnn.training.variation import check_population
-from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import lock_folder
-from jaxcnn.workdir.run_data import adopt_batch_size, adopt_older_rules
 from jaxcnn.workdir.run_files import read_part
 
 _OTHERS = {"config.json", "sweep.json", "search.json"}  # of a run, a sweep or a search
@@ -110,15 +108,13 @@ class FoldTraining:
     def _configs(self, **values: Any) -> list[ConfigDict]:
         """Return the checked config of each fold, with other values of some fields.
 
-        It has what `train` takes over from a fold that has begun, such as a batch size it found.
+        It has what a fold that has begun has settled, see `adopt_from_run`.
         """
         values |= {"validation": "fold", "folds": self.num_folds}
         configs = []
         for fold, folder in enumerate(self.folders):
             config = checked_config(with_values(self.config, values | {"fold": fold}), None, folder)
-            adopt_older_rules(config, folder)
-            adopt_phases(config, folder)
-            adopt_batch_size(config, folder)
+            adopt_from_run(config, folder)
             configs.append(config)
         return configs
 

@@ -1,10 +1,12 @@
 """A recipe that is run again with several seeds, and the verdict on the result."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ml_collections import ConfigDict
+
+from jaxcnn.api.arguments import adopt_from_run
 from jaxcnn.api.run import train
 from jaxcnn.config.defaults import to_dict
 from jaxcnn.config.files import load_config
@@ -42,7 +44,7 @@ def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup])
     recipe, console = to_dict(config), Console()
     folders = {seed: out / f"seed{seed}" for seed in range(config.seed, config.seed + num_seeds)}
     for folder in folders.values():
-        _refuse_another_recipe(folder, recipe)
+        _refuse_another_recipe(folder, config)
     for number, (seed, folder) in enumerate(folders.items(), 1):
         console.print(f"\n{name}, seed {seed}: run {number} of {num_seeds}\n", "bold")
         config.seed = seed
@@ -61,7 +63,7 @@ def reproduce(name: str, num_seeds: int, out: Path, kept: Sequence[RecipeGroup])
     return summarize(name, runs, verdicts)
 
 
-def _refuse_another_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
+def _refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
     """Check that the run in a folder, if there is one, has the recipe from its first step on.
 
     Raises:
@@ -70,8 +72,10 @@ def _refuse_another_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
     saved = read_part_if_there(folder, "config.json")
     if saved is None:
         return
+    config = config.copy_and_resolve_references()
+    adopt_from_run(config, folder)
     environment = read_part_if_there(folder, "environment.json") or {}
-    if recipe_digest(saved) != recipe_digest(recipe) or changes_of_recipe(environment):
+    if recipe_digest(saved) != recipe_digest(to_dict(config)) or changes_of_recipe(environment):
         raise UserError(
             f"{folder}: the run there has another recipe, or its recipe was changed on the way; "
             "name another --out, or move the folder away"

@@ -7,7 +7,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcnn.api.arguments import Source, check_hooks, check_workdir, checked_config
+from jaxcnn.api.arguments import (
+    Source,
+    adopt_from_run,
+    check_hooks,
+    check_workdir,
+    checked_config,
+)
 from jaxcnn.api.introduction import introduce, show_start
 from jaxcnn.api.result import Result
 from jaxcnn.config.defaults import flatten, to_dict
@@ -37,12 +43,9 @@ from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
-from jaxcnn.workdir.extending import adopt_phases
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
 from jaxcnn.workdir.run_data import (
     PICTURES,
-    adopt_batch_size,
-    adopt_older_rules,
     notes_on_data,
     refuse_other_data,
     refuse_other_origin,
@@ -128,9 +131,7 @@ def _train(
     """Return the content of `result.json`, see `train`."""
     check_for_checkpoints(workdir)
     check_run_files(workdir)
-    adopt_older_rules(config, workdir)
-    adopt_phases(config, workdir)
-    adopt_batch_size(config, workdir)
+    adopt_from_run(config, workdir)
     if source.dataset is None:
         refuse_other_origin(config, workdir)
     ended = read_ended(workdir)

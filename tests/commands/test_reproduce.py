@@ -11,6 +11,7 @@ from jaxcnn.config import default_config, publish
 def get_config():
     config = default_config()
     config.num_epochs = 1
+    config.global_batch_size = 0  # the first call finds it, and the second takes it over
     config.num_devices = 1
     return publish(config, "mine", 0.5)
 """
