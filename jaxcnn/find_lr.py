@@ -1,7 +1,7 @@
 """Suggest a learning rate: `python -m jaxcnn.find_lr --config=FILE [--config.FIELD=VALUE …]`.
 
 Trains the config for a few steps, in which the rate rises from --min to --max instead of following
-the config's schedule. Only the picture of the test is kept.
+the config's schedule. Only the picture is kept.
 """
 
 import dataclasses
@@ -91,7 +91,7 @@ def _to_json(result: "RangeTest", picture: Path) -> dict:
 
 
 def _lines(result: "RangeTest", configured: float) -> list[str]:
-    """Return the results of the test; the last line is the suggestion, if there is one."""
+    """Return the results of the range test; the last line is the suggestion, if there is one."""
     lines = [f"the config's learning rate is {rate(configured)}"]
     if result.steepest is None:
         return [

@@ -114,10 +114,10 @@ class Registry(dict[str, T]):
             )
         if before and before.path and part.path and before.path != part.path:
             raise part.fault(f"{before.file}:{before.line} has this name too; rename one of them")
-        if _running and (self.kind, name) in _running[-1]:
+        of_file = _running[-1] if _running else set()
+        if (self.kind, name) in of_file:
             raise part.fault("the file has two of this name; rename one of them")
-        if _running:
-            _running[-1].add((self.kind, name))
+        of_file.add((self.kind, name))
         if not callable(function):
             raise part.fault(f"must be a function, not {_with_article(type(function).__name__)}")
         try:

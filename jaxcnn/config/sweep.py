@@ -18,7 +18,7 @@ from jaxcnn.config.help import guess_field
 from jaxcnn.errors import UserError
 
 _RANGE = re.compile(r"(-?\d+)\s*\.\.\s*(-?\d+)")
-_INTERVAL = re.compile(r"(uniform|log)\s*\(([^(),]*),([^(),]*)\)")
+_SCALED_RANGE = re.compile(r"(uniform|log)\s*\(([^(),]*),([^(),]*)\)")
 _MOST_MEMBERS = 10_000
 Assignment = dict[str, Any]  # a value for each field of a sweep
 
@@ -47,7 +47,7 @@ Values = list[Any] | Range  # those that a field may take
 
 
 def ends_of(values: Values) -> list[Any]:
-    """Return the values of a list, or the ends of an interval."""
+    """Return the values of a list, or the ends of a range."""
     return [values.low, values.high] if isinstance(values, Range) else values
 
 
@@ -80,7 +80,7 @@ def parse_search(text: str, config: ConfigDict) -> dict[str, Values]:
     """Return the values of each field of a search, by dotted name, in the order of the text.
 
     Args:
-      text: as of `parse_sweep`; the values may also be an interval, `uniform(a,b)` or `log(a,b)`.
+      text: as of `parse_sweep`; the values may also be a range, `uniform(a,b)` or `log(a,b)`.
       config: the config that the search varies.
 
     Raises:
@@ -121,9 +121,9 @@ def _values(place: str, text: str, kind: type) -> Values:
         if not 0 <= high - low < _MOST_MEMBERS:
             raise UserError(f"{place}: must rise, by less than {_MOST_MEMBERS}")
         return Range(kind(low), kind(high), is_whole=True)
-    if match := _INTERVAL.fullmatch(text):
+    if match := _SCALED_RANGE.fullmatch(text):
         scale, *ends = match.groups()
-        return _interval(place, scale, _numbers(place, ends, kind))
+        return _scaled_range(place, scale, _numbers(place, ends, kind))
     return _unique(place, _numbers(place, text.split(","), kind))
 
 
@@ -153,8 +153,8 @@ def _numbers(place: str, words: Sequence[str], kind: type) -> list[Any]:
         ) from error
 
 
-def _interval(place: str, scale: str, ends: Sequence[float]) -> Range:
-    """Return the interval between two ends."""
+def _scaled_range(place: str, scale: str, ends: Sequence[float]) -> Range:
+    """Return the range between two ends."""
     low, high = ends
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UserError(f"{place}: must rise from the first number to the second")

@@ -79,9 +79,7 @@ def _classes(subject: Subject, folder: Path) -> list[Block]:
     rows = [[name, *(integer(counts[name, split]) for split in splits)] for name in names]
     rows.append(["total", *(integer(sum(e.split == split for e in entries)) for split in splits)])
     per_class = _EXAMPLES if len(names) <= _MOST_CLASSES else 1
-    shown = [e for name in names for e in _first(entries, name, per_class)][
-        : _EXAMPLES * _MOST_CLASSES
-    ]
+    shown = [entry for name in names for entry in _first(entries, name, per_class)]
     shown = shown if per_class > 1 else shown[:_MOST_EXAMPLES]
     table = Table("Pictures of each class", ["class", *splits], rows, folded=len(rows) > 40)
     if not shown:

@@ -33,7 +33,7 @@ class RangeTest:
     Attributes:
       rates: float64 (steps,), learning rates that rise geometrically.
       losses: float64 (steps,), the mean loss of each step's batch, before the update.
-      has_diverged: whether the test ended early because the loss grew.
+      has_diverged: whether the range test ended early because the loss grew.
     """
 
     rates: np.ndarray
@@ -80,7 +80,7 @@ def smooth(losses: np.ndarray, rates: np.ndarray) -> np.ndarray:
 
 
 def hold_rate(config: ConfigDict) -> ConfigDict:
-    """Return a copy of the config in which the test alone changes the learning rate.
+    """Return a copy of the config in which the range test alone changes the learning rate.
 
     The schedule is constant, the run has no end, and each step is a call of its own. No bad step is
     skipped, because the loss has to show where the rate is too high.

@@ -95,7 +95,7 @@ class Workers:
             stack.pop_all()  # they stay
 
     def program_of(self, template: Template) -> int:
-        """Return the number of a template's program. The idle processes learn it."""
+        """Return the number of a template's program, and teach it to the idle processes."""
         if template not in self.templates:
             variation = template.variation
             is_known = self.templates and self.templates[-1].variation.dataset is variation.dataset

@@ -31,7 +31,7 @@ def _draw(values: Values, rng: np.random.Generator) -> Any:
 def explore(fields: Mapping[str, Values], before: Assignment, seed: int, number: int) -> Assignment:
     """Return changed values: numbers times 0.8 or 1.2, those of a list one place further.
 
-    No value leaves its interval or list.
+    No value leaves its range or list.
 
     Args:
       fields: the values that each field may take.
@@ -53,7 +53,7 @@ def _change(values: Values, before: Any, rng: np.random.Generator) -> Any:
     return _fit(changed, values)
 
 
-def _fit(value: float, interval: Range) -> Any:
-    """Return a value in the interval, of its type."""
-    inside = min(max(value, interval.low), interval.high)
-    return round(inside) if isinstance(interval.low, int) else float(inside)
+def _fit(value: float, limits: Range) -> Any:
+    """Return a value within the limits, of its type."""
+    inside = min(max(value, limits.low), limits.high)
+    return round(inside) if isinstance(limits.low, int) else float(inside)

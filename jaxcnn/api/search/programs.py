@@ -70,7 +70,7 @@ class Programs:
         return resolve(config, dataset)
 
     def check_each_value(self) -> None:
-        """Check that each value of a list and each end of an interval is possible with the data.
+        """Check that each value of a list and each end of a range is possible with the data.
 
         Raises:
           UserError: one is not, with any of the other values.

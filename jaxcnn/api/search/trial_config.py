@@ -53,7 +53,7 @@ def try_values(
 def check_each_value(
     fields: Mapping[str, Values], seed: int, check: Callable[[Assignment], object]
 ) -> None:
-    """Check that each value of a list and each end of an interval fits some of the other values.
+    """Check that each value of a list and each end of a range fits some of the other values.
 
     Args:
       fields, seed, check: see `try_values`.
