@@ -22,8 +22,9 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8" + compilati
 # a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# many tests run the same programs: each is compiled once, for all of pytest-xdist's workers
-if "PYTEST_XDIST_WORKER" not in os.environ:
+# many tests run the same programs: each is compiled once, for all of pytest-xdist's workers, and
+# for several suites where the environment names a folder
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _cache = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, _cache, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache

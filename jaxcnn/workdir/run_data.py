@@ -155,7 +155,7 @@ def _moved(config: ConfigDict, data_at: Path | None) -> ConfigDict:
     config = config.copy_and_resolve_references()
     if is_pictures_name(config.dataset.name):
         kind = config.dataset.name.partition(":")[0]
-        config.dataset.name = f"{kind}:{data_at}"
+        config.dataset.name = f"{kind}:{str(data_at).removeprefix(f'{kind}:')}"
     else:
         config.dataset.data_dir = str(data_at)
     return config

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_a_folder_may_be_moved_and_written_otherwise(train, tmp_path):
     assert evaluate_run(tmp_path / "run", data_at=tmp_path / "elsewhere") == scores
     _, printed = train("run", pictures="elsewhere", num_epochs=3)
     assert "resuming in epoch 3" in printed
-    train("run", num_epochs=4, data_at=tmp_path / "elsewhere")
+    train("run", num_epochs=4, data_at=Path(f"folder:{tmp_path}/elsewhere"))
     add_pictures(tmp_path / "others", 20, seed=1)
     with pytest.raises(UserError, match="holds another run: its dataset.name"):
         train("run", pictures="others", num_epochs=5)
