@@ -21,17 +21,19 @@ def intervals(predictions: LabeledPredictions) -> dict[str, Interval]:
     `accuracy` has Wilson's interval, `auroc` that of DeLong's standard error, and `loss` that of
     the normal distribution. `balanced_accuracy` and `mean_f1` have the 2.5 % and 97.5 % quantiles
     of 1,000 bootstrap samples, in which each class keeps its number of images. The interval of a
-    value that does not vary, such as a recall of 1 in every class, has no width.
+    value that does not vary, such as a recall of 1 in every class, has no width. `auroc` has none
+    if a class has a single image.
     """
     hits = int(predictions.is_correct.sum())
     accuracy = stats.binomtest(hits, len(predictions.true)).proportion_ci(_LEVEL, "wilson")
     area, error = auroc(predictions.true, predictions.log_probabilities)
     low, high = _normal(area, error)
     losses = predictions.losses
+    area_interval = {} if np.isnan(error) else {"auroc": (max(low, 0.0), min(high, 1.0))}
     return {
         "accuracy": (float(accuracy.low), float(accuracy.high)),
         **_bootstrap(confusion_matrix(predictions)),
-        "auroc": (max(low, 0.0), min(high, 1.0)),
+        **area_interval,
         "loss": _normal(float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))),
     }
 

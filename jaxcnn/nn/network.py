@@ -69,7 +69,8 @@ class Network(Sequential):
             if all count.
           axis_name: the mesh axis over which BatchNorm takes its statistics; None if each device
             takes its own.
-          dtype: of the computation; parameters, statistics and logits are float32 in any case.
+          dtype: of the computation. Parameters and statistics are float32 in any case, and so are
+            the logits that are returned; below float32 they may hold rounded values.
           intermediates: a dict to be filled with the output of each layer, by its path.
           frozen: bool (), True while the BatchNorms with `is_frozen_at_first` normalize by their
             running averages; None if there are none.

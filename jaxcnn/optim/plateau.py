@@ -33,8 +33,8 @@ class Plateau:
         """Return the state after an epoch, by the rule of Keras's ReduceLROnPlateau.
 
         The factor is multiplied by `factor` after `patience` epochs in a row without a lower loss.
-        Then it counts no epoch until the last of `cooldown` epochs. The rate stays at or above
-        `min_rate`.
+        Then it counts no epoch until the last of `cooldown` epochs. No reduction takes the rate
+        below `min_rate`; a phase with a lower `learning_rate` may begin below it.
 
         Args:
           loss: the validation loss of the epoch.

@@ -1,6 +1,7 @@
 """A registry of learning-rate schedules: functions from a step to a factor of the rate."""
 
 import collections
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -148,7 +149,7 @@ def _decays(config: Any, steps_per_epoch: int) -> Callable[[Step], jax.Array]:
     decay_steps = config.decay_steps or config.decay_epochs * steps_per_epoch
     # XLA compiles a division by a constant as a product with its reciprocal. The product can fall
     # just below a whole number. Half a step more corrects that, and never reaches the next number.
-    half_step = 0.5 if float(decay_steps).is_integer() else 0.0
+    half_step = 0.5 if math.isclose(decay_steps, round(decay_steps), rel_tol=1e-12) else 0.0
     if config.staircase:
         return lambda step: jnp.floor((step + half_step) / decay_steps)
     return lambda step: step / decay_steps
@@ -234,9 +235,9 @@ def _half_cosine(progress: jax.Array) -> jax.Array:
 def _one_cycle(config, *, num_steps, **_):
     """Rise from 1/25 to 1.0 over the first 30 % of the steps, then fall to 1/250,000.
 
-    Both follow cosines. These are Optax's rates. Peak and end come a step later than PyTorch's, so
-    rates differ from those of `one_cycle_torch`: by up to 1.5 % of the peak in a run of 200 steps,
-    by 0.03 % in one of 9,380.
+    Both follow cosines. A run of up to 3 steps only falls. These are Optax's rates. Peak and end
+    come a step later than PyTorch's, so rates differ from those of `one_cycle_torch`: by up to
+    1.5 % of the peak in a run of 200 steps, by 0.03 % in one of 9,380.
     """
     return optax.cosine_onecycle_schedule(num_steps, peak_value=1.0)
 

@@ -67,8 +67,10 @@ def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, A
 
 def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
     """Return whether the weights of an evaluation are those of a result."""
-    epochs = {"best": result["best_epoch"], "latest": result["num_epochs"]}
-    return evaluation["epoch"] == epochs[evaluation["checkpoint"]]
+    if evaluation["checkpoint"] == "best":
+        return evaluation["epoch"] == result["best_epoch"]
+    steps = {evaluation.get("step"), result.get("steps")} - {None}  # None in older files
+    return evaluation["epoch"] == result["num_epochs"] and len(steps) < 2
 
 
 def _section(stem: str, evaluation: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Sentences on a run's test figures: the use of the test split, and the number of tests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxcnn.config.publications import current_key
@@ -8,7 +8,7 @@ from jaxcnn.config.published import is_tuned_on_test
 from jaxcnn.data.class_selection import selected_names
 from jaxcnn.data.datasets.registry import DATASETS
 from jaxcnn.data.places import is_pictures_name
-from jaxcnn.workdir.endings import identify_end
+from jaxcnn.workdir.endings import is_same_end
 
 _SERVED = {
     "validation": "The {owner} validation split served as validation",
@@ -88,14 +88,26 @@ def describe(
     return f"{text} **{TUNED}**" if is_tuned_on_test(config) else text
 
 
+def _time_of(end: Mapping[str, Any], ends: Sequence[Mapping[str, Any]]) -> str:
+    """Return the epoch of an end, with its step where several ends have this epoch."""
+    is_alone = [other["epoch"] for other in ends].count(end["epoch"]) == 1
+    return (
+        str(end["epoch"])
+        if is_alone or "step" not in end
+        else f"{end['epoch']} (step {end['step']})"
+    )
+
+
 def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     ended = environment.get("ended")
     if ended is None and environment.get("changes"):  # a run of older code, which did not count
         return "the run was tested at its end, and at each earlier end if it had one."
-    earlier = [end for end in ended or [] if end != identify_end(result)]
+    earlier = [end for end in ended or [] if not is_same_end(end, result)]
     if not earlier:
         return "the run was tested once, at its end."
-    epochs = ", ".join(str(end["epoch"]) for end in earlier)
+    epochs = ", ".join(
+        _time_of(end, [*earlier, {"epoch": result["num_epochs"]}]) for end in earlier
+    )
     return (
         f"the run was tested {len(earlier) + 1} times, because it had ended after epoch {epochs} "
         "and went on."

@@ -54,7 +54,8 @@ def auroc(true: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
       scores: float (n, num_classes), comparable between examples, such as log-probabilities.
 
     Returns:
-      The mean, and its standard error by DeLong's method.
+      The mean, and its standard error by DeLong's method: NaN if a class, or all others of a
+      class, are one example.
 
     References: DeLong, DeLong, Clarke-Pearson 1988, Comparing the Areas under Two or More
     Correlated Receiver Operating Characteristic Curves.
@@ -74,6 +75,7 @@ def auroc(true: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
         shares[is_member] = others_below / (num_examples - num_members)
         areas.append(shares[is_member].mean())
         sides = np.where(is_member, num_members, num_examples - num_members)
-        influence += (shares - areas[-1]) / sides
+        with np.errstate(invalid="ignore"):  # 0 / 0 of a single example
+            influence += (shares - areas[-1]) / np.sqrt(sides * (sides - 1))
     error = np.sqrt(np.sum((influence / len(classes)) ** 2))
     return float(np.mean(areas)), float(error)

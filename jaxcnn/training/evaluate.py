@@ -1,5 +1,7 @@
 """Exact evaluation: every example of a view counts once."""
 
+import math
+
 import jax
 import numpy as np
 from ml_collections import ConfigDict
@@ -63,6 +65,9 @@ def _further(
 
 
 def to_means(sums: dict) -> dict[str, float]:
-    """Return mean `loss` and `accuracy` from the sums `loss`, `correct` and `count`."""
-    count = max(float(sums["count"]), 1.0)
+    """Return mean `loss` and `accuracy` from the sums `loss`, `correct` and `count`.
+
+    The means are NaN where no example counts, as in an epoch of skipped steps.
+    """
+    count = float(sums["count"]) or math.nan
     return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

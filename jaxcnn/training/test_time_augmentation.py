@@ -99,7 +99,8 @@ def _scores_of_least_certain(
 
     plain = _in_batches(lambda batch: predict(scale(batch))[None], images, batch_size)[0]
     certainties = jax.nn.softmax(plain).max(axis=-1)
-    _, least = jax.lax.top_k(-certainties, int(LEAST_CERTAIN * len(images)))
+    num_least = max(1, int(LEAST_CERTAIN * len(images)))
+    _, least = jax.lax.top_k(-certainties, num_least)
     augmented = plain.at[least].set(_in_batches(means_of_views, images[least], batch_size)[0])
     return jnp.stack([plain, augmented])
 

@@ -116,5 +116,11 @@ def summarize_end(workdir: Path, result: Mapping[str, Any], config: Mapping[str,
 
 
 def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identity of a run's end: its epoch and the tested weights."""
-    return {"epoch": result["num_epochs"], "tested_with": result.get("tested_with")}
+    """Return the identity of a run's end: its epoch and step, and the tested weights."""
+    end = {"epoch": result["num_epochs"], "tested_with": result.get("tested_with")}
+    return end | ({"step": result["steps"]} if "steps" in result else {})
+
+
+def is_same_end(end: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether a recorded end is that of a result; older code recorded no step."""
+    return end.items() <= identify_end(result).items()

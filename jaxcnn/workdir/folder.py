@@ -17,7 +17,7 @@ from jaxcnn.process import group
 from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
-from jaxcnn.workdir.endings import identify_end
+from jaxcnn.workdir.endings import identify_end, is_same_end
 from jaxcnn.workdir.environment import environment
 from jaxcnn.workdir.full_paths import config_in_full, full_name, with_full_paths
 from jaxcnn.workdir.phases import Begun
@@ -179,8 +179,9 @@ def _ends(workdir: Path, environment: dict[str, Any]) -> list[dict[str, Any]] | 
         return None
     ends = environment.get("ended") or []
     result = run_files.read_part_if_there(workdir, "result.json", ["num_epochs"])
-    end = identify_end(result) if environment and result else None
-    return ends if end is None or end in ends else [*ends, end]
+    if not (environment and result) or any(is_same_end(end, result) for end in ends):
+        return ends
+    return [*ends, identify_end(result)]
 
 
 def _read_environment(workdir: Path) -> dict[str, Any]:

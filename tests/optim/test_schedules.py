@@ -32,7 +32,10 @@ def test_inverse_time_is_tf_keras_formula():
     np.testing.assert_allclose(staircase, 0.1 / (1 + 0.5 * (steps // 7)), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("steps_per_epoch", "decay_epochs"), [(107, 1.0), (469, 5.0), (938, 7.0)])
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "decay_epochs"),
+    [(107, 1.0), (469, 5.0), (938, 7.0), (50, 1.1)],  # 50 * 1.1 is 55.00000000000001
+)
 def test_staircase_steps_at_the_epoch_when_compiled(steps_per_epoch, decay_epochs):
     fields = {"decay_rate": 0.5, "decay_epochs": decay_epochs, "staircase": True}
     found = rates(steps_per_epoch=steps_per_epoch, name="inverse_time", **fields)

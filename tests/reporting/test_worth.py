@@ -9,6 +9,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.page import write_comparison
 from jaxcnn.reporting.comparison.runs import read_runs
+from jaxcnn.reporting.comparison.worth import _best_within as best_within
 from jaxcnn.reporting.comparison.worth import worth_text
 
 CLASSES = {f"class{i}": 0.5 + i / 100 for i in range(20)} | {"road": 0.9, "plain": 0.2}
@@ -85,3 +86,10 @@ def test_the_published_classes_and_times_stand_beside_ours(write_run, tmp_path, 
     assert "| road | 90.00% | 81.00% |" in text and "| plain | 20.00% | 76.00% |" in text
     assert "| resnet50 | road 90.00% | class19 69.00% | class18 68.00% |" in text
     assert "| published seconds per epoch |" in text and "| 62 to 64 |" in text
+
+
+def test_a_network_needs_to_be_better_than_each_cheaper_one():
+    costs = {name: {"parameters": cost} for name, cost in (("a", 1000.0), ("b", 2000), ("c", 3000))}
+    assert best_within(costs, "parameters", {("c", "a")}) == ""
+    text = best_within(costs, "parameters", {("c", "a"), ("c", "b")})
+    assert text.endswith("the most accurate is a (from 1,000), then c (from 3,000).")

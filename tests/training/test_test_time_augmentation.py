@@ -40,3 +40,4 @@ def test_the_least_certain_quarter_is_tested_with_views():
         expected = predict(views).mean(0) if index in least else plain[index]
         np.testing.assert_allclose(augmented[index], expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(_scores_of_all(predict, lambda x: x, images, 4)[0], plain, rtol=1e-4)
+    assert _scores_of_least_certain(predict, lambda x: x, images[:3], 4).shape == (2, 3, 6)

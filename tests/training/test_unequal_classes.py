@@ -179,3 +179,19 @@ def test_the_best_epoch_and_the_patience(best_metric, metric, best, gains, confi
         progress.add_validation(epoch, epoch, scores, config)
         counted.append(progress.epochs_without_gain == 0)
     assert progress.best_epoch == best and counted == gains
+
+
+def test_the_error_of_the_area_is_delong_s():
+    random = np.random.default_rng(1)
+    true = np.repeat([0, 1], [3, 50])
+    scores = random.normal(size=(53, 2))
+    beats = (scores[:3, :1] > scores[3:, 0]) @ np.eye(50), (scores[:3, 1:] < scores[3:, 1])
+    # placements of both classes' curves: the second class's are those of the other column
+    placements = beats[0], np.asarray(beats[1], float)
+    members = np.mean([p.mean(1) for p in placements], axis=0)
+    others = np.mean([p.mean(0) for p in placements], axis=0)
+    expected = np.sqrt(members.var(ddof=1) / 3 + others.var(ddof=1) / 50)
+    area, error = auroc(true, scores)
+    assert area == pytest.approx(members.mean())
+    assert error == pytest.approx(expected)
+    assert np.isnan(auroc(true[2:], scores[2:])[1])  # a class of one example

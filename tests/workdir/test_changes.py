@@ -14,6 +14,7 @@ from runs import assert_same_bits, last_state, without_times
 from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
+from jaxcnn.reporting.evaluation_report import _is_of as is_of
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
@@ -220,6 +221,19 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
     assert said in (tmp_path / "report.md").read_text()
 
 
+def test_two_ends_within_an_epoch_are_two_tests(config, train, tmp_path):
+    config.num_steps = 2
+    result, _ = train(config, tmp_path)
+    scores = {"checkpoint": "latest", "epoch": 0, "step": 2}
+    assert is_of(result, scores)
+    config.num_steps = 3
+    result, _ = train(config, tmp_path)
+    said = "the run was tested 2 times, because it had ended after epoch 0 (step 2) and went on."
+    assert said in (tmp_path / "report.md").read_text()
+    assert not is_of(result, scores)
+    assert is_of(result, scores | {"step": 3})
+
+
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
     from jaxcnn.api import arguments, run
@@ -270,6 +284,18 @@ def test_a_bad_step_is_skipped_and_halves_the_rate(config, train, dataset, monke
     assert np.isfinite(result["test_loss"])
     rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
     assert rows[-1]["learning_rate"] == pytest.approx(config.optimizer.learning_rate / 2)
+
+
+def test_an_epoch_of_skipped_steps_has_no_training_loss(
+    config, train, dataset, monkeypatch, tmp_path
+):
+    with_a_bad_batch(dataset, monkeypatch, row=0)
+    config.optimizer.skip_bad_steps, config.num_epochs = True, 1
+    config.global_batch_size = 270  # one step
+    _, printed = train(config, tmp_path)
+    assert "1 step was skipped" in printed
+    [row] = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    assert row["loss"] is None and row["accuracy"] is None
 
 
 def test_skipping_can_be_left_off_later(config, train, dataset, monkeypatch, tmp_path):

@@ -148,10 +148,11 @@ def _by_cost(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
 
 def _best_within(costs: Costs, kind: str, better: set[tuple[str, str]]) -> str:
     """Return a sentence on the networks that are better than all cheaper ones; "" for one alone."""
-    front: list[str] = []
+    front, seen = [], []
     for name in sorted(costs, key=lambda name: costs[name][kind]):
-        if not front or (name, front[-1]) in better:
+        if all((name, cheaper) in better for cheaper in seen):
             front.append(name)
+        seen.append(name)
     if len(front) < 2:
         return ""
     listed = ", then ".join(f"{name} (from {_amount(kind, costs[name][kind])})" for name in front)
