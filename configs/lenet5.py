@@ -5,7 +5,7 @@ file assumes: batch 64, max pools (`--config.model.pool=average` for the other k
 pixels from -1 to 1 (`--config.dataset.scaling=unit` for 0 to 1). With its lowest rate the
 publication ends at about 44 %; pixels from -1 to 1 give that figure, 0 to 1 gives 31 %.
 
-From the momentum runs on, the publication's headings give the rate as 0.1 and its text as 0.01.
+For the momentum runs and models 1 to 3, the publication's headings say rate 0.1, its text 0.01.
 The variants take 0.01, and those that end in `_lr0p1` follow the headings.
 
 Source: [sgd], whose losses are mean cross-entropies divided by the batch size.

@@ -56,7 +56,8 @@ The last column tells the effect of a new value on a run that is resumed:
 | another run | the folder is refused; name another `--workdir` |
 
 A run that has ended accepts a change with the effect "every number from then on" only together
-with more epochs.
+with more epochs. A run that early stopping ended does not accept another `early_stopping.metric`
+or `early_stopping.min_delta` either.
 """
 NETWORKS = """\
 # Networks

@@ -13,6 +13,7 @@ from jaxcnn import models
 from jaxcnn.errors import UserError
 from jaxcnn.models import Network, model_config, registry
 from jaxcnn.nn import Activation, AveragePool, BatchNorm, Conv, Dense, Dropout, Flatten, FlaxModule
+from jaxcnn.nn.layer import Layer
 from jaxcnn.nn.operations import count_operations
 
 
@@ -114,11 +115,23 @@ def test_the_output_has_the_dtype_of_the_input():
 RNGS = nnx.Rngs(0)
 
 
+class Counting(Layer):
+    """Counts its calls in a variable that no training step carries."""
+
+    def setup(self, shape, scope):
+        self.seen = nnx.Variable(scope.create("seen", (), lambda rng, shape: np.zeros(shape)))
+        return shape
+
+    def _forward(self, x, context):
+        return x
+
+
 @pytest.mark.parametrize(
     "line, words",
     [
         (nnx.Dropout(0.5, rngs=RNGS), "dropout1 (Dropout) holds RngCount, random state"),
         (FlaxModule(nnx.Dropout, 0.5), "use jaxcnn.nn.Dropout"),
+        (Counting(), "layer1 holds Variable: a network keeps nnx.Param and nnx.BatchStat"),
         (nnx.Conv(4, 4, (3, 3), rngs=RNGS), "conv1 (Conv) does not take inputs of shape (8, 8, 3)"),
         (lambda x: (x, x), "function1 (<lambda>) must return one array (batch, …)"),
         (lambda x: x.sum(), "function1 (<lambda>) must return one array (batch, …)"),
