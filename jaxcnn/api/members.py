@@ -129,10 +129,11 @@ class Opener:
             self.shown.note(lines)
         opened = open_workdir(folder, config)
         changes, check_folder = self.stack.enter_context(opened)
-        if part:
-            shutil.rmtree(part)
         description = self.describe(member_run)
         data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
+        if part:
+            (folder / "result.json").unlink(missing_ok=True)  # a member without it may start anew
+            shutil.rmtree(part)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)
         display = self.shown.display(index)

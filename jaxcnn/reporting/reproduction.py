@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcnn.config.publications import FIGURES
+from jaxcnn.config.published import recipe_digest
 from jaxcnn.errors import UserError
 from jaxcnn.reporting.comparison import records
 from jaxcnn.reporting.comparison.groups import MeanAndStd, RecipeGroup
@@ -140,6 +141,8 @@ def _beside_published(config: Mapping[str, Any], new: Sequence[float], num_image
     text = (figures.words if figures else "") or percent(published["accuracy"])
     if published["differs"]:
         return Verdict("not compared", f"{text}, but {published['differs']}")
+    if published["recipe"] != recipe_digest(config):
+        return Verdict("not compared", f"{text}, but fields of the recipe are changed")
     if figures and figures.note:
         text += f" ({figures.note})"
     return judge(new, [published["accuracy"]], num_images, f"{text}, one run, seed unknown")

@@ -143,13 +143,12 @@ def write_config(
     ]
     earlier = _read_environment(workdir) if step else {}
     all_changes = list(earlier.get("changes", []))
-    if step and changed:
-        all_changes.append({"step": step, "fields": changed})
+    change = {"step": step, "fields": changed}
+    if step and changed and all_changes[-1:] != [change]:  # the last one: see below
+        all_changes.append(change)
     identity = run_files.read_identity(workdir)
     owner = {"run": identity.id}
     plain = _without_older_rules(workdir, config)
-    write_json(workdir / "config.json", run_files.with_identity(plain, identity))
-    write_json(workdir / "dataset.json", dataset | owner | {"name": full_name(dataset["name"])})
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
     now = environment(devices) | history | owner
     if len(phases) > 1:
@@ -157,7 +156,10 @@ def write_config(
     if parts := describe_parts(config):
         now["parts"] = parts
     now["exact"] = now["exact"] and earlier.get("exact", True)
+    # the config comes last: if a kill leaves the old one, the next start finds the change again
     write_json(workdir / "environment.json", now)
+    write_json(workdir / "dataset.json", dataset | owner | {"name": full_name(dataset["name"])})
+    write_json(workdir / "config.json", run_files.with_identity(plain, identity))
 
 
 def _without_older_rules(workdir: Path, config: ConfigDict) -> dict[str, Any]:

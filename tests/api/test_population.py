@@ -116,6 +116,23 @@ def test_members_that_are_killed_at_their_ends_within_an_epoch_repeat_that_part(
         assert rows[0] == rows[1] and rows[0][-2]["step"] == num_steps
 
 
+def test_a_member_that_is_killed_before_it_repeats_a_part_starts_anew(
+    config, train_members, monkeypatch, tmp_path
+):
+    config.num_steps, config.validation = 3, "holdout"  # an epoch has 5
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    first, _ = train_members(config, "seed=0..1", tmp_path)
+    config.calibration = "temperature"
+    with monkeypatch.context() as patches, pytest.raises(KeyboardInterrupt):
+        patches.setattr(members.Member, "open", kill)
+        train_members(config, "seed=0..1", tmp_path)
+    second, _ = train_members(config, "seed=0..1", tmp_path)
+    assert second["recipes"][0]["test_accuracy"] == first["recipes"][0]["test_accuracy"]
+
+
 @pytest.mark.slow
 def test_members_start_from_another_run(config, train, train_members, tmp_path):
     config.num_epochs = 1

@@ -88,5 +88,10 @@ def test_runs_beside_kept_ones_and_the_published_figure(trained_workdir, tmp_pat
     config["published"]["differs"] = "the published run is longer"
     verdict = judge_runs(config, [run], [])["published"]
     assert verdict.word == "not compared" and verdict.reference.startswith("85.24%, but the")
+    config = to_dict(load_config("lenet:cifar10"))
+    assert "not compared" not in judge_runs(config, [run], [])["published"].word
+    config["num_epochs"] = 6
+    verdict = judge_runs(config, [run], [])["published"]
+    assert verdict.word == "not compared" and "59.74%, but fields" in verdict.reference
     config = to_dict(load_config("mnist:small_bn"))
     assert "the best epoch's is 99.42%" in judge_runs(config, [run], [])["published"].word

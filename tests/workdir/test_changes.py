@@ -13,11 +13,14 @@ from runs import assert_same_bits, last_state, without_times
 
 from jaxcnn.data.dataset import Split
 from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
 from jaxcnn.models import model_config
 from jaxcnn.reporting.evaluation_report import _is_of as is_of
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
+from jaxcnn.workdir import folder
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -219,6 +222,27 @@ def test_an_ended_run_keeps_its_recipe(config, train, tmp_path):
     train(config, tmp_path)  # the same test again
     said = "the run was tested 2 times, because it had ended after epoch 2 and went on."
     assert said in (tmp_path / "report.md").read_text()
+
+
+def test_a_kill_while_a_change_is_written_loses_no_change(config, train, monkeypatch, tmp_path):
+    config.num_epochs = 1
+    train(config, tmp_path)
+    config.num_epochs, config.optimizer.learning_rate = 2, 0.01
+
+    def write_until_the_config(path, content):
+        if path.name == "config.json":
+            raise KeyboardInterrupt
+        write_json(path, content)
+
+    about_data, devices = read_json(tmp_path / "dataset.json"), jax.devices()[:2]
+    with monkeypatch.context() as patches, open_workdir(tmp_path, config) as (changes, _):
+        patches.setattr(folder, "write_json", write_until_the_config)
+        with pytest.raises(KeyboardInterrupt):
+            folder.write_config(tmp_path, config, about_data, devices, changes, step=5)
+    train(config, tmp_path)
+    [change] = read_json(tmp_path / "environment.json")["changes"]
+    assert "optimizer.learning_rate: 0.003 before, now 0.01" in change["fields"]
+    assert "learning_rate: 0.003 before" in (tmp_path / "report.md").read_text()
 
 
 def test_two_ends_within_an_epoch_are_two_tests(config, train, tmp_path):
