@@ -23,10 +23,12 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8" + compilati
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # many tests run the same programs: each is compiled once, for all of pytest-xdist's workers, and
-# for several suites where the environment names a folder
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    _cache = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+# with JAXCNN_TEST_CACHE for several suites
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _cache = os.environ.get("JAXCNN_TEST_CACHE", "")
+    if not _cache:
+        _cache = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, _cache, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 

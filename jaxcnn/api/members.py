@@ -132,7 +132,8 @@ class Opener:
         description = self.describe(member_run)
         data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
         if part:
-            (folder / "result.json").unlink(missing_ok=True)  # a member without it may start anew
+            if is_first:  # after a kill, a member without a result starts anew
+                (folder / "result.json").unlink(missing_ok=True)
             shutil.rmtree(part)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)

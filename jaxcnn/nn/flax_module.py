@@ -92,8 +92,7 @@ class FlaxModule(_Foreign):
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Make the module; return the shape of its output."""
         self.module = self._made(scope)
-        for variable in self.variables():
-            check_variable(variable, f"{self.path} ({self.class_name})")
+        self._check_state()
 
         def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
             return self._call(module, x, Context(keys))
@@ -113,6 +112,14 @@ class FlaxModule(_Foreign):
             return module()
         graph, state = nnx.split(nnx.eval_shape(module))
         return nnx.merge(graph, jax.tree.map(shape_of, state))
+
+    def _check_state(self) -> None:
+        where = f"{self.path} ({self.class_name})"
+        for variable in self.variables():
+            check_kind(variable, where)
+            if variable.get_value().dtype != jnp.float32:
+                about = f"{type(variable).__name__} of {variable.get_value().dtype}"
+                raise UserError(f"{where} holds {about}: give the module param_dtype=jnp.float32")
 
     def variables(self) -> list[nnx.Variable]:
         """Return the module's parameters and statistics."""
@@ -138,24 +145,21 @@ class FlaxModule(_Foreign):
         return self.class_name
 
 
-def check_variable(variable: nnx.Variable, where: str) -> None:
-    """Refuse a variable that a training step does not carry.
+def check_kind(variable: nnx.Variable, where: str) -> None:
+    """Refuse a variable of a kind that a training step does not carry.
 
     Args:
       variable: of a network.
       where: the layer that holds it, for the message.
 
     Raises:
-      UserError: it is no float32 parameter or statistic.
+      UserError: it is no parameter or statistic.
     """
     where = f"{where} holds {type(variable).__name__}"
     if isinstance(variable, nnx.RngState):
         raise UserError(f"{where}, random state that is not saved: use jaxcnn.nn.Dropout")
     if not isinstance(variable, nnx.Param | nnx.BatchStat):
         raise UserError(f"{where}: a network keeps nnx.Param and nnx.BatchStat alone")
-    if variable.get_value().dtype != jnp.float32:
-        dtype = variable.get_value().dtype
-        raise UserError(f"{where} of {dtype}: give the module param_dtype=jnp.float32")
 
 
 def _variables(module: nnx.Module) -> list[nnx.Variable]:

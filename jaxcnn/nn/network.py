@@ -10,7 +10,7 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.blocks import AuxHead, Sequential
-from jaxcnn.nn.flax_module import FlaxModule, check_variable
+from jaxcnn.nn.flax_module import FlaxModule, check_kind
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.nn.layer import Context, ImageSizeError, Layer, Scope, Shape, keys_of
 from jaxcnn.nn.layers import Dense
@@ -38,7 +38,7 @@ class Network(Sequential):
         self.num_classes, self.image_shape = num_classes, tuple(image_shape)
         shape = self.setup(self.image_shape, Scope(seed, abstract))
         for path, variable in nnx.to_flat_state(nnx.state(self)):
-            check_variable(variable, ".".join(map(str, path[:-1])))
+            check_kind(variable, ".".join(map(str, path[:-1])))
         heads = [layer.logits_shape for layer in self.children if isinstance(layer, AuxHead)]
         for logits in (*heads, shape):
             if logits != (num_classes,):

@@ -75,7 +75,7 @@ def auroc(true: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
         shares[is_member] = others_below / (num_examples - num_members)
         areas.append(shares[is_member].mean())
         sides = np.where(is_member, num_members, num_examples - num_members)
-        with np.errstate(invalid="ignore"):  # 0 / 0 of a single example
+        with np.errstate(invalid="ignore", divide="ignore"):  # of a single example
             influence += (shares - areas[-1]) / np.sqrt(sides * (sides - 1))
     error = np.sqrt(np.sum((influence / len(classes)) ** 2))
     return float(np.mean(areas)), float(error)

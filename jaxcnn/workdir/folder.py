@@ -156,7 +156,8 @@ def write_config(
     if parts := describe_parts(config):
         now["parts"] = parts
     now["exact"] = now["exact"] and earlier.get("exact", True)
-    # the config comes last: if a kill leaves the old one, the next start finds the change again
+    # the config comes last: if a kill leaves the old one, the next start finds the change again. If
+    # that start takes the change back, the list keeps it, though no step was trained with it
     write_json(workdir / "environment.json", now)
     write_json(workdir / "dataset.json", dataset | owner | {"name": full_name(dataset["name"])})
     write_json(workdir / "config.json", run_files.with_identity(plain, identity))

@@ -133,6 +133,15 @@ def test_a_member_that_is_killed_before_it_repeats_a_part_starts_anew(
     assert second["recipes"][0]["test_accuracy"] == first["recipes"][0]["test_accuracy"]
 
 
+def test_a_member_that_is_tested_again_counts_both_tests(config, train_members, tmp_path):
+    config.num_steps, config.validation, config.test_with = 8, "holdout", "best"
+    train_members(config, "seed=0..1", tmp_path)
+    config.test_with = "last"
+    train_members(config, "seed=0..1", tmp_path)
+    environment = json.loads((tmp_path / "members" / "000" / "environment.json").read_text())
+    assert environment["ended"] == [{"epoch": 1, "tested_with": "best", "step": 8}]
+
+
 @pytest.mark.slow
 def test_members_start_from_another_run(config, train, train_members, tmp_path):
     config.num_epochs = 1

@@ -90,6 +90,8 @@ def test_the_published_classes_and_times_stand_beside_ours(write_run, tmp_path, 
 
 def test_a_network_needs_to_be_better_than_each_cheaper_one():
     costs = {name: {"parameters": cost} for name, cost in (("a", 1000.0), ("b", 2000), ("c", 3000))}
-    assert best_within(costs, "parameters", {("c", "a")}) == ""
-    text = best_within(costs, "parameters", {("c", "a"), ("c", "b")})
+    tested = {("b", "a"), ("c", "a"), ("c", "b")}
+    assert best_within(costs, "parameters", {("c", "a")}, tested) == ""
+    text = best_within(costs, "parameters", {("c", "a"), ("c", "b")}, tested)
+    assert text == best_within(costs, "parameters", {("c", "a")}, tested - {("c", "b")})
     assert text.endswith("the most accurate is a (from 1,000), then c (from 3,000).")

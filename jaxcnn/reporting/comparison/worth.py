@@ -126,12 +126,14 @@ def _by_cost(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
     better = {(pair.first.label, pair.second.label) for pair in pairs if pair.is_better}
     same = {(pair.second.label, pair.first.label) for pair in pairs if pair.verdict == SAME}
     same |= {(first, second) for second, first in same}
+    tested = {(p.first.label, p.second.label) for p in pairs if p.verdict != UNTESTED}
+    tested |= {(first, second) for second, first in tested}
 
     def is_cheaper(one: str, other: str) -> bool:
         ends = [(costs[one][kind], costs[other][kind]) for kind in kinds]
         return all(a <= b for a, b in ends) and any(a < b for a, b in ends)
 
-    lines = [_best_within(costs, kind, better) for kind in kinds] if len(groups) > 2 else []
+    lines = [_best_within(costs, kind, better, tested) for kind in kinds] if len(groups) > 2 else []
     for name in costs:
         cheaper = [other for other in costs if is_cheaper(other, name)]
         beaten_by = [other for other in cheaper if (other, name) in better]
@@ -146,11 +148,17 @@ def _by_cost(groups: Sequence[RecipeGroup], kinds: Sequence[str]) -> list[str]:
     return lines
 
 
-def _best_within(costs: Costs, kind: str, better: set[tuple[str, str]]) -> str:
-    """Return a sentence on the networks that are better than all cheaper ones; "" for one alone."""
+def _best_within(
+    costs: Costs, kind: str, better: set[tuple[str, str]], tested: set[tuple[str, str]]
+) -> str:
+    """Return a sentence on the networks that are better than all cheaper ones; "" for one alone.
+
+    Cheaper ones that were not tested against a network do not count.
+    """
     front, seen = [], []
     for name in sorted(costs, key=lambda name: costs[name][kind]):
-        if all((name, cheaper) in better for cheaper in seen):
+        beaten = [cheaper for cheaper in seen if (name, cheaper) in better]
+        if not seen or beaten and len(beaten) == sum((name, other) in tested for other in seen):
             front.append(name)
         seen.append(name)
     if len(front) < 2:
