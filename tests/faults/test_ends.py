@@ -10,7 +10,7 @@ from outcomes import assert_one_line, outcome
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 50])
+@pytest.mark.parametrize("count", [8, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_at_random_it_ends_as_if_nothing_had_been(count, start, finish, whole, tmp_path):
     """Every other kill falls into the epochs, which are as good as one save after the other."""
     reference, seconds = whole
