@@ -114,6 +114,7 @@ class FlaxModule(_Foreign):
         return nnx.merge(graph, jax.tree.map(shape_of, state))
 
     def _check_state(self) -> None:
+        """Refuse variables that a training step does not carry, and those that are not float32."""
         where = f"{self.path} ({self.class_name})"
         for variable in self.variables():
             check_kind(variable, where)

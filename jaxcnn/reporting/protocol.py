@@ -88,14 +88,11 @@ def describe(
     return f"{text} **{TUNED}**" if is_tuned_on_test(config) else text
 
 
-def _time_of(end: Mapping[str, Any], ends: Sequence[Mapping[str, Any]]) -> str:
-    """Return the epoch of an end, with its step where several ends have this epoch."""
-    is_alone = [other["epoch"] for other in ends].count(end["epoch"]) == 1
-    return (
-        str(end["epoch"])
-        if is_alone or "step" not in end
-        else f"{end['epoch']} (step {end['step']})"
-    )
+def _time_of(end: Mapping[str, Any], epochs: Sequence[int]) -> str:
+    """Return the epoch of an end, with its step where it is several times among the epochs."""
+    if epochs.count(end["epoch"]) == 1 or "step" not in end:
+        return str(end["epoch"])
+    return f"{end['epoch']} (step {end['step']})"
 
 
 def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
@@ -105,10 +102,9 @@ def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     earlier = [end for end in ended or [] if not is_same_end(end, result)]
     if not earlier:
         return "the run was tested once, at its end."
-    epochs = ", ".join(
-        _time_of(end, [*earlier, {"epoch": result["num_epochs"]}]) for end in earlier
-    )
+    epochs = [result["num_epochs"], *(end["epoch"] for end in earlier)]
+    times = ", ".join(_time_of(end, epochs) for end in earlier)
     return (
-        f"the run was tested {len(earlier) + 1} times, because it had ended after epoch {epochs} "
+        f"the run was tested {len(earlier) + 1} times, because it had ended after epoch {times} "
         "and went on."
     )

@@ -158,7 +158,8 @@ def _best_within(
     front, seen = [], []
     for name in sorted(costs, key=lambda name: costs[name][kind]):
         beaten = [cheaper for cheaper in seen if (name, cheaper) in better]
-        if not seen or beaten and len(beaten) == sum((name, other) in tested for other in seen):
+        num_tested = sum((name, cheaper) in tested for cheaper in seen)
+        if not seen or (beaten and len(beaten) == num_tested):
             front.append(name)
         seen.append(name)
     if len(front) < 2:
