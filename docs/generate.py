@@ -108,6 +108,7 @@ typed. [The publications](publications.md#classic) has the recipes and what they
   so far, which is no result: no difference, test or ranking takes it.
 - A difference counts as one only if a test tells the two networks apart. For published figures it
   is a z test by the 10,000 test images, as the publication gives one run of each network.
+- *Seconds per epoch, ours* were mostly taken beside other work, so they are no measure of speed.
 
 `python results/keep.py --unfinished RUN` keeps a run that has not finished, and `jaxcnn evaluate
 --workdir=RUN` before it adds the accuracies by class. `jaxcnn compare RUN…` makes such tables and
