@@ -68,7 +68,17 @@ class Registry(dict[str, T]):
 
     def built_in(self, name: str) -> Callable:
         """Return the decorator that makes a function of jaxcnn the entry of a name."""
-        return lambda entry: self.setdefault(name, entry)
+
+        def register(entry: T) -> T:
+            self._add_built_in(name, entry)
+            return entry
+
+        return register
+
+    def _add_built_in(self, name: str, entry: T) -> None:
+        if name in self:
+            raise ValueError(f"{name!r} names two parts of the kind {self.kind}")
+        self[name] = entry
 
     def decorator(self, name: str, make: Callable[..., T]) -> Callable:
         """Return the decorator that registers a function under a name.
@@ -94,9 +104,7 @@ class Registry(dict[str, T]):
         def register(function: Function) -> Function:
             part = part_of(self.kind, name, function, sys._getframe(1))
             if part is None:
-                if name in self:
-                    raise ValueError(f"two {self.kind}s are named {name}")
-                self[name] = make(function)
+                self._add_built_in(name, make(function))
                 return function
             self._check(part, function)
             self[name] = make(part.guard(function), part)

@@ -69,6 +69,8 @@ def _built_in(name: str) -> Callable[[_Maker], _Maker]:
     """Register a function that returns a run's augmentation, or None if the config turns it off."""
 
     def register(make: _Maker) -> _Maker:
+        if name in _MAKERS:
+            raise ValueError(f"{name!r} names two augmentations")
         _MAKERS[name] = make
         return make
 

@@ -16,7 +16,8 @@ from flax import nnx
 
 from jaxcnn.models.registry import network
 from jaxcnn.nn.batch_norm import BatchNorm
-from jaxcnn.nn.layer import Context, Scope, Shape
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Scope, Shape
 from jaxcnn.nn.layers import Activation, Conv, Dense, Flatten, MaxPool
 
 WHITENING = "whiten"  # the name of the layer

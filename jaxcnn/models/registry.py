@@ -19,6 +19,7 @@ from jaxcnn.nn.options import check_option
 
 LARGEST_SIDE_TRIED = 512
 _OPTION_TYPES = (bool, int, float, str, tuple)
+_ARGUMENTS = ("name", "num_classes", "image_shape", "seed", "abstract")  # of `build`
 T = TypeVar("T")
 
 
@@ -74,6 +75,8 @@ def network(
         for option, default in defaults.items():
             if part and not isinstance(default, _OPTION_TYPES):
                 raise part.fault(f"option {option} needs a default: a number, a text or a tuple")
+            if part and option in _ARGUMENTS:
+                raise part.fault(f"option {option} is an argument of jaxcnn.build; rename it")
         return Entry(function, defaults | options, image_shape, num_classes, part)
 
     return _ENTRIES.decorator(name, make)
@@ -201,7 +204,8 @@ def _smallest(make: Callable[[int], Network]) -> int:
 def check_options(name: str, **options: Any) -> dict[str, Any]:
     """Return all options of a network, checked to have the types of their defaults.
 
-    A list may stand for a tuple. Tuples hold sizes: integers from 1 on.
+    A list may stand for a tuple. Where the default holds integers, a tuple holds sizes: integers
+    from 1 on.
 
     Raises:
       UserError: no such network or option, or a value of another type.
@@ -218,7 +222,8 @@ def check_options(name: str, **options: Any) -> dict[str, Any]:
                 f"network {name}: option {key} must be a {kind.__name__}"
                 f" such as {defaults[key]!r}, not {value!r}"
             )
-        if kind is tuple and any(type(size) is not int or size < 1 for size in value):
+        has_sizes = kind is tuple and all(type(size) is int for size in defaults[key])
+        if has_sizes and any(type(size) is not int or size < 1 for size in value):
             raise UserError(f"network {name}: option {key} = {value!r}: must hold sizes from 1 on")
         checked[key] = kind(value)
     return checked

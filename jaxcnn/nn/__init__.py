@@ -2,9 +2,10 @@
 
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.nn.blocks import AuxHead, Branches, Residual, Sequential
+from jaxcnn.nn.context import Context
 from jaxcnn.nn.dropout import Dropout
 from jaxcnn.nn.flax_module import FlaxModule, Function
-from jaxcnn.nn.layer import Context, Layer, Scope
+from jaxcnn.nn.layer import Layer, Scope
 from jaxcnn.nn.layers import (
     Activation,
     AveragePool,

@@ -9,7 +9,8 @@ from flax import nnx
 from jax import lax
 
 from jaxcnn.nn import initializers
-from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Layer, Scope, Shape
 from jaxcnn.ops.batch_norm import batch_normalize, widen
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn.errors import UserError
+from jaxcnn.nn.context import Context
 from jaxcnn.nn.flax_module import FlaxModule, Function
-from jaxcnn.nn.layer import Context, Layer, Row, Scope, Shape
+from jaxcnn.nn.layer import Layer, Row, Scope, Shape, held_layers
 from jaxcnn.nn.options import ACTIVATIONS, check_option
 from jaxcnn.ops.residual import relu_of_sum
 
@@ -39,7 +40,18 @@ class Group(Layer):
 
     def penalty(self) -> jax.Array | float:
         """Return the sum of the layers' penalties."""
-        return sum(layer.penalty() for layer in self.children)
+        children = self.children
+        others = [layer for layer in held_layers(self) if all(layer is not c for c in children)]
+        return sum(layer.penalty() for layer in (*children, *others))
+
+    def own_sizes(self, rows: list[Row]) -> tuple[int, int, int]:
+        """Return the parameters, trainable ones and operations that no row of the layers has."""
+        parameters, trainable = self.sizes()
+        return (
+            parameters - sum(row.parameters for row in rows),
+            trainable - sum(row.trainable for row in rows),
+            max(self.flops() - sum(row.flops for row in rows), 0),
+        )
 
 
 def flatten(lines: Any) -> list[Layer]:
@@ -91,11 +103,18 @@ class Sequential(Group):
         return x
 
     def rows(self, inputs: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """Return the rows of the layers, each fed by the one before."""
+        """Return the rows of the layers, each fed by the one before.
+
+        What a subclass holds or computes beside its layers has a row after them.
+        """
         rows = []
         for layer in self.children:
             new, inputs = layer.rows(inputs)
             rows += new
+        if any(sizes := self.own_sizes(rows)):
+            kind = type(self).__name__
+            rows.append(Row(self.path, kind, self.details(), self.output_shape, *sizes, inputs))
+            inputs = (self.path,)
         return rows, inputs
 
 
@@ -111,9 +130,8 @@ class _Parallel(Group):
             new, end = chain.rows(inputs)
             rows += new
             ends += end
-        join = Row(
-            self.path, self.joined_by, self.details(), self.output_shape, 0, 0, 0, inputs=ends
-        )
+        sizes = self.own_sizes(rows)
+        join = Row(self.path, self.joined_by, self.details(), self.output_shape, *sizes, ends)
         return [*rows, join], (self.path,)
 
 
@@ -184,8 +202,10 @@ class AuxHead(Sequential):
         """Return the input's shape; the attribute `logits_shape` is that of the logits.
 
         Raises:
-          UserError: the head stands inside another layer.
+          UserError: the head stands inside another layer, or has the name of the last logits.
         """
+        if scope.path == "main":
+            raise UserError('no AuxHead is named "main": that is the name of the last logits')
         if "/" in scope.path:
             raise UserError(f"{scope.path}: an AuxHead must be a line of the network itself")
         self.logits_shape = super().setup(shape, scope)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn.errors import UserError
-from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Layer, Scope, Shape
 from jaxcnn.ops.random_bits import random_bits
 
 
@@ -30,8 +31,12 @@ class Dropout(Layer):
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape unchanged."""
-        self.number = next(scope.numbers)
+        self.join(scope)
         return shape
+
+    def join(self, scope: Scope) -> None:
+        """Take a number of its own in the network."""
+        self.number = next(scope.numbers)
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> the same shape and dtype.

@@ -11,21 +11,16 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn.errors import UserError
-from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Layer, Scope, Shape
 from jaxcnn.nn.tracing import shape_of, trace_call, trace_module
 
 
 class _Foreign(Layer):
     """The base class of both. Tracing a call gives the output's shape and the operations."""
 
-    operations = 0
-
     def _where(self) -> str:
         return f"{self.path} ({self.details()})"
-
-    def flops(self) -> int:
-        """Return the operations of convolutions and matrix products for one image, forward."""
-        return self.operations
 
 
 class Function(_Foreign):
@@ -93,6 +88,7 @@ class FlaxModule(_Foreign):
         """Make the module; return the shape of its output."""
         self.module = self._made(scope)
         self._check_state()
+        self._welcome(scope)
 
         def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
             return self._call(module, x, Context(keys))
@@ -122,10 +118,6 @@ class FlaxModule(_Foreign):
                 about = f"{type(variable).__name__} of {variable.get_value().dtype}"
                 raise UserError(f"{where} holds {about}: give the module param_dtype=jnp.float32")
 
-    def variables(self) -> list[nnx.Variable]:
-        """Return the module's parameters and statistics."""
-        return _variables(self.module)
-
     def _call(self, module: nnx.Module, x: jax.Array, context: Context) -> jax.Array:
         if not self.takes_context:
             return module(x)
@@ -134,7 +126,7 @@ class FlaxModule(_Foreign):
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
         out = self._call(self.module, x, context)
-        statistics = [v for v in _variables(self.module) if isinstance(v, nnx.BatchStat)]
+        statistics = _statistics(self.module)
         if context.axis_name and statistics:  # the state must be the same on every device
             values = jax.lax.pmean([v[...] for v in statistics], context.axis_name)
             for variable, value in zip(statistics, values, strict=True):
@@ -163,5 +155,6 @@ def check_kind(variable: nnx.Variable, where: str) -> None:
         raise UserError(f"{where}: a network keeps nnx.Param and nnx.BatchStat alone")
 
 
-def _variables(module: nnx.Module) -> list[nnx.Variable]:
-    return [variable for _, variable in nnx.to_flat_state(nnx.state(module))]
+def _statistics(module: nnx.Module) -> list[nnx.Variable]:
+    """Return a module's statistics; a public method that returns variables ends `nnx.tabulate`."""
+    return [variable for _, variable in nnx.to_flat_state(nnx.state(module, nnx.BatchStat))]

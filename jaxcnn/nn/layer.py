@@ -6,7 +6,6 @@ Calling a layer runs it on a batch.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn import initializers
+from jaxcnn.nn.context import Context, keys_of
 from jaxcnn.nn.tracing import trace_module
 
 Shape = tuple[int, ...]
@@ -26,35 +26,6 @@ Shape = tuple[int, ...]
 
 class ImageSizeError(ValueError):
     """A network cannot be built for this image size; the text says why."""
-
-
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("keys", "mask", "intermediates", "frozen"),
-    meta_fields=("axis_name",),
-)  # `nnx.tabulate` compiles the call of each layer, with the context as an argument
-@dataclasses.dataclass
-class Context:
-    """Arguments of one call of a network, for all of its layers."""
-
-    keys: jax.Array | None = None  # (batch,) PRNG keys, one per example
-    mask: jax.Array | None = None  # (batch,) bool, True for the examples that count
-    axis_name: str | None = None  # mesh axis of BatchNorm's statistics
-    intermediates: dict[str, jax.Array] | None = None  # filled with each layer's output
-    frozen: jax.Array | None = None  # bool (), True while parts that train later are frozen
-
-    def given(self) -> dict[str, Any]:
-        """Return the arguments that were given, by name.
-
-        Layers pass these on instead of the context, which `nnx.tabulate` could not show.
-        """
-        names = ("keys", "mask", "axis_name", "intermediates", "frozen")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-
-    def record(self, path: str, x: jax.Array) -> None:
-        """Keep a layer's output if the caller asked for it."""
-        if self.intermediates is not None:
-            self.intermediates[path] = x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,22 +68,6 @@ class Row:
     inputs: tuple[str, ...]
 
 
-def keys_of(key: jax.Array | None, x: jax.Array) -> jax.Array | None:
-    """Return a PRNG key (batch,) for each example of x, split from one key; None without one.
-
-    Raises:
-      UserError: `key` is not a single PRNG key.
-    """
-    if key is None:
-        return None
-    if not isinstance(key, jax.Array | np.ndarray):
-        raise UserError(f"key must be one PRNG key such as jax.random.key(0), not {key!r}")
-    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if key.ndim != (0 if is_typed else 1):  # jax.random.PRNGKey gives an array of two numbers
-        raise UserError(f"key must be one PRNG key for the whole batch, not of shape {key.shape}")
-    return jax.random.split(key if is_typed else jax.random.wrap_key_data(key), len(x))
-
-
 class Layer(nnx.Module):
     """The base of all layers.
 
@@ -122,6 +77,7 @@ class Layer(nnx.Module):
       kind: numbers the layers without a `name` in their parent (conv1, conv2, …).
       input_axes: the axes of one input; () if it may have any.
       needs_init: whether the layer can be called only after `init`, or in a network.
+      operations: of one image, forward, counted by tracing; 0 for layers that count their own.
     """
 
     kind = "layer"
@@ -130,6 +86,7 @@ class Layer(nnx.Module):
     name = ""  # of layers whose own `__init__` does not call this one
     path = ""
     output_shape: Shape = ()
+    operations = 0
 
     def __init__(self, name: str = ""):
         self.name = name
@@ -168,7 +125,10 @@ class Layer(nnx.Module):
             axes = ", ".join(self.input_axes)
             raise UserError(f"{scope.path} takes inputs ({axes}), not of shape {shape}{flatten}")
         self.path = scope.path
-        self.output_shape = self._checked(shape, self.setup(shape, scope))
+        output_shape = self.setup(shape, scope)
+        if self._is_of_a_user():
+            self._welcome(scope)
+        self.output_shape = self._checked(shape, output_shape)
         if min(self.output_shape, default=1) < 1:
             raise ImageSizeError(f"nothing is left of the image after {self.path}")
         return self.output_shape
@@ -186,14 +146,30 @@ class Layer(nnx.Module):
                     f"{kind}.{name} is a plain array, which is neither trained nor saved; write "
                     f"self.{name} = nnx.Param(…), or nnx.BatchStat(…) without gradients"
                 )
-        if type(self).__module__.partition(".")[0] != __package__.partition(".")[0]:
+        if self._is_of_a_user():
             where = f"{self.path} ({kind})"
-            traced, _ = trace_module(
+            traced, self.operations = trace_module(
                 where, input_shape, self, lambda layer, x, keys: layer._forward(x, Context(keys))
             )
             if traced != shape:
                 raise UserError(f"{where}: setup returns {shape}, but the output is {traced}")
         return shape
+
+    def _is_of_a_user(self) -> bool:
+        return type(self).__module__.partition(".")[0] != __name__.partition(".")[0]
+
+    def _welcome(self, scope: Scope) -> None:
+        """Let the layers that this one holds, and that `init` has made, join the network."""
+        for _, layer in nnx.iter_modules(self):
+            is_held = isinstance(layer, Layer) and layer is not self
+            if is_held and not layer.path.startswith(f"{self.path}/"):
+                layer.join(scope)
+
+    def join(self, scope: Scope) -> None:
+        """Take from a network's scope what each of its layers must have for itself.
+
+        It is called for a layer that `init` has made, when what holds it is built in a network.
+        """
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Make the parameters and return the output's shape; by default there are none to make."""
@@ -237,12 +213,15 @@ class Layer(nnx.Module):
         raise NotImplementedError
 
     def variables(self) -> list[nnx.Variable]:
-        """Return the layer's own parameters and statistics."""
-        return [value for value in vars(self).values() if isinstance(value, nnx.Variable)]
+        """Return the parameters and statistics of the layer and of all that it holds."""
+        return [variable for _, variable in nnx.to_flat_state(nnx.state(self))]
 
     def penalty(self) -> jax.Array | float:
-        """Return l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularization."""
-        return 0.0
+        """Return l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularization.
+
+        By default it is that of the layers which this one holds.
+        """
+        return sum((layer.penalty() for layer in held_layers(self)), 0.0)
 
     def fit(
         self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
@@ -256,9 +235,10 @@ class Layer(nnx.Module):
     def flops(self) -> int:
         """Return the operations of convolutions and dense layers for one image, forward.
 
-        A multiply-add counts as 2.
+        A multiply-add counts as 2. By default the operations of a user's layer are counted by
+        tracing.
         """
-        return 0
+        return self.operations
 
     def details(self) -> str:
         """Return the layer's settings in a few words, for the summary."""
@@ -269,19 +249,32 @@ class Layer(nnx.Module):
 
         `inputs` are the names of the rows that feed it.
         """
-        sizes = [
-            (math.prod(variable.get_value().shape), isinstance(variable, nnx.Param))
-            for variable in self.variables()
-        ]
-        total, trainable = sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
         row = Row(
             self.path,
             type(self).__name__,
             self.details(),
             self.output_shape,
-            total,
-            trainable,
+            *self.sizes(),
             self.flops(),
             inputs,
         )
         return [row], (self.path,)
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the number of parameters with the statistics, and that of the trainable ones."""
+        sizes = [
+            (math.prod(variable.get_value().shape), isinstance(variable, nnx.Param))
+            for variable in self.variables()
+        ]
+        return sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
+
+
+def held_layers(module: nnx.Module) -> list[Layer]:
+    """Return the layers that a module holds, without those inside other layers."""
+    layers = {path: held for path, held in nnx.iter_modules(module) if isinstance(held, Layer)}
+    layers.pop((), None)
+    return [
+        layer
+        for path, layer in layers.items()
+        if not any(path[:length] in layers for length in range(1, len(path)))
+    ]

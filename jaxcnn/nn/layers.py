@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn.nn import initializers
-from jaxcnn.nn.layer import Context, Layer, Scope, Shape
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Layer, Scope, Shape
 from jaxcnn.nn.options import ACTIVATIONS, PADDINGS, check_option
 from jaxcnn.ops import pooling
 from jaxcnn.ops.convolution import convolve

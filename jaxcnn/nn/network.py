@@ -10,9 +10,10 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.blocks import AuxHead, Sequential
+from jaxcnn.nn.context import Context, keys_of
 from jaxcnn.nn.flax_module import FlaxModule, check_kind
 from jaxcnn.nn.heads import to_scores
-from jaxcnn.nn.layer import Context, ImageSizeError, Layer, Scope, Shape, keys_of
+from jaxcnn.nn.layer import ImageSizeError, Layer, Scope, Shape
 from jaxcnn.nn.layers import Dense
 from jaxcnn.ops.batch_norm import widen
 

@@ -9,6 +9,7 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.operations import count_operations
+from jaxcnn.ops.switch import plain
 
 Shape = tuple[int, ...]
 _EXAMPLES = 2  # in the batch that tells the shape of an output
@@ -32,7 +33,8 @@ def trace_call(where: str, shape: Shape, function: Callable, *arguments: Any) ->
     """
     x = jax.ShapeDtypeStruct((_EXAMPLES, *shape), jnp.float32)
     try:
-        traced, out = jax.make_jaxpr(function, return_shape=True)(*arguments, x)
+        with plain():  # one form of each operation, so that the count is the same everywhere
+            traced, out = jax.make_jaxpr(function, return_shape=True)(*arguments, x)
     except UserError:
         raise
     except Exception as error:  # the user's code can raise anything

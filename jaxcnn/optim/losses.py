@@ -14,7 +14,7 @@ from jaxcnn.config.parts import Registry
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 LOSSES: Registry[Loss] = Registry("loss", ["scores", "targets"])
-LOSSES["cross_entropy"] = optax.softmax_cross_entropy
+LOSSES.built_in("cross_entropy")(optax.softmax_cross_entropy)
 _LEAST_DOUBT = 1e-7  # of a probability of 1; its power has a gradient
 
 

@@ -165,7 +165,7 @@ def _momentum(config, *, nesterov: bool = False):
     return make, ("momentum",)
 
 
-OPTIMIZERS["nesterov"] = functools.partial(_momentum, nesterov=True)
+OPTIMIZERS.built_in("nesterov")(functools.partial(_momentum, nesterov=True))
 
 
 @OPTIMIZERS.built_in("adam")
@@ -177,7 +177,7 @@ def _adam(config):
     return make, ("b1", "b2")
 
 
-OPTIMIZERS["adamw"] = _adam  # the config's check refuses weight decay with plain adam
+OPTIMIZERS.built_in("adamw")(_adam)  # the config's check refuses weight decay with plain adam
 
 
 @OPTIMIZERS.built_in("adam_keras")

@@ -93,7 +93,7 @@ def _abstract_data(plan: Plan, dataset: Dataset) -> tuple[dict[str, Any], jax.Sh
 
 
 def find_batch_size(
-    config: ConfigDict, dataset: Dataset, *, most: int = _MOST, room: int = 0
+    config: ConfigDict, dataset: Dataset, *, most: int = _MOST
 ) -> tuple[int, StepMemory, int]:
     """Return the largest power of two that fits as `config.global_batch_size`.
 
@@ -104,10 +104,10 @@ def find_batch_size(
       config: the checked config; its `global_batch_size` is not read.
       dataset: the dataset.
       most: the largest size to try.
-      room: the bytes of a device that a step may take; 0 for four fifths of its memory.
 
     Returns:
-      The size, the memory that its step takes on each device, and the room there.
+      The size, the memory that its step takes on each device, and the room there: four fifths of
+      the device's memory.
 
     Raises:
       UserError: no size fits, or the processes of a group would have to agree on it.
@@ -124,7 +124,7 @@ def find_batch_size(
         config.global_batch_size = size
         plan = resolve(config, dataset)
         memory = step_memory(plan, dataset)
-        room = room or int(_USABLE * device_memory(plan.mesh))
+        room = int(_USABLE * device_memory(plan.mesh))
         if memory.total <= room:
             return size, memory, room
         if size == 1:

@@ -126,7 +126,7 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     if config.global_batch_size > num_examples:
         raise UserError(
             f"config.global_batch_size = {config.global_batch_size}: must be at most "
-            f"{num_examples}, the number of training examples"
+            f"{num_examples}, the number of training examples; 0 lets jaxcnn train find one"
         )
     batches = steps_per_epoch(num_examples, config.global_batch_size)
     if config.steps_per_epoch > batches:

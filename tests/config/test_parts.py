@@ -74,6 +74,7 @@ def one_argument(a):
         ("network", "mine", lambda: [], "must take num_classes"),
         ("network", "mine", lambda n, width: [], "must take num_classes; all others need"),
         ("network", "mine", lambda n, norm=None: [], "option norm needs a default: a number"),
+        ("network", "mine", lambda n, seed=0: [], "option seed is an argument of jaxcnn.build"),
         ("network", "", one_argument, "'' is no name"),
         ("dataset", "folder:x", lambda: None, "'folder:x' is no name"),
         ("metric", one_argument, None, 'write @jaxcnn.metric("NAME"), with parentheses'),
@@ -106,6 +107,14 @@ def test_two_parts_of_one_name_in_a_file_are_refused(tmp_path):
             write(tmp_path, LOSS + LOSS.replace("import jaxcnn", "").replace("def mine", "def b"))
         )
     register_file(write(tmp_path, LOSS + LOSS.replace('"mine"', '"other"')))
+
+
+def test_two_built_in_parts_of_one_name_are_a_mistake_of_ours():
+    for kind, name in (("loss", "cross_entropy"), ("optimizer", "nesterov")):
+        before = REGISTRIES[kind][name]
+        with pytest.raises(ValueError, match=f"'{name}' names two parts of the kind {kind}"):
+            REGISTRIES[kind].built_in(name)(lambda: None)
+        assert REGISTRIES[kind][name] is before
 
 
 def test_a_part_that_ends_the_program_is_named():

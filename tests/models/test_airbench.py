@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn import models
 from jaxcnn.models.airbench import WHITENING_EPSILON
-from jaxcnn.nn.layer import Context
+from jaxcnn.nn.context import Context
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from flax import nnx
 import jaxcnn
 from jaxcnn import models
 from jaxcnn.errors import UserError
-from jaxcnn.nn import Dense
+from jaxcnn.nn import Dense, Dropout, Flatten
 
 CIFAR = {"num_classes": 10, "image_shape": (32, 32, 3)}
 
@@ -24,6 +24,16 @@ def test_options_and_variants():
     model = models.build("mlp", **CIFAR, hidden=[16])  # a list is as good as a tuple
     assert model.dense1.kernel[...].shape == (3072, 16)
     assert model.logits.kernel[...].shape == (16, 10)
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_tuples_of_other_kinds_than_sizes():
+    @jaxcnn.network("mine")
+    def mine(num_classes, rates=(0.1, 0.2), kinds=("a",)):
+        return [Flatten(), Dropout(rates[1]), Dense(num_classes)]
+
+    assert models.build("mine", **CIFAR).dropout1.rate == 0.2
+    assert models.build("mine", **CIFAR, rates=[0.3, 0.0]).dropout1.rate == 0
 
 
 @pytest.mark.parametrize(

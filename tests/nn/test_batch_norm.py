@@ -11,8 +11,9 @@ from scipy.stats import chisquare
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn.batch_norm import BatchNorm
+from jaxcnn.nn.context import Context
 from jaxcnn.nn.dropout import Dropout
-from jaxcnn.nn.layer import Context, Scope
+from jaxcnn.nn.layer import Scope
 from jaxcnn.ops.batch_norm import batch_normalize
 from jaxcnn.ops.random_bits import random_bits
 

@@ -9,7 +9,8 @@ from jax import lax
 
 from jaxcnn.errors import UserError
 from jaxcnn.nn import layers
-from jaxcnn.nn.layer import Context, ImageSizeError, Scope
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import ImageSizeError, Scope
 
 
 def built(layer, shape, seed=0):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcnn.nn.layer import Context, Scope
+from jaxcnn.nn.context import Context
+from jaxcnn.nn.layer import Scope
 from jaxcnn.nn.layers import DepthwiseConv
 from jaxcnn.ops.depthwise import depthwise_conv
 

@@ -24,16 +24,19 @@ def test_a_larger_batch_takes_more(config, dataset):
     assert step_memory(resolve(config, dataset), dataset).resident < needed[8].resident
 
 
-def test_the_largest_size_that_fits(config, dataset):
+def test_the_largest_size_that_fits(config, dataset, monkeypatch):
     size, most, _ = find_batch_size(config, dataset)
     assert size == 16  # of 270 examples, so that an epoch has ten steps
     config.global_batch_size = 4
     less = step_memory(resolve(config, dataset), dataset)
     assert less.total < most.total
-    smaller, needed, _ = find_batch_size(config, dataset, room=(less.total + most.total) // 2)
-    assert 1 <= smaller < 16 and needed.total <= (less.total + most.total) // 2
+    monkeypatch.setattr(memory, "device_memory", lambda mesh: (less.total + most.total) // 2 / 0.8)
+    smaller, needed, room = find_batch_size(config, dataset)
+    assert 1 <= smaller < 16 and needed.total <= room
+    assert room == pytest.approx((less.total + most.total) / 2, rel=1e-6)
+    monkeypatch.setattr(memory, "device_memory", lambda mesh: 1000)
     with pytest.raises(UserError, match="not even one image fits: a step takes"):
-        find_batch_size(config, dataset, room=1000)
+        find_batch_size(config, dataset)
 
 
 @pytest.mark.slow
