@@ -63,7 +63,7 @@ from jaxcnn.workdir.run_parts import notes_on_parts
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
 _FILES_OF_THE_END = (
-    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv", CALIBRATION
+    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv"
 )  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")
@@ -229,8 +229,10 @@ def record_start(
         write_pictures_of(workdir, loop.run.dataset, loop.plan.views)
     run_devices = list(loop.plan.mesh.devices.flat)
     step, phases = loop.position.step, loop.progress.phases
+    # a temperature names the weights that it belongs to, which may be tested again
+    goes = not step or any(change.name == "calibration" for change in changes)
     write_config(workdir, loop.config, description, run_devices, changes, step, phases)
-    for name in _FILES_OF_THE_END:
+    for name in (*_FILES_OF_THE_END, *([CALIBRATION] if goes else [])):
         (workdir / name).unlink(missing_ok=True)
 
 

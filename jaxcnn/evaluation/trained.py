@@ -33,7 +33,7 @@ from jaxcnn.files.paths import below, user_path
 from jaxcnn.files.writing import to_json
 from jaxcnn.nn.heads import to_scores
 from jaxcnn.training import parallel
-from jaxcnn.workdir.run_files import CALIBRATION, CALIBRATIONS, read_part_if_there
+from jaxcnn.workdir.run_files import read_calibration
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import RunWeights, load_weights, read_statistics
 
@@ -279,6 +279,7 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
     # the program may change its working directory before it evaluates
     weights = dataclasses.replace(weights, workdir=weights.workdir.absolute())
     about = weights.about
+    calibration = read_calibration(weights.workdir, weights.checkpoint, weights.step)
     return Trained(
         **vars(weights),
         class_names=tuple(about["class_names"]),
@@ -287,14 +288,5 @@ def load_trained(workdir: str | Path, checkpoint: str = "") -> Trained:
         pixel_scale=np.asarray(about["pixel_scale"], np.float32),
         conversion=Conversion(**(about.get("reading") or {})),
         picture_statistics=read_statistics(about),
-        temperature=_read_temperature(weights),
+        temperature=calibration["temperature"] if calibration else 1.0,
     )
-
-
-def _read_temperature(weights: RunWeights) -> float:
-    """Return the temperature that was fitted for these weights; 1 without one."""
-    for name in (CALIBRATION, CALIBRATIONS[weights.checkpoint]):
-        about = read_part_if_there(weights.workdir, name)
-        if about and about["step"] == weights.step:
-            return about["temperature"]
-    return 1.0

@@ -21,6 +21,7 @@ from jaxcnn.evaluation.temperature import calibrate
 from jaxcnn.evaluation.trained import Trained, load_trained
 from jaxcnn.reporting.doubts_page import write_mistakes_page
 from jaxcnn.reporting.figures.evaluation import draw_metrics, draw_probes
+from jaxcnn.workdir.run_files import read_calibration
 from jaxcnn.workdir.run_parts import require_parts
 from jaxcnn.workdir.weights import tested_checkpoint
 
@@ -69,7 +70,11 @@ def evaluate_run(
     require_parts(workdir, trained.config, ["metric"] if dataset or data else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
     is_own = trained.checkpoint == tested_checkpoint(workdir)
-    is_due = trained.config.calibration == "temperature" and is_own and trained.temperature == 1
+    is_due = (
+        trained.config.calibration == "temperature"
+        and is_own
+        and not read_calibration(trained.workdir, trained.checkpoint, trained.step)
+    )
     if refit or is_due:
         trained = calibrate(trained, data_at, dataset)
     examples = _examples(trained, split, data, data_at, dataset)

@@ -16,7 +16,13 @@ from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
 from jaxcnn.reporting.provenance import differing_classes, provenance, unrecognized
 from jaxcnn.text import integer, loss, percent, printable, rate
-from jaxcnn.workdir.run_files import TEST_EVALUATION, evaluations, read_part, read_part_if_there
+from jaxcnn.workdir.run_files import (
+    TEST_EVALUATION,
+    evaluations,
+    read_calibration,
+    read_part,
+    read_part_if_there,
+)
 
 _NEEDED = ("split", "checkpoint", "epoch", "validation", "classes", "most_confused", "pictures")
 _MOST_CLASSES = 20  # in a table; with more, the table has the best and the worst classes alone
@@ -47,7 +53,7 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
     names = sorted(evaluations(workdir), key=lambda name: (Path(name).stem != "test", name))
     by_name = {name: read_part(workdir, name, _NEEDED) for name in names}
     return [
-        _section(Path(name).stem, evaluation)
+        _section(Path(name).stem, evaluation, _temperature_note(workdir, evaluation))
         for name, evaluation in by_name.items()
         if _is_of(result, evaluation)
     ]
@@ -73,7 +79,21 @@ def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
     return evaluation["epoch"] == result["num_epochs"] and len(steps) < 2
 
 
-def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
+def _temperature_note(workdir: Path, evaluation: Mapping[str, Any]) -> str:
+    """Return a sentence about an evaluation that was made with another temperature; "" for none."""
+    if "step" not in evaluation:  # of older code
+        return ""
+    calibration = read_calibration(workdir, evaluation["checkpoint"], evaluation["step"]) or {}
+    now, then = calibration.get("temperature", 1.0), evaluation.get("temperature", 1.0)
+    if now == then:
+        return ""
+    return (
+        f"Made with temperature {rate(then)}; that of the network is {rate(now)}. So it has other "
+        "probabilities, another cross-entropy and another calibration: evaluate it again."
+    )
+
+
+def _section(stem: str, evaluation: Mapping[str, Any], note: str) -> str:
     tta = f", test-time augmentation {evaluation['tta']}" if "tta" in evaluation else ""
     weights = f"{evaluation['checkpoint']} checkpoint{tta}"
     title = f"Evaluation on {_images(evaluation)}, {weights}"
@@ -82,7 +102,7 @@ def _section(stem: str, evaluation: Mapping[str, Any]) -> str:
         document.Heading(title),
         document.Paragraph(provenance(evaluation)),
         document.Table("Overall", ("figure", "value"), overall_rows(evaluation)),
-        *map(document.Paragraph, _remarks(evaluation)),
+        *map(document.Paragraph, filter(None, (note, *_remarks(evaluation)))),
         document.Table(_caption(evaluation), head, rows),
     ]
     if "superclasses" in evaluation:

@@ -99,6 +99,27 @@ def read_part_if_there(
     return read_part(workdir, name, need) if os.path.lexists(workdir / name) else None
 
 
+def read_calibration(workdir: Path, checkpoint: str, step: int | None) -> dict | None:
+    """Return the content of the file with the temperature of a checkpoint's weights.
+
+    Args:
+      workdir: the run's folder.
+      checkpoint: "best" or "latest".
+      step: after which the weights were saved.
+
+    Returns:
+      None if no temperature was fitted for these weights.
+
+    Raises:
+      UserError: the file is damaged or of another run.
+    """
+    for name in (CALIBRATION, CALIBRATIONS[checkpoint]):
+        about = read_part_if_there(workdir, name)
+        if about and about["step"] == step:
+            return about
+    return None
+
+
 def came_from_python(workdir: Path) -> bool:
     """Return whether the data of the run in a folder are a user's arrays."""
     return bool((read_part_if_there(workdir, "dataset.json") or {}).get("from_python"))

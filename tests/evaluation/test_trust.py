@@ -20,6 +20,7 @@ from jaxcnn.evaluation.metrics import LabeledPredictions
 from jaxcnn.evaluation.predictions import Predictions, TopClasses, probabilities, scores
 from jaxcnn.evaluation.temperature import calibrate
 from jaxcnn.evaluation.trained import load_trained
+from jaxcnn.reporting.evaluate_run import evaluate_run
 from jaxcnn.reporting.evaluation_report import overall_rows
 from jaxcnn.training.test_time_augmentation import WEIGHTS
 
@@ -114,6 +115,31 @@ def test_the_config_asks_for_a_temperature(config, dense, dataset, tmp_path, und
     (tmp_path / "calibration.json").unlink()
     jaxcnn.train(config, tmp_path, dataset, quiet=True)
     assert (tmp_path / "calibration.json").read_bytes() == first
+    config.calibration = "none"
+    assert jaxcnn.train(config, tmp_path, dataset, quiet=True).trained.temperature == 1
+    assert not (tmp_path / "calibration.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_parts")
+def test_a_test_of_the_same_weights_keeps_their_temperature(
+    config, dense, dataset, tmp_path, undrawn
+):
+    import jaxcnn
+
+    config.num_epochs = 1
+    jaxcnn.train(config, tmp_path, dataset, quiet=True)
+    evaluate_run(tmp_path, dataset=dataset, split="validation")
+    evaluate_run(tmp_path, dataset=dataset, refit=True)
+    temperature = load_trained(tmp_path).temperature
+    assert temperature != 1
+    jaxcnn.metric("mine")(lambda labels, probabilities: 0.5)
+    config.metrics = ("mine",)
+    again = jaxcnn.train(config, tmp_path, dataset, quiet=True)
+    assert again.trained.temperature == temperature
+    test, validation = (tmp_path / "report.md").read_text().split("## Evaluation on")[1:]
+    assert "evaluate it again" not in test
+    assert "Made with temperature 1; that of the network is" in validation
 
 
 def test_coverage_by_hand():
