@@ -69,8 +69,8 @@ def main(arguments: list[str]) -> None:
         if flag.value and flag.value.suffix != suffix:
             raise UserError(f"--{flag.name}={flag.value}: name a file ending in {suffix}")
     if _LABEL_ERRORS.value:
-        for flag in (_DATA, _LOGITS, _MISTAKES, _CALIBRATE):
-            if flag.value:
+        for flag in (_DATA, _SPLIT, _CHECKPOINT, _LAYERS, _TTA, _CALIBRATE, _LOGITS, _MISTAKES):
+            if flags.FLAGS[flag.name].present:
                 raise UserError(f"--{flag.name}: has no effect with --label_errors")
         _list_label_errors(_WORKDIR.value)
     else:

@@ -2,6 +2,6 @@
 
 from jaxcnn.api.result import Result
 from jaxcnn.api.run import train
-from jaxcnn.evaluation.trained import load_trained as load
+from jaxcnn.api.trained import load
 
 __all__ = ["Result", "load", "train"]

@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import runpy
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -207,7 +208,10 @@ def _call(module: Mapping[str, Any], path: Path, variant: str | None) -> Any:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    """Run a user's Python file; return its variables."""
+    """Run a Python file; return its variables. It can import files beside it, as a script can."""
+    folder = os.path.abspath(path.parent)
+    if path.parent != _recipes() and folder not in sys.path:
+        sys.path.append(folder)  # last, so that a file hides no package; parts import when called
     with parts_of_a_file():
         return runpy.run_path(str(path))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.errors import UserError
+from jaxcnn.files.paths import staying_here
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _SHOWN = 200  # characters of an error's text
@@ -77,7 +78,7 @@ class Part:
 
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            with self.naming():
+            with self.naming(), staying_here():
                 return function(*args, **kwargs)
 
         return guarded

@@ -4,8 +4,10 @@ Orbax, TensorStore and tfds treat some characters of a path specially. They woul
 else, or not find their files again.
 """
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
@@ -35,6 +37,20 @@ def user_path(text: str) -> Path:
         raise UserError(
             f"{text}: there is no such home directory; write the path in full"
         ) from error
+
+
+@contextlib.contextmanager
+def staying_here() -> Iterator[None]:
+    """Come back to the working directory after a block of the user's code, which may leave it."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it was deleted
+        here = ""
+    try:
+        yield
+    finally:
+        if here:
+            os.chdir(here)
 
 
 def below(path: Path, folder: Path) -> Path:

@@ -15,12 +15,10 @@ from jaxcnn.errors import UserError
 from jaxcnn.process import group
 from jaxcnn.training import parallel
 from jaxcnn.training.device_defaults import device_memory
-from jaxcnn.training.plan import Plan, resolve
+from jaxcnn.training.plan import LARGEST_BATCH, Plan, power_of_two, resolve, usual_batch_size
 from jaxcnn.training.run import prepare
 from jaxcnn.training.step import empty_epoch, make_train_step
 
-_MOST = 512  # images; larger batches need another recipe
-_FEWEST_STEPS = 10  # of an epoch
 _USABLE = 0.8  # of a device's memory; the rest is for the evaluation and for fragments
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory")
 
@@ -93,7 +91,7 @@ def _abstract_data(plan: Plan, dataset: Dataset) -> tuple[dict[str, Any], jax.Sh
 
 
 def find_batch_size(
-    config: ConfigDict, dataset: Dataset, *, most: int = _MOST
+    config: ConfigDict, dataset: Dataset, *, most: int = LARGEST_BATCH
 ) -> tuple[int, StepMemory, int]:
     """Return the largest power of two that fits as `config.global_batch_size`.
 
@@ -119,7 +117,7 @@ def find_batch_size(
         )
     config = config.copy_and_resolve_references()
     num_examples = len(views_of(config, dataset)["train"].indices)
-    size = _power_of_two(max(1, min(most, num_examples // _FEWEST_STEPS)))
+    size = usual_batch_size(num_examples, most)
     while True:
         config.global_batch_size = size
         plan = resolve(config, dataset)
@@ -134,12 +132,7 @@ def find_batch_size(
             )
         per_image = max(memory.temporary / size, 1)
         fitting = int(max(room - memory.resident, 0) / per_image)
-        size = max(1, min(_power_of_two(max(1, fitting)), size // 2))
-
-
-def _power_of_two(number: int) -> int:
-    """Return the largest power of two up to a number."""
-    return 1 << (number.bit_length() - 1)
+        size = max(1, min(power_of_two(max(1, fitting)), size // 2))
 
 
 def choose_batch_size(config: ConfigDict, dataset: Dataset) -> list[str]:

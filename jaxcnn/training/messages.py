@@ -97,13 +97,20 @@ def _against_divergence(config: ConfigDict) -> str:
 
 
 def last_weights_tested(config: ConfigDict) -> str:
-    """Return a warning if early stopping makes a run test weights after the best epoch; else ""."""
+    """Return a warning if a run looks for the best epoch and tests the last weights; else ""."""
     patience = patience_of(config, phases_of(config)[-1])
-    if not patience or config.test_with != "last":
+    looks_for_the_best = patience or config.best_metric != "accuracy"
+    if config.test_with != "last" or not looks_for_the_best:
         return ""
     remedy = "config.test_with=best"
     if config.validation == "test":  # the test split must not choose the weights that it tests
         remedy = f"config.validation=holdout with {remedy}"
+    if not patience:
+        return (
+            f"config.best_metric = {config.best_metric!r} chooses the best epoch, and "
+            f"config.test_with = 'last' tests the last weights; {remedy} tests those of the best "
+            "epoch"
+        )
     gain = gain_in_words(config.early_stopping.metric)
     return (
         f"early stopping ends the run after {patience} {'epochs' if patience > 1 else 'epoch'} "

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcnn.errors import Disagreement, UserError
+from jaxcnn.process import group
 
 AXIS = "batch"
 _FEW_ENTRIES = 2**16  # a CPU copies so few entries in less time than a separate exchange takes
@@ -23,8 +24,14 @@ def make_mesh(num_devices: int = 0) -> Mesh:
 
     Raises:
       Disagreement: the processes of the group have different numbers of devices.
-      UserError: there are fewer devices than that, or a group of processes would leave some out.
+      UserError: there are fewer devices than that, or a group of processes would leave some out;
+        or JAX has several processes that have not joined a group of jaxcnn.
     """
+    if jax.process_count() > 1 and not group.is_group():
+        raise UserError(
+            "JAX has several processes, which have not joined a group of jaxcnn: in place of "
+            "jax.distributed.initialize use jaxcnn.process.group.joined"
+        )
     devices = jax.devices()
     counts = Counter(device.process_index for device in devices)
     if len(set(counts.values())) > 1:

@@ -21,6 +21,8 @@ from jaxcnn.training.recipe import build_model, check_num_steps
 from jaxcnn.workdir.position import Position
 
 _MIN_EVAL_BATCH_SIZE = 256
+LARGEST_BATCH = 512  # images; larger batches need another recipe
+_FEWEST_STEPS = 10  # of an epoch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +114,16 @@ def refuse_open_batch_size(config: ConfigDict) -> None:
         )
 
 
+def usual_batch_size(num_examples: int, most: int = LARGEST_BATCH) -> int:
+    """Return the largest power of two up to `most` that leaves an epoch ten steps; 1 at least."""
+    return power_of_two(max(1, min(most, num_examples // _FEWEST_STEPS)))
+
+
+def power_of_two(number: int) -> int:
+    """Return the largest power of two up to a number."""
+    return 1 << (number.bit_length() - 1)
+
+
 def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     """Return the plan of a checked config for a dataset and the available devices.
 
@@ -126,7 +138,8 @@ def resolve(config: ConfigDict, dataset: Dataset) -> Plan:
     if config.global_batch_size > num_examples:
         raise UserError(
             f"config.global_batch_size = {config.global_batch_size}: must be at most "
-            f"{num_examples}, the number of training examples; 0 lets jaxcnn train find one"
+            f"{num_examples}, the number of training examples without those held out; try "
+            f"--config.global_batch_size={usual_batch_size(num_examples)}"
         )
     batches = steps_per_epoch(num_examples, config.global_batch_size)
     if config.steps_per_epoch > batches:

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.phases import phases_of
 from jaxcnn.errors import StopTraining
+from jaxcnn.files.paths import staying_here
 from jaxcnn.process import group
 from jaxcnn.process.signals import StopSignal
 from jaxcnn.training.parallel import Agreement
@@ -82,7 +83,8 @@ class Stopping:
         reasons, errors = [], []
         for hook in hooks if group.is_main() else ():
             try:
-                hook(dict(row))
+                with staying_here():
+                    hook(dict(row))
             except StopTraining as stop:
                 reasons.append(str(stop))
             except Exception as error:

@@ -1,6 +1,7 @@
 """Hooks: what they get, and what happens when they raise."""
 
 import json
+import os
 
 import pytest
 from runs import assert_same_bits, last_state, without_times
@@ -51,6 +52,25 @@ def test_a_hook_that_fails_hides_no_stop(config, train, tmp_path):
     result, _ = train(config, tmp_path)
     assert (result["ended"], result["num_epochs"]) == ("hook", 1)
     assert result["hook_reason"] == "enough"
+
+
+def test_a_part_or_a_hook_may_leave_the_working_directory(
+    config, dataset, tmp_path, monkeypatch, own_parts
+):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+
+    @jaxcnn.dataset("mine")
+    def mine():
+        os.chdir(elsewhere)
+        return dataset
+
+    config.num_epochs, config.dataset.name = 2, "mine"
+    result = jaxcnn.train(config, "run", hooks=[lambda row: os.chdir(elsewhere)], quiet=True)
+    assert len(result.history) == 2 and (here / "run" / "result.json").exists()
+    assert not list(elsewhere.iterdir())
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import yaml
 
 FOLDER = Path(__file__).parents[2] / "launch" / "kubernetes"
 JOBSET = yaml.safe_load((FOLDER / "jobset.yaml").read_text())
+DOCKERFILE = (FOLDER / "Dockerfile").read_text().splitlines()
 ARGUMENTS = ["--config=a b.py:c", "--x='\"$HOME $(PWD) $$ \\", "", "two\nlines", "*", "ü"]
 
 
@@ -86,14 +87,22 @@ def test_manifest_resumes_what_was_stopped_and_nothing_else():
 
 
 def test_dockerfile_agrees_with_the_manifest():
-    lines = (FOLDER / "Dockerfile").read_text().splitlines()
-    words = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
+    words = {line.partition(" ")[0]: line.partition(" ")[2] for line in DOCKERFILE}
     job, container = job_and_container(JOBSET)
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {f"{words['WORKDIR']}/runs", words["ENV"].removeprefix("TFDS_DATA_DIR=")} <= mounts
     assert json.loads(words["ENTRYPOINT"]) == ["python", "-m", "jaxcnn.main"]
     assert "command" not in container  # it would replace the entry point
     user = job["template"]["spec"]["securityContext"]["runAsUser"]
-    assert f"RUN useradd --create-home --uid {user} {words['USER']}" in lines
-    copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
+    assert f"RUN useradd --create-home --uid {user} {words['USER']}" in DOCKERFILE
+    copied = [name for line in DOCKERFILE if line.startswith("COPY") for name in line.split()[1:-1]]
     assert copied and all((FOLDER.parents[1] / name).exists() for name in copied)
+
+
+def test_the_image_has_the_folders_of_setup_before_the_sources(tmp_path):
+    install = next(line for line in DOCKERFILE if "pip install" in line)
+    made = install.removeprefix("RUN ").partition(" && ")[0]
+    subprocess.run(made, shell=True, check=True, cwd=tmp_path)
+    setup = (FOLDER.parents[1] / "setup.py").read_text()
+    packages = re.findall(r'"jaxcnn\.(configs[\w.]*)"', setup)
+    assert packages and all((tmp_path / name.replace(".", "/")).is_dir() for name in packages)

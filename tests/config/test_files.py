@@ -1,6 +1,7 @@
 """Configs by a recipe's name, by a path, and from a run."""
 
 import json
+import sys
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_a_config_file(elsewhere):
     assert load_config(elsewhere / "two.py").num_epochs == 1
     assert load_config("two.py:large").num_epochs == 2
     assert config_name("./two.py:large") == "two-large"
+
+
+def test_a_config_file_imports_the_files_beside_it(elsewhere, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = elsewhere / "folder"
+    folder.mkdir()
+    (folder / "beside_two.py").write_text("from json import loads\nEPOCHS = loads('7')\n")
+    (folder / "json.py").write_text("raise AssertionError('it hides a module')\n")
+    text = TWO.replace("choose(variant, VARIANTS)", "beside_two.EPOCHS")
+    (folder / "two.py").write_text("import beside_two\n" + text)
+    assert load_config("folder/two.py").num_epochs == 7
+    load_config("lenet")
+    assert not any(path.endswith("configs") for path in sys.path)
 
 
 def test_a_file_that_exists_goes_before_a_recipe(elsewhere):

@@ -42,9 +42,17 @@ def test_advice_fits_the_config(changes, advice):
 
 
 @pytest.mark.parametrize(
-    ("test_with", "patience", "warns"), [("last", 3, True), ("last", 0, False), ("best", 3, False)]
+    ("test_with", "patience", "best_metric", "text"),
+    [
+        ("last", 3, "accuracy", "early stopping ends the run after 3 epochs"),
+        ("last", 0, "auroc", "config.best_metric = 'auroc' chooses the best epoch"),
+        ("last", 0, "accuracy", ""),
+        ("best", 3, "auroc", ""),
+    ],
 )
-def test_early_stopping_with_the_last_weights(test_with, patience, warns):
+def test_the_last_weights_beside_a_search_for_the_best(test_with, patience, best_metric, text):
     config = default_config()
     config.test_with, config.early_stopping.patience = test_with, patience
-    assert bool(last_weights_tested(config)) == warns
+    config.best_metric = best_metric
+    warning = last_weights_tested(config)
+    assert warning.startswith(text) and bool(warning) == bool(text)
