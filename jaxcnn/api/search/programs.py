@@ -33,6 +33,11 @@ class Programs:
         self._newest: Dataset | None = None  # stays, also if no program uses it yet
         self._templates: dict[str, Template] = {}  # the one that was used last is the last one
 
+    @property
+    def has_generations(self) -> bool:
+        """True if trials go on from copies of others, with other values."""
+        return bool(self._search.generation)
+
     def config(self, number: int, values: Assignment) -> ConfigDict:
         """Return the checked config of a trial.
 

@@ -3,10 +3,11 @@
 import contextlib
 import math
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.api.population_folder import member_folder
 from jaxcnn.api.search.describe import describe
 from jaxcnn.api.search.evolution import Lineage, evolve
 from jaxcnn.api.search.halving import train_halved
@@ -15,9 +16,10 @@ from jaxcnn.api.search.programs import Programs
 from jaxcnn.api.search.result import finish, rows_of, show
 from jaxcnn.api.search.sampler import make_sampler
 from jaxcnn.api.search.scores import Score, cost_of
-from jaxcnn.api.search.study import Study, Trial, storage_errors
+from jaxcnn.api.search.study import Study, Trial, storage_errors, without_password
 from jaxcnn.api.search.trainer import TrialTrainer
 from jaxcnn.api.search.worker import Worker, locked
+from jaxcnn.config.defaults import flatten
 from jaxcnn.config.sweep import Assignment, describe_values
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.errors import UserError
@@ -28,6 +30,8 @@ from jaxcnn.process import group
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.reporting.terminal.tables import render_summary
 from jaxcnn.workdir.folder import lock_folder
+from jaxcnn.workdir.full_paths import with_full_paths
+from jaxcnn.workdir.run_files import read_part
 
 _SEARCH = "search.json"
 
@@ -90,9 +94,11 @@ def _run_study(search: Search, trainer: TrialTrainer, console: Console) -> dict[
         return ""
 
     with storage_errors(search.address), _open_study(search) as study:
+        _refuse_another_study(search, study.trials())
         if not is_new and study.has_work(search.num_trials):
             programs.check_each_value()
         while batch := _next_batch(search, study, refuse):
+            _refuse_another_study(search, batch)
             values = {trial.number: trial.values for trial in batch}
             if not has_started:
                 _start(search, trainer, values, console)
@@ -178,6 +184,26 @@ def _read_identity(search: Search) -> str:
             "or another --pbt; name another --workdir"
         )
     return saved["id"]
+
+
+def _refuse_another_study(search: Search, trials: Sequence[Trial]) -> None:
+    """Check that the folders of trials, where there are some, have the trials' values.
+
+    Raises:
+      UserError: one has not: the file of its study is gone, or `--study` names another storage.
+    """
+    for trial in trials:
+        folder = member_folder(search.workdir, trial.number)
+        if not (folder / "config.json").exists():
+            continue
+        saved = with_full_paths(flatten(read_part(folder, "config.json")))
+        for name, value in with_full_paths(trial.values).items():
+            if saved.get(name) != value:
+                raise UserError(
+                    f"{folder}: has {name} = {saved.get(name)!r}, and trial {trial.number} of the "
+                    f"study in {without_password(search.address)} has {value!r}; bring back the "
+                    "study of the folder, or name another --workdir"
+                )
 
 
 def _next_batch(

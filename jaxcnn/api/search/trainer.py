@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxcnn.api.members import Ends, Opener, result_of
+from jaxcnn.api.members import Ends, Opener, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_programs import Trainer, fit_form
 from jaxcnn.api.search.programs import Programs
@@ -87,9 +87,15 @@ class LiveTrials:
         self._ends.report()  # the members that were killed before their test
 
     def join(self, number: int, values: Assignment) -> None:
-        """Open the folder of a trial, and train it with the others from then on."""
+        """Open the folder of a trial, and train it with the others from then on.
+
+        Raises:
+          UserError: the config or the folder of the trial is wrong.
+        """
         programs = self._trainer.programs
         config, folder = programs.config(number, values), programs.folder(number)
+        if not programs.has_generations:  # else a copy takes its own values here
+            refuse_another_recipe(folder, config)
         self._values[number], self._templates[number] = values, programs.template(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)

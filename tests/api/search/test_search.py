@@ -201,6 +201,40 @@ def test_another_search_is_refused(config, searched, tmp_path):
         searched(config, FIELDS, tmp_path / "a")
 
 
+def test_folders_of_another_study_are_refused(config, searched, tmp_path):
+    """They have the numbers of the study's trials, and other values."""
+    config.num_epochs, folder = 1, tmp_path / "a"
+    first, _ = searched(config, FIELDS, folder, num_trials=2)
+    (folder / "study.db").unlink()
+    again, _ = searched(config, FIELDS, folder, num_trials=2)  # the same values
+    assert again == first
+    path = folder / "members" / "001" / "config.json"
+    text = path.read_text()
+    config_of_another_study = json.loads(text)
+    config_of_another_study["optimizer"]["momentum"] = 0.75
+    path.write_text(json.dumps(config_of_another_study))
+    message = "members/001: has optimizer.momentum = 0.75, and trial 1 of the study in sqlite:"
+    with pytest.raises(UserError, match=message):
+        searched(config, FIELDS, folder, num_trials=3)
+    (folder / "study.db").unlink()
+    with pytest.raises(UserError, match=message):
+        searched(config, FIELDS, folder, num_trials=3)
+    assert not (folder / "members" / "002").exists()
+
+
+def test_a_trial_that_was_trained_on_alone_with_another_recipe_is_refused(
+    config, searched, train, tmp_path
+):
+    config.num_epochs = 1
+    planned = make_search(config, FIELDS, tmp_path, num_trials=1, population=1)
+    with _open_study(planned) as study:
+        (trial,) = study.next_batch(1, 1, lambda *_: "")
+    alone = with_values(config, trial.values | {"loss.label_smoothing": 0.1})
+    train(alone, tmp_path / "members" / "000")
+    with pytest.raises(UserError, match=r"the change of loss.label_smoothing: 0.1 before"):
+        searched(config, FIELDS, tmp_path, num_trials=1, population=1)
+
+
 @pytest.mark.parametrize("first", [0, 4096])  # the whole file, or all but its first page
 def test_a_damaged_study_is_one_line(first, config, searched, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
