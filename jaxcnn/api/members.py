@@ -23,6 +23,9 @@ from jaxcnn.workdir.run_files import checkpoint_steps, missing_parts
 from jaxcnn.workdir.run_parts import notes_on_parts
 from jaxcnn.workdir.weights import RunWeights
 
+# fields that decide when a member ends; all members are tested again with another `test_with`
+_OF_THE_END = ("early_stopping.", "max_minutes")
+
 
 def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     """Return the result of a member that has ended; None while there is something left."""
@@ -33,11 +36,11 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
 def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
     """Check that a member that has begun goes on with its recipe, before others train.
 
-    All members have one recipe from their first step on, or the better of them would be luck. A
+    All members have one recipe from their first step to their ends, or the better of them would be luck. A
     single run may take such changes, and records them.
 
     Raises:
-      UserError: the config changes the member's numbers.
+      UserError: the config changes the member's numbers or its end.
     """
     if not (folder / "config.json").exists():
         return
@@ -45,7 +48,7 @@ def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
         changes = find_changes(folder, config)
         refuse_changes_after_the_end(folder, config, changes)
         for change in changes:
-            if not change.may_follow_the_end:
+            if not change.may_follow_the_end or change.name.startswith(_OF_THE_END):
                 raise UserError(f"{folder}: has begun and cannot take the change of {change}")
     except UserError as error:
         raise UserError(

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxcnn.api import folds, population_programs, run
 from jaxcnn.api.folds import train_folds
 from jaxcnn.config.defaults import default_config
+from jaxcnn.config.sweep import with_values
 from jaxcnn.data.grouping import assign_folds
 from jaxcnn.errors import UserError
 from jaxcnn.evaluation.trained import load_trained
@@ -153,9 +154,10 @@ def test_folds_that_one_step_cannot_train_follow_each_other(config, tmp_path, ca
     first = figures_of(tmp_path / "cv" / "folds" / "0")
     train_folds(config, 5, tmp_path / "cv")
     assert figures_of(tmp_path / "cv" / "folds" / "0") == first
-    config.optimizer.learning_rate = 0.5
-    with pytest.raises(UserError, match="cannot take the change of optimizer.learning_rate"):
-        train_folds(config, 5, tmp_path / "cv")
+    for name in ("optimizer.learning_rate", "max_minutes"):
+        changed = with_values(config, {name: 0.5})
+        with pytest.raises(UserError, match=f"cannot take the change of {name}"):
+            train_folds(changed, 5, tmp_path / "cv")
 
 
 @pytest.mark.parametrize(

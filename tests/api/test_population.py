@@ -249,11 +249,11 @@ def test_a_changed_config_is_refused_before_a_member_trains(
     with pytest.raises(Stopped):
         train_members(config, sweep, tmp_path)
     monkeypatch.setattr(population, "_train_group", train_group)
-    config.loss.label_smoothing = 0.1
-    with pytest.raises(UserError, match="000: .* cannot take the change of loss.label_smoothing"):
-        train_members(config, sweep, tmp_path)
-    assert not list((tmp_path / "members" / "001").glob("result.json"))
-    config.loss.label_smoothing = 0.0
+    for changed in ({"loss.label_smoothing": 0.1}, {"early_stopping.patience": 1}):
+        (name,) = changed
+        with pytest.raises(UserError, match=f"000: .* cannot take the change of {name}"):
+            train_members(with_values(config, changed), sweep, tmp_path)
+        assert not list((tmp_path / "members" / "001").glob("result.json"))
     assert len(train_members(config, sweep, tmp_path)[0]["members"]) == 2
 
 
