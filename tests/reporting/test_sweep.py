@@ -7,8 +7,10 @@ import pytest
 
 from jaxcnn.config import load_config
 from jaxcnn.config.defaults import to_dict
+from jaxcnn.config.sweep import assignments
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
+from jaxcnn.models import model_config
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import (
     choice_text,
@@ -63,6 +65,28 @@ def sweep(write_run, tmp_path):
 
 
 ACCURACIES = {(0.1, 0.5): 0.7, (0.1, 0.9): 0.6, (0.01, 0.5): 0.8, (0.01, 0.9): 0.3}
+
+
+def test_networks_that_differ_in_an_option_too_have_no_heat_map(write_run, tmp_path, undrawn):
+    """They have a heat map of the option by network, and one of option and rate for each network,
+    but none of network and rate."""
+    names, pools, rates = ["lenet5_base", "lenet5_model1"], ["max", "average"], [0.1, 0.01]
+    fields = {"model.name": names, "model.pool": pools, RATE: rates}
+    members, folders, configs = assignments(fields), [], {}
+    for number, values in enumerate(members):
+        folders.append(write_run(f"members/{number:03}", network=values["model.name"]))
+        config = load_config("digits")
+        config.model = model_config(values["model.name"])
+        config.update_from_flattened_dict(values)
+        write_json(folders[-1] / "config.json", to_dict(config))
+        result = read_json(folders[-1] / "result.json")
+        write_json(folders[-1] / "result.json", result | {"best_validation_accuracy": 0.5})
+        configs[folders[-1].name] = config
+    write_report(read_outcome(folders, fields, members), configs, tmp_path, num_devices=0)
+    page = (tmp_path / "report.md").read_text()
+    assert "Validation accuracy by model and pool" in page
+    assert "Validation accuracy by pool and learning rate" in page
+    assert "Validation accuracy by model and learning rate" not in page
 
 
 def test_the_best_mean_validation_accuracy_is_chosen(sweep, tmp_path, undrawn):

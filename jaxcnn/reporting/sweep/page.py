@@ -1,5 +1,6 @@
 """The page of a sweep, `report.html` and `report.md`, and the config of its best recipe."""
 
+import contextlib
 import itertools
 import shlex
 from collections.abc import Mapping
@@ -8,8 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json, write_text
-from jaxcnn.reporting.comparison.grid import grids_of
+from jaxcnn.reporting.comparison.grid import Grid, grids_of
 from jaxcnn.reporting.comparison.heat_map import plot_grid
 from jaxcnn.reporting.comparison.labels import axis_name, short_value
 from jaxcnn.reporting.comparison.pair_tables import (
@@ -170,13 +172,15 @@ def _blocks(outcome: Outcome, workdir: Path) -> list[Block]:
 
 
 def _heat_maps(outcome: Outcome, folder: Path) -> list[Picture]:
-    """Draw the validation accuracies by each pair of fields, for each value of the others."""
+    """Draw the validation accuracies by each pair of fields, for each value of the others.
+
+    The network has no heat map with a field if an option of the networks varies as well.
+    """
     fields = [name for name, values in outcome.fields.items() if len(values) > 1]
-    grids = [
-        grid
-        for first, second in itertools.combinations(fields, 2)
-        for grid in grids_of(outcome.section, (first, second))
-    ]
+    grids: list[Grid] = []
+    for pair in itertools.combinations(fields, 2):
+        with contextlib.suppress(UserError):  # the networks of the pair differ in their options too
+            grids += grids_of(outcome.section, pair)
     pictures = []
     for number, grid in enumerate(grids[:_MOST_GRIDS], 1):
         name = f"grid{number}"
