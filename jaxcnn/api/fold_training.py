@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, adopt_from_run, checked_config
-from jaxcnn.api.members import refuse_another_recipe, result_of
+from jaxcnn.api.members import divergence_of, not_again, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_programs import Trainer
 from jaxcnn.api.run import complete_report, train
@@ -141,6 +141,9 @@ class FoldTraining:
     def _train_together(
         self, members: Members, source: Source, console: Console
     ) -> list[dict[str, Any]]:
+        for folder in self.folders:
+            if diverged := divergence_of(folder):
+                raise Diverged(f"{folder}: {not_again(folder, diverged['reason'])}")
         configs = [members.configs[fold] for fold in range(self.num_folds)]
         left = [fold for fold in members.runs if not result_of(self.folders[fold], configs[fold])]
         shown = PopulationConsole(console, {fold: {"fold": fold} for fold in range(self.num_folds)})

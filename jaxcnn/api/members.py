@@ -19,7 +19,12 @@ from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.changes import find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
-from jaxcnn.workdir.run_files import checkpoint_steps, missing_parts
+from jaxcnn.workdir.run_files import (
+    DIVERGED,
+    checkpoint_steps,
+    missing_parts,
+    read_part_if_there,
+)
 from jaxcnn.workdir.run_parts import notes_on_parts
 from jaxcnn.workdir.weights import RunWeights
 
@@ -33,10 +38,20 @@ def result_of(folder: Path, config: ConfigDict) -> dict[str, Any] | None:
     return ended if ended and is_complete(folder, config, ended) else None
 
 
+def divergence_of(folder: Path) -> dict[str, Any] | None:
+    """Return the record of a member that diverged, and would do so again; None without one."""
+    return read_part_if_there(folder, DIVERGED)
+
+
+def not_again(folder: Path, reason: str) -> str:
+    """Return why a member that has diverged is not trained, and how to train it."""
+    return f"{reason}; it is not trained again: delete {folder / DIVERGED} to try"
+
+
 def refuse_another_recipe(folder: Path, config: ConfigDict) -> None:
     """Check that a member that has begun goes on with its recipe, before others train.
 
-    All members have one recipe from their first step to their ends, or the better of them would be luck. A
+    All members have one recipe from their first step on, or the better of them would be luck. A
     single run may take such changes, and records them.
 
     Raises:
@@ -69,7 +84,7 @@ def checkpoint_of_part(folder: Path, run: Run) -> Path | None:
 
 
 class Ends:
-    """Tests members when they end.
+    """Tests members when they end, or records that they have diverged.
 
     Args:
       members: the members by number.
@@ -99,6 +114,7 @@ class Ends:
             if member.failure:
                 self.failures[index] = member.failure
                 self._shown.warn(index, member.failure)
+                _record_divergence(member, self._folder_of(index))
             else:
                 _test(member, self._folder_of(index))
         self._shown.epoch(self._members)
@@ -161,3 +177,10 @@ def _test(member: Member, folder: Path) -> None:
     result = member.result()
     member.check_folder()
     write_json(folder / "result.json", result)
+
+
+def _record_divergence(member: Member, folder: Path) -> None:
+    """Write that a member has diverged, so that the same call does not train it again."""
+    member.check_folder()
+    record = {"reason": member.failure, "epochs": member.position.epoch}
+    write_json(folder / DIVERGED, record | {"run": member.progress.run})

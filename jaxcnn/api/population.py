@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, checked_config
 from jaxcnn.api.member_config import check_varied_fields, member_config
-from jaxcnn.api.members import refuse_another_recipe, result_of
+from jaxcnn.api.members import divergence_of, not_again, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_folder import member_folder, open_folder
 from jaxcnn.api.population_programs import Trainer, describe_size, fit_form
@@ -125,10 +125,15 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
     """Train what is left of a population in its open folder; return its result."""
     for index, config in enumerate(sweep.configs):
         refuse_another_recipe(sweep.folder(index), config)
-    is_left = [
-        result_of(sweep.folder(index), config) is None for index, config in enumerate(sweep.configs)
-    ]
     failures: dict[int, str] = {}
+    for index in range(len(sweep.configs)):
+        if diverged := divergence_of(sweep.folder(index)):
+            failures[index] = diverged["reason"]
+            shown.warn(index, not_again(sweep.folder(index), diverged["reason"]))
+    is_left = [
+        index not in failures and result_of(sweep.folder(index), config) is None
+        for index, config in enumerate(sweep.configs)
+    ]
     constants = differing_fields([sweep.configs[numbers[0]] for numbers in sweep.groups])
     with contextlib.closing(Trainer()) as trainer:
         for position, numbers in enumerate(sweep.groups, 1):

@@ -53,6 +53,7 @@ from jaxcnn.workdir.run_data import (
 )
 from jaxcnn.workdir.run_files import (
     CALIBRATION,
+    DIVERGED,
     checkpoint_steps,
     data_digest,
     missing_parts,
@@ -63,7 +64,7 @@ from jaxcnn.workdir.run_parts import notes_on_parts
 # A finished run that lacks one of these files is tested and recorded again.
 _RECORDS = ("config.json", "dataset.json", "environment.json", "metrics.jsonl", "metrics.csv")
 _FILES_OF_THE_END = (
-    "result.json", "report.md", "evaluation/test.json", "evaluation/predictions.csv"
+    "result.json", DIVERGED, "report.md", "evaluation/test.json", "evaluation/predictions.csv"
 )  # fmt: skip
 # Fields of the result that stay when an ended run is only tested again.
 _TRAINING_FIELDS = ("seconds", "images_per_second", "resumed")

@@ -22,6 +22,7 @@ from jaxcnn.workdir.schemas import CONFIG, DIGESTS, EVALUATION, FILES, PROGRESS,
 
 EVALUATIONS = "evaluation/*.json"
 CALIBRATION = "calibration.json"  # the temperature of the logits of the tested weights; optional
+DIVERGED = "diverged.json"  # of a member whose loss was not finite, until it trains again
 _BRING_BACK = "bring the run's own back, or move it away"
 CALIBRATIONS = {name: f"calibration_{name}.json" for name in ("best", "latest")}  # of other weights
 TEST_EVALUATION = "evaluation/test.json"  # of the weights that the run itself tests

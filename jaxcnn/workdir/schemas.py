@@ -134,6 +134,9 @@ _RESULT = fields(
         "seed": integer(),
     }
 )
+_DIVERGED = fields(
+    {"run": text(), "reason": text(), "epochs": integer()}, need=["reason", "epochs"]
+)
 _CLASS = {"name": text(), "support": integer()} | dict.fromkeys(
     ("accuracy", "precision", "recall", "f1"), _FRACTION
 )
@@ -264,6 +267,7 @@ FILES: dict[str, Kind] = {
     "dataset.json": _DATASET,
     "environment.json": _ENVIRONMENT,
     "result.json": _RESULT,
+    "diverged.json": _DIVERGED,
     "calibration.json": _CALIBRATION,
     "calibration_best.json": _CALIBRATION,
     "calibration_latest.json": _CALIBRATION,

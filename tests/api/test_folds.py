@@ -12,7 +12,7 @@ from jaxcnn.api.folds import train_folds
 from jaxcnn.config.defaults import default_config
 from jaxcnn.config.sweep import with_values
 from jaxcnn.data.grouping import assign_folds
-from jaxcnn.errors import UserError
+from jaxcnn.errors import Diverged, UserError
 from jaxcnn.evaluation.trained import load_trained
 from jaxcnn.models import model_config
 from jaxcnn.reporting.label_errors import report_label_errors
@@ -154,10 +154,22 @@ def test_folds_that_one_step_cannot_train_follow_each_other(config, tmp_path, ca
     first = figures_of(tmp_path / "cv" / "folds" / "0")
     train_folds(config, 5, tmp_path / "cv")
     assert figures_of(tmp_path / "cv" / "folds" / "0") == first
+    (tmp_path / "cv" / "folds" / "4" / "result.json").unlink()
     for name in ("optimizer.learning_rate", "max_minutes"):
         changed = with_values(config, {name: 0.5})
         with pytest.raises(UserError, match=f"cannot take the change of {name}"):
             train_folds(changed, 5, tmp_path / "cv")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_fold_that_diverged_is_not_trained_again(config, tmp_path, capsys):
+    config.optimizer.update(name="sgd", learning_rate=1e38)
+    with pytest.raises(Diverged, match="folds/0: the loss is not finite"):
+        train_folds(config, 2, tmp_path / "cv")
+    assert "2 members, differ in fold" in capsys.readouterr().out
+    with pytest.raises(Diverged, match=r"folds/0: the loss is .* not trained again: delete "):
+        train_folds(config, 2, tmp_path / "cv")
+    assert "2 members" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,26 @@ def test_a_member_that_diverges_is_a_row(config, train_members, tmp_path):
     result, printed = train_members(config, "optimizer.learning_rate=.01,1e38", tmp_path / "one")
     assert [row["ended"] for row in result["members"]] == ["epochs", "diverged"]
     assert "member 001 (optimizer.learning_rate = 1e+38)" in printed
-    with pytest.raises(Diverged, match="all members diverged"):
-        train_members(config, "optimizer.learning_rate=1e37,1e38", tmp_path / "all")
+    for _ in range(2):
+        with pytest.raises(Diverged, match="all members diverged"):
+            train_members(config, "optimizer.learning_rate=1e37,1e38", tmp_path / "all")
+
+
+def test_a_member_that_diverged_is_not_trained_again(config, train_members, train, tmp_path):
+    config.optimizer.update(name="sgd")
+    sweep, folder = "optimizer.learning_rate=.01,1e38", tmp_path / "members" / "001"
+    result, _ = train_members(config, sweep, tmp_path)
+    assert read_runs([folder])[0][0].state == "diverged, 0 of 2 epochs"
+    again, printed = train_members(config, sweep, tmp_path)
+    assert again == result and "2 members" not in printed
+    assert f"it is not trained again: delete {folder / 'diverged.json'} to try" in printed
+    (folder / "diverged.json").unlink()
+    again, printed = train_members(config, sweep, tmp_path)
+    assert again == result and "2 members, of which 1 has ended" in printed
+    config.optimizer.learning_rate = 1e38
+    with pytest.raises(Diverged):
+        train(config, folder)
+    assert not (folder / "diverged.json").exists()  # it is of a member of the sweep
 
 
 def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):

@@ -39,6 +39,11 @@ class Score:
         return -self.accuracy, self.loss
 
 
+def diverged_score(epochs: int) -> Score:
+    """Return the score of a member that diverged after some finished epochs."""
+    return Score(0.0, math.inf, epochs, is_diverged=True)
+
+
 def score_of_member(member: Member, weights: str) -> Score:
     """Return the score of a member that trains, or has ended in this process.
 
@@ -48,7 +53,7 @@ def score_of_member(member: Member, weights: str) -> Score:
     """
     progress, epochs = member.progress, member.position.epoch
     if member.failure:
-        return Score(0.0, math.inf, epochs, is_diverged=True)
+        return diverged_score(epochs)
     speed = images_per_second(progress.train_images, progress.train_seconds)
     if weights == "best" and progress.best_epoch:
         return Score(progress.best_accuracy, progress.best_loss, epochs, speed)

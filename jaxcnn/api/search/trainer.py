@@ -4,11 +4,18 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxcnn.api.members import Ends, Opener, refuse_another_recipe, result_of
+from jaxcnn.api.members import (
+    Ends,
+    Opener,
+    divergence_of,
+    not_again,
+    refuse_another_recipe,
+    result_of,
+)
 from jaxcnn.api.population_console import PopulationConsole
 from jaxcnn.api.population_programs import Trainer, fit_form
 from jaxcnn.api.search.programs import Programs
-from jaxcnn.api.search.scores import Score, score_of_member, score_of_result
+from jaxcnn.api.search.scores import Score, diverged_score, score_of_member, score_of_result
 from jaxcnn.config.sweep import Assignment
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.member import Member, Template
@@ -99,6 +106,9 @@ class LiveTrials:
         self._values[number], self._templates[number] = values, programs.template(config)
         if result := result_of(folder, config):
             self._ended[number] = score_of_result(folder, config, result)
+        elif diverged := divergence_of(folder):
+            self._opener.shown.warn(number, not_again(folder, diverged["reason"]))
+            self._ended[number] = diverged_score(diverged["epochs"])
         else:
             member_run = self._templates[number].member_run(config)
             self._members[number] = self._opener.open(number, folder, member_run)
@@ -163,5 +173,8 @@ class LiveTrials:
 
     def drop(self, number: int) -> None:
         """Save a trial, and train it no more."""
-        self.save(number)
-        del self._members[number], self._values[number]
+        if number in self._members:
+            self.save(number)
+            del self._members[number]
+        self._ended.pop(number, None)  # it diverged in an earlier process
+        del self._values[number]

@@ -163,6 +163,7 @@ def _run(section: Section, group: RecipeGroup, run: SavedRun) -> TableRow:
         "label": group.label,
         "seed": run.config["seed"],
         "finished": run.result is not None,
+        "state": "finished" if run.result else run.state,
         "epoch": run.epochs_done,
         "num_epochs": run.config.get("num_epochs"),
         "test_accuracy": result.get("test_accuracy"),

@@ -14,7 +14,7 @@ from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.answers import Answers, read_answers
 from jaxcnn.reporting.series import series
 from jaxcnn.workdir import metrics_log, run_files
-from jaxcnn.workdir.run_files import TEST_EVALUATION
+from jaxcnn.workdir.run_files import DIVERGED, TEST_EVALUATION
 from jaxcnn.workdir.schemas import Row
 
 # the fields that a config needs, and the message about a config without them
@@ -37,6 +37,7 @@ class SavedRun:
       data: the content of `dataset.json`; empty without the file.
       provenance: the content of `provenance.json`, which a queue of runs may write: the commit of
         the code. Older code does not record it in `environment.json`.
+      is_diverged: whether the run is a member of a population whose loss was not finite.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class SavedRun:
     environment: dict[str, Any]
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    is_diverged: bool = False
 
     @property
     def network(self) -> str:
@@ -93,7 +95,8 @@ class SavedRun:
     @property
     def state(self) -> str:
         """The progress of a run that has not finished, such as "unfinished, 7 of 50 epochs"."""
-        return f"unfinished, {self.epochs_done} of {self.config.get('num_epochs', '?')} epochs"
+        state = "diverged" if self.is_diverged else "unfinished"
+        return f"{state}, {self.epochs_done} of {self.config.get('num_epochs', '?')} epochs"
 
     @property
     def version(self) -> str:
@@ -187,5 +190,6 @@ def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
     data = read(lambda: run_files.read_part_if_there(folder, "dataset.json") or {}, {})
     origin = read(lambda: run_files.read_part_if_there(folder, "provenance.json") or {}, {})
-    run = SavedRun(folder, config, rows, result, evaluation, environment, data, origin)
+    diverged = (folder / DIVERGED).exists()
+    run = SavedRun(folder, config, rows, result, evaluation, environment, data, origin, diverged)
     return run, lines

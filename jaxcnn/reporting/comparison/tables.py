@@ -225,13 +225,12 @@ def runs_table(section: Section, goal: Goal = NO_GOAL) -> Table:
 
 def _run_row(run: records.TableRow) -> list[str]:
     mark = marks(run["test_set_served_as_validation"], run["recipe_tuned_on_test"])
-    state = f"unfinished, {run['epoch']} of {run['num_epochs']} epochs"
     best = f"{percent(run['best_validation_accuracy'])} in epoch {run['best_epoch']}"
     return [
         run["run"],
         run["label"],
         str(run["seed"]),
-        percent(run["test_accuracy"]) + mark if run["finished"] else state,
+        percent(run["test_accuracy"]) + mark if run["finished"] else run["state"],
         "-" if run["best_epoch"] is None else best,
         percent(run["last_validation_accuracy"]),
         run["validation_split"] + mark,

@@ -72,6 +72,24 @@ def test_a_member_that_diverged_and_was_replaced_is_called_diverged(tmp_path):
     assert states[1] == ("diverged", 0) and states[2] == ("replaced", 2)
 
 
+def test_a_member_that_diverged_is_not_trained_again(config, searched, monkeypatch, tmp_path):
+    config.num_epochs, config.optimizer.name, config.seed = 2, "sgd", 4
+    options = {"population": 2, "generation": 1}
+    search = "optimizer.learning_rate=.01,1e38"
+    whole, _ = searched(config, search, tmp_path / "whole", **options)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches, pytest.raises(KeyboardInterrupt):
+        patches.setattr(Lineage, "plan", kill)  # at the end of the first generation
+        searched(config, search, tmp_path / "parts", **options)
+    records = list((tmp_path / "parts").glob("members/*/diverged.json"))
+    parts, printed = searched(config, search, tmp_path / "parts", **options)
+    assert parts == whole and "replaced" not in [row["state"] for row in parts["trials"]]
+    assert len(records) == 1 and f"it is not trained again: delete {records[0]} to" in printed
+
+
 def read_births(folder):
     return json.loads((folder / "lineage.json").read_text())["births"]
 
