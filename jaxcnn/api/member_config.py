@@ -14,6 +14,7 @@ from jaxcnn.config.unused import is_unused, takers
 from jaxcnn.errors import UserError
 from jaxcnn.models import model_config
 from jaxcnn.text import join_names
+from jaxcnn.training.plan import refuse_open_batch_size
 
 # fields that say what is validated and tested, and on what
 _COMMON = (
@@ -69,7 +70,8 @@ def member_config(flag: str, config: ConfigDict, values: Assignment, folder: Pat
       folder: of the run, see `checked_config`.
 
     Raises:
-      UserError: the network has no such option, or the values do not fit each other.
+      UserError: the network has no such option, the values do not fit each other, or the batch
+        size is still to be found.
     """
     name = values.get("model.name", config.model.name)
     if name != config.model.name:
@@ -78,4 +80,6 @@ def member_config(flag: str, config: ConfigDict, values: Assignment, folder: Pat
     for field in values:
         if field.startswith("model.") and field.removeprefix("model.") not in config.model:
             raise UserError(f"{flag}: the network {name} has no {field}")
-    return checked_config(with_values(config, values), None, folder)
+    config = checked_config(with_values(config, values), None, folder)
+    refuse_open_batch_size(config)
+    return config

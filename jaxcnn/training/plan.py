@@ -110,7 +110,8 @@ def refuse_open_batch_size(config: ConfigDict) -> None:
     """
     if not config.global_batch_size:
         raise UserError(
-            "config.global_batch_size = 0: only jaxcnn train finds the size of a run; name one"
+            "config.global_batch_size = 0: only jaxcnn train finds the size, and for a single run "
+            "alone; name one, such as 64"
         )
 
 

@@ -230,6 +230,7 @@ def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
         ("model.name=mlp,nothing", "unknown network 'nothing'"),
         ("model.name=mlp,lenet5_base; model.dropout=0,.5", "model.dropout is not a field"),
         ("optimizer.name=adam,adum", "optimizer.name = 'adum'"),
+        ("global_batch_size=0,64", "global_batch_size = 0: .* for a single run alone; name one"),
     ],
 )
 def test_wrong_groups_are_one_line(sweep, message, config, train_members, tmp_path):

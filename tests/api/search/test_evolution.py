@@ -129,6 +129,13 @@ def test_mistakes(search, options, message, config, searched, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_batch_size_to_find_is_refused(config, searched, tmp_path):
+    config.global_batch_size = 0
+    with pytest.raises(UserError, match="global_batch_size = 0: only jaxcnn train finds"):
+        searched(config, FIELDS, tmp_path / "new", **PBT)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_damaged_lineage_and_another_population(config, searched, tmp_path):
     config.num_epochs = 2
     searched(config, FIELDS, tmp_path, population=2, generation=1)
