@@ -189,7 +189,9 @@ def _finish(
                 complete_report(folder, sweep.configs[index], ended, shown.quiet, source)
             failed = {"ended": "diverged", "reason": failures.get(index, "")}
             row = {"member": folder.name, "folder": place, **values}
-            rows.append(row | (ended or failed))
+            rows.append(row | (ended or failed) | values)
+            if ended and "num_epochs" in values:  # here the config's
+                rows[-1]["epochs"] = ended["num_epochs"]
     result = {"fields": {n: list(v) for n, v in sweep.fields.items()}, "members": rows}
     if len(failures) == len(folders):
         write_json(sweep.workdir / "result.json", result)

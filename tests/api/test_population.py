@@ -196,6 +196,14 @@ def test_a_member_that_diverged_is_not_trained_again(config, train_members, trai
     assert not (folder / "diverged.json").exists()  # it is of a member of the sweep
 
 
+def test_a_row_has_the_swept_number_of_epochs(config, train_members, tmp_path):
+    config.early_stopping.patience, config.early_stopping.min_delta = 1, 9.0  # ends after 2 epochs
+    result, _ = train_members(config, "num_epochs=1,3", tmp_path)
+    rows = result["members"]
+    assert [row["num_epochs"] for row in rows] == [1, 3]
+    assert [row["epochs"] for row in rows] == [1, 2]
+
+
 def test_fields_of_other_programs_are_groups(config, train_members, tmp_path):
     sweep = "optimizer.name=adam,momentum; model.name=mlp,lenet5_base; seed=0..1"
     config.dataset.data_dir = "data"
