@@ -101,7 +101,8 @@ def _cells(row: Mapping[str, Any], fields: Mapping[str, Values], costs: Sequence
     lineage = " → ".join(f"{number}" for number in row.get("lineage", ()))
     return [
         str(row["trial"]),
-        *(short_value(row[name]) for name in fields),
+        # a trial lacks values while another worker asks for it
+        *(short_value(row.get(name, "-")) for name in fields),
         *(_cost(row[name]) for name in costs),
         percent(row["validation_accuracy"]),
         loss(row["validation_loss"]),

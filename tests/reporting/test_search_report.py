@@ -21,6 +21,8 @@ def row(number, accuracy, state="finished", **more):
 ROWS = [
     row(3, 0.99), row(0, 0.98), row(1, 0.98), row(2, 0.97, "dropped"), row(5, 0.96), row(4, 0.1),
     row(6, 0.0, "diverged"), row(7, None, "running"),
+    {name: value for name, value in row(8, None, "running").items() if name not in FIELDS}
+    | {"optimizer.learning_rate": 0.02},  # another worker asks for it
 ]  # fmt: skip
 
 
@@ -46,6 +48,7 @@ def test_the_report(tmp_path, monkeypatch):
     text = (tmp_path / "report.md").read_text()
     assert "Best: trial 3" in text and "plots/loss.label_smoothing.png" in text
     assert "| 7 | 0.01 | 0.1 | - | - | 3 | running |" in text
+    assert "| 8 | 0.02 | - | - | - | 3 | running |" in text
     assert [cells[0] for cells in best_table(FIELDS, ROWS).rows] == ["3", "0", "1", "5", "4"]
     born = [row(1, 0.9, lineage=[0, 1]), row(0, 0.8, "replaced", lineage=[0])]
     assert best_table(FIELDS, born).rows[0][-1] == "0 → 1"
