@@ -6,6 +6,7 @@ bfloat16. On a GPU: autocast, and `torch.compile`.
 
 import math
 from collections.abc import Iterator
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 import machine
@@ -86,6 +87,9 @@ class Worker:
             config.global_batch_size,
             shuffle=True,
             num_workers=num_workers,
+            # this process was spawned, and by default its own would be too: each imports torch anew
+            multiprocessing_context=get_all_start_methods()[0] if num_workers else None,
+            persistent_workers=num_workers > 0,
             pin_memory=self.on_gpu,
         )
         self.images = torch.from_numpy(images).to(self.device)

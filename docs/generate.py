@@ -86,8 +86,10 @@ in `results/runs` and the figures in `jaxcnn/config/publications.py`; nothing is
   recipe, and counts in no mean.
 - *Published* is the test accuracy after the last epoch; that of the best epoch is in the next
   column.
-- *s/epoch* is the median time of an epoch's training on *machine*, mostly beside other work, so it
-  is no measure of speed. The publications name no hardware.
+- *Epochs* and *best validation* are of whole epochs. A run of a number of steps may end within an
+  epoch, above its best whole one.
+- *s/epoch* is the time of an epoch's training at the median speed on *machine*, mostly beside other
+  work, so it is no measure of speed. The publications name no hardware.
 - † The test set served as validation, as published: no estimate on unseen images.
 - ‡ A field of the recipe was chosen by test accuracies, see [Readings and recipes](readings.md).
 

@@ -95,6 +95,11 @@ def _time_of(end: Mapping[str, Any], epochs: Sequence[int]) -> str:
     return f"{end['epoch']} (step {end['step']})"
 
 
+def _has_no_step_after(end: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether a recorded end is at the last step of a result; older code has no step."""
+    return end["epoch"] == result["num_epochs"] and end.get("step") in (None, result.get("steps"))
+
+
 def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     ended = environment.get("ended")
     if ended is None and environment.get("changes"):  # a run of older code, which did not count
@@ -102,6 +107,8 @@ def _tests(environment: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     earlier = [end for end in ended or [] if not is_same_end(end, result)]
     if not earlier:
         return "the run was tested once, at its end."
+    if all(_has_no_step_after(end, result) for end in earlier):
+        return f"the run was tested {len(earlier) + 1} times, each time with other weights."
     epochs = [result["num_epochs"], *(end["epoch"] for end in earlier)]
     times = ", ".join(_time_of(end, epochs) for end in earlier)
     return (

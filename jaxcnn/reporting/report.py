@@ -28,6 +28,7 @@ _NEEDED = {
     ),
 }  # fmt: skip
 _FURTHER = ("balanced_accuracy", "mean_f1", "auroc")  # metrics of the epochs, if asked for
+_PACKAGE = Path(__file__).parents[1]
 _LAST_EPOCHS = 10  # rows of the table of epochs
 _PICTURES = phase_report.PICTURES | {"learning_rate": "Learning rate by epoch"}
 
@@ -100,6 +101,7 @@ def _result(
 ) -> str:
     tested_with = result.get("tested_with")
     weights = f", weights of the {tested_with} epoch" if tested_with else ""
+    speed = result.get("images_per_second")  # None if each call of the run compiled a program
     lines = {
         f"test accuracy{weights}": percent(result["test_accuracy"]),
         "balanced test accuracy (mean recall of the classes)": percent(
@@ -116,7 +118,7 @@ def _result(
         "validation accuracy, last": percent(result.get("last_validation_accuracy")),
         "parameters": integer(result["parameters"]),
         "time": clock(result["seconds"]),
-        "training speed": f"{integer(result.get('images_per_second'))} images/s",
+        "training speed": f"{integer(speed)} images/s" if speed else "-",
         "seed": str(result["seed"]),
     }
     figures = plain_table(["result", ""], [row for row in lines.items() if row[1] != "-"])
@@ -167,10 +169,13 @@ def _recipe(config: Mapping[str, Any]) -> str:
 def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     """Return the run's command, or its call from Python, and what it does when it is repeated."""
     script, *arguments = environment["command"]
-    is_module = Path(script).parent.name == "jaxcnn"
+    path = Path(script)
+    # a clone's folder has the package's name too, and may hold the user's scripts
+    is_module = path.parent.name == "jaxcnn" and (_PACKAGE / path.name).is_file()
     if is_module or Path(script).name == "jaxcnn":  # the console command
         program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
-        kind, line, folder = "command", shlex.join(["python", *program, *arguments]), "`--workdir`"
+        kind, line = "command", shlex.join(["python", *program, *arguments])
+        folder = "`--out`" if path.stem == "reproduce" else "`--workdir`"
     else:
         kind, line, folder = "call", _call(workdir), "second argument"
     text = (

@@ -34,7 +34,8 @@ def best_epoch(rows: Sequence[Row], metric: str = "accuracy") -> int | None:
     """Return the epoch of the best validation; None without one.
 
     Of equals, it is the one with the lowest loss, then the last one. An epoch that `max_minutes`
-    cut short does not count. The test row has the last finished epoch, so later ones were cut.
+    or `num_steps` cut short does not count. The test row has the last finished epoch, so later ones
+    were cut.
 
     Args:
       rows: of `metrics.jsonl`.

@@ -21,6 +21,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.reporting.figures.curves import plot_curves
 from jaxcnn.reporting.report import missing_files, write_report
 from jaxcnn.reporting.series import best_epoch
+from jaxcnn.reporting.terminal.console import result_lines
 from jaxcnn.workdir.metrics_log import MetricsWriter, read_metrics
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -169,6 +170,31 @@ def test_the_report_says_what_was_changed_on_the_way(tmp_path):
     assert "- after step 63: num_epochs: 3 before, now 5; x: 1 before, now 2" in text
 
 
+@pytest.mark.parametrize(
+    ("command", "line", "folder"),
+    [
+        (["/x/jaxcnn/reproduce.py", "lenet"], "python -m jaxcnn.reproduce lenet", "`--out`"),
+        (["/x/jaxcnn/main.py", "--x=1"], "python -m jaxcnn.main --x=1", "`--workdir`"),
+        (["/home/me/jaxcnn/mine.py"], "jaxcnn.train(", "second argument"),
+    ],
+)
+def test_the_report_names_the_command(tmp_path, command, line, folder):
+    write_run(tmp_path)
+    environment = read_json(tmp_path / "environment.json")
+    write_json(tmp_path / "environment.json", environment | {"command": command})
+    text = write_report(tmp_path).read_text()
+    assert line in text and f"With another {folder} it" in text
+
+
+def test_no_speed_is_shown_where_every_call_compiled(tmp_path):
+    write_run(tmp_path)
+    result = read_json(tmp_path / "result.json")
+    write_json(tmp_path / "result.json", result | {"images_per_second": None})
+    assert "training speed" not in write_report(tmp_path).read_text()
+    lines = dict(result_lines(result | {"images_per_second": None}, {}))
+    assert lines["time"] == "1:01"
+
+
 def test_the_report_says_which_data_chose(tmp_path):
     said = {}
     for validation in ("holdout", "validation", "test"):
@@ -225,6 +251,10 @@ def test_the_report_names_the_classes_that_accuracy_hides(tmp_path):
                 "changes": [{"step": 9, "fields": []}],
             },
             "the run was tested 2 times, because it had ended after epoch 1 and went on.",
+        ),
+        (  # the best weights were tested first
+            {"ended": [{"epoch": 2, "tested_with": "best"}]},
+            "the run was tested 2 times, each time with other weights.",
         ),
         (  # the same test again
             {"ended": [{"epoch": 2, "tested_with": "last"}]},

@@ -177,6 +177,18 @@ def test_every_row_names_its_machine_its_code_and_its_time_per_epoch(write_run):
     assert codes == ["0.2.0 0123456, modified", "0.1.0 abcdefa"]
 
 
+def test_the_time_of_an_epoch_is_of_all_its_images(write_run):
+    folder = write_run("resumed")
+    file, dataset = folder / "metrics.jsonl", folder / "dataset.json"
+    about = read_json(dataset) if dataset.exists() else {}
+    write_json(dataset, about | {"num_examples": {"train": 50_000}})
+    # the epochs were resumed, after 40,000 of their images
+    part = '"train", "seconds": 1.5, "images_per_second": 5000,'
+    file.write_text(file.read_text().replace('"train",', part))
+    (run,) = records.runs([section_of([folder])])
+    assert run["seconds_per_epoch"] == 10
+
+
 def test_an_older_run_without_a_field_is_of_the_recipe_with_its_default(write_run):
     folders = [write_run("a", seed=0), write_run("b", seed=1)]
     config = read_json(folders[1] / "config.json")

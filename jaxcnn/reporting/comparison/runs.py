@@ -83,8 +83,15 @@ class SavedRun:
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """The median time of an epoch's training, without evaluation; None if unknown."""
-        seconds = series(self.rows, "train", "seconds").values()
+        """The time of an epoch's training at the median speed, without evaluation; None if unknown.
+
+        The seconds of an epoch that was resumed or cut short are those of a part.
+        """
+        speeds = series(self.rows, "train", "images_per_second").values()
+        images = self.num_images("train")
+        if speeds and images and not self.config.get("steps_per_epoch"):
+            return images / statistics.median(speeds)
+        seconds = [s for s in series(self.rows, "train", "seconds").values() if s > 0]
         return statistics.median(seconds) if seconds else None
 
     @property

@@ -277,7 +277,9 @@ def result_lines(
     test = f"{percent(result['test_accuracy'])}, loss {loss(result['test_loss'])}"
     if "tested_with" in result:
         test += f", with the weights of the {result['tested_with']} epoch"
-    speed = f"{integer(result['images_per_second'])} images/s in training"
+    time, speed = clock(result["seconds"]), result["images_per_second"]
+    if speed:  # None if each call of the run compiled a program
+        time += f", {integer(speed)} images/s in training"
     balanced = f"{percent(balanced_accuracy(classes))} balanced (mean recall of the classes)"
     return [
         ("test accuracy", test),
@@ -285,6 +287,6 @@ def result_lines(
         ("best", best),
         *([("ended", describe_end(result, config))] if "ended" in result else []),
         *([("continues with", remedy)] if remedy else []),
-        ("time", f"{clock(result['seconds'])}, {speed}"),
+        ("time", time),
         ("parameters", integer(result["parameters"])),
     ]
