@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 from ml_collections import ConfigDict
 
-from jaxcnn.config.defaults import older_rules
+from jaxcnn.config.defaults import flatten, older_defaults, older_rules
 from jaxcnn.config.fields import FIELDS
 from jaxcnn.data.dataset import Dataset, load_pictures
 from jaxcnn.data.datasets.folder_listing import changes_in
@@ -39,6 +39,7 @@ _IDENTITY = (
     "class_names", "image_shape", "num_examples", "pixel_mean", "pixel_std", "fingerprint",
     "split_fingerprints",
 )  # fmt: skip
+_FORM = ("dataset.image_size", "dataset.image_width", "dataset.fit")
 _FINGERPRINTED = {"fingerprint": "images or labels", "split_fingerprints": "splits"}
 
 
@@ -75,7 +76,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
     not used.
 
     Args:
-      config: the run's config.
+      config: the run's config, or that of a run with the same pictures in another size.
       workdir: the run's folder; it may be empty or missing.
       data_at: overrides the config's place of the data: the folder of images, or the directory of
         prepared datasets.
@@ -103,7 +104,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             fit=config.dataset.fit,
             classes=config.dataset.classes,
             conversion=saved.get("reading"),
-            reuse=not data_at and same_dataset(name, before),
+            reuse=not data_at and same_dataset(name, before) and _has_form(workdir, config),
         )
     except UserError as error:
         if data_at or same_dataset(name, before):
@@ -114,6 +115,14 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
         ) from error
     check_data(config, dataset)
     return dataset
+
+
+def _has_form(workdir: Path, config: ConfigDict) -> bool:
+    """Return whether a run's images have the size and the fit that a config names."""
+    saved = run_files.read_part_if_there(workdir, "config.json") or {}
+    before = flatten(older_defaults()) | flatten(saved)
+    now = flatten(config)
+    return all(before[name] == now[name] for name in _FORM)
 
 
 def refuse_other_origin(config: ConfigDict, workdir: Path) -> None:
