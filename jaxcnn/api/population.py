@@ -156,8 +156,9 @@ def _train_group(
     trainer: Trainer,
 ) -> dict[int, str]:
     """Train the members of a group that are left; return the errors that ended members."""
-    config, folder = sweep.configs[numbers[0]], sweep.folder(numbers[0])
-    dataset = source.load(config, folder)
+    config = sweep.configs[numbers[0]]
+    # of a folder of images, all members have the pictures that the first one lists
+    dataset = source.load(config, sweep.folder(0))
     try_metrics(config.metrics, dataset.class_names)
     runs = make_member_runs([sweep.configs[number] for number in numbers], dataset)
     members = Members(
@@ -210,7 +211,7 @@ def describe_sweep(sweep: Sweep, data_at: Path | None = None) -> list[str]:
     lines = []
     for numbers in sweep.groups:
         config = sweep.configs[numbers[0]]
-        run = make_run(config, Source(data_at=data_at).load(config, sweep.workdir))
+        run = make_run(config, Source(data_at=data_at).load(config, sweep.folder(0)))
         form = fit_form([run] * len(numbers), sweep.num_devices)
         lines += [
             *(f"{index:03}  {describe_values(sweep.members[index])}" for index in numbers),
