@@ -18,7 +18,7 @@ from jaxcnn.data import arrays
 from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets.registry import OWN_DATASETS
-from jaxcnn.data.image_size import ImageSize, height_and_width, size_name
+from jaxcnn.data.image_size import ImageSize, arrays_name, height_and_width
 from jaxcnn.data.pictures.content import Picture, read_picture_list
 from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
 from jaxcnn.data.preparing.cache import (
@@ -178,7 +178,7 @@ def load_dataset(
         and perhaps validation, such as "train[:80%],train[80%:]".
       exclude: a text file with the paths of pictures to leave out.
       fit: how pictures of other proportions are fitted to the image size: "crop", "stretch", "pad",
-        "pad:edge" or "pad:#rrggbb".
+        "pad:edge" or "pad:#rrggbb". The images of other datasets are cropped.
 
     Raises:
       UserError: there is no such dataset or label set, it does not take a setting, or it cannot be
@@ -199,7 +199,7 @@ def load_dataset(
         show(count_table(dataset))
     if not image_size or dataset.image_shape[:2] == height_and_width(image_size):
         return dataset
-    resized = place.directory / f"arrays-{size_name(image_size)}"
+    resized = place.directory / arrays_name(image_size, dataset.image_shape[:2])
     if read_info(resized) is None:
         from jaxcnn.data.preparing.resizing import write_resized
 

@@ -14,3 +14,14 @@ def size_name(size: ImageSize) -> str:
     if height == width:
         return str(height or "own")
     return f"{height}x{width}"
+
+
+def arrays_name(size: ImageSize, own: tuple[int, int]) -> str:
+    """Return the name of the folder for a dataset's arrays in another size than its own.
+
+    That of other proportions ends with "crop": without it, the images may be older ones, which
+    were stretched.
+    """
+    height, width = height_and_width(size)
+    suffix = "" if height * own[1] == width * own[0] else "-crop"
+    return f"arrays-{size_name(size)}{suffix}"

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxcnn.data.dataset import Dataset, Split
 from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.image_size import ImageSize, height_and_width
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.data.preparing.cache import pixel_statistics, statistics_fields
 from jaxcnn.errors import UserError
 
@@ -40,7 +41,7 @@ def _make(function: Callable[[], Dataset]) -> Dataset:
 
 
 def _resized(dataset: Dataset, size: tuple[int, int]) -> Dataset:
-    """Return a dataset with images of another height and width (bilinear)."""
+    """Return a dataset with images of another height and width, see `fit`."""
     splits = {
         name: Split(np.stack([_resize(image, size) for image in split.images]), split.labels)
         for name, split in dataset.splits.items()
@@ -52,5 +53,4 @@ def _resized(dataset: Dataset, size: tuple[int, int]) -> Dataset:
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return an image uint8 (height, width, channels) in another size, channel by channel."""
     channels = [Image.fromarray(channel) for channel in np.moveaxis(image, -1, 0)]
-    resized = [channel.resize(size[::-1], Image.Resampling.BILINEAR) for channel in channels]
-    return np.stack(list(map(np.asarray, resized)), axis=-1)
+    return np.concatenate([fit(channel, (*size, 1)) for channel in channels], axis=-1)

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxcnn
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.dataset import Dataset, dataset_names, load_dataset
 from jaxcnn.data.loading import dataset_sizes, load_data
+from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("own_parts")
@@ -50,6 +53,18 @@ def test_its_images_are_resized_with_their_statistics(calls):
     assert dataset_sizes(config.dataset) == (3, (12, 12, 2)) == (3, images.shape[1:])
     np.testing.assert_allclose(dataset.pixel_mean, images.mean((0, 1, 2)), rtol=1e-5)
     assert dataset.splits["test"].images.shape == (6, 12, 12, 2)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (12, 16), (12, 12), (4, 10)])
+def test_its_images_are_fitted_as_pictures_are_for_prediction(size, calls):
+    own, resized = (load_dataset("mine", image_size=n).splits["test"].images for n in (0, size))
+    for channel in (0, 1):
+        picture = Image.fromarray(own[2, ..., channel])
+        fitted = fit(picture, (*size, 1), DEFAULT_CONVERSION.fit)
+        np.testing.assert_array_equal(resized[2, ..., channel : channel + 1], fitted)
+        if size[0] * 8 == size[1] * 6:  # runs on such images go on with the same bits
+            plain = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(resized[2, ..., channel], np.asarray(plain))
 
 
 def test_arrays_in_memory_cannot_be_streamed(calls):

@@ -111,6 +111,19 @@ def test_resized_images_are_cached_too(tmp_path):
     assert contents(tmp_path) == before
 
 
+def test_images_of_other_proportions_are_cropped_also_beside_older_ones(tmp_path):
+    own = load_dataset("digits", data_dir=tmp_path)
+    square = load_dataset("digits", data_dir=tmp_path, image_size=16)
+    (directory,) = tmp_path.rglob("arrays-16")
+    stretched = directory.with_name("arrays-16x24")  # of older code
+    directory.rename(stretched)
+    dataset = load_dataset("digits", data_dir=tmp_path, image_size=(16, 24))
+    assert dataset.image_shape == (16, 24, 1) != square.image_shape
+    picture = Image.fromarray(own.splits["test"].images[0, ..., 0])
+    expected = picture.resize((24, 16), Image.BILINEAR, box=(0, 8 / 6, 8, 8 - 8 / 6))
+    np.testing.assert_array_equal(dataset.splits["test"].images[0, ..., 0], np.asarray(expected))
+
+
 def test_prepared_dataset_is_read_without_tfds(tmp_path):
     prepare("digits", data_dir=tmp_path)
     code = (

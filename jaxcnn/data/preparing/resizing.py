@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from jaxcnn.data.image_size import ImageSize, height_and_width
+from jaxcnn.data.pictures.fitting import fit
 from jaxcnn.data.places import Place
 from jaxcnn.data.preparing.cache import LabeledImage, read_info, write_cache
 from jaxcnn.data.preparing.lock import writing
@@ -23,7 +23,7 @@ def write_resized(
     image_size: ImageSize,
     by_label_set: Mapping[str, Mapping[str, "Split"]],
 ) -> None:
-    """Write the arrays of a prepared dataset with images of another size (bilinear).
+    """Write the arrays of a prepared dataset with images of another size, see `fit`.
 
     Args:
       place: the dataset's place.
@@ -65,6 +65,5 @@ def _resized(
     squeezed = images[..., 0] if images.shape[-1] == 1 else images  # Pillow's shape of gray images
     text = f"resizing {split} to {size[0]}x{size[1]}"
     for index, image in enumerate(report.track(squeezed, len(images), text)):
-        picture = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
         labels = {key: splits[split].labels[index] for key, splits in by_label_set.items()}
-        yield np.asarray(picture).reshape(*size, -1), labels
+        yield fit(Image.fromarray(image), (*size, images.shape[-1])), labels
