@@ -58,6 +58,7 @@ class Dataset:
       conversion: the fields of the pictures' `Conversion`; None if the cache records none.
       facts: sizes, modes and formats of the pictures' files; None if the cache records none.
       is_of_arrays: True for a user's arrays, which no name can load again.
+      settings: the fields of a config's `dataset` that `load_dataset` was given; empty for arrays.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Dataset:
     conversion: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] | None = None
     is_of_arrays: bool = False
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -184,6 +186,24 @@ def load_dataset(
       UserError: there is no such dataset or label set, it does not take a setting, or it cannot be
         prepared.
     """
+    dataset = _load(name, data_dir, label_set, image_size, split, exclude, fit)
+    height, width = height_and_width(image_size)
+    settings = {"split": split, "exclude": exclude, "image_size": height, "image_width": width}
+    if data_dir:
+        settings["data_dir"] = os.fspath(data_dir)
+    return dataclasses.replace(dataset, settings=settings)
+
+
+def _load(
+    name: str,
+    data_dir: str | os.PathLike | None,
+    label_set: str,
+    image_size: ImageSize,
+    split: str,
+    exclude: str,
+    fit: str,
+) -> Dataset:
+    """Return a dataset; see `load_dataset`."""
     if name in OWN_DATASETS:
         from jaxcnn.data.own_dataset import load_own
 

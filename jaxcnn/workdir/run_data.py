@@ -44,7 +44,7 @@ _FINGERPRINTED = {"fingerprint": "images or labels", "split_fingerprints": "spli
 
 
 def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
-    """Let a config name a dataset that was given from Python.
+    """Let a config name a dataset that was given from Python, so that it loads the same data.
 
     The images are used in their own size, so `image_size` of a user's arrays becomes 0.
 
@@ -53,14 +53,16 @@ def adopt_dataset(config: ConfigDict, dataset: Dataset) -> None:
       dataset: of the run.
     """
     height, width, _ = dataset.image_shape
-    settings = config.dataset
+    settings, given = config.dataset, dataset.settings
     settings.name = dataset.name
     if dataset.is_of_arrays or height_and_width(image_size_of(settings)) != (height, width):
-        is_square = height == width and not dataset.is_of_arrays
-        settings.image_size, settings.image_width = height if is_square else 0, 0
+        has_size = not dataset.is_of_arrays and (height == width or given.get("image_size"))
+        settings.image_size = height if has_size else 0
+        settings.image_width = width if has_size and width != height else 0
     settings.fit = (dataset.conversion or {}).get("fit", DEFAULT_CONVERSION.fit)
-    if dataset.is_of_arrays:
-        settings.data_dir = ""
+    settings.data_dir = "" if dataset.is_of_arrays else given.get("data_dir", settings.data_dir)
+    settings.exclude = given.get("exclude", settings.exclude)
+    settings.split = given.get("split", settings.split)
     is_cifar100 = dataset.name == "cifar100"
     settings.label_set = "coarse" if is_cifar100 and is_coarse(dataset.class_names) else ""
     if dataset.pictures is None:
