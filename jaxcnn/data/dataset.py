@@ -3,7 +3,6 @@
 Loading a prepared dataset needs neither tfds nor an image library.
 """
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -15,12 +14,11 @@ import numpy as np
 
 from jaxcnn.config.picture_settings import check_picture_settings
 from jaxcnn.data import arrays
-from jaxcnn.data.class_selection import select_classes
 from jaxcnn.data.counts import count_table
 from jaxcnn.data.datasets.registry import OWN_DATASETS
 from jaxcnn.data.image_size import ImageSize, arrays_name, height_and_width
 from jaxcnn.data.pictures.content import Picture, read_picture_list
-from jaxcnn.data.places import Place, dataset_names, find_place, find_versions
+from jaxcnn.data.places import Place, dataset_names, find_place
 from jaxcnn.data.preparing.cache import (
     images_path,
     joined_digest,
@@ -224,53 +222,9 @@ def _load(
         from jaxcnn.data.preparing.resizing import write_resized
 
         label_sets = (read_info(place.arrays) or {})["class_names"]
-        by_label_set = {key: _read(place.arrays, key).splits for key in label_sets}
+        by_label_set = {key: read_arrays(place.arrays, key).splits for key in label_sets}
         write_resized(place, resized, image_size, by_label_set)
-    return _read(resized, label_set, name)
-
-
-def load_pictures(
-    name: str,
-    pictures: Sequence[Picture],
-    fingerprint: str,
-    *,
-    data_dir: str | os.PathLike | None = None,
-    image_size: ImageSize = 0,
-    fit: str = "crop",
-    classes: Sequence[object] = (),
-    conversion: Mapping[str, Any] | None = None,
-    reuse: bool = True,
-) -> Dataset:
-    """Return the dataset of the listed pictures, ignoring other files of the folder.
-
-    Args:
-      name: `folder:PATH`.
-      pictures: the list.
-      fingerprint: of the dataset.
-      data_dir: see `load_dataset`.
-      image_size: see `load_dataset`.
-      fit: see `load_dataset`.
-      classes: see `select_classes`.
-      conversion: of the list's pictures; None if it was not recorded.
-      reuse: look for a prepared version with the fingerprint first, which does not need the folder.
-
-    Raises:
-      UserError: pictures of the list are missing or have changed.
-    """
-    for directory in find_versions(data_dir) if reuse else ():
-        with contextlib.suppress(UserError):  # a damaged version
-            dataset = select_classes(_read(directory, ""), classes)
-            if dataset.fingerprint == fingerprint and hold(directory.parent):
-                # another version with these pixels may have other files, groups and settings
-                return dataclasses.replace(
-                    dataset,
-                    name=name,
-                    pictures=tuple(pictures),
-                    conversion=dataset.conversion if conversion is None else conversion,
-                )
-    place = find_place(name, data_dir, image_size, fit=fit, pictures=tuple(pictures))
-    listed = load_place(place)
-    return select_classes(listed, classes)
+    return read_arrays(resized, label_set, name)
 
 
 def load_place(place: Place, label_set: str = "") -> Dataset:
@@ -284,10 +238,10 @@ def load_place(place: Place, label_set: str = "") -> Dataset:
 
             prepare_at(place)
         if hold(place.directory):  # else another process has just removed it
-            return _read(place.arrays, label_set, place.name)
+            return read_arrays(place.arrays, label_set, place.name)
 
 
-def _read(directory: Path, label_set: str, name: str = "") -> Dataset:
+def read_arrays(directory: Path, label_set: str, name: str = "") -> Dataset:
     """Return the dataset of a directory of arrays, under a name; "" for the one in its record."""
     info = read_info(directory) or {}
     try:

@@ -21,7 +21,7 @@ from jaxcnn.data.datasets.registry import (
     load_builder,
 )
 from jaxcnn.data.image_size import ImageSize, size_name
-from jaxcnn.data.pictures.content import Picture, digest_of
+from jaxcnn.data.pictures.content import PictureList
 from jaxcnn.data.pictures.table import read_table, table_files
 from jaxcnn.data.preparing.cache import read_info
 from jaxcnn.data.tfds_names import TFDS, folder_name, is_tfds_name, state_of
@@ -64,7 +64,7 @@ class Place:
         table with the columns path and split.
       exclude: a file with the paths of pictures to leave out; "" for none.
       fit: how pictures of other proportions are fitted to the image size, see `fitting.py`.
-      pictures: the only pictures that count; None for all.
+      listed: the only pictures that count; None for all.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Place:
     split: str = "content"
     exclude: str = ""
     fit: str = "crop"
-    pictures: tuple[Picture, ...] | None = None
+    listed: PictureList | None = None
 
     @property
     def is_of_pictures(self) -> bool:
@@ -160,8 +160,8 @@ class Place:
 
     @functools.cached_property
     def _pictures_state(self) -> str:
-        if self.pictures is not None:
-            return digest_of(self.pictures)
+        if self.listed is not None:
+            return self.listed.digest
         digest = hashlib.sha256()
         for path in self._files():
             status = path.stat() if path.exists() else path.lstat()
@@ -200,7 +200,7 @@ def find_place(
     split: str = "content",
     exclude: str = "",
     fit: str = "crop",
-    pictures: tuple[Picture, ...] | None = None,
+    listed: PictureList | None = None,
 ) -> Place:
     """Return the place of a dataset; see `Place`.
 
@@ -211,7 +211,7 @@ def find_place(
       split: see `Place`.
       exclude: see `Place`.
       fit: see `Place`.
-      pictures: see `Place`.
+      listed: see `Place`.
 
     Raises:
       UserError: dataset or folder is missing or takes no such setting, or `data_dir` is unusable.
@@ -228,7 +228,7 @@ def find_place(
             f"no dataset {name!r}{hint} (known: {', '.join(dataset_names())}, "
             "and what your file registers with --register=FILE)"
         )
-    place = Place(name, root, 0 if is_named else image_size, split, exclude, fit, pictures)
+    place = Place(name, root, 0 if is_named else image_size, split, exclude, fit, listed)
     if is_of_pictures and not place.folder.is_dir():
         raise UserError(f"{name}: there is no folder {place.folder}")
     refuse_among_pictures(root, name, "name another data_dir")

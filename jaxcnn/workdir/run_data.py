@@ -8,9 +8,10 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.defaults import flatten, older_defaults, older_rules
 from jaxcnn.config.fields import FIELDS
-from jaxcnn.data.dataset import Dataset, load_pictures
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.datasets.folder_listing import changes_in
 from jaxcnn.data.image_size import height_and_width
+from jaxcnn.data.listed_pictures import load_pictures
 from jaxcnn.data.loading import check_data, image_size_of, load_data
 from jaxcnn.data.pictures.content import read_picture_list, to_csv
 from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION
@@ -106,6 +107,7 @@ def load_run_data(config: ConfigDict, workdir: Path, data_at: Path | None = None
             fit=config.dataset.fit,
             classes=config.dataset.classes,
             conversion=saved.get("reading"),
+            channels=saved.get("image_shape", (0,))[-1],
             reuse=not data_at and same_dataset(name, before) and _has_form(workdir, config),
         )
     except UserError as error:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.dataset import load_dataset, load_pictures
+from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.grouping import choose_groups
+from jaxcnn.data.listed_pictures import load_pictures
 from jaxcnn.data.pictures.table import read_table
 from jaxcnn.data.views import make_views
 from jaxcnn.errors import UserError

@@ -1,4 +1,7 @@
-"""The pictures that a run lists: their images are the same, or fitted to another size."""
+"""The pictures that a run lists: their images stay the same, or are fitted to another size."""
+
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -64,3 +67,27 @@ def test_another_form_is_of_the_same_pictures(form, shape, trained, tmp_path):
     assert dataset.image_shape == shape and dataset.fingerprint == expected.fingerprint
     assert (dataset.conversion or {}).get("fit", "crop") == form.get("fit", "crop")
     assert load_run_data(config, tmp_path / "run").image_shape == (6, 6, 1)
+
+
+OTHERS = {
+    "color": ({}, {"shape": (12, 20, 3)}),
+    "16 bits": ({"dtype": np.uint16, "most": 2000}, {"dtype": np.uint16, "most": 65536}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_pictures_of_some_classes_are_made_again_as_the_whole_folder_decided(
+    kind, trained, tmp_path, capsys
+):
+    chosen, other = OTHERS[kind]
+    for name, settings in {"a": chosen, "b": chosen, "c": other}.items():
+        add_pictures(tmp_path / "pictures" / name, **settings)
+    config = trained(image_size=6, classes=("a", "b"))
+    before = json.loads((tmp_path / "run" / "dataset.json").read_text())
+    (tmp_path / "pictures").rename(tmp_path / "moved")
+    shutil.rmtree(tmp_path / "moved" / "c")
+    capsys.readouterr()
+    dataset = load_run_data(config, tmp_path / "run", data_at=tmp_path / "moved")
+    assert dataset.fingerprint == before["fingerprint"]
+    assert dataset.conversion == before["reading"]
+    assert "found in the training pictures" not in capsys.readouterr().out

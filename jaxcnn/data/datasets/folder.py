@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from jaxcnn.data.datasets.folder_layout import Layout, Pictures
 from jaxcnn.data.datasets.picture_splits import layout_of
 from jaxcnn.data.image_size import ImageSize, height_and_width
-from jaxcnn.data.pictures.content import Picture, sha256_of
+from jaxcnn.data.pictures.content import Picture, PictureList, sha256_of
 from jaxcnn.data.pictures.conversion import DEFAULT_CONVERSION, Conversion, describe_conversion
 from jaxcnn.data.pictures.decoding import find_conversion, is_gray, read_picture
 from jaxcnn.data.pictures.facts import read_facts, summarize
@@ -45,6 +45,7 @@ class ImageFolder(ImageBuilder):
             place.folder,
             place.image_size,
             place.fit,
+            place.listed,
             config=place.config,
             data_dir=data_dir,
             reporter=reporter,
@@ -56,12 +57,13 @@ class ImageFolder(ImageBuilder):
         folder: Path,
         image_size: ImageSize,
         fit_method: str,
+        listed: PictureList | None,
         *,
         config: str,
         data_dir: Path,
         reporter: Reporter,
     ) -> None:
-        self.reporter = reporter
+        self.reporter, self._listed = reporter, listed
         self._is_resized, self._fit = bool(image_size), fit_method
         self.class_names = {"": layout.class_names}
         self._splits = layout.splits
@@ -82,7 +84,9 @@ class ImageFolder(ImageBuilder):
                 )
             first = read_picture(self._paths[0], "L").size
         self.facts = summarize(facts)
-        self._mode = "L" if all(is_gray(fact.mode) for fact in facts) else "RGB"
+        channels = listed.channels if listed else 0
+        has_gray = channels == 1 if channels else all(is_gray(fact.mode) for fact in facts)
+        self._mode = "L" if has_gray else "RGB"
         height, width = height_and_width(image_size) if image_size else first[::-1]
         self.image_shape = (height, width, len(self._mode))
         super().__init__(
@@ -91,11 +95,7 @@ class ImageFolder(ImageBuilder):
 
     def read(self, files: Mapping[str, Path]) -> dict[str, SourceSplit]:
         """Return the splits; their pictures are read one by one."""
-        with self._naming_all_bad_files():
-            self.conversion = find_conversion(path for path, _ in self._splits["train"])
-        if self.conversion:
-            words = describe_conversion(self.conversion)
-            self.reporter.say(f"found in the training pictures: {words}")
+        self.conversion = self._conversion()
         if self._fit != DEFAULT_CONVERSION.fit:
             self.conversion |= {"fit": self._fit}
         return {
@@ -104,6 +104,18 @@ class ImageFolder(ImageBuilder):
             )
             for split, pictures in self._splits.items()
         }
+
+    def _conversion(self) -> dict[str, Any]:
+        """Return the fields of `Conversion` without "fit": recorded ones, or those found."""
+        if self._listed and self._listed.conversion is not None:
+            recorded = self._listed.conversion
+            return {name: value for name, value in recorded.items() if name != "fit"}
+        with self._naming_all_bad_files():
+            conversion = find_conversion(path for path, _ in self._splits["train"])
+        if conversion:
+            words = describe_conversion(conversion)
+            self.reporter.say(f"found in the training pictures: {words}")
+        return conversion
 
     def _images(self, pictures: Pictures) -> Iterator[np.ndarray]:
         conversion, constant = Conversion(**self.conversion), []

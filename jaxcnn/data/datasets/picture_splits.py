@@ -39,8 +39,8 @@ def layout_of(place: Place) -> Layout:
     Raises:
       UserError: pictures are missing, or a split or a class would be without any.
     """
-    if place.pictures is not None:
-        return _listed(place.folder, place.pictures)
+    if place.listed is not None:
+        return _listed(place.folder, place.listed.pictures)
     layout = whole_layout(place)
     if place.split not in SPLIT_RULES:
         layout = _split_by_file(layout, list_file(place.split), place.folder)

@@ -10,8 +10,9 @@ import hashlib
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxcnn.data.grouping import TEST_FRACTION
 from jaxcnn.errors import UserError
@@ -50,6 +51,30 @@ class Picture:
     class_name: str
     split: str
     group: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureList:
+    """The pictures of a run, and what all pictures decided of which the run took these.
+
+    Attributes:
+      pictures: in the order of the examples, split after split.
+      conversion: the fields of their `Conversion`; None if these pictures decide them.
+      channels: of their images; 0 if these pictures decide them.
+    """
+
+    pictures: tuple[Picture, ...]
+    conversion: Mapping[str, Any] | None = None
+    channels: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Digest of all attributes as hex digits; that of the pictures if only they are given."""
+        digest = digest_of(self.pictures)
+        if self.conversion is None and not self.channels:
+            return digest
+        given = f"{digest} {sorted((self.conversion or {}).items())} {self.channels}"
+        return hashlib.sha256(given.encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
