@@ -106,6 +106,26 @@ def test_a_set_without_a_test_split_is_split(lamps, capsys):
             load_dataset("tfds:lamp_set", data_dir=folder, split=split)
 
 
+@pytest.mark.parametrize(
+    ("split", "shared"),
+    [
+        ("train,train", "train and train"),
+        ("train[:80%],train[20%:]", r"train\[:80%\] and train\[20%:\]"),
+        ("train+test,test", r"train\+test and test"),
+        ("train[:50%],test,train[45%:60%]", r"train\[:50%\] and train\[45%:60%\]"),
+    ],
+)
+def test_splits_with_common_examples_are_refused(split, shared, lamps):
+    with pytest.raises(UserError, match=f"{shared} have examples in common"):
+        load_dataset("tfds:lamp_set", data_dir=lamps(), split=split)
+
+
+def test_parts_of_one_split_in_turn_have_no_common_examples(lamps):
+    split = "train[:50%]+train[75%:],test,train[50%:75%]"
+    splits = load_dataset("tfds:lamp_set", data_dir=lamps(), split=split).splits
+    assert [len(splits[name].labels) for name in ("train", "test", "validation")] == [15, 20, 5]
+
+
 def test_images_of_several_sizes_need_an_image_size(lamps):
     folder = lamps(sizes=((8, 8), (12, 6)))
     with pytest.raises(UserError, match="several sizes, such as .*: set --image_size, or"):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import io
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -155,11 +156,30 @@ class TfdsSet:
                 f"dataset.split = {self._place.split!r}: must be TRAIN,TEST or "
                 f"TRAIN,TEST,VALIDATION of {self._place.name}, which has {names} ({error})"
             ) from error
+        if shared := _shared(given, self._builder):
+            raise UserError(
+                f"dataset.split = {self._place.split!r}: {join_names(shared)} have examples in "
+                "common; name splits without common examples"
+            )
         return rows
 
     def _labels(self, split: str) -> np.ndarray:
         records = _Records(self._builder, split, (self._label,))
         return np.array([record[self._label] for record in records], np.int64)
+
+
+def _shared(splits: Sequence[str], builder: Any) -> list[str]:
+    """Return the first two splits that have examples in common; [] without such splits."""
+    parts = [builder.info.splits[split].file_instructions for split in splits]
+    for one, other in itertools.combinations(range(len(splits)), 2):
+        ends = {part.filename: [] for part in parts[one]}
+        for part in parts[one]:
+            ends[part.filename].append((part.skip, part.skip + part.take))
+        for part in parts[other]:
+            for first, end in ends.get(part.filename, ()):
+                if first < part.skip + part.take and part.skip < end:
+                    return [splits[one], splits[other]]
+    return []
 
 
 class _Records(Sequence):
