@@ -116,6 +116,8 @@ def _list_label_errors(workdir: Path) -> None:
     for pair in result["pairs"][:_PAIRS]:
         print(printable(f"  {pair['count']:,} {pair['true']} → {pair['predicted']}"))
     print(printable(f"list in {result['table']}, pictures in {result['page']}"))
+    if result["kept"]:
+        print(printable(f"the list that was edited is kept in {result['kept']}"))
 
 
 def _print_dataset(workdir: Path) -> None:

@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> None:
         from jaxcnn.reporting.pictures_report import PicturesReport
 
         report = PicturesReport.of(_settings(name, config), _REPORT.value)
-        report.write()
+        if kept := report.write():
+            print(f"the earlier list of pictures to leave out is kept in {kept}")
         report.refuse_unreadable()
     dataset = _of_config(config) if config else _of_name(name)
     print(count_table(dataset))

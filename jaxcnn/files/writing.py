@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -47,6 +48,25 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def write_list(path: Path, content: bytes) -> Path | None:
+    """Write a list that users edit; one with another content that lies there gets another name.
+
+    Returns:
+      The other name; None if there was no such list.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    kept = None
+    with writing_to(path):
+        if path.exists() and path.read_bytes() != content:
+            names = (f"{path.stem}.{number}{path.suffix}" for number in itertools.count(1))
+            kept = next(path.with_name(n) for n in names if not os.path.lexists(path.with_name(n)))
+            path.rename(kept)
+    write_bytes(path, content)
+    return kept
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.evaluation.evaluation_files import FOLDER, read_predictions
 from jaxcnn.evaluation.label_errors import find_label_errors
 from jaxcnn.evaluation.mistakes import Doubt, doubts
-from jaxcnn.files.writing import write_bytes
+from jaxcnn.files.writing import write_bytes, write_list
 from jaxcnn.reporting.doubts_page import MOST_SHOWN, write_doubts_page
 from jaxcnn.text import integer
 from jaxcnn.workdir.run_config import read_config
@@ -39,8 +39,8 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
       data_at: see `load_run_data`.
 
     Returns:
-      `num_examples`, `num_errors`, `pairs` (`true`, `predicted`, `count`), and the paths `table`
-      and `page`.
+      `num_examples`, `num_errors`, `pairs` (`true`, `predicted`, `count`), and the paths `table`,
+      `page` and `kept`, the name that an earlier, edited list has got; None without one.
 
     Raises:
       UserError: the folder holds no folds, a file in it is damaged, the data cannot be read or are
@@ -62,8 +62,9 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
     images = dataset.splits["train"].images
     errors = doubts(predictions, positions, images, dataset.name)
     _write_table(workdir / _TABLE, [int(predictions.indices[i]) for i in positions], errors)
+    kept = None
     if predictions.files is not None:
-        _write_exclusion(workdir / _EXCLUSION, errors)
+        kept = _write_exclusion(workdir / _EXCLUSION, errors)
     intro = [
         f"{integer(len(errors))} of {integer(len(predictions))} labels of the training split are "
         "likely wrong: networks that were not trained on these images are confident of another "
@@ -78,6 +79,7 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
         "pairs": [{"true": t, "predicted": p, "count": count} for (t, p), count in pairs],
         "table": str(workdir / _TABLE),
         "page": str(workdir / _PAGE),
+        "kept": kept and str(kept),
     }
 
 
@@ -91,9 +93,9 @@ def _write_table(file: Path, indices: Sequence[int], errors: Sequence[Doubt]) ->
     write_bytes(file, text.getvalue().encode(errors="surrogateescape"))
 
 
-def _write_exclusion(file: Path, errors: Sequence[Doubt]) -> None:
+def _write_exclusion(file: Path, errors: Sequence[Doubt]) -> Path | None:
     lines = ["# likely label errors; remove '# ' before a picture to leave it out"]
     for doubt in errors:
         lines.append(f"# label {doubt.label}, predicted {doubt.predicted}")
         lines.append(f"# {exclusion_line(doubt.name)}")
-    write_bytes(file, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))
+    return write_list(file, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))

@@ -15,7 +15,7 @@ from jaxcnn.data.places import find_place
 from jaxcnn.data.preparing.looking import look_at
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
-from jaxcnn.files.writing import write_bytes
+from jaxcnn.files.writing import write_list
 from jaxcnn.reporting.pictures_page import Subject, write_page
 from jaxcnn.text import integer
 
@@ -81,19 +81,23 @@ class PicturesReport:
 
     def write(
         self, batch: "AugmentedBatch | None" = None, batch_classes: Sequence[str] = ()
-    ) -> None:
+    ) -> Path | None:
         """Write the page, and the list of pictures to leave out.
 
         Args:
           batch: see `Subject`.
           batch_classes: see `Subject`.
 
+        Returns:
+          The name that an earlier list with another content has got; None without one.
+
         Raises:
           UserError: a file cannot be written.
         """
-        write_bytes(self.subject.exclusion, exclusion_of(self.subject.survey))
+        kept = write_list(self.subject.exclusion, exclusion_of(self.subject.survey))
         subject = dataclasses.replace(self.subject, batch=batch, batch_classes=batch_classes)
         write_page(subject, self.file)
+        return kept
 
     def refuse_unreadable(self) -> None:
         """Refuse pictures that cannot be read.

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,13 +65,20 @@ def check_label_errors(folds, rows):
         writer.writeheader()
         writer.writerows(rows)
     result = report_label_errors(folds)
-    assert (result["num_errors"], result["num_examples"]) == (3, 24)
+    assert (result["num_errors"], result["num_examples"], result["kept"]) == (3, 24, None)
     page = (folds / "label_errors.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 3
     listed = (folds / "evaluation" / "label_errors.exclude.txt").read_text()
     for row in rows[:3]:
         assert row["file"] in page and f"# {row['file']}\n" in listed
     assert rows[3]["file"] not in page
+    assert report_label_errors(folds)["kept"] is None
+    edited = listed.replace(f"# {rows[0]['file']}", rows[0]["file"])
+    (folds / "evaluation" / "label_errors.exclude.txt").write_text(edited)
+    kept = report_label_errors(folds)["kept"]
+    assert kept == str(folds / "evaluation" / "label_errors.exclude.1.txt")
+    assert Path(kept).read_text() == edited
+    assert (folds / "evaluation" / "label_errors.exclude.txt").read_text() == listed
 
 
 @pytest.mark.usefixtures("undrawn")

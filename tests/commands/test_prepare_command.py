@@ -70,3 +70,11 @@ def test_a_report_whose_findings_go_back_in(command, tmp_path):
         in (done["output"])
     )
     assert "cut away" in (tmp_path / "again.html").read_text()
+    for number, line in enumerate(("# mine", "# mine too"), 1):
+        (tmp_path / "page.exclude.txt").write_text(line)
+        done = command("prepare", "folder:pets", "--report=page.html", folder=tmp_path)
+        assert f"is kept in page.exclude.{number}.txt\n" in done["output"]
+        assert (tmp_path / f"page.exclude.{number}.txt").read_text() == line
+        assert (tmp_path / "page.exclude.txt").read_text() == listed
+    done = command("prepare", "folder:pets", "--report=page.html", folder=tmp_path)
+    assert "is kept" not in done["output"]
