@@ -100,6 +100,18 @@ def test_json_lines_and_the_layout_of_hugging_face(pictures):
         load_dataset(f"folder:{pictures / 'set' / 'test'}", data_dir=pictures.parent / "data")
 
 
+def test_a_picture_in_two_files_of_a_table_is_refused(pictures):
+    for split in ("train", "test"):
+        (pictures / "set" / split).mkdir(parents=True)
+        lines = [f"{pictures}/images/{i}.png,{'ab'[i % 2]}" for i in range(split == "test", 4)]
+        (pictures / "set" / split / "metadata.csv").write_text(
+            "\n".join(["file_name,label", *lines])
+        )
+    match = "images/1.png is in test, line 2 of metadata.csv, and in train, line 3 of metadata.csv"
+    with pytest.raises(UserError, match=match):
+        read_table(pictures / "set")
+
+
 def test_semicolons_and_a_byte_order_mark(pictures):
     lines = ["Path;Label;split", *(";".join(map(str, row)) for row in rows_of(SPLITS))]
     (pictures / "t.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")

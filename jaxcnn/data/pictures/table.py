@@ -101,6 +101,13 @@ def read_table(source: Path) -> list[Row]:
         for split, file in table_files(source).items()
         for row in read_rows(file, file.parent, need=("path", "label"))
     ]
+    first: dict[Path, Row] = {}
+    for row in rows:
+        if (other := first.setdefault(row.path, row)) is not row:
+            raise UserError(
+                f"{source}: {row.path} is in {other.split}, {other.place}, and in {row.split}, "
+                f"{row.place}; keep one"
+            )
     without_split = [row for row in rows if not row.split]
     if without_split and len(without_split) < len(rows):
         raise UserError(
