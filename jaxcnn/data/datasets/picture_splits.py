@@ -88,7 +88,7 @@ def _listed(folder: Path, pictures: Sequence[Picture]) -> Layout:
 
 
 def _of_table(source: Path) -> Layout:
-    """Return the layout of a table; its classes are sorted, by number if all are numbers."""
+    """Return the layout of a table; its classes are sorted, see `_order_of`."""
     rows = read_table(source)
     names = sorted({row.label for row in rows}, key=_order_of({row.label for row in rows}))
     if len(names) < 2:
@@ -108,7 +108,7 @@ def _of_table(source: Path) -> Layout:
 
 
 def _order_of(labels: Collection[str]) -> Callable[[str], Any]:
-    """Return the key that sorts labels: as numbers if all are, else as texts."""
+    """Return the key that sorts labels: as whole numbers if all have only digits, else as texts."""
     if all(label.isdecimal() for label in labels):
         return lambda label: (int(label), label)  # 1 and 01 are two labels
     return str
