@@ -46,7 +46,7 @@ def test_the_config_loads_the_same_pictures(settings, pictures, tmp_path, monkey
 @pytest.mark.parametrize("image_size", [0, 16, (16, 24)])
 def test_the_config_loads_images_of_the_same_size(image_size, tmp_path):
     config = default_config()
-    config.dataset.update(data_dir="elsewhere", split="shuffle", exclude="out.txt")
+    config.dataset.update(data_dir=str(tmp_path / "other"), split="shuffle", exclude="out.txt")
     dataset = load_dataset("digits", data_dir=tmp_path, image_size=image_size)
     adopt_dataset(config, dataset)
     check_config(config)
