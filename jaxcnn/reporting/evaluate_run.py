@@ -70,12 +70,7 @@ def evaluate_run(
     require_parts(workdir, trained.config, ["metric"] if dataset or data else ["dataset", "metric"])
     layers = probes.choose_layers(trained, layers)
     is_own = trained.checkpoint == tested_checkpoint(workdir)
-    is_due = (
-        trained.config.calibration == "temperature"
-        and is_own
-        and not read_calibration(trained.workdir, trained.checkpoint, trained.step)
-    )
-    if refit or is_due:
+    if refit or (is_own and _lacks_temperature(trained)):
         trained = calibrate(trained, data_at, dataset)
     examples = _examples(trained, split, data, data_at, dataset)
     which = "" if is_own else f"_{trained.checkpoint}"
@@ -89,6 +84,12 @@ def evaluate_run(
         write_mistakes_page(page, table, confident_mistakes(predictions, len(table)), examples)
     about = describe_evaluation(trained, examples, tta)
     return _write(trained, examples, predictions, table, about, name, layers)
+
+
+def _lacks_temperature(trained: Trained) -> bool:
+    """Return whether the config asks for a temperature, and these weights have none yet."""
+    asks = trained.config.calibration == "temperature"
+    return asks and not read_calibration(trained.workdir, trained.checkpoint, trained.step)
 
 
 def _examples(
