@@ -117,7 +117,7 @@ def _list_label_errors(workdir: Path) -> None:
         print(printable(f"  {pair['count']:,} {pair['true']} → {pair['predicted']}"))
     print(printable(f"list in {result['table']}, pictures in {result['page']}"))
     if result["kept"]:
-        print(printable(f"the list that was edited is kept in {result['kept']}"))
+        print(printable(f"the earlier list is kept in {result['kept']}"))
 
 
 def _print_dataset(workdir: Path) -> None:

@@ -17,6 +17,7 @@ from jaxcnn.data.dataset import Dataset, dataset_names, load_dataset
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import path_flag
 from jaxcnn.process import command
+from jaxcnn.text import printable
 
 if TYPE_CHECKING:
     from jaxcnn.training.augmented_batch import AugmentedBatch
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> None:
 
         report = PicturesReport.of(_settings(name, config), _REPORT.value)
         if kept := report.write():
-            print(f"the earlier list of pictures to leave out is kept in {kept}")
+            print(printable(f"the earlier list of pictures to leave out is kept in {kept}"))
         report.refuse_unreadable()
     dataset = _of_config(config) if config else _of_name(name)
     print(count_table(dataset))

@@ -15,7 +15,7 @@ from jaxcnn.data.loading import check_data
 from jaxcnn.errors import UserError
 from jaxcnn.files.paths import user_path
 from jaxcnn.training.stopping import Hook
-from jaxcnn.workdir.extending import adopt_phases
+from jaxcnn.workdir.extending import adopt_phases, adopt_recorded_names
 from jaxcnn.workdir.run_config import check_config, check_given_config
 from jaxcnn.workdir.run_data import (
     adopt_batch_size,
@@ -78,6 +78,7 @@ def checked_config(
             kind = type(dataset).__name__
             raise UserError(f"dataset: is {kind}; make a jaxcnn.Dataset with Dataset.from_arrays")
         adopt_dataset(config, dataset)
+        adopt_recorded_names(config, dataset, workdir)
         check_config(config, workdir)  # some fields are the dataset's from here on
     return config
 

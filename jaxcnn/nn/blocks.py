@@ -38,19 +38,25 @@ class Group(Layer):
         """The layers in order."""
         return [getattr(self, name) for name in self.names]
 
-    def penalty(self) -> jax.Array | float:
-        """Return the sum of the layers' penalties."""
+    def _held(self) -> list[Layer]:
+        """Return the layers in order, then others that a subclass holds."""
         children = self.children
         others = [layer for layer in held_layers(self) if all(layer is not c for c in children)]
-        return sum(layer.penalty() for layer in (*children, *others))
+        return [*children, *others]
 
     def own_sizes(self, rows: list[Row]) -> tuple[int, int, int]:
-        """Return the parameters, trainable ones and operations that no row of the layers has."""
+        """Return the parameters, trainable ones and operations that no row of the layers has.
+
+        The operations are those of a user's own `_forward`. Average pools and depthwise
+        convolutions inside it make them inexact, because tracing counts these in another way.
+        """
         parameters, trainable = self.sizes()
+        computes = type(self)._forward.__module__.partition(".")[0] != __name__.partition(".")[0]
+        operations = self.flops() - sum(row.flops for row in rows) if computes else 0
         return (
-            parameters - sum(row.parameters for row in rows),
-            trainable - sum(row.trainable for row in rows),
-            max(self.flops() - sum(row.flops for row in rows), 0),
+            max(parameters - sum(row.parameters for row in rows), 0),
+            max(trainable - sum(row.trainable for row in rows), 0),
+            max(operations, 0),
         )
 
 

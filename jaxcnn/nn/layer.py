@@ -217,11 +217,29 @@ class Layer(nnx.Module):
         return [variable for _, variable in nnx.to_flat_state(nnx.state(self))]
 
     def penalty(self) -> jax.Array | float:
-        """Return l2 * sum(kernel ** 2) over the layer's kernels; 0.0 without regularization.
+        """Return l2 * sum(kernel ** 2) over the kernels of the layer and of those that it holds.
 
-        By default it is that of the layers which this one holds.
+        It is 0.0 without regularization. A shared layer counts once.
         """
-        return sum((layer.penalty() for layer in held_layers(self)), 0.0)
+        return self._sum_penalties({id(self)})
+
+    def _own_penalty(self) -> jax.Array | float:
+        """Return the part of `penalty` of the layer's own kernels."""
+        return 0.0
+
+    def _held(self) -> list["Layer"]:
+        """Return the layers that this one holds, without those inside them."""
+        return held_layers(self)
+
+    def _sum_penalties(self, seen: set[int]) -> jax.Array | float:
+        """Return the penalty without that of the layers whose ids are in `seen`; add its own."""
+        total = self._own_penalty()
+        for layer in self._held():
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                is_of_a_user = type(layer).penalty is not Layer.penalty
+                total = total + (layer.penalty() if is_of_a_user else layer._sum_penalties(seen))
+        return total
 
     def fit(
         self, batch_stats: dict[str, Any], images: jax.Array | np.ndarray, scale: Callable
@@ -255,7 +273,7 @@ class Layer(nnx.Module):
             self.details(),
             self.output_shape,
             *self.sizes(),
-            self.flops(),
+            max(self.flops(), self.operations),  # a user's subclass may compute more
             inputs,
         )
         return [row], (self.path,)

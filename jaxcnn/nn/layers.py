@@ -66,7 +66,7 @@ class _Linear(Layer):
             x = (x.astype(sum_dtype) + self.bias[...]).astype(x.dtype)
         return ACTIVATIONS[self.activation](x)
 
-    def penalty(self) -> jax.Array | float:
+    def _own_penalty(self) -> jax.Array | float:
         """Return l2 * sum(kernel ** 2), without a factor 1/2 and without the bias."""
         return self.l2 * jnp.sum(jnp.square(self.kernel[...])) if self.l2 else 0.0
 

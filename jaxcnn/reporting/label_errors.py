@@ -40,7 +40,8 @@ def report_label_errors(workdir: Path, data_at: Path | None = None) -> dict[str,
 
     Returns:
       `num_examples`, `num_errors`, `pairs` (`true`, `predicted`, `count`), and the paths `table`,
-      `page` and `kept`, the name that an earlier, edited list has got; None without one.
+      `page` and `kept`, the name that an earlier list with another content has got; None without
+      one.
 
     Raises:
       UserError: the folder holds no folds, a file in it is damaged, the data cannot be read or are

@@ -1,4 +1,4 @@
-"""The phases of a run that continues with another number of epochs."""
+"""What a run that continues takes from its folder: phases, and the names of its data."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.config.phases import Phase, canonical, phases_of
+from jaxcnn.data.class_selection import select_classes
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.errors import UserError
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.endings import read_ended
+from jaxcnn.workdir.full_paths import full_name
 from jaxcnn.workdir.phases import last_epoch
 
 
@@ -41,6 +44,21 @@ def adopt_phases(config: ConfigDict, workdir: Path) -> None:
             f"{total} epochs; set config.num_epochs = {total}, or add a phase"
         )
     config.phases = canonical(_with_epochs(phases, config.num_epochs))
+
+
+def adopt_recorded_names(config: ConfigDict, dataset: Dataset, workdir: Path) -> None:
+    """Let a config name a dataset as the run in a folder does, if that began with the same data.
+
+    Older code recorded other values of these fields for a dataset that was given from Python.
+    """
+    before = (run_files.read_part_if_there(workdir, "config.json") or {}).get("dataset", {})
+    if before.get("name") != full_name(dataset.name):
+        return
+    saved = run_files.read_part_if_there(workdir, "dataset.json") or {}
+    used = select_classes(dataset, config.dataset.classes)
+    if saved.get("fingerprint") == used.fingerprint:
+        for name in ("split", "exclude", "image_size", "image_width"):
+            config.dataset[name] = before.get(name, config.dataset[name])
 
 
 def _begins_with(phases: Sequence[Phase], first: Sequence[Phase]) -> bool:

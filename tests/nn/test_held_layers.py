@@ -8,7 +8,7 @@ from flax import nnx
 
 from jaxcnn.errors import UserError
 from jaxcnn.models import Network
-from jaxcnn.nn import AuxHead, Conv, Dense, Dropout, Flatten, FlaxModule, Sequential
+from jaxcnn.nn import AuxHead, AveragePool, Conv, Dense, Dropout, Flatten, FlaxModule, Sequential
 from jaxcnn.nn.layer import Layer
 from jaxcnn.nn.summary import summary
 
@@ -125,3 +125,91 @@ def test_l2_of_held_layers_is_in_the_loss(line):
 def test_no_head_takes_the_place_of_the_last_logits():
     with pytest.raises(UserError, match='no AuxHead is named "main"'):
         network(AuxHead(Flatten(), Dense(4), name="main"))
+
+
+class Shared(Layer):
+    """A convolution that another layer may hold too."""
+
+    def __init__(self, conv):
+        super().__init__()
+        self.conv = conv
+
+    def setup(self, shape, scope):
+        if not self.conv.path:
+            self.conv.build(shape, scope.child("conv"))
+        return (*shape[:-1], 3)
+
+    def _forward(self, x, context):
+        return self.conv(x, context)
+
+
+class Alias(Layer):
+    """A block, and a second name for a layer in it."""
+
+    def setup(self, shape, scope):
+        self.block = Sequential(Conv(8, 3, padding="same", l2=0.5))
+        self.a = self.block.children[0]
+        return self.block.build(shape, scope.child("block"))
+
+    def _forward(self, x, context):
+        return self.block(x, context)
+
+
+class ConvAndMore(Conv):
+    def setup(self, shape, scope):
+        self.inner = Conv(8, 1, l2=0.5)
+        self.inner.build(shape, scope.child("inner"))
+        return super().setup(shape, scope)
+
+    def _forward(self, x, context):
+        return super()._forward(x, context) + self.inner(x, context)
+
+
+class Scaled(Layer):
+    """A layer with its own term of the loss."""
+
+    def setup(self, shape, scope):
+        self.conv = Conv(8, 3, l2=0.5)
+        return self.conv.build(shape, scope.child("conv"))
+
+    def _forward(self, x, context):
+        return self.conv(x, context)
+
+    def penalty(self):
+        return 7.0
+
+
+def shared():
+    conv = Conv(3, 3, padding="same", l2=0.5)
+    return [Shared(conv), Shared(conv)]
+
+
+@pytest.mark.parametrize(
+    "lines", [shared, Alias, lambda: ConvAndMore(8, 3, padding="same", l2=0.5)]
+)
+def test_l2_of_each_kernel_counts_once(lines):
+    model = network(lines())
+    kernels = [v[...] for p, v in nnx.to_flat_state(nnx.state(model)) if p[-1] == "kernel"]
+    expected = sum(0.5 * float(jnp.sum(kernel**2)) for kernel in kernels if kernel.ndim == 4)
+    assert float(model.penalty()) == pytest.approx(expected, rel=1e-6) != 0
+
+
+def test_a_layer_with_its_own_term_of_the_loss():
+    assert float(network(Scaled()).penalty()) == 7
+
+
+def test_a_shared_layer_counts_once_in_the_summary():
+    told = summary(network(*shared()))
+    assert told.parameters == 9 * 3 * 3 + 3 + 48 * 4 + 4
+    assert all(row.name and row.parameters >= 0 for row in told.rows)
+
+
+class Plain(Sequential):
+    """Its layers, without a computation of its own."""
+
+
+def test_a_subclass_without_a_computation_has_no_operations():
+    pool = AveragePool(3, stride=2)
+    told = summary(network(Plain(Conv(8, 3, padding="same"), pool)))
+    assert [row.kind for row in told.rows] == ["Conv", "AveragePool", "Flatten", "Dense"]
+    assert summary(network(ConvAndMore(8, 3, padding="same"))).flops == CONV[1] + BESIDE[1] + 1024

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config.defaults import default_config
+from jaxcnn.config.defaults import default_config, to_dict
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.loading import load_data
+from jaxcnn.files.writing import write_json
+from jaxcnn.workdir.extending import adopt_recorded_names
 from jaxcnn.workdir.run_config import check_config
 from jaxcnn.workdir.run_data import adopt_dataset
 
@@ -52,3 +54,20 @@ def test_the_config_loads_images_of_the_same_size(image_size, tmp_path):
     check_config(config)
     assert (config.dataset.split, config.dataset.exclude) == ("content", "")
     assert load_data(config).fingerprint == dataset.fingerprint
+
+
+def test_a_run_keeps_the_names_that_older_code_recorded(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"data_dir": tmp_path / "data", "image_size": (6, 9)}
+    dataset = load_dataset(pictures, exclude="out.txt", **settings)
+    before, config = default_config(), default_config()
+    before.dataset.name = pictures
+    (tmp_path / "run").mkdir()
+    write_json(tmp_path / "run" / "config.json", to_dict(before))
+    names = ("split", "exclude", "image_size", "image_width")
+    for given, is_same in ((dataset, True), (load_dataset(pictures, **settings), False)):
+        write_json(tmp_path / "run" / "dataset.json", {"fingerprint": given.fingerprint})
+        adopt_dataset(config, dataset)
+        adopt_recorded_names(config, dataset, tmp_path / "run")
+        same = [config.dataset[name] == before.dataset[name] for name in names]
+        assert same == ([True] * 4 if is_same else [True, False, False, False])
