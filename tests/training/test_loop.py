@@ -14,8 +14,10 @@ from runs import assert_same_bits, last_state, stopping_after, without_times
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.training.evaluate import evaluate
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
+from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 
@@ -152,13 +154,33 @@ def test_patience_ends_the_run(config, train, tmp_path):
     assert result["num_epochs"] == 4  # the first epoch is the lowest loss, three bring no lower
 
 
-def test_the_best_epoch_s_weights_are_tested(config, train, dataset, tmp_path):
+def test_the_best_epoch_is_the_most_accurate(config, dense, train, tmp_path):
     config.num_epochs = 4
     config.optimizer.learning_rate = 0.02
     result, _ = train(config, tmp_path)
     accuracies = [r["accuracy"] for r in read_metrics(tmp_path) if r["split"] == "validation"]
     assert result["best_validation_accuracy"] == max(accuracies)
     assert accuracies[result["best_epoch"] - 1] == max(accuracies)
+
+
+@pytest.mark.parametrize("tested_with", ["best", "last"])
+def test_the_chosen_weights_are_tested(tested_with, config, dense, train, dataset, tmp_path):
+    """Validation has wrong labels: the more the network learns, the worse its loss is there."""
+    test = dataset.splits["test"]
+    wrong = dataclasses.replace(test, labels=(test.labels + 1) % 4)
+    data = dataclasses.replace(dataset, splits=dataset.splits | {"validation": wrong})
+    config.update(validation="validation", best_metric="loss", num_epochs=3, test_with=tested_with)
+    config.optimizer.learning_rate = 0.02
+    result, _ = train(config, tmp_path, data)
+    assert result["best_epoch"] < 3 and result["tested_with"] == tested_with
+    run, checkpoints = make_run(config, data), Checkpoints(tmp_path, read_only=True)
+    losses = {
+        name: evaluate(run, checkpoints.restore(step, run.state)[0], "test")["loss"]
+        for name, step in (("best", 5 * result["best_epoch"]), ("last", 15))
+    }
+    checkpoints.close()
+    assert losses["best"] != losses["last"]
+    assert result["test_loss"] == losses[tested_with]
 
 
 def test_the_test_split_as_validation_is_scored_once(config, train, tmp_path):
