@@ -1,6 +1,8 @@
 """Fine-tuning: what is frozen keeps its bits, and factors change the steps of what they name."""
 
 import dataclasses
+import os
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, last_state
 
-from jaxcnn.errors import UserError
+from jaxcnn.errors import Stopped, UserError
 from jaxcnn.models import model_config
 from jaxcnn.nn.batch_norm import BatchNorm
 from jaxcnn.training.fine_tuning import trained_share
@@ -127,13 +129,20 @@ def test_a_run_says_how_much_trains_and_resumes_across_the_release(
     _, printed = train(config, tmp_path / "at_once")
     line = "trains 68 of 4,180 parameters in the first epoch; frozen: dense1\n"
     assert line in printed
-    config.num_epochs, config.optimizer.freeze_epochs = 1, 0
+
+    def stop(row):
+        if row["epoch"] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "in_parts", hooks=[stop])
+    start = make_run(config, dataset).state.params["dense1"]
+    frozen = last_state(config, dataset, tmp_path / "in_parts").params["dense1"]
+    assert_same_bits(frozen, start)
     train(config, tmp_path / "in_parts")
-    config.num_epochs = 2
-    config.optimizer.update(freeze="dense1", freeze_epochs=1)
-    state = last_state(config, dataset, tmp_path / "in_parts")
-    start = make_run(config, dataset).state
-    assert_same_bits(state.params["dense1"], start.params["dense1"])
+    states = [last_state(config, dataset, tmp_path / name) for name in ("at_once", "in_parts")]
+    assert_same_bits(*states)
+    assert not np.array_equal(states[0].params["dense1"]["kernel"], start["kernel"])
 
 
 @pytest.mark.parametrize(
