@@ -1,6 +1,7 @@
 """What the tests of runs share: reading back what a run left."""
 
 import dataclasses
+import io
 import os
 import signal
 
@@ -8,8 +9,12 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.errors import Stopped
+from jaxcnn.reporting.terminal.console import Console
+from jaxcnn.training.loop import Loop
 from jaxcnn.training.run import make_run
 from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.folder import open_workdir
 
 TIMES = ("seconds", "images_per_second")
 
@@ -41,3 +46,10 @@ def stopping_after(run, num_steps, number=signal.SIGTERM):
         return result
 
     return dataclasses.replace(run, train_step=train_step)
+
+
+def stop_after(config, dataset, workdir, num_steps):
+    """Trains in a folder until a signal after some steps."""
+    run = stopping_after(make_run(config, dataset), num_steps)
+    with open_workdir(workdir, config), pytest.raises(Stopped):
+        Loop.open(run, workdir, Console(io.StringIO())).train()

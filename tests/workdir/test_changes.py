@@ -1,26 +1,23 @@
-"""Runs that go on otherwise than they began, start from another's weights, or meet bad steps."""
+"""Runs that go on otherwise than they began, or start from another's weights."""
 
 import dataclasses
 import io
 import math
-import os
-import signal
 
 import jax
-import numpy as np
 import pytest
-from runs import assert_same_bits, last_state, without_times
+from runs import assert_same_bits, last_state, stop_after, without_times
 
+from jaxcnn.config.defaults import to_dict
 from jaxcnn.data.dataset import Split
-from jaxcnn.errors import Diverged, Stopped, UserError
+from jaxcnn.errors import Diverged, UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.models import model_config
 from jaxcnn.reporting.evaluation_report import _is_of as is_of
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.loop import Loop
-from jaxcnn.training.run import make_run
 from jaxcnn.workdir import folder
+from jaxcnn.workdir.changes import find_changes
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
@@ -31,21 +28,6 @@ pytestmark = pytest.mark.usefixtures("dense")
 
 def steps_with_checkpoints(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*"))
-
-
-def stop_after(config, dataset, workdir, num_steps):
-    """Trains in a folder until a signal after some steps."""
-    run, steps = make_run(config, dataset), iter(range(1, 1000))
-
-    def train_step(*args):
-        result = run.train_step(*args)
-        if next(steps) == num_steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
-    stopping = dataclasses.replace(run, train_step=train_step)
-    with open_workdir(workdir, config), pytest.raises(Stopped):
-        Loop.open(stopping, workdir, Console(io.StringIO())).train()
 
 
 def test_checkpoints_in_mid_epoch_change_nothing(config, train, dataset, tmp_path):
@@ -258,6 +240,30 @@ def test_two_ends_within_an_epoch_are_two_tests(config, train, tmp_path):
     assert is_of(result, scores | {"step": 3})
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model.name", "lenet5_base"),
+        ("dataset.name", "mnist"),
+        ("dataset.sampling", "balanced"),
+        ("dataset.image_size", 28),
+        ("validation", "tail"),
+        ("validation_fraction", 0.2),
+        ("holdout", "random"),
+        ("best_metric", "loss"),
+        ("optimizer.name", "adamw"),
+        ("optimizer.ema_decay", 0.9),
+        ("init_from", "/elsewhere"),
+        ("seed", 1),
+    ],
+)
+def test_the_fields_that_make_another_run(field, value, config, tmp_path):
+    write_json(tmp_path / "config.json", to_dict(config))
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError, match=f"holds another run: its {field} is"):
+        find_changes(tmp_path, config)
+
+
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
     from jaxcnn.api import arguments, run
@@ -278,61 +284,3 @@ def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, 
     with pytest.raises(UserError, match=f"was trained on other data: their {field}: "):
         run.train(config, tmp_path, console=Console(io.StringIO()))
     assert (tmp_path / "dataset.json").read_text() == before
-
-
-def with_a_bad_batch(dataset, monkeypatch, row):
-    """Makes the loss of one step of the first epoch infinite, through its labels."""
-    from jaxcnn.training import step
-
-    prepare = step._prepare
-
-    def prepare_badly(recipe, batch, num_examples, state, epoch):
-        prepared = prepare(recipe, batch, num_examples, state, epoch)
-        factor = jax.numpy.where(state.step == row, jax.numpy.inf, 1.0)
-        return prepared | {"images": prepared["images"] * factor}
-
-    monkeypatch.setattr(step, "_prepare", prepare_badly)
-
-
-def test_a_bad_step_is_named_with_its_gradient(config, train, dataset, monkeypatch, tmp_path):
-    with_a_bad_batch(dataset, monkeypatch, row=3)
-    with pytest.raises(Diverged, match=r"not finite at step 4 .*gradient norm .* \d"):
-        train(config, tmp_path)
-
-
-def test_a_bad_step_is_skipped_and_halves_the_rate(config, train, dataset, monkeypatch, tmp_path):
-    with_a_bad_batch(dataset, monkeypatch, row=3)
-    config.optimizer.skip_bad_steps = True
-    result, printed = train(config, tmp_path)
-    assert "1 step was skipped, first step 4" in printed
-    assert np.isfinite(result["test_loss"])
-    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
-    assert rows[-1]["learning_rate"] == pytest.approx(config.optimizer.learning_rate / 2)
-
-
-def test_an_epoch_of_skipped_steps_has_no_training_loss(
-    config, train, dataset, monkeypatch, tmp_path
-):
-    with_a_bad_batch(dataset, monkeypatch, row=0)
-    config.optimizer.skip_bad_steps, config.num_epochs = True, 1
-    config.global_batch_size = 270  # one step
-    _, printed = train(config, tmp_path)
-    assert "1 step was skipped" in printed
-    [row] = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
-    assert row["loss"] is None and row["accuracy"] is None
-
-
-def test_skipping_can_be_left_off_later(config, train, dataset, monkeypatch, tmp_path):
-    with_a_bad_batch(dataset, monkeypatch, row=1)
-    config.optimizer.skip_bad_steps, config.num_epochs = True, 1
-    stop_after(config, dataset, tmp_path, 4)
-    config.optimizer.skip_bad_steps = False
-    result, printed = train(config, tmp_path)
-    assert "resuming in epoch 1, after 4 steps" in printed and np.isfinite(result["test_loss"])
-
-
-def test_skipping_has_an_end(config, train, dataset, monkeypatch, tmp_path):
-    config.optimizer.skip_bad_steps, config.optimizer.learning_rate = True, 1e38
-    config.global_batch_size, config.optimizer.name = 8, "sgd"
-    with pytest.raises(Diverged):
-        train(config, tmp_path)
