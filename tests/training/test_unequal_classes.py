@@ -71,6 +71,20 @@ def test_the_weights_scale_the_losses_of_training_alone(config, dense, dataset):
     assert doubled == pytest.approx(2 * loss, rel=1e-6) and same == validation
 
 
+def test_each_class_has_its_own_weight(config, dense, dataset):
+    weights = (1, 0, 0.5, 3)
+    config.loss.update(class_weighting="given", class_weights=weights)
+    run, split = make_run(config, dataset), dataset.splits["train"]
+    position = run.plan.position()
+    rows = np.asarray(run.train_order(0))[:, 0].reshape(-1)  # of the first step
+    scores = _scores(run, jax.tree.map(jnp.array, run.state.params), split.images[rows])
+    losses = optax.softmax_cross_entropy_with_integer_labels(scores, split.labels[rows])
+    data, order, _ = next(run.train_feed(position))
+    _, sums = run.train_step(run.state, data, run.epoch_numbers(position), order)
+    expected = np.sum(np.array(weights)[split.labels[rows]] * losses)
+    assert float(sums["loss"]) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_focal_loss_is_its_formula_and_has_a_gradient_everywhere():
     scores, targets = jnp.array([[1.0, 2.0, 0.5], [99.0, 0.0, 0.0]]), jnp.eye(3)[:2]
     log_p = jax.nn.log_softmax(scores)
@@ -179,6 +193,15 @@ def test_the_best_epoch_and_the_patience(best_metric, metric, best, gains, confi
         progress.add_validation(epoch, epoch, scores, config)
         counted.append(progress.epochs_without_gain == 0)
     assert progress.best_epoch == best and counted == gains
+
+
+def test_of_equal_epochs_the_lower_loss_and_then_the_later_is_best(config):
+    progress = Progress()
+    for epoch, (loss, accuracy) in enumerate(
+        [(2.0, 0.8), (1.0, 0.8), (1.0, 0.8), (1.5, 0.8), (0.5, 0.7)], start=1
+    ):
+        progress.add_validation(epoch, epoch, {"loss": loss, "accuracy": accuracy}, config)
+    assert progress.best_epoch == 3
 
 
 def test_the_error_of_the_area_is_delong_s():
