@@ -1,6 +1,7 @@
 """Names that libraries treat specially, folders within a dataset, deleted locks, jumping clocks."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from jaxcnn.files.writing import write_json
 from jaxcnn.workdir.checkpoints import Checkpoints
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.progress import Progress
+from jaxcnn.workdir.run_files import checkpoint_steps
 
 
 @jax.tree_util.register_dataclass
@@ -159,10 +161,22 @@ def test_without_locks_on_folders_a_deleted_lock_is_noticed(tmp_path, monkeypatc
     lock.release()
 
 
+@pytest.mark.parametrize("keep_best", [1, 2])
+def test_the_two_newest_and_the_best_are_kept(keep_best, tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep_latest=2, keep_best=keep_best)
+    progress = dataclasses.asdict(Progress(global_batch_size=8))
+    for step, accuracy in enumerate((0.5, 0.9, 0.8, 0.6, 0.7), start=1):
+        checkpoints.save(state_at(step), progress, {"accuracy": accuracy, "loss": 1.0})
+        checkpoints.wait()
+    checkpoints.close()
+    steps = [2, 4, 5] if keep_best == 1 else [2, 3, 4, 5]
+    assert checkpoint_steps(tmp_path) == steps
+
+
 def test_a_clock_that_jumps(tmp_path, monkeypatch):
-    """By hours, between each two looks at it."""
-    real, jumps = time.time, iter(range(10**9))
-    monkeypatch.setattr(time, "time", lambda: real() + 5000 * next(jumps) * (-1) ** next(jumps))
+    """By hours, back and forth, between each two looks at it."""
+    real, jumps = time.time, ((-1) ** n * 5000 * n for n in itertools.count())
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
     checkpoints = Checkpoints(tmp_path)
     for step in (1, 2):
         checkpoints.save(
