@@ -23,14 +23,26 @@ def test_six_views():
     np.testing.assert_array_equal(views[4, :, -1, -1], images[:, -2, -2])
 
 
-def test_the_least_certain_quarter_is_tested_with_views():
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(10, 4, 5, 3)).astype(np.float32)
-    weights = rng.normal(size=(4 * 5 * 3, 6)).astype(np.float32)
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).normal(size=(10, 4, 5, 3)).astype(np.float32)
 
-    def predict(batch):
-        return batch.reshape(len(batch), -1) @ weights
 
+def predict(batch):
+    """Six scores of each image."""
+    weights = np.random.default_rng(1).normal(size=(4 * 5 * 3, 6)).astype(np.float32)
+    return batch.reshape(len(batch), -1) @ weights
+
+
+def test_all_are_tested_with_weighted_views(images):
+    plain, augmented = np.asarray(_scores_of_all(predict, lambda x: x, images, 4))
+    np.testing.assert_allclose(plain, predict(images), rtol=1e-4)
+    views = np.asarray(six_views(images))
+    expected = sum(w * predict(view) for w, view in zip(WEIGHTS, views, strict=True))
+    np.testing.assert_allclose(augmented, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_least_certain_quarter_is_tested_with_views(images):
     plain, augmented = np.asarray(_scores_of_least_certain(predict, lambda x: x, images, 4))
     np.testing.assert_allclose(plain, predict(images), rtol=1e-4)
     probabilities = np.exp(plain) / np.exp(plain).sum(-1, keepdims=True)
@@ -39,5 +51,4 @@ def test_the_least_certain_quarter_is_tested_with_views():
         views = np.asarray(six_views(images[index : index + 1]))[:, 0]
         expected = predict(views).mean(0) if index in least else plain[index]
         np.testing.assert_allclose(augmented[index], expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(_scores_of_all(predict, lambda x: x, images, 4)[0], plain, rtol=1e-4)
     assert _scores_of_least_certain(predict, lambda x: x, images[:3], 4).shape == (2, 3, 6)
