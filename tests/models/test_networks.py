@@ -72,6 +72,24 @@ COUNTS_100_CLASSES = {
     "vgg16_bn": (34_056_612, 34_031_780),
     "wide_resnet28_10": (36_554_836, 36_536_884),
 }
+# where a publication names none, it is its library's own
+INITIALIZERS = {
+    "lenet": "he_normal",
+    "vgg16_bn": "he_normal",
+    "lenet5_*": "torch_uniform",
+    "mlp*": "torch_uniform",
+    "alexnet*": "glorot_uniform",
+    "googlenet": "glorot_uniform",
+    "mnist_*": "glorot_uniform",
+    "ownnet_*": "glorot_uniform",
+    "resnet50": "glorot_uniform",
+    "simpler_cnn*": "glorot_uniform",
+    "usp_cnn*": "glorot_uniform",
+}
+MODERN = (
+    "compact_cnn*", "densenet*", "googlenet_cifar", "resnet18", "resnet34", "vgg1[1369]",
+    "wide_resnet*", "xception_small",
+)  # fmt: skip
 COUNTS_WITH_OPTIONS = [
     ("lenet5_base", {"pool": "average"}, 729_322),
     ("ownnet_v1", {"final_bn": False}, 1_505_804),
@@ -141,6 +159,30 @@ def test_parameter_counts_with_options(name, options, parameters):
 def test_pools_by_option():
     rows = models.summary(published("lenet5_base", pool="average", abstract=True)).rows
     assert [row.kind for row in rows if "Pool" in row.kind] == ["AveragePool", "AveragePool"]
+
+
+def initializers(name):
+    """The rule of each layer's kernel, by the layer's path."""
+    modules = nnx.iter_modules(published(name, abstract=True))
+    return {path: layer.initializer for path, layer in modules if hasattr(layer, "initializer")}
+
+
+@pytest.mark.parametrize("pattern", INITIALIZERS)
+def test_initializers_of_published_networks(pattern):
+    names = models.network_names(pattern)
+    assert names
+    for name in names:
+        assert {*initializers(name).values()} == {INITIALIZERS[pattern]}, name
+
+
+@pytest.mark.parametrize("pattern", MODERN)
+def test_initializers_of_modern_networks(pattern):
+    names = models.network_names(pattern)
+    assert names
+    for name in names:
+        rules = initializers(name)
+        assert rules.pop(("logits",)) == "glorot_uniform"
+        assert {*rules.values()} == {"he_normal"}, name
 
 
 def test_initializer_of_the_selu_layers():
