@@ -22,14 +22,17 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8" + compilati
 # a shell's background jobs ignore Ctrl-C, and so would the commands that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# many tests run the same programs: each is compiled once, for all of pytest-xdist's workers, and
-# with JAXCNN_TEST_CACHE for several suites
+# for all of pytest-xdist's workers
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _cache = os.environ.get("JAXCNN_TEST_CACHE", "")
-    if not _cache:
-        _cache = tempfile.mkdtemp()
-        atexit.register(shutil.rmtree, _cache, ignore_errors=True)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
+    _shared = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, _shared, ignore_errors=True)
+    # many tests run the same programs: each is compiled once, with JAXCNN_TEST_CACHE for several
+    # suites
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = (
+        os.environ.get("JAXCNN_TEST_CACHE") or f"{_shared}/programs"
+    )
+    # no test reads or writes the user's datasets
+    os.environ["TFDS_DATA_DIR"] = f"{_shared}/data"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 

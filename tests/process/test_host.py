@@ -1,5 +1,6 @@
 """The process as it is before JAX starts."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -43,6 +44,10 @@ def test_a_variable_switches_the_tuning_off():
     assert run.stdout == "True None\n", run.stderr
 
 
+without_cuda = pytest.mark.skipif(
+    any(importlib.util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13)),
+    reason="JAX may be able to use a GPU",
+)
 # `hardware_utils` is where JAX looks for a GPU
 DEVICES = """
 from jax._src import hardware_utils
@@ -61,6 +66,7 @@ def start_devices(**environment):
     return run.returncode, run.stderr
 
 
+@without_cuda
 @pytest.mark.skipif(sys.platform != "linux", reason="JAX looks for GPUs on Linux only")
 def test_a_gpu_that_jax_cannot_use_is_told_in_one_line():
     code, said = start_devices()
@@ -73,7 +79,7 @@ def test_a_gpu_that_jax_cannot_use_is_told_in_one_line():
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("JAX_PLATFORMS", "cuda"),
+        pytest.param("JAX_PLATFORMS", "cuda", marks=without_cuda),
         ("JAX_DISABLE_JIT", True),
     ],
 )

@@ -1,16 +1,30 @@
 """The code that a run names: its version, commit, and whether it was modified."""
 
+import os
+import shutil
 import subprocess
+
+import pytest
 
 import jaxcnn
 from jaxcnn.workdir.environment import code_version, package_versions
 
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
 
 def git(folder, *arguments):
+    """Runs git without the user's settings, some of which ask for a key."""
     identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+    no_files = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    subprocess.run(
+        ["git", "-C", folder, *identity, *arguments],
+        env=os.environ | no_files,
+        check=True,
+        capture_output=True,
+    )
 
 
+@needs_git
 def test_a_checkout_and_its_changes(tmp_path, monkeypatch):
     (tmp_path / "jaxcnn").mkdir()
     (tmp_path / "jaxcnn" / "a.py").write_text("1")
@@ -28,6 +42,7 @@ def test_a_checkout_and_its_changes(tmp_path, monkeypatch):
     assert code_version(tmp_path) == {"version": jaxcnn.__version__}
 
 
+@needs_git
 def test_an_installation_in_another_repository(tmp_path):
     git(tmp_path, "init")
     (tmp_path / "site-packages").mkdir()
