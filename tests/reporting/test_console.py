@@ -229,9 +229,17 @@ def estimates(steps_per_second, validation=0.0, epochs=300, minutes=0.0, patienc
     return said
 
 
-def test_a_long_run_says_once_how_long_it_takes(monkeypatch):
+@pytest.fixture
+def utc(monkeypatch):
+    """The process's time zone, which outlives the variable."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_long_run_says_once_how_long_it_takes(utc):
     said = estimates(steps_per_second=0.5)
     text = "about 17 h for 300 epochs (until Thu 16:40); Ctrl-C saves, the same command resumes"
     assert said == [(1, 4, text)]
