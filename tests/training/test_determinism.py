@@ -10,6 +10,7 @@ import jax
 import pytest
 from families import FAMILIES
 from flax import linen
+from runs import without_times
 
 from jaxcnn import models
 from jaxcnn.errors import UserError
@@ -21,6 +22,8 @@ from jaxcnn.training.recipe import make_hyperparams, make_recipe
 from jaxcnn.training.run import make_run
 from jaxcnn.training.state import create_state
 from jaxcnn.training.step import make_train_step
+from jaxcnn.workdir.metrics_log import read_metrics
+from jaxcnn.workdir.run_files import checkpoint_steps, read_digests
 
 QUICK = ("lenet", "mlp", "mnist_compact", "usp_cnn")
 # gradients of gathers and of windows of maxima, and what hides its order or its draws
@@ -121,3 +124,29 @@ def test_xla_is_told_before_jax_starts(tmp_path):
     options = [path.read_text() for path in tmp_path.glob("**/compile_options.textproto")]
     assert options
     assert all("xla_gpu_deterministic_ops: true" in each for each in options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    os.environ.get("JAXCNN_TEST_PLATFORM", "cpu") == "cpu",
+    reason="JAXCNN_TEST_PLATFORM names no accelerator",
+)
+def test_a_deterministic_run_gives_the_same_bits(tmp_path):
+    """Each in a process of its own, which compiles its own programs."""
+    runs = [tmp_path / name for name in ("a", "b")]
+    for run in runs:
+        flags = ["--config.num_epochs=1", "--config.num_devices=1", "--config.deterministic=True"]
+        subprocess.run(
+            [sys.executable, "-m", "jaxcnn.main", *flags, f"--workdir={run}"],
+            env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0"},
+            check=True,
+        )
+        assert read_json(run / "environment.json")["exact"]
+    steps = checkpoint_steps(runs[0])
+    assert steps and steps == checkpoint_steps(runs[1])
+    for step in steps:
+        digests = [read_digests(run, step) for run in runs]
+        del digests[0]["progress"], digests[1]["progress"]  # which have the run's name and times
+        assert digests[0] == digests[1]
+    rows = [without_times(read_metrics(run)) for run in runs]
+    assert rows[0] == rows[1]
