@@ -65,10 +65,11 @@ def test_signals_at_random_save_and_exit_with_75(count, start, finish, whole, tm
 def test_a_second_signal_exits_at_once(start, whole, tmp_path):
     process = start(tmp_path / "run", "--config.num_epochs=2000")
     wait_for_an_epoch(tmp_path / "run")
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)
+    # of one kind, the second could be lost; and a process that runs could save before it comes
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+        process.send_signal(number)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode in (75, 128 + signal.SIGTERM)  # saved before the second one came
+    assert process.returncode in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     assert "Traceback" not in errors
 
 
