@@ -231,9 +231,9 @@ def record_start(
     run_devices = list(loop.plan.mesh.devices.flat)
     step, phases = loop.position.step, loop.progress.phases
     # a temperature names the weights that it belongs to, which may be tested again
-    goes = not step or any(change.name == "calibration" for change in changes)
+    is_outdated = not step or any(change.name == "calibration" for change in changes)
     write_config(workdir, loop.config, description, run_devices, changes, step, phases)
-    for name in (*_FILES_OF_THE_END, *([CALIBRATION] if goes else [])):
+    for name in (*_FILES_OF_THE_END, *([CALIBRATION] if is_outdated else [])):
         (workdir / name).unlink(missing_ok=True)
 
 

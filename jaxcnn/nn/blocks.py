@@ -12,7 +12,7 @@ from flax import nnx
 from jaxcnn.errors import UserError
 from jaxcnn.nn.context import Context
 from jaxcnn.nn.flax_module import FlaxModule, Function
-from jaxcnn.nn.layer import Layer, Row, Scope, Shape, held_layers
+from jaxcnn.nn.layer import Layer, Row, Scope, Shape, held_layers, is_of_a_user
 from jaxcnn.nn.options import ACTIVATIONS, check_option
 from jaxcnn.ops.residual import relu_of_sum
 
@@ -51,8 +51,9 @@ class Group(Layer):
         convolutions inside it make them inexact, because tracing counts these in another way.
         """
         parameters, trainable = self.sizes()
-        computes = type(self)._forward.__module__.partition(".")[0] != __name__.partition(".")[0]
-        operations = self.flops() - sum(row.flops for row in rows) if computes else 0
+        operations = 0
+        if is_of_a_user(type(self)._forward):
+            operations = self.flops() - sum(row.flops for row in rows)
         return (
             max(parameters - sum(row.parameters for row in rows), 0),
             max(trainable - sum(row.trainable for row in rows), 0),

@@ -88,7 +88,7 @@ class FlaxModule(_Foreign):
         """Make the module; return the shape of its output."""
         self.module = self._made(scope)
         self._check_state()
-        self._welcome(scope)
+        self._join_held(scope)
 
         def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
             return self._call(module, x, Context(keys))

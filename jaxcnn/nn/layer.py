@@ -126,8 +126,8 @@ class Layer(nnx.Module):
             raise UserError(f"{scope.path} takes inputs ({axes}), not of shape {shape}{flatten}")
         self.path = scope.path
         output_shape = self.setup(shape, scope)
-        if self._is_of_a_user():
-            self._welcome(scope)
+        if is_of_a_user(type(self)):
+            self._join_held(scope)
         self.output_shape = self._checked(shape, output_shape)
         if min(self.output_shape, default=1) < 1:
             raise ImageSizeError(f"nothing is left of the image after {self.path}")
@@ -146,7 +146,7 @@ class Layer(nnx.Module):
                     f"{kind}.{name} is a plain array, which is neither trained nor saved; write "
                     f"self.{name} = nnx.Param(…), or nnx.BatchStat(…) without gradients"
                 )
-        if self._is_of_a_user():
+        if is_of_a_user(type(self)):
             where = f"{self.path} ({kind})"
             traced, self.operations = trace_module(
                 where, input_shape, self, lambda layer, x, keys: layer._forward(x, Context(keys))
@@ -155,10 +155,7 @@ class Layer(nnx.Module):
                 raise UserError(f"{where}: setup returns {shape}, but the output is {traced}")
         return shape
 
-    def _is_of_a_user(self) -> bool:
-        return type(self).__module__.partition(".")[0] != __name__.partition(".")[0]
-
-    def _welcome(self, scope: Scope) -> None:
+    def _join_held(self, scope: Scope) -> None:
         """Let the layers that this one holds, and that `init` has made, join the network."""
         for _, layer in nnx.iter_modules(self):
             is_held = isinstance(layer, Layer) and layer is not self
@@ -285,6 +282,11 @@ class Layer(nnx.Module):
             for variable in self.variables()
         ]
         return sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
+
+
+def is_of_a_user(part: Callable) -> bool:
+    """Return whether a class or a function is defined outside jaxcnn."""
+    return part.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def held_layers(module: nnx.Module) -> list[Layer]:

@@ -172,8 +172,8 @@ def _commands(environment: Mapping[str, Any], workdir: Path) -> str:
     path = Path(script)
     # a clone's folder has the package's name too, and may hold the user's scripts
     is_module = path.parent.name == "jaxcnn" and (_PACKAGE / path.name).is_file()
-    if is_module or Path(script).name == "jaxcnn":  # the console command
-        program = ["-m", f"jaxcnn.{Path(script).stem}"] if is_module else [script]
+    if is_module or path.name == "jaxcnn":  # the console command
+        program = ["-m", f"jaxcnn.{path.stem}"] if is_module else [script]
         kind, line = "command", shlex.join(["python", *program, *arguments])
         folder = "`--out`" if path.stem == "reproduce" else "`--workdir`"
     else:
