@@ -162,6 +162,8 @@ def test_folds_that_one_step_cannot_train_follow_each_other(config, tmp_path, ca
     first = figures_of(tmp_path / "cv" / "folds" / "0")
     train_folds(config, 5, tmp_path / "cv")
     assert figures_of(tmp_path / "cv" / "folds" / "0") == first
+    with pytest.raises(UserError, match="cannot take the change of optimizer.learning_rate"):
+        train_folds(with_values(config, {"optimizer.learning_rate": 0.5}), 5, tmp_path / "cv")
     (tmp_path / "cv" / "folds" / "4" / "result.json").unlink()
     for name in ("optimizer.learning_rate", "max_minutes"):
         changed = with_values(config, {name: 0.5})
