@@ -128,6 +128,7 @@ def test_a_test_of_the_same_weights_keeps_their_temperature(
     import jaxcnn
 
     config.num_epochs = 1
+    config.optimizer.learning_rate = 1e-5  # some images are wrong: else the temperature is 1
     jaxcnn.train(config, tmp_path, dataset, quiet=True)
     evaluate_run(tmp_path, dataset=dataset, split="validation")
     evaluate_run(tmp_path, dataset=dataset, refit=True)
