@@ -9,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.arguments import Source, check_workdir, checked_config
+from jaxcnn.api.group_data import GroupData
 from jaxcnn.api.member_config import check_varied_fields, member_config
 from jaxcnn.api.members import divergence_of, not_again, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
@@ -27,9 +28,11 @@ from jaxcnn.process import group
 from jaxcnn.reporting.sweep.outcome import read_outcome
 from jaxcnn.reporting.sweep.page import summary, write_report
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.training.member import make_member_runs
+from jaxcnn.training.data_notes import refuse_unseen_classes
+from jaxcnn.training.member import check_members, make_member_runs
 from jaxcnn.training.run import make_run
 from jaxcnn.training.variation import check_population, differing_fields, split_by_program
+from jaxcnn.workdir.run_files import checkpoint_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,12 +120,36 @@ def train_population(
     )
     if group.is_group():
         raise UserError("a population trains in one process; start it without --distributed")
-    with open_folder(planned.workdir, planned.fields, planned.members), preparing(quiet=quiet):
-        return _train(planned, Source(data_at=data_at), shown)
+    data = GroupData(Source(data_at=data_at), planned.folder(0))
+    with preparing(quiet=quiet):
+        _check_groups(planned, data)
+        with open_folder(planned.workdir, planned.fields, planned.members):
+            failures = _train(planned, data, shown)
+            data.release()
+            return _finish(planned, failures, data.source, shown)
 
 
-def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, Any]:
-    """Train what is left of a population in its open folder; return its result."""
+def _check_groups(sweep: Sweep, data: GroupData) -> None:
+    """Check that each group with something left fits its data, before the first one trains.
+
+    Raises:
+      UserError: a group does not; the line names the field and its value.
+    """
+    for numbers in sweep.groups:
+        configs = [sweep.configs[number] for number in numbers]
+        folders = [sweep.folder(number) for number in numbers]
+        if all(map(result_of, folders, configs)):
+            continue
+        dataset = data.load(configs[0])
+        try_metrics(configs[0].metrics, dataset.class_names)
+        views = check_members(configs, dataset)
+        if not any(map(checkpoint_steps, folders)):
+            refuse_unseen_classes(dataset, views)
+        del dataset  # the memory may not hold another one beside it
+
+
+def _train(sweep: Sweep, data: GroupData, shown: PopulationConsole) -> dict[int, str]:
+    """Train what is left of a population in its open folder; return the members' errors."""
     for index, config in enumerate(sweep.configs):
         refuse_another_recipe(sweep.folder(index), config)
     failures: dict[int, str] = {}
@@ -143,22 +170,21 @@ def _train(sweep: Sweep, source: Source, shown: PopulationConsole) -> dict[str, 
             if len(sweep.groups) > 1:
                 values = {n: v for n, v in sweep.members[numbers[0]].items() if n in constants}
                 shown.group(position, len(sweep.groups), values)
-            failures |= _train_group(sweep, numbers, left, source, shown, trainer)
-    return _finish(sweep, failures, source, shown)
+            failures |= _train_group(sweep, numbers, left, data, shown, trainer)
+    return failures
 
 
 def _train_group(
     sweep: Sweep,
     numbers: Sequence[int],
     left: Sequence[int],
-    source: Source,
+    data: GroupData,
     shown: PopulationConsole,
     trainer: Trainer,
 ) -> dict[int, str]:
     """Train the members of a group that are left; return the errors that ended members."""
     config = sweep.configs[numbers[0]]
-    # of a folder of images, all members have the pictures that the first one lists
-    dataset = source.load(config, sweep.folder(0))
+    dataset = data.load(config)
     try_metrics(config.metrics, dataset.class_names)
     runs = make_member_runs([sweep.configs[number] for number in numbers], dataset)
     members = Members(
@@ -169,7 +195,7 @@ def _train_group(
         sweep.num_devices,
         describe=lambda member_run: member_run.template.description,
     )
-    return members.train(left, source.data_at, shown, trainer)
+    return members.train(left, data.source.data_at, shown, trainer)
 
 
 def _finish(

@@ -13,11 +13,12 @@ from ml_collections import ConfigDict
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.order import steps_per_epoch
-from jaxcnn.data.views import views_of
+from jaxcnn.data.views import View, views_of
 from jaxcnn.errors import Diverged, Stopped, UserError
 from jaxcnn.optim.plateau import Plateau
 from jaxcnn.training import parallel
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.plan import Plan, resolve
 from jaxcnn.training.programs import compile_evaluation
 from jaxcnn.training.recipe import check_num_steps, total_steps
 from jaxcnn.training.run import Run, describe_data, make_run, prepare
@@ -211,13 +212,33 @@ def make_template(
     """
     data = next((other.run.data for other in others if other.run.dataset is dataset), None)
     run = make_run(config, dataset, data)
-    if run.plan.streams:
+    _refuse_streaming(run.plan, dataset)
+    _, recipe, _ = prepare(config, dataset, run.plan.steps_per_epoch)
+    return Template(run, Variation(config, dataset, recipe, frozenset(fields)))
+
+
+def check_members(configs: Sequence[ConfigDict], dataset: Dataset) -> dict[str, View]:
+    """Check that members of one compiled step fit their data, as `make_member_runs` would.
+
+    Nothing is put on the devices. Return the views of the first member.
+
+    Raises:
+      UserError: a config, the dataset and the devices do not fit each other.
+    """
+    plan = resolve(configs[0], dataset)
+    _refuse_streaming(plan, dataset)
+    for config in configs:
+        check_num_steps(config, plan.steps_per_epoch)
+    prepare(configs[0], dataset, plan.steps_per_epoch)
+    return plan.views
+
+
+def _refuse_streaming(plan: Plan, dataset: Dataset) -> None:
+    if plan.streams:
         raise UserError(
             f"{dataset.name}: its images do not fit into the memory, and a population does not "
             "read them from disk; train one run at a time"
         )
-    _, recipe, _ = prepare(config, dataset, run.plan.steps_per_epoch)
-    return Template(run, Variation(config, dataset, recipe, frozenset(fields)))
 
 
 def make_member_runs(

@@ -261,6 +261,21 @@ def test_refusals_change_nothing(config, train_members, tmp_path):
         train_members(config, SWEEP, tmp_path / "used")
 
 
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("augment.crop=2,40", "config.augment.crop = 40: must be less than 16"),
+        ("global_batch_size=64,300", "config.global_batch_size = 300: must be at most 270"),
+    ],
+)
+def test_a_value_that_does_not_fit_the_data_is_refused_before_a_member_trains(
+    sweep, message, config, train_members, tmp_path
+):
+    with pytest.raises(UserError, match=message):
+        train_members(config, sweep, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_changed_config_is_refused_before_a_member_trains(
     config, train_members, monkeypatch, tmp_path
 ):
