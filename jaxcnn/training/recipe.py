@@ -81,18 +81,18 @@ class Recipe:
         images = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         return (images - self.pixel_shift) * self.pixel_scale
 
-    def weigh(self, losses: jax.Array, targets: jax.Array) -> jax.Array:
-        """Return the losses (batch,) of training, with the weights of the examples' classes.
+    def weights_of(self, targets: jax.Array, label_smoothing: jax.Array) -> jax.Array:
+        """Return the weights of examples in the loss of training by their classes, (batch,).
 
-        An example with several classes has the mean of their weights by its target distribution.
+        An example with several classes has the mean of their weights by its distribution before
+        smoothing: the smoothed one would give examples of frequent classes more than their weight.
 
         Args:
-          losses: float32 (batch,).
-          targets: float32 (batch, num_classes).
+          targets: float32 (batch, num_classes), after smoothing.
+          label_smoothing: see `make_targets`.
         """
-        if self.class_weights is None:
-            return losses
-        return losses * (targets @ jnp.asarray(self.class_weights, targets.dtype))
+        weights = jnp.asarray(self.class_weights, targets.dtype)
+        return (targets @ weights - label_smoothing * weights.mean()) / (1 - label_smoothing)
 
     def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""

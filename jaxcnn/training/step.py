@@ -132,7 +132,8 @@ def _prepare(
 
     Returns:
       `images` float (batch, height, width, channels), `targets` float32 (batch, num_classes),
-      `mask` bool (batch,), and `keys` (batch,) for dropout.
+      `mask` bool (batch,), `keys` (batch,) for dropout, and, where the recipe has class weights,
+      `weights` float32 (batch,), those of the examples in the loss.
     """
     hyperparams = state.hyperparams
     augment_key, dropout_key = random_keys(hyperparams["seed"], state.step)
@@ -152,12 +153,15 @@ def _prepare(
             epoch=epoch,
             axis_name=AXIS,
         )
-    return {
+    prepared = {
         "images": recipe.scale(images),
         "targets": targets,
         "mask": batch["mask"],
         "keys": fold(dropout_key, positions),
     }
+    if recipe.class_weights is not None:
+        prepared["weights"] = recipe.weights_of(targets, hyperparams["label_smoothing"])
+    return prepared
 
 
 def _gradients(recipe: Recipe) -> Callable:
@@ -184,7 +188,9 @@ def _gradients(recipe: Recipe) -> Callable:
             frozen=is_frozen,
         )
         losses, scores = losses_and_scores(outputs, batch["targets"], recipe.heads, recipe.loss)
-        losses, penalty = recipe.weigh(losses, batch["targets"]), recipe.penalty(model, params)
+        if "weights" in batch:
+            losses *= batch["weights"]
+        penalty = recipe.penalty(model, params)
         # summed over devices and parts, this is the mean over the global batch plus one penalty
         num_shares = jax.lax.axis_size(AXIS) * recipe.accumulation_steps
         loss = jnp.sum(losses * mask) / num_examples + penalty / num_shares

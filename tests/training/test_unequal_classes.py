@@ -85,6 +85,23 @@ def test_each_class_has_its_own_weight(config, dense, dataset):
     assert float(sums["loss"]) == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_smoothing_leaves_the_weight_of_a_class(config, dense, dataset, parts):
+    weights = (1, 0, 0.5, 3)
+    config.loss.update(class_weighting="given", class_weights=weights, label_smoothing=0.3)
+    config.optimizer.accumulation_steps = parts
+    run, split = make_run(config, dataset), dataset.splits["train"]
+    position = run.plan.position()
+    rows = np.asarray(run.train_order(0))[:, 0].reshape(-1)  # of the first step
+    scores = _scores(run, jax.tree.map(jnp.array, run.state.params), split.images[rows])
+    targets = 0.7 * np.eye(4)[split.labels[rows]] + 0.3 / 4
+    losses = optax.softmax_cross_entropy(scores, targets)
+    data, order, _ = next(run.train_feed(position))
+    _, sums = run.train_step(run.state, data, run.epoch_numbers(position), order)
+    expected = np.sum(np.array(weights)[split.labels[rows]] * losses)
+    assert float(sums["loss"]) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_focal_loss_is_its_formula_and_has_a_gradient_everywhere():
     scores, targets = jnp.array([[1.0, 2.0, 0.5], [99.0, 0.0, 0.0]]), jnp.eye(3)[:2]
     log_p = jax.nn.log_softmax(scores)
