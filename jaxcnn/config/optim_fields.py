@@ -49,7 +49,9 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
         0.0, "The largest global norm of the gradient; 0: no limit.", AT_LEAST_0
     ),
     "optimizer.accumulation_steps": Field(
-        1, "Parts in which a batch is computed, to save memory.", AT_LEAST_1
+        1,
+        "Parts in which a batch is computed, to save memory; BatchNorm normalizes one at a time.",
+        AT_LEAST_1,
     ),
     "optimizer.freeze": Field(
         "",

@@ -64,8 +64,9 @@ class Plan:
 
     @property
     def eval_batch_size(self) -> int:
-        """Examples per evaluation step, over all devices."""
-        return max(self.global_batch_size, _MIN_EVAL_BATCH_SIZE)
+        """Examples per evaluation step, over all devices: those of one part of a training step."""
+        part = -(-self.global_batch_size // self.config.optimizer.accumulation_steps)
+        return max(part, _MIN_EVAL_BATCH_SIZE)
 
     @property
     def num_devices(self) -> int:

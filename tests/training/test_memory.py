@@ -1,5 +1,6 @@
 """The batch size that fits, by XLA's account of the step."""
 
+import dataclasses
 import re
 
 import jax
@@ -22,6 +23,13 @@ def test_a_larger_batch_takes_more(config, dataset):
     assert needed[8].resident > dataset.splits["train"].images.nbytes
     config.dataset.streaming = True
     assert step_memory(resolve(config, dataset), dataset).resident < needed[8].resident
+
+
+@pytest.mark.parametrize(("parts", "size"), [(1, 4096), (3, 1366), (32, 256)])
+def test_an_evaluation_step_is_as_large_as_a_part_of_a_training_step(config, dataset, parts, size):
+    plan = resolve(config, dataset)
+    config.global_batch_size, config.optimizer.accumulation_steps = 4096, parts
+    assert dataclasses.replace(plan, config=config).eval_batch_size == size
 
 
 def test_the_largest_size_that_fits(config, dataset, monkeypatch):
