@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxcnn.config.phases import Phase, config_of_phase, phases_of
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.loading import check_data
 from jaxcnn.training import parallel
 from jaxcnn.training.plan import resolve
 from jaxcnn.training.programs import make_programs
@@ -25,12 +26,14 @@ def check_phases(config: ConfigDict, dataset: Dataset) -> None:
     """Check that every phase fits the dataset and the devices, before the first one begins.
 
     Raises:
-      UserError: the batch size, the warm-up or a user's schedule of a phase does not fit.
+      UserError: the batch size, the warm-up, an augmentation or a user's schedule of a phase does
+        not fit.
     """
     schedule_epochs = 0
     for phase in phases_of(config) if config.phases else ():
         schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
         phase_config = config_of_phase(config, phase, schedule_epochs)
+        check_data(phase_config, dataset)
         steps = resolve(phase_config, dataset).steps_per_epoch
         try_parts(phase_config, dataset, steps, total_steps(phase_config, steps))
 

@@ -300,6 +300,7 @@ def test_fewer_epochs_cut_the_phases(config, train, tmp_path):
             2,
             "global_batch_size = 500: must be at most 270.*=16",
         ),
+        ((1, "1 augment.crop=16"), 2, "config.augment.crop = 16: must be less than 16"),
     ],
 )
 def test_phases_that_do_not_fit_are_refused_at_once(
