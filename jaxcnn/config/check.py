@@ -30,7 +30,7 @@ _KEEPING_NORMS = ("airbench", "airbench2025")
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
 # numeric fields that a phase cannot change: they count over the whole run
-_OF_THE_RUN = ("num_epochs", "num_steps")
+_OF_THE_RUN = ("num_epochs", "num_steps", "optimizer.freeze_epochs")
 _OWN_PART = "register a part of your own with --register=FILE"
 
 
@@ -128,7 +128,11 @@ def _check_override(name: str, value: Any) -> None:
     field = FIELDS.get(name)
     if field is None:
         raise UserError(f"config.{name} is not a field of a run{guess_field(name, FIELDS)}")
-    is_numeric = type(field.default) in (int, float) and name not in _OF_THE_RUN
+    if name in _OF_THE_RUN:
+        raise UserError(
+            f"config.{name}: counts over the whole run; set it outside of config.phases"
+        )
+    is_numeric = type(field.default) in (int, float)
     if not is_numeric or not (field.effect == Effect.NUMBERS or name.startswith("early_stopping.")):
         raise UserError(
             f"config.{name}: a phase can change numbers of loss, optimizer, schedule, augment and "
