@@ -1,6 +1,7 @@
 """The phases of a run: when one begins, and the run and state with which it trains."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ from jaxcnn.training.trial import try_parts
 from jaxcnn.workdir.phases import current_config, end_of_phase, last_epoch, schedule_start
 from jaxcnn.workdir.position import Position
 from jaxcnn.workdir.progress import Progress
+
+# numbers of `config.loss` that are in the loss of validation, too
+_OF_VALIDATION_LOSS = ("focal_gamma", "l2")
 
 
 def check_phases(config: ConfigDict, dataset: Dataset) -> None:
@@ -93,7 +97,8 @@ def enter_phase(
 
     A new phase with a fresh optimizer starts from the weights, their moving average and the batch
     statistics alone: the optimizer's state, the schedule, the plateau and the halvings of the rate
-    by skipped steps start anew. Steps, epochs, order and random keys go on.
+    by skipped steps start anew. Steps, epochs, order and random keys go on. A plateau that goes on
+    forgets its lowest loss where the phase computes the loss of validation another way.
 
     Args:
       run: the whole run, ready to train.
@@ -106,7 +111,7 @@ def enter_phase(
       The run, the state, the position, and the number of examples of the epoch that are seen twice
       because of another batch size.
     """
-    run = run_of_phase(run, progress)
+    whole, run = run.plan.config, run_of_phase(run, progress)
     plan = run.plan
     state = with_hyperparams_of(run.state, state)
     is_fresh = is_new and Phase.parse(progress.phases[-1]["phase"]).is_fresh
@@ -117,6 +122,8 @@ def enter_phase(
         state = state.replace(opt_state=opt_state, rate_scale=rate_scale)
     if is_fresh or plan.config.schedule.name != "plateau":
         progress.plateau = {}
+    elif is_new and progress.plateau and _has_another_loss(whole, progress):
+        progress.plateau |= {"lowest_loss": math.inf}
     repeated, before = 0, progress.global_batch_size
     if before != plan.global_batch_size:
         position, repeated = position.with_batch_size(
@@ -125,6 +132,18 @@ def enter_phase(
         progress.anchor_epoch, progress.anchor_step = position.anchor_epoch, position.anchor_step
         progress.global_batch_size = plan.global_batch_size
     return run, state, position, repeated
+
+
+def _has_another_loss(config: ConfigDict, progress: Progress) -> bool:
+    """Return whether the losses of validation in the phase in progress and before differ in kind.
+
+    Args:
+      config: of the whole run.
+      progress: of the run, in its second phase or a later one.
+    """
+    now = current_config(config, progress.phases).loss
+    before = current_config(config, progress.phases[:-1]).loss
+    return any(now[name] != before[name] for name in _OF_VALIDATION_LOSS)
 
 
 def describe_phase(config: ConfigDict, progress: Progress) -> str:

@@ -223,6 +223,14 @@ def test_a_fresh_optimizer_starts_anew(config, train, dataset, tmp_path):
     np.testing.assert_allclose(rates_of(tmp_path / "kept")[2:], of_kept, rtol=1e-6)
 
 
+def test_a_plateau_does_not_compare_losses_with_and_without_l2(config, train, tmp_path):
+    config.schedule.update(name="plateau", patience=2, min_delta=0.0)
+    train(in_phases(config, 1, "3 loss.l2=1.0"), tmp_path)
+    losses = [row["loss"] for row in rows_of(tmp_path) if row["split"] == "validation"]
+    assert losses[0] < losses[3] < losses[2] < losses[1]
+    np.testing.assert_allclose(rates_of(tmp_path), 3e-3, rtol=1e-6)
+
+
 def test_early_stopping_in_the_last_phase_only(config, train, dataset, tmp_path):
     config.optimizer.learning_rate = 0.0
     in_phases(
