@@ -196,7 +196,7 @@ def _prepare(
     lines = choose_batch_size(config, dataset)
     check_group(config, dataset, workdir, weights)
     try_metrics(config.metrics, dataset.class_names)
-    check_phases(config, dataset)
+    check_phases(config, dataset, is_new=is_new)
     run = make_run(config, dataset)
     if not weights:
         return run, lines

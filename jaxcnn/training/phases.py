@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxcnn.config.phases import Phase, config_of_phase, phases_of
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.loading import check_data
+from jaxcnn.errors import UserError
 from jaxcnn.training import parallel
 from jaxcnn.training.plan import resolve
 from jaxcnn.training.programs import make_programs
@@ -26,20 +27,38 @@ from jaxcnn.workdir.progress import Progress
 _OF_VALIDATION_LOSS = ("focal_gamma", "l2")
 
 
-def check_phases(config: ConfigDict, dataset: Dataset) -> None:
+def check_phases(config: ConfigDict, dataset: Dataset, *, is_new: bool) -> None:
     """Check that every phase fits the dataset and the devices, before the first one begins.
+
+    Args:
+      config: of the whole run.
+      dataset: the dataset.
+      is_new: whether the run starts at its first step.
 
     Raises:
       UserError: the batch size, the warm-up, an augmentation or a user's schedule of a phase does
-        not fit.
+        not fit, or a new run would choose its best epoch by losses of two kinds.
     """
     schedule_epochs = 0
     for phase in phases_of(config) if config.phases else ():
+        if is_new and config.best_metric == "loss":
+            _refuse_another_loss(config, phase)
         schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
         phase_config = config_of_phase(config, phase, schedule_epochs)
         check_data(phase_config, dataset)
         steps = resolve(phase_config, dataset).steps_per_epoch
         try_parts(phase_config, dataset, steps, total_steps(phase_config, steps))
+
+
+def _refuse_another_loss(config: ConfigDict, phase: Phase) -> None:
+    for name in _OF_VALIDATION_LOSS:
+        field, now = f"loss.{name}", config.loss[name]
+        if phase.overrides.get(field, now) != now:
+            raise UserError(
+                f"config.phases, phase {str(phase)!r}: config.{field}: changes the loss of "
+                'validation, by which config.best_metric = "loss" compares the epochs of all '
+                "phases; choose another best_metric"
+            )
 
 
 def begin_due_phase(config: ConfigDict, progress: Progress, position: Position) -> bool:
