@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from jaxcnn.config.fields import FIELDS
+from jaxcnn.config.phases import Phase
 from jaxcnn.text import join_names
 
 _ADAM = ("b1", "b2", "eps")
@@ -71,18 +72,29 @@ def is_unused(field: str, part_names: Collection[Any]) -> bool:
 
 
 def notes_on_unused(config: Mapping[str, Any]) -> list[str]:
-    """Return a line for each field that has another value than the default and no effect.
+    """Return a line for each field that has no effect, where it is not the default or in a phase.
 
     Args:
       config: the fields by dotted name, see `flatten`.
     """
     lines = []
     for field in FIELDS:
-        owner, names = takers(field)
-        is_default = config[field] == FIELDS[field].default
-        if owner and not is_default and is_unused(field, [config[owner]]):
-            lines.append(
-                f"config.{field} = {config[field]!r} has no effect with config.{owner} = "
-                f"{config[owner]!r}; it is taken by {join_names(names)}"
-            )
+        if config[field] != FIELDS[field].default and (reason := _reason(field, config)):
+            lines.append(f"config.{field} = {config[field]!r} {reason}")
+    for phase in map(Phase.parse, config["phases"]):
+        for field, value in phase.overrides.items():
+            if reason := _reason(field, config):
+                lines.append(
+                    f"config.phases, phase {str(phase)!r}: config.{field} = {value!r} {reason}"
+                )
     return lines
+
+
+def _reason(field: str, config: Mapping[str, Any]) -> str:
+    """Return why a field has no effect; "" if it may have one."""
+    owner, names = takers(field)
+    if not owner or not is_unused(field, [config[owner]]):
+        return ""
+    return (
+        f"has no effect with config.{owner} = {config[owner]!r}; it is taken by {join_names(names)}"
+    )

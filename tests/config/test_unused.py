@@ -80,7 +80,12 @@ def test_a_note_names_the_parts_that_take_the_field():
         "config.optimizer.momentum = 0.5 has no effect with config.optimizer.name = 'adam'; it is "
         "taken by momentum, nesterov, muon, airbench and airbench2025"
     ]
-    config.optimizer.name = "momentum"
+    config.optimizer.momentum = FIELDS["optimizer.momentum"].default
+    config.phases = (1, "1 optimizer.b1=0.5 optimizer.momentum=0.5")
+    (line,) = notes_on_unused(flatten(config))
+    assert line.startswith("config.phases, phase '1 optimizer.b1=0.5 optimizer.momentum=0.5': con")
+    assert "config.optimizer.momentum = 0.5 has no effect with config.optimizer.name" in line
+    config.optimizer.name, config.phases = "momentum", (1, "1 optimizer.momentum=0.5")
     assert not notes_on_unused(flatten(config))
 
 
