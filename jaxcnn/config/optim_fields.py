@@ -43,7 +43,10 @@ OPTIMIZER_FIELDS: dict[str, Field] = {
         POSITIVE,
     ),
     "optimizer.weight_decay": Field(
-        0.0, "Decoupled weight decay of kernels; of filters alone with muon.", AT_LEAST_0
+        0.0,
+        "Decoupled weight decay of kernels; of filters alone with muon; of head and biases with "
+        "airbench, of all parameters with airbench2025, both per example of the batch.",
+        AT_LEAST_0,
     ),
     "optimizer.gradient_clip": Field(
         0.0, "The largest global norm of the gradient; 0: no limit.", AT_LEAST_0
