@@ -30,15 +30,19 @@ class Change:
       name: dotted name of the field.
       before: the value so far.
       now: the new value.
+      depends_on_devices: whether BatchNorm's statistics are over each device's part.
     """
 
     name: str
     before: Any
     now: Any
+    depends_on_devices: bool = False
 
     @property
     def changes_numbers(self) -> bool:
         """True if the run's results change by more than rounding."""
+        if self.name == "num_devices" and self.depends_on_devices:
+            return True
         return effect_of(self.name) not in (Effect.NONE, Effect.REPEAT)
 
     @property
@@ -67,7 +71,7 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
     before = {name: older[name] for name in now if name in older}
     before |= with_full_paths(flatten(saved))
     changes = [
-        Change(name, before.get(name), value)
+        Change(name, before.get(name), value, config.batch_norm == "per_device")
         for name, value in now.items()
         if before.get(name) != value
         and effect_of(name) != Effect.ABOUT

@@ -264,6 +264,17 @@ def test_the_fields_that_make_another_run(field, value, config, tmp_path):
         find_changes(tmp_path, config)
 
 
+@pytest.mark.parametrize("batch_norm", ["global", "per_device"])
+def test_the_number_of_devices_changes_the_numbers_of_batch_norm_per_device(
+    batch_norm, config, tmp_path
+):
+    config.batch_norm = batch_norm
+    write_json(tmp_path / "config.json", to_dict(config))
+    config.num_devices = 4
+    (change,) = find_changes(tmp_path, config)
+    assert change.changes_numbers == (batch_norm == "per_device") and change.may_follow_the_end
+
+
 @pytest.mark.parametrize("field", ["class_names", "num_examples", "pixel_mean"])
 def test_other_data_are_another_run(config, train, dataset, field, monkeypatch, tmp_path):
     from jaxcnn.api import arguments, run
