@@ -9,7 +9,6 @@ import functools
 import inspect
 import os
 import runpy
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
+from jaxcnn.config.beside import find_beside
 from jaxcnn.config.defaults import from_dict
 from jaxcnn.config.help import guess_value
 from jaxcnn.config.parts import parts_of_a_file
@@ -209,9 +209,8 @@ def _call(module: Mapping[str, Any], path: Path, variant: str | None) -> Any:
 
 def _run(path: Path) -> dict[str, Any]:
     """Run a Python file; return its variables. It can import files beside it, as a script can."""
-    folder = os.path.abspath(path.parent)
-    if path.parent != _recipes() and folder not in sys.path:
-        sys.path.append(folder)  # last, so that a file hides no package; parts import when called
+    if path.parent != _recipes():
+        find_beside(path)
     with parts_of_a_file():
         return runpy.run_path(str(path))
 

@@ -60,6 +60,31 @@ def test_a_config_file_imports_the_files_beside_it(elsewhere, monkeypatch):
     assert not any(path.endswith("configs") for path in sys.path)
 
 
+@pytest.mark.parametrize("in_working_directory", [False, True])
+def test_two_files_of_one_name_beside_two_configs_are_named(
+    elsewhere, monkeypatch, in_working_directory
+):
+    first, second = elsewhere / "first", elsewhere / "second"
+    if in_working_directory:
+        first = elsewhere
+    monkeypatch.setattr(sys, "path", [str(first), *sys.path])
+    name = f"beside_both_{in_working_directory}"
+    for folder, epochs in ((first, 3), (second, 9)):
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(f"EPOCHS = {epochs}\n")
+        text = TWO.replace("choose(variant, VARIANTS)", f"{name}.EPOCHS")
+        (folder / "mine.py").write_text(f"import {name}\n{text}")
+    assert load_config(first / "mine.py").num_epochs == 3
+    with pytest.raises(UserError) as error:
+        load_config(second / "mine.py")
+    beside = [folder / f"{name}.py" for folder in (first, second)]
+    assert str(error.value) == (
+        f"{second / 'mine.py'}: imports {name}, which is {beside[0]} in this process and not "
+        f"{beside[1]}; rename one of them"
+    )
+    assert load_config(first / "mine.py").num_epochs == 3
+
+
 def test_a_file_that_exists_goes_before_a_recipe(elsewhere):
     (elsewhere / "lenet").write_text(TWO)
     (elsewhere / "digits").mkdir()
