@@ -50,7 +50,16 @@ def staying_here() -> Iterator[None]:
         yield
     finally:
         if here:
-            os.chdir(here)
+            _return_to(here)
+
+
+def _return_to(folder: str) -> None:
+    """Make a folder the working directory again; stay where it cannot be entered."""
+    with contextlib.suppress(OSError):  # the present working directory was deleted
+        if os.getcwd() == folder:
+            return
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
 
 
 def below(path: Path, folder: Path) -> Path:
