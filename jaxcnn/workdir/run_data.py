@@ -256,6 +256,11 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
     for name in _IDENTITY:
         before = saved.get(name)
         if before is not None and name in now and not _is_same(before, now[name]):
+            if name.startswith("pixel_") and _were_stretched(workdir, saved, now):
+                raise UserError(
+                    f"{workdir}: its images were stretched to their size, and are cropped now: go "
+                    "on with the code that its environment.json names, or name another --workdir"
+                )
             if name in _FINGERPRINTED:
                 values = _differing(before, now[name])
                 text = f"their {_FINGERPRINTED[name]} are not the same ({values})"
@@ -266,6 +271,14 @@ def refuse_other_data(workdir: Path, now: dict[str, Any]) -> None:
                 f"{workdir}: was trained on other data: {text}; name another --workdir, or bring "
                 "the data back (--data_at=PATH if they were moved)"
             )
+
+
+def _were_stretched(workdir: Path, saved: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether a run's images come from the same files in other proportions than theirs."""
+    config = run_files.read_part_if_there(workdir, "config.json") or {}
+    settings = config.get("dataset", {})
+    has_form = settings.get("image_width", 0) not in (0, settings.get("image_size"))
+    return has_form and saved.get("fingerprint", "") == now.get("fingerprint")
 
 
 def _is_same(before: Any, now: Any) -> bool:

@@ -14,19 +14,20 @@ import pytest
 from PIL import Image
 
 from jaxcnn.api import run
-from jaxcnn.config.defaults import default_config
+from jaxcnn.config.defaults import default_config, to_dict
 from jaxcnn.config.files import load_config
 from jaxcnn.data.dataset import load_dataset
 from jaxcnn.data.pictures.content import is_test, read_picture_list, sha256_of
 from jaxcnn.data.preparing.versions import _held, hold, is_in_use, release
 from jaxcnn.errors import UserError
+from jaxcnn.files.writing import write_json
 from jaxcnn.models import model_config
 from jaxcnn.reporting.comparison.groups import compare
 from jaxcnn.reporting.comparison.runs import read_runs
 from jaxcnn.reporting.evaluate_run import evaluate_run
 from jaxcnn.reporting.provenance import provenance
 from jaxcnn.reporting.terminal.console import Console
-from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data
+from jaxcnn.workdir.run_data import NO_FINGERPRINT, notes_on_data, refuse_other_data
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 CLASSES = ("dark", "light")
@@ -66,6 +67,18 @@ def train(tmp_path, monkeypatch):
 
 def data_of(workdir):
     return json.loads((workdir / "dataset.json").read_text())
+
+
+@pytest.mark.parametrize(("width", "said"), [(6, "its images were stretched"), (8, "other data")])
+def test_images_that_older_code_stretched_are_told_from_other_data(width, said, tmp_path):
+    config, about = default_config(), {"name": "digits", "fingerprint": "ab"}
+    config.dataset.update(name="digits", image_size=8, image_width=width)
+    write_json(tmp_path / "config.json", to_dict(config))
+    write_json(tmp_path / "dataset.json", about | {"pixel_mean": [77.5]})
+    with pytest.raises(UserError, match=said):
+        refuse_other_data(tmp_path, about | {"pixel_mean": [78.0]})
+    with pytest.raises(UserError, match="other data: their pixel_mean: "):
+        refuse_other_data(tmp_path, about | {"pixel_mean": [78.0], "fingerprint": "cd"})
 
 
 @pytest.mark.slow
