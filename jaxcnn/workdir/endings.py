@@ -13,6 +13,7 @@ from jaxcnn.workdir.phases import last_epoch, patience_of
 from jaxcnn.workdir.run_files import came_from_python
 
 _REASON_LETTERS = 201
+_OF_ALL_FOLDS = ("early_stopping", "max_minutes")  # limits that a fold which has begun keeps
 
 
 def read_ended(workdir: Path) -> dict[str, Any] | None:
@@ -107,12 +108,19 @@ def how_to_continue(
     return f"{text.replace('--config.', '')}, by jaxcnn.train with the same arrays"
 
 
+def advice_to_continue(workdir: Path, result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return how an ended run continues; "" for a fold, whose limits all folds have for good."""
+    limits = reached_limits(result, config)
+    if config.get("validation") == "fold" and not set(limits).isdisjoint(_OF_ALL_FOLDS):
+        return ""
+    return how_to_continue(workdir, limits, result, config)
+
+
 def summarize_end(workdir: Path, result: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Return one line: when and why the run ended, its test accuracy, and how it continues."""
-    remedy = how_to_continue(workdir, reached_limits(result, config), result, config)
-    accuracy = percent(result["test_accuracy"])
-    end = describe_end(result, config)
-    return f"ended {end}; test accuracy {accuracy}; it continues with {remedy}"
+    line = f"ended {describe_end(result, config)}; test accuracy {percent(result['test_accuracy'])}"
+    advice = advice_to_continue(workdir, result, config)
+    return f"{line}; it continues with {advice}" if advice else line
 
 
 def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:

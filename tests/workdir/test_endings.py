@@ -13,6 +13,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.training.run import make_run
 from jaxcnn.training.timing import RunTime
+from jaxcnn.workdir.endings import summarize_end
 from jaxcnn.workdir.metrics_log import read_metrics
 
 pytestmark = pytest.mark.usefixtures("dense")
@@ -201,6 +202,17 @@ def test_time_that_is_over_ends_a_run_which_can_go_on(
         assert_same_bits(*states)
         rows = [without_times(read_metrics(each)) for each in (tmp_path / "whole", workdir)]
         assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("validation", ["fold", "holdout"])
+def test_a_fold_is_not_advised_to_take_more_time(validation, config, tmp_path):
+    config.update(validation=validation, max_minutes=1.0)
+    end = {"ended": "max_minutes", "num_epochs": 1, "steps": 5, "seconds": 61.0}
+    result = end | {"test_accuracy": 0.5, "epochs_without_gain": 0}
+    is_advised = "continues" in summarize_end(tmp_path, result, config)
+    assert is_advised == (validation == "holdout")
+    config.max_minutes, config.num_epochs = 0.0, 1
+    assert "more epochs" in summarize_end(tmp_path, result | {"ended": "epochs"}, config)
 
 
 def goes_on(config, train, workdir, result):

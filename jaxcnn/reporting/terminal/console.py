@@ -31,7 +31,7 @@ from jaxcnn.reporting.terminal.progress_bar import LiveBar, PlainLines
 from jaxcnn.reporting.terminal.tables import PIPE_COLUMNS
 from jaxcnn.reporting.terminal.time_left import DurationNotice, TimeLeft
 from jaxcnn.text import clock, decimal, integer, loss, percent, printable_lines, rate
-from jaxcnn.workdir.endings import describe_end, how_to_continue, reached_limits
+from jaxcnn.workdir.endings import advice_to_continue, describe_end
 
 WAITING_SECONDS = 30.0  # a longer wait is explained
 HEADER = (
@@ -237,7 +237,7 @@ class Console:
         """
         config, remedy = self._config, ""
         if "ended" in result:
-            remedy = how_to_continue(Path(workdir), reached_limits(result, config), result, config)
+            remedy = advice_to_continue(Path(workdir), result, config)
         self.print()
         for name, value in result_lines(result, config, classes, remedy):
             self._rich.print(Text(f"{name:<15}", "bold") + Text(value))
