@@ -16,6 +16,7 @@ from jaxcnn.evaluation.balance import ClassMetrics, balanced_accuracy
 from jaxcnn.reporting import document
 from jaxcnn.reporting.provenance import differing_classes, provenance, unrecognized
 from jaxcnn.text import integer, loss, percent, printable, rate
+from jaxcnn.workdir.endings import is_evaluation_of
 from jaxcnn.workdir.run_files import (
     TEST_EVALUATION,
     evaluations,
@@ -55,7 +56,7 @@ def sections(workdir: Path, result: Mapping[str, Any]) -> list[str]:
     return [
         _section(Path(name).stem, evaluation, _temperature_note(workdir, evaluation))
         for name, evaluation in by_name.items()
-        if _is_of(result, evaluation)
+        if is_evaluation_of(evaluation, result)
     ]
 
 
@@ -68,15 +69,7 @@ def tested_classes(workdir: Path, result: Mapping[str, Any]) -> list[dict[str, A
       UserError: the evaluation's file is damaged.
     """
     evaluation = read_part_if_there(workdir, TEST_EVALUATION, _NEEDED)
-    return evaluation["classes"] if evaluation and _is_of(result, evaluation) else []
-
-
-def _is_of(result: Mapping[str, Any], evaluation: Mapping[str, Any]) -> bool:
-    """Return whether the weights of an evaluation are those of a result."""
-    if evaluation["checkpoint"] == "best":
-        return evaluation["epoch"] == result["best_epoch"]
-    steps = {evaluation.get("step"), result.get("steps")} - {None}  # None in older files
-    return evaluation["epoch"] == result["num_epochs"] and len(steps) < 2
+    return evaluation["classes"] if evaluation and is_evaluation_of(evaluation, result) else []
 
 
 def _temperature_note(workdir: Path, evaluation: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from jaxcnn.reporting.comparison.tables import mean_text
 from jaxcnn.reporting.series import series
 from jaxcnn.text import percent
 from jaxcnn.workdir import run_files
+from jaxcnn.workdir.endings import is_evaluation_of
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
 
@@ -52,15 +53,20 @@ def last_accuracy(group: RecipeGroup) -> float | None:
 def six_views_text(group: RecipeGroup) -> str:
     """Return the test accuracy by `evaluate --tta=six_views`; "" unless all finished runs have it.
 
+    An evaluation of other weights than those of the result does not count.
+
     Raises:
       UserError: the file of an evaluation is damaged.
     """
     name = "evaluation/test_six_views.json"
-    parts = [
-        run_files.read_part_if_there(run.folder, name, ("accuracy",)) for run in group.finished
-    ]
-    mean = MeanAndStd.of(part["accuracy"] for part in parts if part)
-    return f"{mean_text(mean, percent)} with six views" if mean and all(parts) else ""
+    accuracies = []
+    for run in group.finished:
+        part = run_files.read_part_if_there(run.folder, name, ("accuracy",))
+        if not part or not is_evaluation_of(part, run.result or {}):
+            return ""
+        accuracies.append(part["accuracy"])
+    mean = MeanAndStd.of(accuracies)
+    return f"{mean_text(mean, percent)} with six views" if mean else ""
 
 
 def result_text(group: RecipeGroup) -> str:

@@ -15,9 +15,9 @@ from jaxcnn.reporting.document import plain_table
 from jaxcnn.reporting.provenance import unrecognized
 from jaxcnn.reporting.series import series
 from jaxcnn.text import clock, count_names, decimal, integer, loss, percent, printable_lines, rate
-from jaxcnn.workdir.endings import describe_end
+from jaxcnn.workdir.endings import describe_end, is_evaluation_of
 from jaxcnn.workdir.metrics_log import read_checked_metrics
-from jaxcnn.workdir.run_files import CALIBRATION, read_part, read_part_if_there
+from jaxcnn.workdir.run_files import CALIBRATION, TEST_EVALUATION, read_part, read_part_if_there
 from jaxcnn.workdir.schemas import Row
 
 _NEEDED = {
@@ -72,16 +72,20 @@ def _data(config: Mapping[str, Any]) -> str:
 def missing_files(workdir: Path) -> list[str]:
     """Return the files that the report of a finished run lacks, as paths in its folder.
 
-    They are the report itself, the test evaluation, the temperature if the config asks for one, and
-    the pictures that the report shows.
+    They are the report itself, the test evaluation of the result's weights, the temperature if the
+    config asks for one, and the pictures that the report shows.
     """
-    needed, report = {"report.md", "evaluation/test.json"}, workdir / "report.md"
+    needed, report = {"report.md", TEST_EVALUATION}, workdir / "report.md"
     config = read_part_if_there(workdir, "config.json") or {}
     needed |= {CALIBRATION} if config.get("calibration", "none") != "none" else set()
     if report.exists():
         shown = re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))
         needed |= {name for name in shown if is_of_evaluation(name) or _is_curve(Path(name).stem)}
-    return sorted(name for name in needed if not (workdir / name).exists())
+    missing = {name for name in needed if not (workdir / name).exists()}
+    evaluation = read_part_if_there(workdir, TEST_EVALUATION) or {}
+    if not is_evaluation_of(evaluation, read_part_if_there(workdir, "result.json") or {}):
+        missing.add(TEST_EVALUATION)
+    return sorted(missing)
 
 
 def _is_curve(name: str) -> bool:

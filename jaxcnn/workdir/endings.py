@@ -132,3 +132,15 @@ def identify_end(result: Mapping[str, Any]) -> dict[str, Any]:
 def is_same_end(end: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
     """Return whether a recorded end is that of a result; older code recorded no step."""
     return end.items() <= identify_end(result).items()
+
+
+def is_evaluation_of(evaluation: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether the weights of an evaluation are those of a run's result.
+
+    A run can be evaluated while it trains, and go on afterwards. Fields that an older file lacks
+    decide nothing.
+    """
+    is_best = evaluation.get("checkpoint") == "best"
+    same = {"epoch": "best_epoch"} if is_best else {"epoch": "num_epochs", "step": "steps"}
+    pairs = [(evaluation.get(name), result.get(other)) for name, other in same.items()]
+    return all(one == other for one, other in pairs if None not in (one, other))

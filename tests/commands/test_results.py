@@ -52,6 +52,9 @@ def test_the_page_of_results_tells_each_recipe_s_runs(trained_workdir, tmp_path)
     views = {"accuracy": 0.75, "run": read_json(trained_workdir / "result.json")["run"]}
     write_json(tmp_path / "runs" / trained_workdir.name / "evaluation/test_six_views.json", views)
     assert "| 75.00% with six views |" in results_page("# Results", configs, groups)
+    views |= {"checkpoint": "latest", "epoch": 1}  # the run has gone on since
+    write_json(tmp_path / "runs" / trained_workdir.name / "evaluation/test_six_views.json", views)
+    assert "with six views" not in results_page("# Results", configs, groups)
     page = results_page("# Results", {"lenet:cifar10": configs["lenet:cifar10"]}, groups)
     assert "## Kept runs of other recipes" in page
 

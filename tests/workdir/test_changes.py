@@ -14,11 +14,11 @@ from jaxcnn.errors import Diverged, UserError
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
 from jaxcnn.models import model_config
-from jaxcnn.reporting.evaluation_report import _is_of as is_of
 from jaxcnn.reporting.terminal.console import Console
 from jaxcnn.workdir import folder
 from jaxcnn.workdir.changes import find_changes
 from jaxcnn.workdir.checkpoints import Checkpoints
+from jaxcnn.workdir.endings import is_evaluation_of
 from jaxcnn.workdir.folder import open_workdir
 from jaxcnn.workdir.metrics_log import read_metrics
 from jaxcnn.workdir.position import Position
@@ -231,13 +231,13 @@ def test_two_ends_within_an_epoch_are_two_tests(config, train, tmp_path):
     config.num_steps = 2
     result, _ = train(config, tmp_path)
     scores = {"checkpoint": "latest", "epoch": 0, "step": 2}
-    assert is_of(result, scores)
+    assert is_evaluation_of(scores, result)
     config.num_steps = 3
     result, _ = train(config, tmp_path)
     said = "the run was tested 2 times, because it had ended after epoch 0 (step 2) and went on."
     assert said in (tmp_path / "report.md").read_text()
-    assert not is_of(result, scores)
-    assert is_of(result, scores | {"step": 3})
+    assert not is_evaluation_of(scores, result)
+    assert is_evaluation_of(scores | {"step": 3}, result)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jaxcnn.reporting import protocol
 from jaxcnn.reporting.comparison.answers import Answers, read_answers
 from jaxcnn.reporting.series import series
 from jaxcnn.workdir import metrics_log, run_files
+from jaxcnn.workdir.endings import is_evaluation_of
 from jaxcnn.workdir.run_files import DIVERGED, TEST_EVALUATION
 from jaxcnn.workdir.schemas import Row
 
@@ -32,7 +33,8 @@ class SavedRun:
       config: the resolved config, nested.
       rows: the rows of the metrics, in order.
       result: the content of `result.json`; None if the run has not finished.
-      evaluation: the content of `evaluation/test.json`; empty if the run was not evaluated.
+      evaluation: the content of `evaluation/test.json`; empty if the run was not
+        evaluated, or with other weights than those of the result.
       environment: the content of `environment.json`; empty without the file.
       data: the content of `dataset.json`; empty without the file.
       provenance: the content of `provenance.json`, which a queue of runs may write: the commit of
@@ -192,6 +194,9 @@ def _read_run(folder: Path) -> tuple[SavedRun, list[str]]:
     )
     rows = read(lambda: metrics_log.read_checked_metrics(folder, result), [])
     evaluation = read(lambda: run_files.read_part_if_there(folder, TEST_EVALUATION) or {}, {})
+    if not is_evaluation_of(evaluation, result or {}):
+        lines.append(f"{folder / TEST_EVALUATION}: is of other weights than the result; left out")
+        evaluation = {}
     if "classes" in evaluation:
         evaluation.setdefault("balanced_accuracy", balanced_accuracy(evaluation["classes"]))
     environment = read(lambda: run_files.read_part(folder, "environment.json"), {})
