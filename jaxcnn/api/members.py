@@ -10,12 +10,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxcnn.api.population_console import PopulationConsole
-from jaxcnn.api.run import check_data, is_complete, is_new, record_start
+from jaxcnn.api.run import check_data, is_complete, record_start
 from jaxcnn.errors import UserError
 from jaxcnn.files.writing import write_json
 from jaxcnn.training.member import Member, MemberRun
 from jaxcnn.training.run import Run
 from jaxcnn.training.transfer import load_start, start_from
+from jaxcnn.workdir.beginning import is_new
 from jaxcnn.workdir.changes import find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import read_ended
 from jaxcnn.workdir.folder import open_workdir
@@ -152,7 +153,8 @@ class Opener:
         data_warnings = check_data(run, folder, description, self.data_at, is_new=is_first)
         if part:
             if is_first:  # after a kill, a member without a result starts anew
-                (folder / "result.json").unlink(missing_ok=True)
+                for name in ("result.json", "metrics.jsonl"):
+                    (folder / name).unlink(missing_ok=True)
             shutil.rmtree(part)
         for line in (*missing_parts(folder), *notes_on_parts(folder), *data_warnings):
             self.shown.warn(index, line)

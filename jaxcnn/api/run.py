@@ -22,7 +22,6 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.places import refuse_among_pictures
 from jaxcnn.data.preparing.reporter import preparing
 from jaxcnn.data.views import data_identity, views_of
-from jaxcnn.errors import UserError
 from jaxcnn.evaluation.metrics import try_metrics
 from jaxcnn.files.paths import check_for_checkpoints
 from jaxcnn.files.writing import write_json
@@ -41,6 +40,7 @@ from jaxcnn.training.profiling import Profiler
 from jaxcnn.training.run import Run, describe_data, make_run
 from jaxcnn.training.stopping import Hook
 from jaxcnn.training.transfer import load_start, start_from
+from jaxcnn.workdir.beginning import is_new
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
 from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
@@ -54,7 +54,6 @@ from jaxcnn.workdir.run_data import (
 from jaxcnn.workdir.run_files import (
     CALIBRATION,
     DIVERGED,
-    checkpoint_steps,
     data_digest,
     missing_parts,
     read_part,
@@ -168,21 +167,6 @@ def _train(
         classes = _report(workdir, result, run.dataset) if group.is_main() else []
     console.result(result, workdir, classes)
     return result
-
-
-def is_new(workdir: Path, ended: dict[str, Any] | None) -> bool:
-    """Return whether a run starts at its first step: the folder has no checkpoint.
-
-    Raises:
-      UserError: the run has ended, and its checkpoints were deleted.
-    """
-    has_started = bool(checkpoint_steps(workdir))
-    if ended and not has_started:
-        raise UserError(
-            f"{workdir}: the run has ended and its checkpoints are gone, so it cannot go on; name "
-            "another --workdir"
-        )
-    return not has_started
 
 
 def _prepare(

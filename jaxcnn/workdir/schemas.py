@@ -55,6 +55,7 @@ CONFIG = fields(
             need=["name"],
         ),
         "best_metric": text(),
+        "checkpoint": fields({"every_epochs": integer(1)}),
         "early_stopping": fields({"patience": integer(), "metric": text()}),
         "published": fields(
             {

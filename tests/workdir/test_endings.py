@@ -167,6 +167,27 @@ def test_an_ended_run_without_checkpoints_is_kept(config, train, tmp_path):
 
 
 def test_a_result_of_an_older_run_is_read(config, train, tmp_path):
+@pytest.mark.parametrize(("every_epochs", "is_kept"), [(1, True), (2, False)])
+def test_an_interrupted_run_without_checkpoints_is_kept(
+    every_epochs, is_kept, config, train, tmp_path
+):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise InterruptedError
+
+    config.num_epochs, config.checkpoint.every_epochs = 4, every_epochs
+    with pytest.raises(InterruptedError):
+        train(config, tmp_path, hooks=[stop])
+    shutil.rmtree(tmp_path / "checkpoints")  # or a kill while the first one was written
+    before = files_in(tmp_path)
+    if is_kept:
+        with pytest.raises(UserError, match="are gone, and it has trained 3 epochs; bring them"):
+            train(config, tmp_path)
+        assert files_in(tmp_path) == before
+    else:
+        assert train(config, tmp_path)[0]["num_epochs"] == 4
+
+
     config.num_epochs, config.early_stopping.patience = 20, 2
     config.optimizer.learning_rate = 0.0
     result, _ = train(config, tmp_path)
