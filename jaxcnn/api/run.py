@@ -216,7 +216,10 @@ def record_start(
     step, phases = loop.position.step, loop.progress.phases
     # a temperature names the weights that it belongs to, which may be tested again
     is_outdated = not step or any(change.name == "calibration" for change in changes)
-    write_config(workdir, loop.config, description, run_devices, changes, step, phases)
+    write_config(
+        workdir, loop.config, description, run_devices, changes, step, phases,
+        trains=not loop.ended,
+    )  # fmt: skip
     for name in (*_FILES_OF_THE_END, *([CALIBRATION] if is_outdated else [])):
         (workdir / name).unlink(missing_ok=True)
 

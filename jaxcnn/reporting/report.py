@@ -212,10 +212,26 @@ def _exactness(environment: Mapping[str, Any]) -> str:
 
 
 def _versions(environment: Mapping[str, Any]) -> str:
-    rows = [
-        ("python", environment["python"]),
-        *environment["versions"].items(),
-        ("machine", environment["machine"]),
-        ("devices", count_names(environment["devices"])),
-    ]
-    return "## Environment\n\n" + plain_table(["", "version"], rows)
+    facts = _facts(environment)
+    parts = ["## Environment", plain_table(["", "version"], list(facts.items()))]
+    lines = []
+    for start in environment.get("starts", ()):
+        others = sorted(_facts(start).items() - facts.items())
+        text = ", ".join(f"{name} {fact}" for name, fact in others)
+        lines.append(f"- until step {start['until_step']}: {text}")
+    if lines:
+        parts += ["Parts of the training had another environment:", "\n".join(lines)]
+    return "\n\n".join(parts)
+
+
+def _facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the code, versions, machine and devices of a run or of a part of it, by name."""
+    code = environment.get("code", {})
+    commit = code.get("commit", "-") + ", modified" * bool(code.get("modified"))
+    return {
+        "commit": commit,
+        "python": environment.get("python", "-"),
+        **environment.get("versions", {}),
+        "machine": environment.get("machine", "-"),
+        "devices": count_names(environment.get("devices", [])),
+    }

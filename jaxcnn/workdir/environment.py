@@ -15,6 +15,7 @@ from jaxcnn.process.numerics import numeric_settings
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _CODE = ("jaxcnn", "configs")  # the folders of a checkout that decide a run's numbers
 _GIT_SECONDS = 10
+_OF_TRAINING = ("code", "python", "versions", "machine", "devices")
 
 
 def environment(devices: list[Any]) -> dict[str, Any]:
@@ -29,6 +30,31 @@ def environment(devices: list[Any]) -> dict[str, Any]:
         "settings": numeric_settings(),
         "command": sys.argv,
     }
+
+
+def continued(
+    earlier: dict[str, Any], now: dict[str, Any], step: int, *, trains: bool
+) -> dict[str, Any]:
+    """Return the record of a run that goes on, from its earlier record and the one of this start.
+
+    It names the code, versions, machine and devices of the last training; a start that only tests
+    or reports changes none of them. Those of earlier parts, if they were others, are in "starts".
+
+    Args:
+      earlier: the content of `environment.json`; empty for a new run.
+      now: `environment` of this process.
+      step: finished training steps.
+      trains: whether a step is left to train.
+    """
+    before = {name: earlier[name] for name in _OF_TRAINING if name in earlier}
+    starts = list(earlier.get("starts", []))
+    # of two starts at one step, the first trained nothing
+    is_repeated = bool(starts) and starts[-1]["until_step"] == step
+    if not trains:
+        now = now | before
+    elif before != {name: now[name] for name in before} and not is_repeated:
+        starts.append({"until_step": step} | before)
+    return now | ({"starts": starts} if starts else {})
 
 
 def package_versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from jaxcnn.process.numerics import numeric_settings, refuse_other_settings
 from jaxcnn.workdir import run_files
 from jaxcnn.workdir.changes import Change, find_changes, refuse_changes_after_the_end
 from jaxcnn.workdir.endings import identify_end, is_same_end
-from jaxcnn.workdir.environment import environment
+from jaxcnn.workdir.environment import continued, environment
 from jaxcnn.workdir.full_paths import config_in_full, full_name, with_full_paths
 from jaxcnn.workdir.phases import Begun
 from jaxcnn.workdir.run_parts import changed_parts, describe_parts
@@ -138,6 +138,8 @@ def write_config(
     """
     changed = [str(change) for change in changes if change.changes_numbers]
     changed += [
+    *,
+    trains: bool = True,
         f"{part.kind} {part.name!r}: its file {part.file or 'in a notebook'} has changed"
         for _, part in changed_parts(workdir)
     ]
@@ -150,7 +152,8 @@ def write_config(
     owner = {"run": identity.id}
     plain = _without_older_rules(workdir, config)
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
-    now = environment(devices) | history | owner
+      trains: whether a step is left to train; else the run is only tested or reported.
+    now = continued(earlier, environment(devices), step, trains=trains) | history | owner
     if len(phases) > 1:
         now["phases"] = list(phases)
     if parts := describe_parts(config):

@@ -86,14 +86,18 @@ _DATASET = fields(
         "from_python": scalar,
     }
 )
+_OF_TRAINING = {
+    "python": text(),
+    "code": fields({"version": text(), "commit": text(), "modified": scalar}),
+    "versions": fields({}, others=text()),
+    "machine": text(),
+    "devices": items(text(), at_least=1),
+}
 _ENVIRONMENT = fields(
-    {
+    _OF_TRAINING
+    | {
         "run": text(),
-        "python": text(),
-        "code": fields({"version": text(), "commit": text(), "modified": scalar}),
-        "versions": fields({}, others=text()),
-        "machine": text(),
-        "devices": items(text(), at_least=1),
+        "starts": items(fields(_OF_TRAINING | {"until_step": integer()}, need=["until_step"])),
         "command": items(text(), at_least=1),
         "changes": items(fields({"step": integer(), "fields": items(text())}, need=["step"])),
         "phases": _PHASES,

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 import jaxcnn
+from jaxcnn.files.reading import read_json
+from jaxcnn.files.writing import write_json
 from jaxcnn.workdir.environment import code_version, package_versions
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -48,3 +50,24 @@ def test_an_installation_in_another_repository(tmp_path):
     (tmp_path / "site-packages").mkdir()
     assert code_version(tmp_path / "site-packages") == {"version": jaxcnn.__version__}
     assert package_versions()["jaxcnn"] == jaxcnn.__version__
+
+
+@pytest.mark.usefixtures("dense")
+def test_each_part_of_a_training_keeps_its_environment(config, train, tmp_path):
+    config.num_epochs, path = 1, tmp_path / "environment.json"
+    train(config, tmp_path)
+    here = read_json(path)
+    elsewhere = {"machine": "elsewhere", "devices": ["H100"] * 8}
+    write_json(path, here | elsewhere)
+    config.test_with = "last"
+    train(config, tmp_path)  # only tested again
+    after = read_json(path)
+    assert after.items() >= elsewhere.items() and "starts" not in after
+    config.num_epochs = 2
+    train(config, tmp_path)
+    after = read_json(path)
+    assert after["machine"] == here["machine"] and after["devices"] == here["devices"]
+    names = ("code", "python", "versions")
+    assert after["starts"] == [{"until_step": 5} | {n: here[n] for n in names} | elsewhere]
+    said = "- until step 5: devices 8 × H100, machine elsewhere"
+    assert said in (tmp_path / "report.md").read_text()
