@@ -240,8 +240,10 @@ def _end(code: int, line: str) -> NoReturn:
     """Print the line and end the process; if it is ending already, wait for that."""
     if not _membership.ending.acquire(timeout=_END_SECONDS):
         os._exit(code)
-    print(f"{label()}{line}", file=sys.stderr, flush=True)
-    os._exit(code)
+    try:
+        print(f"{label()}{line}", file=sys.stderr, flush=True)
+    finally:  # the reader of the lines may have ended
+        os._exit(code)
 
 
 def _divert_native_output() -> None:

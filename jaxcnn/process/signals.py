@@ -148,12 +148,16 @@ def _hear(reader: int, numbers: tuple[int, ...], answer: Callable[[int], None]) 
 
 
 def _end(code: int, line: str) -> None:
-    if sys.stdout.isatty():
-        print("\x1b[?25h", end="", flush=True)  # shows the cursor, which a progress bar hides
-    _say(line)
-    os._exit(code)
+    try:
+        if sys.stdout.isatty():
+            print("\x1b[?25h", end="", flush=True)  # shows the cursor, which a progress bar hides
+        _say(line)
+    finally:
+        os._exit(code)
 
 
 def _say(line: str) -> None:
-    if group.is_main():
-        print(group.label() + line, file=sys.stderr, flush=True)
+    # the terminal, or the program that reads the lines, may have ended
+    with contextlib.suppress(OSError, ValueError):
+        if group.is_main():
+            print(group.label() + line, file=sys.stderr, flush=True)

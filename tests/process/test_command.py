@@ -195,6 +195,16 @@ def test_ctrl_c_ends_a_command_that_does_not_hear_it():
     assert process.returncode == 128 + signal.SIGINT
 
 
+@pytest.mark.parametrize("resumable", [True, False])
+def test_ctrl_c_ends_a_command_whose_lines_nobody_reads(resumable):
+    process = start(BUSY.format(before=""), resumable=resumable)
+    assert process.stdout.readline() == "busy\n"
+    process.stderr.close()  # Ctrl-C also ends the `tee` of a pipe
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == (75 if resumable else 128 + signal.SIGINT)
+    process.stdout.close()
+
+
 def test_ctrl_c_of_others_does_not_reach_a_job_in_the_background():
     body = "os.kill(os.getpid(), 2); print('on')"
     assert run(body, under='trap "" INT') == (0, "on\n", "")
