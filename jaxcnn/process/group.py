@@ -41,6 +41,7 @@ class _Membership:
 
     index: int | None = None  # None outside a group
     is_joined: bool = False
+    exchanges: int = 0  # calls of `exchange`
     native_output: int = -1  # descriptor of the file that receives the output of native code
     abort_handler: Callable | None = None  # a reference, as C holds none
     ending: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -189,7 +190,8 @@ def wait_for_all(place: str, seconds: int = _WAIT_SECONDS) -> None:
 def exchange(topic: str, text: str) -> list[str]:
     """Return the texts of all processes in their order; outside a group `text` alone.
 
-    It needs no device: texts go through the coordination service. Each topic is used once.
+    It needs no device: texts go through the coordination service. All processes make the same
+    calls, such as one in each training of a script.
     """
     if not _membership.is_joined:
         return [text]
@@ -197,6 +199,8 @@ def exchange(topic: str, text: str) -> list[str]:
 
     client = distributed.global_state.client
     assert client is not None  # this process has joined
+    _membership.exchanges += 1  # the service takes a name once
+    topic = f"{topic} {_membership.exchanges}"
     folder = f"jaxcnn/{topic.replace(' ', '_')}"
     client.key_value_set(f"{folder}/{index()}", text)
     wait_for_all(topic)

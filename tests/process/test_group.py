@@ -70,6 +70,21 @@ with group.joined(find_cluster=False):
     jaxcnn.train(flags["--config"], flags["--workdir"], hooks=[stop], quiet=True)
 """
 
+# trains twice, as a script that compares two seeds does
+TWICE = """
+import sys
+import jaxcnn
+from jaxcnn.process import group, host
+
+flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
+host.prepare()
+with group.joined(find_cluster=False):
+    config = jaxcnn.load_config(flags["--config"])
+    config.num_epochs = 1
+    for config.seed in (0, 1):
+        jaxcnn.train(config, flags["--workdir"] + str(config.seed), quiet=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
@@ -209,6 +224,12 @@ def test_a_hook_in_process_0_ends_all(start, tmp_path):
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert (result["ended"], result["num_epochs"]) == ("hook", 2)
     assert result["hook_reason"] == "enough"
+
+
+@pytest.mark.slow
+def test_a_group_trains_twice(start, tmp_path):
+    assert ends(start(tmp_path / "run", processes=2, program=("-c", TWICE))) == [(0, ""), (0, "")]
+    assert (tmp_path / "run1" / "report.md").exists()
 
 
 def test_a_process_dies_while_the_others_wait(start, tmp_path):
