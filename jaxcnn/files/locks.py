@@ -80,6 +80,18 @@ class FolderLock:
                 "to it; another process may be writing there now"
             )
 
+    def left_by(self) -> str:
+        """Return the process that `.lock` names, as in `process 12 on host3`; "" for none.
+
+        On a file system that cannot lock at all, the file is the lock, and a process that is killed
+        leaves it.
+        """
+        try:
+            words = (self._folder / ".lock").read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return ""
+        return f"process {words[0]} on {words[1]}" if len(words) > 1 else ""
+
     def release(self) -> None:
         """Release the lock."""
         if self._descriptor is not None:

@@ -86,7 +86,13 @@ def lock_folder(workdir: Path, check_content: Callable[[], None]) -> FolderLock:
         check_content()
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
-        raise UserError(f"{workdir}: another process is training in it") from error
+        name = lock.left_by()
+        who = f", {name}; if that one is gone, delete {workdir / '.lock'}" if name else ""
+        raise UserError(f"{workdir}: another process is training in it{who}") from error
+    except NotImplementedError as error:  # by older versions of filelock
+        raise UserError(
+            f"{workdir}: its file system cannot lock files; name another --workdir"
+        ) from error
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror}; name another --workdir") from error
     return lock

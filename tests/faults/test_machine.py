@@ -1,6 +1,7 @@
 """Names that libraries treat specially, folders within a dataset, deleted locks, jumping clocks."""
 
 import dataclasses
+import errno
 import itertools
 import os
 import subprocess
@@ -23,7 +24,7 @@ from jaxcnn.errors import UserError
 from jaxcnn.files.locks import FolderLock
 from jaxcnn.files.writing import write_json
 from jaxcnn.workdir.checkpoints import Checkpoints
-from jaxcnn.workdir.folder import open_workdir
+from jaxcnn.workdir.folder import lock_folder, open_workdir
 from jaxcnn.workdir.progress import Progress
 from jaxcnn.workdir.run_files import checkpoint_steps
 
@@ -159,6 +160,23 @@ def test_without_locks_on_folders_a_deleted_lock_is_noticed(tmp_path, monkeypatc
     with pytest.raises(UserError, match=r"its \.lock was deleted"):
         lock.check()
     lock.release()
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_without_any_locks_the_one_that_is_left_names_its_process(tmp_path, monkeypatch):
+    def no_flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_flock)
+    monkeypatch.setattr("socket.gethostname", lambda: "host1")
+    left = lock_folder(tmp_path, lambda: None)
+    monkeypatch.setattr("socket.gethostname", lambda: "host2")
+    said = f"process {os.getpid()} on host1; if that one is gone, delete .*/.lock"
+    with pytest.raises(UserError, match=said):
+        lock_folder(tmp_path, lambda: None)
+    (tmp_path / ".lock").unlink()
+    lock_folder(tmp_path, lambda: None).release()
+    left.release()
 
 
 @pytest.mark.parametrize("keep_best", [1, 2])
