@@ -25,6 +25,7 @@ from jaxcnn.workdir.run_parts import changed_network
 
 # The fields `test_with` and `tested_with` say "last"; everything else says "latest".
 _CHECKPOINT_OF = {"best": "best", "last": "latest"}
+_TRIES = 3  # to read a checkpoint of a run that is training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +162,22 @@ def _abstract_weights(config: ConfigDict, model: models.Network) -> dict[str, An
 
 
 def _restore(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress, dict]:
-    """Return the checkpoint's step, the run's latest progress, and the checkpoint's weights."""
+    """Return the checkpoint's step, the run's latest progress, and the checkpoint's weights.
+
+    A run that is training may delete the checkpoint meanwhile, because it has a newer one.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        steps = run_files.checkpoint_steps(workdir)
+        try:
+            return _restore_newest(workdir, checkpoint, like)
+        except UserError:
+            if not tries_left or run_files.checkpoint_steps(workdir) == steps:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _restore_newest(workdir: Path, checkpoint: str, like: dict) -> tuple[int, Progress, dict]:
+    """Return what `_restore` does, from the checkpoints that are there."""
     with contextlib.closing(Checkpoints(workdir, read_only=True)) as checkpoints:
         latest = checkpoints.latest_step()
         if latest is None:
