@@ -9,7 +9,8 @@ set -uo pipefail
 : "${TPU_NAME:?the name of the TPU}" "${ZONE:?the zone of the TPU}"
 MOST_RESTARTS=100 # an end for a run that can never resume
 printf -v program '%q ' .venv/bin/python -m jaxcnn.main --distributed "$@"
-printf -v folder '%q' "${REMOTE_DIR:-jaxcnn}"
+remote=${REMOTE_DIR:-jaxcnn}
+printf -v folder '%q' "${remote#\~/}" # ssh begins in the home directory, and a quoted ~ is a name
 
 on_all_hosts() {
     gcloud compute tpus tpu-vm ssh "$TPU_NAME" --zone="$ZONE" --worker=all --command="$1"

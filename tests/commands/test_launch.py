@@ -249,8 +249,9 @@ def test_slurm_header_asks_for_what_the_script_relies_on():
 TPU = {"TPU_NAME": "pod", "ZONE": "us-west4-a", "REMOTE_DIR": "."}
 
 
-def test_tpu_pod_runs_the_command_on_all_hosts(place):
-    ended = run(LAUNCH / "tpu_pod.sh", *ARGUMENTS, **TPU)
+@pytest.mark.parametrize("folder", [".", "~/."])
+def test_tpu_pod_runs_the_command_on_all_hosts(folder, place):
+    ended = run(LAUNCH / "tpu_pod.sh", *ARGUMENTS, **TPU | {"REMOTE_DIR": folder})
     assert ended.returncode == 0, ended.stderr
     assert [process["arguments"] for process in ran(place, 0)] == [["--distributed", *ARGUMENTS]]
     words = (place / "gcloud.log").read_text().splitlines()
