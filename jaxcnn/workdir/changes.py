@@ -1,6 +1,7 @@
 """The changes of a resumed run's config: which are allowed, and when."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from jaxcnn.workdir.endings import how_to_continue, reached_limits, read_ended
 from jaxcnn.workdir.full_paths import with_full_paths
 from jaxcnn.workdir.run_data import PICTURES
 
+# fields with the path of what decides a run's numbers
+_PATHS = ("init_from", "dataset.split", "dataset.exclude")
 # fields that decide when early stopping ends a run; a run that it has ended was judged by them
 _JUDGED_BY = ("early_stopping.metric", "early_stopping.min_delta")
 
@@ -82,9 +85,18 @@ def find_changes(workdir: Path, config: ConfigDict) -> list[Change]:
         if _is_other_run(change, workdir, now):
             raise UserError(
                 f"{workdir}: holds another run: its {change.name} is {change.before!r}, this one's "
-                f"is {change.now!r}; name another --workdir"
+                f"is {change.now!r}; name another --workdir{_if_moved(change, workdir)}"
             )
     return changes
+
+
+def _if_moved(change: Change, workdir: Path) -> str:
+    """Return what else helps if a path has changed; "" for another change."""
+    values = (change.before, change.now)
+    if change.name in _PATHS and all(isinstance(v, str) and os.path.isabs(v) for v in values):
+        path = workdir / "config.json"
+        return f", or, if it was only moved, write its new path into {path}"
+    return ""
 
 
 def _is_one_more(before: dict[str, Any], now: dict[str, Any]) -> bool:

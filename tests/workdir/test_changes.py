@@ -146,6 +146,13 @@ def test_start_from_another_run_s_weights(config, train, dataset, tmp_path):
     config.init_from = ""
     with pytest.raises(UserError, match="holds another run: its init_from is"):
         train(config, tmp_path / "second")
+    (tmp_path / "first").rename(tmp_path / "moved")
+    config.init_from, config.num_epochs = str(tmp_path / "moved"), 2
+    path = tmp_path / "second" / "config.json"
+    with pytest.raises(UserError, match=f"if it was only moved, write its new path into {path}"):
+        train(config, tmp_path / "second")
+    write_json(path, read_json(path) | {"init_from": config.init_from})
+    assert train(config, tmp_path / "second")[0]["num_epochs"] == 2
 
 
 def test_a_head_of_another_size_starts_afresh(config, train, dataset, monkeypatch, tmp_path):

@@ -139,8 +139,15 @@ def test_a_run_keeps_its_relative_paths_in_full(train, tmp_path, monkeypatch):
     assert saved.dataset.exclude == str(here / "out.txt")
     _, printed = train("run", pictures="folder:pictures", exclude="out.txt", num_epochs=2)
     assert "resuming" in printed and "dataset.exclude:" not in printed
+    (here / "out.txt").rename(here / "moved.txt")
+    path, moved = tmp_path / "run" / "config.json", {"exclude": "moved.txt", "num_epochs": 3}
+    with pytest.raises(UserError, match=f"if it was only moved, write its new path into {path}"):
+        train("run", pictures="folder:pictures", **moved)
+    path.write_text(path.read_text().replace("out.txt", "moved.txt"))
+    assert "resuming" in train("run", pictures="folder:pictures", **moved)[1]
 
     monkeypatch.chdir(there)
+    saved.dataset.exclude = str(here / "moved.txt")
     run.train(saved, tmp_path / "again", quiet=True)
     before, after = (read_picture_list(tmp_path / n / "pictures.csv") for n in ("run", "again"))
     assert before == after
