@@ -43,7 +43,13 @@ from jaxcnn.training.transfer import load_start, start_from
 from jaxcnn.workdir.beginning import is_new
 from jaxcnn.workdir.changes import Change
 from jaxcnn.workdir.endings import reached_limits, read_ended, summarize_end
-from jaxcnn.workdir.folder import check_run_files, open_workdir, write_config
+from jaxcnn.workdir.folder import (
+    check_run,
+    check_run_files,
+    lock_folder,
+    open_workdir,
+    write_config,
+)
 from jaxcnn.workdir.run_data import (
     PICTURES,
     notes_on_data,
@@ -248,17 +254,24 @@ def complete_report(
     console: Console,
     source: Source,
 ) -> dict[str, Any]:
-    """Show that a run has ended, and write the files that its report lacks; return its result."""
-    with open_workdir(workdir, config):
-        console.print(summarize_end(workdir, ended, config), "bold")
-        for line in notes_on_parts(workdir):
-            console.warn(line)
-        if group.is_main() and (missing := missing_files(workdir)):
-            console.print(f"missing files, written again: {', '.join(missing)}")
+    """Show that a run has ended, and write the files that its report lacks; return its result.
+
+    Nothing is written where none is missing, so the folder may be one that can only be read.
+    """
+    check_run(workdir, config)
+    console.print(summarize_end(workdir, ended, config), "bold")
+    for line in notes_on_parts(workdir):
+        console.warn(line)
+    if group.is_main() and (missing := missing_files(workdir)):
+        console.print(f"missing files, written again: {', '.join(missing)}")
+        lock = lock_folder(workdir, lambda: None)
+        try:
             plot_curves(workdir)
             if any(is_of_evaluation(name) for name in missing):
                 evaluate_run(workdir, data_at=source.data_at, dataset=source.dataset)
             write_report(workdir)
+        finally:
+            lock.release()
     console.print(f"everything is in {workdir}")
     return ended
 

@@ -55,12 +55,7 @@ def open_workdir(
 
     lock = lock_folder(workdir, check_content)
     try:
-        changes = [] if is_new else find_changes(workdir, config)
-        check_run_files(workdir)
-        refuse_other_settings(
-            _read_environment(workdir).get("settings"), numeric_settings(), workdir
-        )
-        refuse_changes_after_the_end(workdir, config, changes)
+        changes = [] if is_new else check_run(workdir, config)
         _give_identity(workdir, config)
         group.wait_for_all("the folder is open")
         yield changes, lock.check
@@ -98,6 +93,20 @@ def lock_folder(workdir: Path, check_content: Callable[[], None]) -> FolderLock:
     return lock
 
 
+def check_run(workdir: Path, config: ConfigDict) -> list[Change]:
+    """Return the changes of a run's config, after all checks of the run that is in the folder.
+
+    Raises:
+      UserError: a file is damaged or of another run, or the config or a setting of JAX, XLA or
+        jaxcnn is another run's.
+    """
+    changes = find_changes(workdir, config)
+    check_run_files(workdir)
+    refuse_other_settings(_read_environment(workdir).get("settings"), numeric_settings(), workdir)
+    refuse_changes_after_the_end(workdir, config, changes)
+    return changes
+
+
 def check_run_files(workdir: Path) -> None:
     """Check that the files of a run, if the folder holds one, are readable and of the same run.
 
@@ -129,6 +138,8 @@ def write_config(
     changes: Sequence[Change] = (),
     step: int = 0,
     phases: Begun = (),
+    *,
+    trains: bool = True,
 ) -> None:
     """Write `config.json`, `dataset.json` and `environment.json` when a run starts or continues.
 
@@ -141,11 +152,10 @@ def write_config(
         numbers.
       step: finished training steps.
       phases: the phases that have begun.
+      trains: whether a step is left to train; else the run is only tested or reported.
     """
     changed = [str(change) for change in changes if change.changes_numbers]
     changed += [
-    *,
-    trains: bool = True,
         f"{part.kind} {part.name!r}: its file {part.file or 'in a notebook'} has changed"
         for _, part in changed_parts(workdir)
     ]
@@ -158,7 +168,6 @@ def write_config(
     owner = {"run": identity.id}
     plain = _without_older_rules(workdir, config)
     history = {"changes": all_changes, "ended": _ends(workdir, earlier)}
-      trains: whether a step is left to train; else the run is only tested or reported.
     now = continued(earlier, environment(devices), step, trains=trains) | history | owner
     if len(phases) > 1:
         now["phases"] = list(phases)

@@ -94,9 +94,10 @@ def test_an_ended_run_is_left_as_it_is(config, train, trained_workdir, tmp_path,
     config = job_config(workdir)
     monkeypatch.setattr(arguments, "load_run_data", lambda *_: pytest.fail("no data are needed"))
     monkeypatch.setattr(run, "make_run", lambda *_: pytest.fail("the network is not needed"))
+    (workdir / ".lock").unlink()
     before, printed = files_in(workdir), io.StringIO()
     result = run.train(config, workdir, console=Console(printed))
-    assert files_in(workdir) == before
+    assert files_in(workdir) == before and not (workdir / ".lock").exists()
     assert result.values == json.loads((workdir / "result.json").read_text())
     accuracy = f"{100 * result.accuracy:.2f}%"
     assert printed.getvalue() == (
@@ -166,7 +167,6 @@ def test_an_ended_run_without_checkpoints_is_kept(config, train, tmp_path):
     assert files_in(tmp_path) == before
 
 
-def test_a_result_of_an_older_run_is_read(config, train, tmp_path):
 @pytest.mark.parametrize(("every_epochs", "is_kept"), [(1, True), (2, False)])
 def test_an_interrupted_run_without_checkpoints_is_kept(
     every_epochs, is_kept, config, train, tmp_path
@@ -188,6 +188,7 @@ def test_an_interrupted_run_without_checkpoints_is_kept(
         assert train(config, tmp_path)[0]["num_epochs"] == 4
 
 
+def test_a_result_of_an_older_run_is_read(config, train, tmp_path):
     config.num_epochs, config.early_stopping.patience = 20, 2
     config.optimizer.learning_rate = 0.0
     result, _ = train(config, tmp_path)
