@@ -42,7 +42,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing_to(path):
-            temporary.write_bytes(content)
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # or a power loss may leave the new name with no content
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -233,3 +233,13 @@ def test_a_broken_package_that_is_not_needed(tmp_path, package, error, said):
     assert done.stdout.startswith(said) and len(done.stdout.splitlines()) == bool(said)
     assert len(list(tmp_path.glob("run/tensorboard/*"))) == (not said)
     assert Path(tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 1
+
+
+def test_a_file_s_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
+    """A power loss leaves the old content or the new one."""
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, f=real: (calls.append(n), f(*a)))
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert calls == ["fsync", "replace"] and [p.name for p in tmp_path.iterdir()] == ["a.json"]
