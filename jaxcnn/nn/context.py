@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from jaxcnn.errors import UserError
 
@@ -38,6 +39,20 @@ class Context:
         """Keep a layer's output if the caller asked for it."""
         if self.intermediates is not None:
             self.intermediates[path] = x
+
+    def average_statistics(self, module: nnx.Module) -> None:
+        """Average a module's statistics over the devices, on which the state must be the same.
+
+        Integers stay as they are: they count what happens on every device.
+        """
+        if self.axis_name is None:
+            return
+        found = [variable for _, variable in nnx.to_flat_state(nnx.state(module, nnx.BatchStat))]
+        statistics = [v for v in found if jnp.issubdtype(v[...].dtype, jnp.floating)]
+        if statistics:
+            values = jax.lax.pmean([v[...] for v in statistics], self.axis_name)
+            for variable, value in zip(statistics, values, strict=True):
+                variable.set_value(value)
 
 
 def keys_of(key: jax.Array | None, x: jax.Array) -> jax.Array | None:

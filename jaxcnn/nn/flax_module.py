@@ -126,11 +126,7 @@ class FlaxModule(_Foreign):
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """(batch, ...) -> (batch, ...), with the dtype of x."""
         out = self._call(self.module, x, context)
-        statistics = _statistics(self.module)
-        if context.axis_name and statistics:  # the state must be the same on every device
-            values = jax.lax.pmean([v[...] for v in statistics], context.axis_name)
-            for variable, value in zip(statistics, values, strict=True):
-                variable.set_value(value)
+        context.average_statistics(self.module)
         return out.astype(x.dtype)
 
     def details(self) -> str:
@@ -153,8 +149,3 @@ def check_kind(variable: nnx.Variable, where: str) -> None:
         raise UserError(f"{where}, random state that is not saved: use jaxcnn.nn.Dropout")
     if not isinstance(variable, nnx.Param | nnx.BatchStat):
         raise UserError(f"{where}: a network keeps nnx.Param and nnx.BatchStat alone")
-
-
-def _statistics(module: nnx.Module) -> list[nnx.Variable]:
-    """Return a module's statistics; a public method that returns variables ends `nnx.tabulate`."""
-    return [variable for _, variable in nnx.to_flat_state(nnx.state(module, nnx.BatchStat))]

@@ -19,9 +19,7 @@ from flax import nnx
 from jaxcnn.errors import UserError
 from jaxcnn.nn import initializers
 from jaxcnn.nn.context import Context, keys_of
-from jaxcnn.nn.tracing import trace_module
-
-Shape = tuple[int, ...]
+from jaxcnn.nn.tracing import Shape, trace_module
 
 
 class ImageSizeError(ValueError):
@@ -105,9 +103,8 @@ class Layer(nnx.Module):
         try:
             self.build(tuple(shape), Scope(seed).child(self.name))
         except ImageSizeError as error:
-            raise UserError(
-                f"{self.name} does not take inputs of shape {shape}: {error}"
-            ) from error
+            message = f"{self.name} does not take inputs of shape {shape}: {error}"
+            raise UserError(message) from error
         return self
 
     def build(self, shape: Shape, scope: Scope) -> Shape:
@@ -200,7 +197,10 @@ class Layer(nnx.Module):
             arguments.setdefault("keys", keys_of(key, x))
             context = Context(**arguments)
         with jax.named_scope(self.name or self.kind):  # profiles know operations by it
-            return self._forward(x, context)
+            out = self._forward(x, context)
+        if is_of_a_user(type(self)):  # its code may have left out the mesh axis
+            context.average_statistics(self)
+        return out
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
         """Return the layer's output for a batch; each layer writes its own.

@@ -201,7 +201,7 @@ def _gradients(recipe: Recipe) -> Callable:
         gradients, (batch_stats, sums) = jax.grad(loss_function, has_aux=True)(
             params, batch_stats, batch, num_examples, is_frozen
         )
-        if recipe.global_batch_norm:  # all devices have the same statistics
+        if recipe.global_batch_norm:  # each layer gives all devices the same statistics
             gradients, sums = sum_over_devices((gradients, sums))
         else:
             shares = jax.tree.map(lambda value: value / jax.lax.axis_size(AXIS), batch_stats)
