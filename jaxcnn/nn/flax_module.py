@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -26,7 +26,8 @@ class _Foreign(Layer):
 class Function(_Foreign):
     """A function of a batch, such as `jax.nn.relu`; it has no parameters.
 
-    A function that needs random numbers or the mask is written as a `Layer`.
+    A function that needs random numbers or the mask is written as a `Layer`. A module that the
+    function uses would be a constant, so it is refused.
     """
 
     def __init__(self, function: Callable[[jax.Array], jax.Array], name: str = ""):
@@ -37,6 +38,12 @@ class Function(_Foreign):
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape of the function's output."""
+        for used in _values_used(self.function):
+            if isinstance(used, nnx.Module) and nnx.to_flat_state(nnx.state(used)):
+                raise UserError(
+                    f"{self._where()} uses a module, {type(used).__name__}, which would not be "
+                    "trained: make the module a line of the network"
+                )
         output_shape, self.operations = trace_call(self._where(), shape, self.function)
         return output_shape
 
@@ -47,6 +54,19 @@ class Function(_Foreign):
     def details(self) -> str:
         """Return the function's name."""
         return self.function_name
+
+
+def _values_used(function: Callable) -> Iterator[Any]:
+    """Yield what a function uses by a name of its code, as a method, or as a bound argument."""
+    if isinstance(function, functools.partial):
+        yield from (function.func, *function.args, *function.keywords.values())
+        yield from _values_used(function.func)
+    elif inspect.ismethod(function):
+        yield function.__self__
+    elif inspect.isfunction(function := inspect.unwrap(function)):
+        names = inspect.getclosurevars(function)
+        for value in (*names.nonlocals.values(), *names.globals.values()):
+            yield from value if isinstance(value, list | tuple) else [value]
 
 
 class FlaxModule(_Foreign):

@@ -113,6 +113,36 @@ def test_the_output_has_the_dtype_of_the_input():
 
 
 RNGS = nnx.Rngs(0)
+LINEAR = nnx.Linear(3, 3, rngs=RNGS)
+POOL = AveragePool(2)
+
+
+@jax.jit
+def in_a_list(x, modules=None):
+    for module in [LINEAR] if modules is None else modules:
+        x = module(x)
+    return x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        LINEAR.__call__,
+        in_a_list,
+        (lambda linear: lambda x: linear(x))(LINEAR),
+        (lambda linears: lambda x: linears[0](x))([LINEAR]),
+        functools.partial(LINEAR),
+        functools.partial(lambda module, x: module(x), LINEAR),
+    ],
+)
+def test_a_function_uses_no_module(function):
+    """The module's parameters would be neither trained, counted nor saved."""
+    with pytest.raises(UserError, match=r"uses a module, Linear, which .* a line of the network"):
+        network(function, Flatten(), Dense(4))
+
+
+def test_a_function_may_use_a_layer_without_parameters():
+    assert network(lambda x: POOL(x) * 2, Flatten(), Dense(4)).dense1.kernel[...].shape == (48, 4)
 
 
 class Counting(Layer):
