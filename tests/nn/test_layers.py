@@ -135,6 +135,20 @@ def test_average_pool(size, stride):
     np.testing.assert_allclose(layer(x, Context()), total / size**2, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16])
+def test_an_average_pool_of_a_large_map_needs_no_large_matrix(dtype):
+    x = images(1, 90, 70, 2).astype(dtype)
+    layer = built(layers.AveragePool(3, stride=2), (90, 70, 2))
+    summed = jax.jit(lambda x: layer(x, Context()))
+    constants = jax.make_jaxpr(summed)(x).jaxpr.eqns[0].params["jaxpr"].consts
+    assert sum(array.size for array in constants) < 10_000  # 44 * 34 windows of 90 * 70 pixels
+    wide, window, strides = x.astype(np.float32), (1, 3, 3, 1), (1, 2, 2, 1)
+    total = lax.reduce_window(wide, 0.0, lax.add, window, strides, "VALID")
+    assert summed(x).dtype == dtype
+    tolerance = 1e-6 if dtype == np.float32 else 1e-2
+    np.testing.assert_allclose(summed(x).astype(np.float32), total / 9, atol=tolerance)
+
+
 def test_average_pool_sums_in_float32():
     x = jnp.full((1, 20, 20, 1), 1.0078125, jnp.bfloat16)  # 400 of them: bfloat16 sums stall at 256
     layer = built(layers.AveragePool(19, stride=1), (20, 20, 1))
