@@ -114,18 +114,26 @@ class Network(Sequential):
           float32 (batch, features).
 
         Raises:
-          UserError: the network has no dense layer, or `__call__` raises it.
+          UserError: the last dense layer is no line of the network itself, or there is none; or
+            `__call__` raises it.
         """
         self._check(images)
-        dense = [index for index, layer in enumerate(self.children) if _is_dense(layer)]
-        if not dense:
-            raise UserError(
-                f"{self.name} has no dense layer, so it has no features; intermediates={{}} "
-                "gives the output of each layer"
-            )
+        last = self._last_dense()
         context = Context(keys_of(key, images))
-        x, _ = self._run(self.children[: dense[-1]], images.astype(dtype), context)
+        x, _ = self._run(self.children[:last], images.astype(dtype), context)
         return widen(x.reshape(len(x), -1))
+
+    def _last_dense(self) -> int:
+        """Return the place of the last dense layer; refuse one that stands inside another layer."""
+        lines = self.children
+        dense = [index for index, layer in enumerate(lines) if _holds_dense(layer)]
+        if dense and _is_dense(lines[dense[-1]]):
+            return dense[-1]
+        reason = f"has its last dense layer inside {lines[dense[-1]].path}" if dense else ""
+        raise UserError(
+            f"{self.name} {reason or 'has no dense layer'}, so it has no features; "
+            "intermediates={} gives the output of each layer"
+        )
 
     def from_layer(
         self,
@@ -219,6 +227,13 @@ class Network(Sequential):
 
 def _is_dense(layer: Layer) -> bool:
     return isinstance(layer.module if isinstance(layer, FlaxModule) else layer, Dense | nnx.Linear)
+
+
+def _holds_dense(layer: Layer) -> bool:
+    """Return whether a layer is or holds a dense layer that may make the network's logits."""
+    if isinstance(layer, AuxHead):
+        return False
+    return any(isinstance(held, Dense | nnx.Linear) for _, held in nnx.iter_modules(layer))
 
 
 def split_model(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.GraphDef, dict, dict]:

@@ -10,7 +10,16 @@ from flax import nnx
 import jaxcnn
 from jaxcnn.errors import UserError
 from jaxcnn.models import Network
-from jaxcnn.nn import AuxHead, BatchNorm, Conv, Dense, Dropout, Flatten, GlobalAveragePool
+from jaxcnn.nn import (
+    AuxHead,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Sequential,
+)
 from jaxcnn.nn.heads import to_scores
 
 MODES = {"deterministic": True, "use_running_average": True}
@@ -105,6 +114,22 @@ def test_a_network_without_a_dense_layer_has_no_features():
     )
     with pytest.raises(UserError, match="n has no dense layer"):
         model.features(images())
+
+
+@pytest.mark.parametrize("lines", [[Flatten], [Flatten, lambda: Dense(5)]])
+def test_the_features_are_not_the_input_of_another_dense_layer(lines):
+    head = Sequential(Dense(4), name="head")
+    model = Network(
+        [*(line() for line in lines), head], name="n", num_classes=4, image_shape=(8, 8, 3)
+    )
+    with pytest.raises(UserError, match=r"n has its last dense layer inside head, .*intermed"):
+        model.features(images())
+
+
+def test_an_auxiliary_head_has_no_features():
+    lines = [Flatten(), Dense(4), AuxHead(Dense(4))]
+    model = Network(lines, name="n", num_classes=4, image_shape=(8, 8, 3))
+    assert model.features(images()).shape == (6, 192)
 
 
 def test_a_view_changes_modes_and_shares_the_arrays():
