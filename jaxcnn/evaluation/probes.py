@@ -14,16 +14,20 @@ from jaxcnn.evaluation.trained import Trained
 from jaxcnn.nn.blocks import Group
 from jaxcnn.nn.flax_module import FlaxModule
 from jaxcnn.nn.heads import to_scores
-from jaxcnn.nn.layer import Layer
+from jaxcnn.nn.layer import Layer, is_of_a_user
 from jaxcnn.nn.layers import Conv
 
 
 def first_conv(trained: Trained) -> Conv | None:
     """Return the convolution on the image; None for a network that begins with another layer."""
-    leaves = _leaves(trained.model)
-    with_kernel = (x for x in leaves if hasattr(x, "kernel") or isinstance(x, FlaxModule))
-    first = next(with_kernel, None)
+    first = next(filter(_may_have_filters, _leaves(trained.model)), None)
     return first if isinstance(first, Conv) else None
+
+
+def _may_have_filters(layer: Layer) -> bool:
+    """Return whether a layer has a kernel, or variables under names that jaxcnn does not know."""
+    is_foreign = isinstance(layer, FlaxModule) or is_of_a_user(type(layer))
+    return hasattr(layer, "kernel") or (is_foreign and bool(layer.variables()))
 
 
 def _leaves(layer: Layer) -> list[Layer]:

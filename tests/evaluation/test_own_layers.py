@@ -1,0 +1,53 @@
+"""A trained network of a user's own layers: its probes and its exported file."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxcnn.config.defaults import default_config
+from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.evaluation import probes
+from jaxcnn.evaluation.trained import Trained
+from jaxcnn.models import Network
+from jaxcnn.nn import BatchNorm, Conv, Dense, Flatten, Sequential
+from jaxcnn.nn.layer import Layer
+
+
+class Weighted(Layer):
+    """A product with a parameter that is not called kernel."""
+
+    def setup(self, shape, scope):
+        self.weight = nnx.Param(scope.create("weight", shape[-1:], lambda *_: np.ones(3, "f4")))
+        return shape
+
+    def _forward(self, x, context):
+        return x * self.weight[...]
+
+
+class MyConv(Conv):
+    """A convolution of jaxcnn under another name."""
+
+
+def trained(*lines):
+    model = Network([*lines, Flatten(), Dense(4)], name="n", num_classes=4, image_shape=(8, 8, 3))
+    model.eval()
+    run = (None, default_config(), "best", 0, 0, {}, model)
+    scaling = np.float32(120), np.float32(1 / 64)
+    return Trained(*run, tuple("abcd"), model.image_shape, *scaling, Conversion(), None)
+
+
+@pytest.mark.parametrize(
+    "lines, path",
+    [
+        ([Conv(4, 3)], "conv1"),
+        ([MyConv(4, 3)], "conv1"),
+        ([jax.nn.relu, BatchNorm(), Sequential(Conv(4, 3))], "sequential1/conv1"),
+        ([Weighted(), Conv(4, 3)], None),
+        ([nnx.Conv(3, 4, (3, 3), rngs=nnx.Rngs(0)), Conv(4, 3)], None),
+        ([], None),
+    ],
+)
+def test_filters_are_drawn_of_the_first_layer_alone(lines, path):
+    first = probes.first_conv(trained(*lines))
+    assert (first and first.path) == path
