@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from numbers import Integral
 from typing import Any, TypeVar
@@ -204,8 +204,9 @@ def _smallest(make: Callable[[int], Network]) -> int:
 def check_options(name: str, **options: Any) -> dict[str, Any]:
     """Return all options of a network, checked to have the types of their defaults.
 
-    A list may stand for a tuple. Where the default holds integers, a tuple holds sizes: integers
-    from 1 on.
+    A list may stand for a tuple. Where the default holds sizes, integers from 1 on, so must the
+    value. An empty default says nothing of the values of a user's network; in one of jaxcnn it
+    stands for sizes.
 
     Raises:
       UserError: no such network or option, or a value of another type.
@@ -222,11 +223,16 @@ def check_options(name: str, **options: Any) -> dict[str, Any]:
                 f"network {name}: option {key} must be a {kind.__name__}"
                 f" such as {defaults[key]!r}, not {value!r}"
             )
-        has_sizes = kind is tuple and all(type(size) is int for size in defaults[key])
-        if has_sizes and any(type(size) is not int or size < 1 for size in value):
+        is_open = network_entry(name).part and not defaults[key]
+        has_sizes = kind is tuple and _are_sizes(defaults[key]) and not is_open
+        if has_sizes and not _are_sizes(value):
             raise UserError(f"network {name}: option {key} = {value!r}: must hold sizes from 1 on")
         checked[key] = kind(value)
     return checked
+
+
+def _are_sizes(values: Sequence[Any]) -> bool:
+    return all(type(size) is int and size > 0 for size in values)
 
 
 def choose(option: str, value: str, choices: dict[str, T]) -> T:

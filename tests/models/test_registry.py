@@ -29,11 +29,15 @@ def test_options_and_variants():
 @pytest.mark.usefixtures("own_parts")
 def test_tuples_of_other_kinds_than_sizes():
     @jaxcnn.network("mine")
-    def mine(num_classes, rates=(0.1, 0.2), kinds=("a",)):
+    def mine(num_classes, rates=(0.1, 0.2), kinds=("a",), shifts=(0, 1), others=(), widths=(8,)):
         return [Flatten(), Dropout(rates[1]), Dense(num_classes)]
 
     assert models.build("mine", **CIFAR).dropout1.rate == 0.2
     assert models.build("mine", **CIFAR, rates=[0.3, 0.0]).dropout1.rate == 0
+    models.build(**models.model_config("mine"))  # its own defaults are allowed
+    models.build("mine", shifts=(-1, 0), others=(0.5, "a"))
+    with pytest.raises(UserError, match="option widths = .*sizes from 1 on"):
+        models.build("mine", widths=(0,))
 
 
 @pytest.mark.parametrize(
