@@ -37,10 +37,14 @@ def _matrix_product(equation: Any) -> int:
 
 
 def _convolution(equation: Any) -> int:
-    """Return the multiply-adds: one for each output and each kernel entry that leads to it."""
-    kernel = equation.invars[1].aval
-    outputs_axis = equation.params["dimension_numbers"].rhs_spec[0]
-    return equation.outvars[0].aval.size * kernel.size // kernel.shape[outputs_axis]
+    """Return the multiply-adds: one for each output and each kernel entry that leads to it.
+
+    The zeros that a transposed convolution puts between the entries of its input do not count.
+    """
+    kernel, params = equation.invars[1].aval, equation.params
+    num_outputs = kernel.shape[params["dimension_numbers"].rhs_spec[0]]
+    num_places = num_outputs * math.prod(params["lhs_dilation"])
+    return equation.outvars[0].aval.size * kernel.size // num_places
 
 
 _COUNTS = {"dot_general": _matrix_product, "conv_general_dilated": _convolution}

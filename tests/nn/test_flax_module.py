@@ -187,6 +187,13 @@ def test_operations_inside_other_programs_count():
     assert count_operations(traced.jaxpr) == 3 * 2 * 2 * 5 * 5
 
 
+def test_the_zeros_of_a_transposed_convolution_do_not_count():
+    line = FlaxModule(nnx.ConvTranspose, 3, 16, kernel_size=(3, 3), strides=(2, 2))
+    model = network(line, Flatten(), Dense(4), abstract=True)
+    assert model.conv_transpose1.output_shape == (16, 16, 16)
+    assert models.summary(model).rows[0].flops == 2 * 8 * 8 * 9 * 3 * 16
+
+
 @pytest.mark.slow
 def test_it_trains_resumes_exactly_and_evaluates(mixed_config, train, dataset, tmp_path):
     assert mixed_config.num_devices == 2

@@ -204,6 +204,15 @@ def test_a_shared_layer_counts_once_in_the_summary():
     assert all(row.name and row.parameters >= 0 for row in told.rows)
 
 
+class Told(ConvLayer):
+    def flops(self):
+        return 7
+
+
+def test_a_layer_tells_its_own_operations():
+    assert [row.flops for row in summary(network(Told())).rows] == [7, 0, 2 * 128 * 4]
+
+
 class Plain(Sequential):
     """Its layers, without a computation of its own."""
 
