@@ -218,7 +218,8 @@ class Trained(RunWeights):
         """
         images = (pixels.astype(np.float32) - self.pixel_shift) * self.pixel_scale
         dtype = jnp.dtype(self.config.precision)
-        outputs = self.model(images, heads=True, dtype=dtype, intermediates=intermediates)
+        model = nnx.clone(self.model)  # of this trace: a user's layer may write its statistics
+        outputs = model(images, heads=True, dtype=dtype, intermediates=intermediates)
         scores = to_scores(outputs, self.config.loss.heads)
         return scores if self.temperature == 1 else scores / self.temperature
 

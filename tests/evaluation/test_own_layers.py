@@ -4,10 +4,12 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from jax import export
 
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.pictures.conversion import Conversion
 from jaxcnn.evaluation import probes
+from jaxcnn.evaluation.export import to_stablehlo
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.models import Network
 from jaxcnn.nn import BatchNorm, Conv, Dense, Flatten, Sequential
@@ -23,6 +25,18 @@ class Weighted(Layer):
 
     def _forward(self, x, context):
         return x * self.weight[...]
+
+
+class Center(Layer):
+    """Writes its mean in evaluation too."""
+
+    def setup(self, shape, scope):
+        self.mean = nnx.BatchStat(scope.create("mean", (), lambda *_: np.zeros((), "f4")))
+        return shape
+
+    def _forward(self, x, context):
+        self.mean.set_value(self.mean[...] + x.mean())
+        return x
 
 
 class MyConv(Conv):
@@ -51,3 +65,17 @@ def trained(*lines):
 def test_filters_are_drawn_of_the_first_layer_alone(lines, path):
     first = probes.first_conv(trained(*lines))
     assert (first and first.path) == path
+
+
+def test_a_layer_that_writes_its_statistics_in_evaluation():
+    network = trained(Conv(4, 3), Center())
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    logits = network.logits(images)
+    assert probes.choose_layers(network) == ("conv1", "layer1")
+    _, maps = probes.saliency_and_maps(network, images, ["conv1"])
+    assert maps["conv1"].shape == (3, 6, 6, 4)
+    assert probes.grad_cam(network, images).shape == (3, 8, 8)
+    exported = export.deserialize(to_stablehlo(network))
+    np.testing.assert_allclose(exported.call(images), logits, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(network.forward)(images), logits, rtol=1e-5, atol=1e-5)
+    assert network.model.layer1.mean[...] == 0
