@@ -28,7 +28,12 @@ class Group(Layer):
                 numbers[layer.kind] += 1
                 layer.name = f"{layer.kind}{numbers[layer.kind]}"
             if hasattr(self, layer.name):
-                raise UserError(f"a second layer named {layer.name}: give it another name")
+                about = (
+                    f"a second layer named {layer.name}"
+                    if layer.name in names
+                    else f"a layer named {layer.name}, as an attribute of {type(self).__name__}"
+                )
+                raise UserError(f"{about}: give it another name")
             setattr(self, layer.name, layer)
             names.append(layer.name)
         self.names = tuple(names)

@@ -137,6 +137,8 @@ def test_outputs_must_be_logits():
 def test_names_are_unique():
     with pytest.raises(UserError, match="second layer named head"):
         Sequential(Dense(4, name="head"), Dense(4, name="head"))
+    with pytest.raises(UserError, match="a layer named features, as an attribute of Network: give"):
+        Network([Dense(4, name="features")], name="n", num_classes=4, image_shape=(8, 8, 3))
 
 
 def test_shapes_of_branches_and_paths_must_fit():
