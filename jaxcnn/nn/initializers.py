@@ -80,7 +80,7 @@ def identity_first(rng, shape, fan_in, fan_out) -> np.ndarray:
     """Draw `torch_uniform`, but let the first filters each pass one input channel on unchanged."""
     kernel = torch_uniform(rng, shape, fan_in, fan_out)
     *window, inputs, outputs = shape
-    center = tuple(size // 2 for size in window)
+    center = tuple((size - 1) // 2 for size in window)  # "same" pads less in front
     kernel[..., :inputs] = 0
     kernel[center] += np.eye(inputs, outputs, dtype=np.float32)
     return kernel

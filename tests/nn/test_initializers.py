@@ -47,6 +47,14 @@ def test_layers_tell_the_fans():
     assert not layer.bias[...].any()
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_filters_that_begin_as_the_identity(size):
+    layer = layers.Conv(4, size, padding="same", use_bias=False, initializer="identity_first")
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 3), np.float32)
+    out = layer.init((5, 6, 3), seed=0)(x)
+    np.testing.assert_allclose(out[..., :3], x, atol=1e-6)
+
+
 def test_torch_biases_are_drawn_too():
     layer = layers.Dense(4096, initializer="torch_uniform", name="dense")
     layer.build((64,), Scope(0).child("dense"))
