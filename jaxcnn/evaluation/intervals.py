@@ -22,20 +22,26 @@ def intervals(predictions: LabeledPredictions) -> dict[str, Interval]:
     the normal distribution. `balanced_accuracy` and `mean_f1` have the 2.5 % and 97.5 % quantiles
     of 1,000 bootstrap samples, in which each class keeps its number of images. The interval of a
     value that does not vary, such as a recall of 1 in every class, has no width. `auroc` has none
-    if a class has a single image.
+    if a class has a single image, and `loss` has none for a single image.
     """
     hits = int(predictions.is_correct.sum())
     accuracy = stats.binomtest(hits, len(predictions.true)).proportion_ci(_LEVEL, "wilson")
     area, error = auroc(predictions.true, predictions.log_probabilities)
     low, high = _normal(area, error)
-    losses = predictions.losses
     area_interval = {} if np.isnan(error) else {"auroc": (max(low, 0.0), min(high, 1.0))}
     return {
         "accuracy": (float(accuracy.low), float(accuracy.high)),
         **_bootstrap(confusion_matrix(predictions)),
         **area_interval,
-        "loss": _normal(float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))),
+        **_of_loss(predictions.losses),
     }
+
+
+def _of_loss(losses: np.ndarray) -> dict[str, Interval]:
+    if len(losses) < 2:
+        return {}
+    error = losses.std(ddof=1) / np.sqrt(len(losses))
+    return {"loss": _normal(float(losses.mean()), float(error))}
 
 
 def _normal(value: float, error: float) -> Interval:

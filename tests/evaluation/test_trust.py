@@ -198,3 +198,12 @@ def test_intervals_hold_the_value():
     perfect = LabeledPredictions.from_logits(labels, 9 * np.eye(3)[labels], "abc")
     assert intervals(perfect)["balanced_accuracy"] == (1, 1)
     assert intervals(perfect)["accuracy"][0] < 1
+
+
+def test_intervals_of_few_images():
+    two = LabeledPredictions.from_logits(np.array([0, 1]), np.array([[1.0, 0], [2, 0]]), "ab")
+    low, high = intervals(two)["loss"]
+    first, second = np.log1p(np.exp(-1)), np.log1p(np.exp(2))
+    middle, error = (first + second) / 2, (second - first) / 2  # of the mean of two
+    assert (low, high) == pytest.approx((middle - 1.96 * error, middle + 1.96 * error), abs=1e-3)
+    assert "loss" not in intervals(two.take(np.array([0])))
