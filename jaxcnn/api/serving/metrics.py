@@ -40,14 +40,14 @@ class Metrics:
     """The figures of a server since its start.
 
     Attributes:
-      seconds: of each request to `/predict`.
+      seconds: of each request to `/predict` that was answered with predictions.
       batch_size: images of each call of the network.
     """
 
     def __init__(self):
         self._requests: Counter[tuple[str, int]] = Counter()
         self.seconds = Histogram(
-            "jaxcnn_predict_seconds", "Seconds from a request to /predict to its answer.", _SECONDS
+            "jaxcnn_predict_seconds", "Seconds from a request to its predictions.", _SECONDS
         )
         self.batch_size = Histogram(
             "jaxcnn_batch_size", "Images of each call of the network, without padding.", _SIZES
