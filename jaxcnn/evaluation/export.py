@@ -20,6 +20,8 @@ import jax
 import numpy as np
 from jax import export
 
+from jaxcnn.config.parts import fault_in_user_code
+from jaxcnn.errors import UserError
 from jaxcnn.evaluation.picture_fitting import fit_pixels
 from jaxcnn.evaluation.trained import Trained
 from jaxcnn.files.writing import write_bytes
@@ -73,9 +75,20 @@ def to_stablehlo(trained: Trained) -> bytearray:
     """Return the function from pixels to logits, serialized, for a batch of any size.
 
     It maps uint8 (batch, height, width, channels) to float32 (batch, num_classes).
+
+    Raises:
+      UserError: a user's code needs the size of the batch as a number.
     """
     (batch,) = export.symbolic_shape("batch")
-    return _serialize(trained.forward, (batch, *trained.image_shape))
+    try:
+        return _serialize(trained.forward, (batch, *trained.image_shape))
+    except TypeError as error:
+        if "_DimExpr" not in str(error):
+            raise
+        raise UserError(
+            f"{fault_in_user_code(error) or error}; the exported batch has no fixed size: use "
+            "x.shape[0] in place of len(x)"
+        ) from error
 
 
 def fit_to_stablehlo(trained: Trained) -> bytearray:

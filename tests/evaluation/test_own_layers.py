@@ -8,6 +8,7 @@ from jax import export
 
 from jaxcnn.config.defaults import default_config
 from jaxcnn.data.pictures.conversion import Conversion
+from jaxcnn.errors import UserError
 from jaxcnn.evaluation import probes
 from jaxcnn.evaluation.export import to_stablehlo
 from jaxcnn.evaluation.trained import Trained
@@ -79,3 +80,8 @@ def test_a_layer_that_writes_its_statistics_in_evaluation():
     np.testing.assert_allclose(exported.call(images), logits, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(jax.jit(network.forward)(images), logits, rtol=1e-5, atol=1e-5)
     assert network.model.layer1.mean[...] == 0
+
+
+def test_an_exported_batch_has_no_length():
+    with pytest.raises(UserError, match=r"^[^\n]*; the exported batch .*: use x.shape\[0\]"):
+        to_stablehlo(trained(lambda x: x.reshape(len(x), -1)))
