@@ -49,13 +49,13 @@ class Group(Layer):
         others = [layer for layer in held_layers(self) if all(layer is not c for c in children)]
         return [*children, *others]
 
-    def own_sizes(self, rows: list[Row]) -> tuple[int, int, int]:
+    def _own_sizes(self, rows: list[Row]) -> tuple[int, int, int]:
         """Return the parameters, trainable ones and operations that no row of the layers has.
 
         The operations are those of a user's own `_forward`. Average pools and depthwise
         convolutions inside it make them inexact, because tracing counts these in another way.
         """
-        parameters, trainable = self.sizes()
+        parameters, trainable = self._sizes()
         operations = 0
         if is_of_a_user(type(self)._forward):
             operations = self.flops() - sum(row.flops for row in rows)
@@ -123,7 +123,7 @@ class Sequential(Group):
         for layer in self.children:
             new, inputs = layer.rows(inputs)
             rows += new
-        if any(sizes := self.own_sizes(rows)):
+        if any(sizes := self._own_sizes(rows)):
             kind = type(self).__name__
             rows.append(Row(self.path, kind, self.details(), self.output_shape, *sizes, inputs))
             inputs = (self.path,)
@@ -142,7 +142,7 @@ class _Parallel(Group):
             new, end = chain.rows(inputs)
             rows += new
             ends += end
-        sizes = self.own_sizes(rows)
+        sizes = self._own_sizes(rows)
         join = Row(self.path, self.joined_by, self.details(), self.output_shape, *sizes, ends)
         return [*rows, join], (self.path,)
 

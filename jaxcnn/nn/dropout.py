@@ -31,10 +31,10 @@ class Dropout(Layer):
 
     def setup(self, shape: Shape, scope: Scope) -> Shape:
         """Return the shape unchanged."""
-        self.join(scope)
+        self._join(scope)
         return shape
 
-    def join(self, scope: Scope) -> None:
+    def _join(self, scope: Scope) -> None:
         """Take a number of its own in the network."""
         self.number = next(scope.numbers)
 

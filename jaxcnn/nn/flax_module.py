@@ -44,7 +44,7 @@ class Function(_Foreign):
                     f"{self._where()} uses a module, {type(used).__name__}, which would not be "
                     "trained: make the module a line of the network"
                 )
-        output_shape, self.operations = trace_call(self._where(), shape, self.function)
+        output_shape, self._operations = trace_call(self._where(), shape, self.function)
         return output_shape
 
     def _forward(self, x: jax.Array, context: Context) -> jax.Array:
@@ -113,7 +113,7 @@ class FlaxModule(_Foreign):
         def call(module: nnx.Module, x: jax.Array, keys: jax.Array) -> jax.Array:
             return self._call(module, x, Context(keys))
 
-        output_shape, self.operations = trace_module(self._where(), shape, self.module, call)
+        output_shape, self._operations = trace_module(self._where(), shape, self.module, call)
         return output_shape
 
     def _made(self, scope: Scope) -> nnx.Module:

@@ -84,7 +84,7 @@ class Layer(nnx.Module):
     name = ""  # of layers whose own `__init__` does not call this one
     path = ""
     output_shape: Shape = ()
-    operations = 0
+    _operations = 0
 
     def __init__(self, name: str = ""):
         self.name = name
@@ -145,7 +145,7 @@ class Layer(nnx.Module):
                 )
         if is_of_a_user(type(self)):
             where = f"{self.path} ({kind})"
-            traced, self.operations = trace_module(
+            traced, self._operations = trace_module(
                 where, input_shape, self, lambda layer, x, keys: layer._forward(x, Context(keys))
             )
             if traced != shape:
@@ -157,9 +157,9 @@ class Layer(nnx.Module):
         for _, layer in nnx.iter_modules(self):
             is_held = isinstance(layer, Layer) and layer is not self
             if is_held and not layer.path.startswith(f"{self.path}/"):
-                layer.join(scope)
+                layer._join(scope)
 
-    def join(self, scope: Scope) -> None:
+    def _join(self, scope: Scope) -> None:
         """Take from a network's scope what each of its layers must have for itself.
 
         It is called for a layer that `init` has made, when what holds it is built in a network.
@@ -253,7 +253,7 @@ class Layer(nnx.Module):
         A multiply-add counts as 2. The operations of a user's layer are counted by tracing, unless
         it writes this method.
         """
-        return self.operations
+        return self._operations
 
     def details(self) -> str:
         """Return the layer's settings in a few words, for the summary."""
@@ -269,13 +269,13 @@ class Layer(nnx.Module):
             type(self).__name__,
             self.details(),
             self.output_shape,
-            *self.sizes(),
-            max(self.flops(), 0 if is_of_a_user(type(self).flops) else self.operations),
+            *self._sizes(),
+            max(self.flops(), 0 if is_of_a_user(type(self).flops) else self._operations),
             inputs,
         )
         return [row], (self.path,)
 
-    def sizes(self) -> tuple[int, int]:
+    def _sizes(self) -> tuple[int, int]:
         """Return the number of parameters with the statistics, and that of the trainable ones."""
         sizes = [
             (math.prod(variable.get_value().shape), isinstance(variable, nnx.Param))

@@ -28,7 +28,7 @@ class Summary:
 def summary(network: Network) -> Summary:
     """Return the rows and totals of a network; it may be built with `abstract=True`."""
     rows, _ = network.rows(("images",))
-    parameters, trainable = network.sizes()  # those of a module that two layers share once
+    parameters, trainable = network._sizes()  # those of a module that two layers share once
     return Summary(
         name=network.name,
         num_classes=network.num_classes,

@@ -222,3 +222,21 @@ def test_a_subclass_without_a_computation_has_no_operations():
     told = summary(network(Plain(Conv(8, 3, padding="same"), pool)))
     assert [row.kind for row in told.rows] == ["Conv", "AveragePool", "Flatten", "Dense"]
     assert summary(network(ConvAndMore(8, 3, padding="same"))).flops == CONV[1] + BESIDE[1] + 1024
+
+
+class OwnNames(Conv):
+    """Holds what it likes under names that jaxcnn does not document."""
+
+    def __init__(self):
+        super().__init__(3, 3, padding="same")
+        self.sizes = (1, 3)
+        self.operations = (jnp.tanh,)
+
+    def _forward(self, x, context):
+        return self.operations[0](super()._forward(x, context))
+
+
+def test_undocumented_names_are_free():
+    model = network(OwnNames(), Conv(3, 1, name="join"), Conv(3, 1, name="operations"))
+    assert summary(model).rows[0].flops > 0
+    model(jnp.zeros((1, *model.image_shape)))
