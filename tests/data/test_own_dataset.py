@@ -37,6 +37,7 @@ def test_it_is_loaded_by_its_name_and_made_once(calls):
     assert load_dataset("mine").fingerprint == dataset.fingerprint and len(calls) == 1
 
 
+@pytest.mark.slow
 def test_datasets_in_turn_are_made_once(calls):
     for name in ("second", "third"):
         jaxcnn.dataset(name)(lambda: load_dataset("digits"))

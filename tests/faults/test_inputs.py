@@ -99,6 +99,7 @@ def test_mutated_configs(command, tmp_path, empty, edits):
     refuses_config(command, tmp_path, empty, mutated(GOOD, edits).encode())
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     field=st.sampled_from(FIELDS),

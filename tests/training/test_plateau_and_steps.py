@@ -29,6 +29,7 @@ def rates_of(workdir):
     return [row["learning_rate"] for row in read_metrics(workdir) if row["split"] == "train"]
 
 
+@pytest.mark.slow
 def test_the_rate_falls_and_the_run_resumes_to_the_last_bit(plateau, train, dataset, tmp_path):
     train(plateau, tmp_path / "whole")
     # the first epoch is the lowest loss, the others are no better: a pause follows each reduction

@@ -164,6 +164,7 @@ def test_metrics_of_classes_are_scikit_learn_s():
     assert auroc(true, log_p)[1] == pytest.approx(spread, rel=0.2)
 
 
+@pytest.mark.slow
 def test_epochs_are_judged_by_the_named_metrics(config, dense, train, unequal, tmp_path):
     config.num_epochs, config.best_metric = 3, "mean_f1"
     config.early_stopping.update(metric="auroc", patience=5)

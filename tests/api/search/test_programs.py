@@ -40,6 +40,7 @@ def compiled(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_networks_and_optimizers_compile_once(config, searched, train, compiled, tmp_path):
     options = {"num_trials": 8, "population": 4}
     result, printed = searched(config, MIXED, tmp_path / "a", **options)
@@ -72,6 +73,7 @@ def test_killed_they_go_on_to_the_same_rows(config, searched, killed_after, tmp_
     assert parts == whole
 
 
+@pytest.mark.slow
 def test_a_kill_while_it_asks_changes_nothing(config, searched, tmp_path, monkeypatch):
     options = {"num_trials": 4, "population": 4}
     whole, _ = searched(config, MIXED, tmp_path / "whole", **options)
@@ -95,6 +97,7 @@ def test_a_kill_while_it_asks_changes_nothing(config, searched, tmp_path, monkey
         ]
 
 
+@pytest.mark.slow
 def test_halving_ranks_all_networks(config, searched, killed_after, tmp_path):
     config.num_epochs = 6
     options = {"num_trials": 4, "population": 4, "halving": True}
