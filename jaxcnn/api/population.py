@@ -13,7 +13,7 @@ from jaxcnn.api.group_data import GroupData
 from jaxcnn.api.member_config import check_varied_fields, member_config
 from jaxcnn.api.members import divergence_of, not_again, refuse_another_recipe, result_of
 from jaxcnn.api.population_console import PopulationConsole
-from jaxcnn.api.population_folder import member_folder, open_folder
+from jaxcnn.api.population_folder import check_sweep, member_folder, open_folder
 from jaxcnn.api.population_programs import Trainer, describe_size, fit_form
 from jaxcnn.api.run import complete_report
 from jaxcnn.api.together import Members
@@ -122,11 +122,19 @@ def train_population(
         raise UserError("a population trains in one process; start it without --distributed")
     data = GroupData(Source(data_at=data_at), planned.folder(0))
     with preparing(quiet=quiet):
+        if planned.workdir.is_dir():  # what can be refused without data
+            check_sweep(planned.workdir, planned.members)
+            _refuse_other_recipes(planned)
         _check_groups(planned, data)
         with open_folder(planned.workdir, planned.fields, planned.members):
             failures = _train(planned, data, shown)
             data.release()
             return _finish(planned, failures, data.source, shown)
+
+
+def _refuse_other_recipes(sweep: Sweep) -> None:
+    for index, config in enumerate(sweep.configs):
+        refuse_another_recipe(sweep.folder(index), config)
 
 
 def _check_groups(sweep: Sweep, data: GroupData) -> None:
@@ -138,7 +146,8 @@ def _check_groups(sweep: Sweep, data: GroupData) -> None:
     for numbers in sweep.groups:
         configs = [sweep.configs[number] for number in numbers]
         folders = [sweep.folder(number) for number in numbers]
-        if all(map(result_of, folders, configs)):
+        pairs = zip(folders, configs, strict=True)
+        if all(divergence_of(folder) or result_of(folder, config) for folder, config in pairs):
             continue
         dataset = data.load(configs[0])
         try_metrics(configs[0].metrics, dataset.class_names)
@@ -150,8 +159,7 @@ def _check_groups(sweep: Sweep, data: GroupData) -> None:
 
 def _train(sweep: Sweep, data: GroupData, shown: PopulationConsole) -> dict[int, str]:
     """Train what is left of a population in its open folder; return the members' errors."""
-    for index, config in enumerate(sweep.configs):
-        refuse_another_recipe(sweep.folder(index), config)
+    _refuse_other_recipes(sweep)
     failures: dict[int, str] = {}
     for index in range(len(sweep.configs)):
         if diverged := divergence_of(sweep.folder(index)):

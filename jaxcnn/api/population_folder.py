@@ -35,7 +35,7 @@ def open_folder(
       UserError: the folder holds something else, cannot be written, or another process trains in
         it.
     """
-    lock = lock_folder(workdir, lambda: _check_sweep(workdir, members))
+    lock = lock_folder(workdir, lambda: check_sweep(workdir, members))
     try:
         content = {name: list(values) for name, values in fields.items()}
         write_json(workdir / _SWEEP, {"fields": content, "members": list(members)})
@@ -45,8 +45,12 @@ def open_folder(
         lock.release()
 
 
-def _check_sweep(workdir: Path, members: Sequence[Assignment]) -> None:
-    """Check that the folder is empty or holds this population."""
+def check_sweep(workdir: Path, members: Sequence[Assignment]) -> None:
+    """Check that the folder is empty or holds this population.
+
+    Raises:
+      UserError: it does not.
+    """
     if not (workdir / _SWEEP).exists():
         if any(not file.name.startswith(".") for file in workdir.iterdir()):
             raise UserError(f"{workdir}: holds files but no sweep; name another --workdir")

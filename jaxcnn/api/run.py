@@ -171,6 +171,7 @@ def _train(
         if ended and loop.position == start:  # only tested again
             result |= {name: ended[name] for name in _TRAINING_FIELDS if name in ended}
         classes = _report(workdir, result, run.dataset) if group.is_main() else []
+    group.wait_for_all("the report is written")  # a script may read it, or train in this folder
     console.result(result, workdir, classes)
     return result
 
@@ -263,9 +264,9 @@ def complete_report(
     for line in notes_on_parts(workdir):
         console.warn(line)
     if group.is_main() and (missing := missing_files(workdir)):
-        console.print(f"missing files, written again: {', '.join(missing)}")
         lock = lock_folder(workdir, lambda: None)
         try:
+            console.print(f"missing files, written again: {', '.join(missing)}")
             plot_curves(workdir)
             if any(is_of_evaluation(name) for name in missing):
                 evaluate_run(workdir, data_at=source.data_at, dataset=source.dataset)

@@ -26,7 +26,8 @@ def find_beside(path: Path) -> None:
         _folders.append(folder)
     for name, beside in _imported_beside(path):
         taken = _file_of(name)
-        if _is_user_s(taken) and os.path.realpath(taken) != os.path.realpath(beside):
+        folders = {os.path.dirname(os.path.realpath(file)) for file in (taken, beside)}
+        if _is_user_s(taken) and len(folders) > 1:
             raise UserError(
                 f"{path}: imports {name}, which is {taken} in this process and not {beside}; "
                 "rename one of them"
@@ -40,6 +41,8 @@ def _imported_beside(path: Path) -> Iterator[tuple[str, Path]]:
         for name in sorted(_imports(left.pop()) - seen):
             seen.add(name)
             for beside in (path.parent / name / "__init__.py", path.parent / f"{name}.py"):
+                if beside == path:  # it has the name of a package that it imports
+                    break
                 if beside.exists():
                     left.append(beside)
                     yield name, beside

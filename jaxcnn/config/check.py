@@ -30,7 +30,7 @@ _KEEPING_NORMS = ("airbench", "airbench2025")
 Registries = Mapping[str, Sequence[str]]
 _MOST_LISTED = 15  # choices, beside a guess that is likely right
 # numeric fields that a phase cannot change: they count over the whole run
-_OF_THE_RUN = ("num_epochs", "num_steps", "optimizer.freeze_epochs")
+_OF_THE_RUN = ("num_epochs", "num_steps")
 _OWN_PART = "register a part of your own with --register=FILE"
 
 

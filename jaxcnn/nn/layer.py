@@ -75,7 +75,6 @@ class Layer(nnx.Module):
       kind: numbers the layers without a `name` in their parent (conv1, conv2, …).
       input_axes: the axes of one input; () if it may have any.
       needs_init: whether the layer can be called only after `init`, or in a network.
-      operations: of one image, forward, counted by tracing; 0 for layers that count their own.
     """
 
     kind = "layer"
@@ -84,7 +83,7 @@ class Layer(nnx.Module):
     name = ""  # of layers whose own `__init__` does not call this one
     path = ""
     output_shape: Shape = ()
-    _operations = 0
+    _operations = 0  # of one image, forward, counted by tracing; 0 for layers that count their own
 
     def __init__(self, name: str = ""):
         self.name = name

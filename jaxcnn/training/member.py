@@ -24,6 +24,7 @@ from jaxcnn.training.recipe import check_num_steps, total_steps
 from jaxcnn.training.run import Run, describe_data, make_run, prepare
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.timing import Clock
+from jaxcnn.training.trial import try_parts
 from jaxcnn.training.variation import Variation, check_population, differing_fields
 from jaxcnn.workdir.schemas import Row
 
@@ -218,9 +219,9 @@ def make_template(
 
 
 def check_members(configs: Sequence[ConfigDict], dataset: Dataset) -> dict[str, View]:
-    """Check that members of one compiled step fit their data, as `make_member_runs` would.
+    """Check that members of one compiled step fit their data; return the views of the first one.
 
-    Nothing is put on the devices. Return the views of the first member.
+    The images stay on the host.
 
     Raises:
       UserError: a config, the dataset and the devices do not fit each other.
@@ -229,6 +230,8 @@ def check_members(configs: Sequence[ConfigDict], dataset: Dataset) -> dict[str, 
     _refuse_streaming(plan, dataset)
     for config in configs:
         check_num_steps(config, plan.steps_per_epoch)
+        num_steps = total_steps(config, plan.steps_per_epoch)
+        try_parts(config, dataset, plan.steps_per_epoch, num_steps)
     prepare(configs[0], dataset, plan.steps_per_epoch)
     return plan.views
 

@@ -36,24 +36,35 @@ def check_phases(config: ConfigDict, dataset: Dataset, *, is_new: bool) -> None:
       is_new: whether the run starts at its first step.
 
     Raises:
-      UserError: the batch size, the warm-up, an augmentation or a user's schedule of a phase does
-        not fit, or a new run would choose its best epoch by losses of two kinds.
+      UserError: the batch size, the warm-up or a user's schedule of a phase does not fit; of a new
+        run also an augmentation, `optimizer.freeze_epochs`, or losses of two kinds by which it
+        would choose its best epoch.
     """
     schedule_epochs = 0
-    for phase in phases_of(config) if config.phases else ():
-        if is_new and config.best_metric == "loss":
-            _refuse_another_loss(config, phase)
+    phases = list(phases_of(config)) if config.phases else []
+    for phase in phases:
         schedule_epochs = phase.epochs + (0 if phase.is_fresh else schedule_epochs)
         phase_config = config_of_phase(config, phase, schedule_epochs)
-        check_data(phase_config, dataset)
+        if is_new:  # an older run may have begun with what is refused
+            _refuse_fields_of_the_run(phase)
+            _refuse_another_loss(config, phases[0], phase)
+            check_data(phase_config, dataset)
         steps = resolve(phase_config, dataset).steps_per_epoch
         try_parts(phase_config, dataset, steps, total_steps(phase_config, steps))
 
 
-def _refuse_another_loss(config: ConfigDict, phase: Phase) -> None:
-    for name in _OF_VALIDATION_LOSS:
-        field, now = f"loss.{name}", config.loss[name]
-        if phase.overrides.get(field, now) != now:
+def _refuse_fields_of_the_run(phase: Phase) -> None:
+    if "optimizer.freeze_epochs" in phase.overrides:
+        raise UserError(
+            f"config.phases, phase {str(phase)!r}: config.optimizer.freeze_epochs: counts over the "
+            "whole run; set it outside of config.phases"
+        )
+
+
+def _refuse_another_loss(config: ConfigDict, first: Phase, phase: Phase) -> None:
+    for name in _OF_VALIDATION_LOSS if config.best_metric == "loss" else ():
+        field, outside = f"loss.{name}", config.loss[name]
+        if phase.overrides.get(field, outside) != first.overrides.get(field, outside):
             raise UserError(
                 f"config.phases, phase {str(phase)!r}: config.{field}: changes the loss of "
                 'validation, by which config.best_metric = "loss" compares the epochs of all '

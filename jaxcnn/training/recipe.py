@@ -92,7 +92,8 @@ class Recipe:
           label_smoothing: see `make_targets`.
         """
         weights = jnp.asarray(self.class_weights, targets.dtype)
-        return (targets @ weights - label_smoothing * weights.mean()) / (1 - label_smoothing)
+        share = label_smoothing / targets.shape[1]
+        return jnp.sum((targets - share) / (1 - label_smoothing) * weights, axis=1)
 
     def penalty(self, model: Network, params: dict) -> jax.Array:
         """Return the L2 term of the loss, float32 (): the network's own plus the config's."""

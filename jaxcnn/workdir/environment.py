@@ -46,15 +46,16 @@ def continued(
       step: finished training steps.
       trains: whether a step is left to train.
     """
-    before = {name: earlier[name] for name in _OF_TRAINING if name in earlier}
     starts = list(earlier.get("starts", []))
-    # of two starts at one step, the first trained nothing
-    is_repeated = bool(starts) and starts[-1]["until_step"] == step
+    kept = [start for start in starts if start["until_step"] < step]
+    # that trained up to this step: what later parts trained, if anything, is lost
+    part = next(iter(starts[len(kept) :]), earlier)
+    before = {name: part[name] for name in _OF_TRAINING if name in part}
     if not trains:
         now = now | before
-    elif before != {name: now[name] for name in before} and not is_repeated:
-        starts.append({"until_step": step} | before)
-    return now | ({"starts": starts} if starts else {})
+    elif step and before != {name: now[name] for name in before}:
+        kept.append({"until_step": step} | before)
+    return now | ({"starts": kept} if kept else {})
 
 
 def package_versions() -> dict[str, str]:

@@ -57,7 +57,6 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("phases", (40, "5 seed=3"), "phase '5 seed=3': config.seed: a phase can change numbers"),
         ("phases", (40, "5 optimizer.lr=1"), "a run; did you mean optimizer.learning_rate?"),
         ("phases", ("5 optimizer.b1=2",), "phase '5 optimizer.b1=2': config.optimizer.b1 = 2"),
-        ("phases", (3, "4 optimizer.freeze_epochs=1"), "freeze_epochs: counts over the whole run"),
         ("phases", ("5 early_stopping.patience=0.5",), "patience = 0.5: must be of type int"),
         ("phases", ("4", "2 fresh schedule.warmup_epochs=3"), "less than config.num_epochs = 2"),
     ],

@@ -85,6 +85,17 @@ def test_two_files_of_one_name_beside_two_configs_are_named(
     assert load_config(first / "mine.py").num_epochs == 3
 
 
+def test_a_config_may_have_the_name_of_a_package(elsewhere, monkeypatch):
+    for folder in ("epochs_of_package", "mine"):
+        (elsewhere / folder).mkdir()
+    (elsewhere / "epochs_of_package" / "__init__.py").write_text("EPOCHS = 7\n")
+    monkeypatch.setattr(sys, "path", [str(elsewhere), *sys.path])
+    text = TWO.replace("choose(variant, VARIANTS)", "epochs_of_package.EPOCHS")
+    path = elsewhere / "mine" / "epochs_of_package.py"
+    path.write_text(f"import epochs_of_package\n{text}")
+    assert load_config(path).num_epochs == 7
+
+
 def test_a_file_that_exists_goes_before_a_recipe(elsewhere):
     (elsewhere / "lenet").write_text(TWO)
     (elsewhere / "digits").mkdir()

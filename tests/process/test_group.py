@@ -81,7 +81,7 @@ host.prepare()
 with group.joined(find_cluster=False):
     config = jaxcnn.load_config(flags["--config"])
     config.num_epochs = 1
-    for config.seed in (0, 1):
+    for config.seed in (0, 1, 1):  # the second run of seed 1 has ended
         jaxcnn.train(config, flags["--workdir"] + str(config.seed), quiet=True)
 """
 

@@ -320,11 +320,19 @@ def test_phases_that_do_not_fit_are_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
+def test_frozen_epochs_count_over_the_whole_run(config, train, tmp_path):
+    config.optimizer.freeze = "dense1"
+    with pytest.raises(UserError, match=r"optimizer.freeze_epochs: counts over the whole run"):
+        train(in_phases(config, 1, "1 optimizer.freeze_epochs=1"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_best_epoch_is_not_chosen_by_losses_of_two_kinds(config, train, tmp_path):
     config.best_metric = "loss"
     with pytest.raises(UserError, match=r"'1 loss.l2=0.1': config.loss.l2: changes the loss of va"):
         train(in_phases(config, 1, "1 loss.l2=0.1"), tmp_path)
     assert not list(tmp_path.iterdir())
+    train(in_phases(config, "1 loss.l2=0.1", "1 fresh loss.l2=0.1"), tmp_path)
 
 
 def test_finished_phases_cannot_change(config, train, tmp_path):

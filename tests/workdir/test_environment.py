@@ -9,7 +9,7 @@ import pytest
 import jaxcnn
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
-from jaxcnn.workdir.environment import code_version, package_versions
+from jaxcnn.workdir.environment import code_version, continued, package_versions
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -71,3 +71,20 @@ def test_each_part_of_a_training_keeps_its_environment(config, train, tmp_path):
     assert after["starts"] == [{"until_step": 5} | {n: here[n] for n in names} | elsewhere]
     said = "- until step 5: devices 8 × H100, machine elsewhere"
     assert said in (tmp_path / "report.md").read_text()
+
+
+def part(machine):
+    return {"machine": machine}
+
+
+def test_only_parts_that_trained_are_kept():
+    a, b, c = map(part, "abc")
+    killed_at_once = continued(a, b, 10, trains=True)
+    assert killed_at_once == b | {"starts": [{"until_step": 10} | a]}
+    assert continued(killed_at_once, a, 10, trains=True) == a
+    assert continued(killed_at_once, b, 10, trains=False) == a
+    later = continued(killed_at_once, c, 20, trains=True)
+    assert later == c | {"starts": [{"until_step": 10} | a, {"until_step": 20} | b]}
+    # the checkpoints from step 15 on are damaged
+    again = continued(later, c, 15, trains=True)
+    assert again == c | {"starts": [{"until_step": 10} | a, {"until_step": 15} | b]}
