@@ -34,7 +34,8 @@ def write_classic(write_run):
         path = folder / "evaluation" / "test.json"
         if path.exists():
             rows = [{"name": name, "accuracy": 0.4} for name in SUPERCLASSES]
-            write_json(path, read_json(path) | {"epoch": 3, "superclasses": rows})
+            epoch = 4 if (folder / "result.json").exists() else 3
+            write_json(path, read_json(path) | {"epoch": epoch, "superclasses": rows})
         return folder
 
     return write_classic
