@@ -92,7 +92,8 @@ def test_networks_end_as_alone(name, demanding, dataset28, tmp_path):
     demanding.model, demanding.precision = model_config(name), "float64"
     sweep = "optimizer.learning_rate=.005,.01; seed=3,7"
     with jax.enable_x64(True):
-        assert_as_alone(configs_of(demanding, sweep), dataset28, tmp_path, BATCHED)
+        configs = configs_of(demanding, sweep)[::3]  # another rate and another seed
+        assert_as_alone(configs, dataset28, tmp_path, BATCHED)
 
 
 @pytest.mark.slow
