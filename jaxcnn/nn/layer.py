@@ -269,6 +269,7 @@ class Layer(nnx.Module):
             self.details(),
             self.output_shape,
             *self._sizes(),
+            # a user's subclass may compute more than the `flops` that it inherits
             max(self.flops(), 0 if is_of_a_user(type(self).flops) else self._operations),
             inputs,
         )

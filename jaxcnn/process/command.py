@@ -59,7 +59,7 @@ def run(
             host.prepare()
             app.run(main, argv=argv, flags_parser=functools.partial(_parse_flags, describe_config))
     except KeyboardInterrupt:
-        _say("interrupted")
+        group.say("interrupted")
         group.leave_with(INTERRUPTED)
     except (Exception, SystemExit) as error:
         _end(error)
@@ -79,16 +79,8 @@ def _end(error: Exception | SystemExit) -> None:
     prefix = "" if isinstance(user_error, Stopped) else "error: "
     is_everyones = isinstance(user_error, (Stopped, Diverged, Disagreement))
     if group.is_main() or not is_everyones:
-        _say(group.label() + prefix + printable(one_line(user_error)))
+        group.say(group.label() + prefix + printable(one_line(user_error)))
     group.leave_with(user_error.exit_code)
-
-
-def _say(line: str) -> None:
-    """Print a line to stderr; without a reader, as after Ctrl-C in a pipe, it is dropped."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # for the last flush
 
 
 def _parse_flags(describe_config: Callable[[], str] | None, argv: list[str]) -> list[str]:

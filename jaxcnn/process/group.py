@@ -70,6 +70,15 @@ def label() -> str:
     return "" if _membership.index is None else f"process {_membership.index}: "
 
 
+def say(line: str) -> None:
+    """Print a line to stderr; drop it if the terminal or the program that reads it has ended."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # or Python's last flush would fail, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 @contextlib.contextmanager
 def joined(*, find_cluster: bool) -> Iterator[None]:
     """Join the group that the environment describes, and leave it at the end of the block.
@@ -244,10 +253,8 @@ def _end(code: int, line: str) -> NoReturn:
     """Print the line and end the process; if it is ending already, wait for that."""
     if not _membership.ending.acquire(timeout=_END_SECONDS):
         os._exit(code)
-    try:
-        print(f"{label()}{line}", file=sys.stderr, flush=True)
-    finally:  # the reader of the lines may have ended
-        os._exit(code)
+    say(f"{label()}{line}")
+    os._exit(code)
 
 
 def _divert_native_output() -> None:

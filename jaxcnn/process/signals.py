@@ -152,12 +152,10 @@ def _end(code: int, line: str) -> None:
         if sys.stdout.isatty():
             print("\x1b[?25h", end="", flush=True)  # shows the cursor, which a progress bar hides
         _say(line)
-    finally:
+    finally:  # the terminal may have ended
         os._exit(code)
 
 
 def _say(line: str) -> None:
-    # the terminal, or the program that reads the lines, may have ended
-    with contextlib.suppress(OSError, ValueError):
-        if group.is_main():
-            print(group.label() + line, file=sys.stderr, flush=True)
+    if group.is_main():
+        group.say(group.label() + line)

@@ -218,7 +218,7 @@ def _versions(environment: Mapping[str, Any]) -> str:
     for start in environment.get("starts", ()):
         others = sorted(_facts(start).items() - facts.items())
         text = ", ".join(f"{name} {fact}" for name, fact in others)
-        lines.append(f"- until step {start['until_step']}: {text}")
+        lines.append(f"- until step {start['until_step']}: {text or 'as in the table'}")
     if lines:
         parts += ["Parts of the training had another environment:", "\n".join(lines)]
     return "\n\n".join(parts)

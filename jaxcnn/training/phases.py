@@ -47,7 +47,8 @@ def check_phases(config: ConfigDict, dataset: Dataset, *, is_new: bool) -> None:
         phase_config = config_of_phase(config, phase, schedule_epochs)
         if is_new:  # an older run may have begun with what is refused
             _refuse_fields_of_the_run(phase)
-            _refuse_another_loss(config, phases[0], phase)
+            if config.best_metric == "loss":
+                _refuse_another_loss(config, phases[0], phase)
             check_data(phase_config, dataset)
         steps = resolve(phase_config, dataset).steps_per_epoch
         try_parts(phase_config, dataset, steps, total_steps(phase_config, steps))
@@ -62,7 +63,7 @@ def _refuse_fields_of_the_run(phase: Phase) -> None:
 
 
 def _refuse_another_loss(config: ConfigDict, first: Phase, phase: Phase) -> None:
-    for name in _OF_VALIDATION_LOSS if config.best_metric == "loss" else ():
+    for name in _OF_VALIDATION_LOSS:
         field, outside = f"loss.{name}", config.loss[name]
         if phase.overrides.get(field, outside) != first.overrides.get(field, outside):
             raise UserError(

@@ -9,6 +9,7 @@ import pytest
 import jaxcnn
 from jaxcnn.files.reading import read_json
 from jaxcnn.files.writing import write_json
+from jaxcnn.reporting.report import _versions
 from jaxcnn.workdir.environment import code_version, continued, package_versions
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -88,3 +89,9 @@ def test_only_parts_that_trained_are_kept():
     # the checkpoints from step 15 on are damaged
     again = continued(later, c, 15, trains=True)
     assert again == c | {"starts": [{"until_step": 10} | a, {"until_step": 15} | b]}
+
+
+def test_a_part_that_is_as_the_last_one_says_so():
+    a, b = ({"machine": name, "devices": ["CPU"]} for name in "ab")
+    text = _versions(a | {"starts": [{"until_step": 10} | a, {"until_step": 20} | b]})
+    assert "- until step 10: as in the table\n- until step 20: machine b" in text
